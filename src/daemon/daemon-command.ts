@@ -1,4 +1,4 @@
-/** The arguments that every daemon takes. */
+/** The command-line options of every daemon. */
 import { Command, Option } from 'commander';
 import { LOG_LEVELS } from './daemon-settings.ts';
 import { packageVersion } from './version.ts';
@@ -6,7 +6,7 @@ import { packageVersion } from './version.ts';
 export interface DaemonCommandOptions {
   readonly role: string;
   readonly description: string;
-  /** It has a public key that others are told of. */
+  /** Whether other daemons are configured with its public key. */
   readonly hasPublicKey: boolean;
 }
 
@@ -15,16 +15,16 @@ export function daemonCommand({ role, description, hasPublicKey }: DaemonCommand
     .description(description)
     .version(packageVersion())
     .requiredOption('-c, --config <file>', 'configuration (YAML); its drop-ins are <file>.d/*.yaml')
-    .option('--check', 'check the configuration, touch nothing, exit')
-    .option('--json', 'with --check: say what was found as JSON')
-    .option('--cleanup', 'remove what a killed daemon left in the kernel, exit')
-    .addOption(new Option('--log-level <level>', 'overrides daemon.logLevel').choices(LOG_LEVELS))
+    .option('--check', 'check the configuration and exit; change nothing')
+    .option('--json', 'with --check: print the result as JSON')
+    .option('--cleanup', 'remove the kernel state of a killed daemon and exit')
+    .addOption(new Option('--log-level <level>', 'override daemon.logLevel').choices(LOG_LEVELS))
     .allowExcessArguments(false)
     .exitOverride();
   if (hasPublicKey)
     command.option(
       '--show-key',
-      'print the public key that others are told of (made where there is none; only daemon: of the configuration counts), exit',
+      'print the public key for the configurations of other daemons and exit; makes the key if there is none and reads only the daemon: section',
     );
   return command;
 }

@@ -30,7 +30,7 @@ export interface DaemonArguments {
 
 type LoadedSettings<S> = Extract<Loaded<S>, { readonly ok: true }>;
 
-/** One run of a daemon, from the first touch to the exit code. */
+/** One run of a daemon, from its start to the exit code. */
 export class DaemonRun<S extends { readonly daemon: ServiceSettings }> {
   readonly #spec: DaemonSpec<S>;
   readonly #arguments: DaemonArguments;
@@ -109,7 +109,7 @@ export class DaemonRun<S extends { readonly daemon: ServiceSettings }> {
     this.#manager.watch({
       overdueMs: () => running.overdueMs?.() ?? 0,
       late: (overdueMs) =>
-        this.#log.error('overdue', { overdueMs }, 'not done in time what was due'),
+        this.#log.error('overdue', { overdueMs }, 'missed a deadline; the watchdog may restart it'),
     });
   }
 
@@ -140,7 +140,7 @@ export class DaemonRun<S extends { readonly daemon: ServiceSettings }> {
     await this.#startup?.catch(() => {});
     const reloader = this.#reloader;
     if (reloader === undefined || this.#ending)
-      return { ok: false, value: { error: 'the daemon stops' } };
+      return { ok: false, value: { error: 'the daemon is stopping' } };
     this.#manager.reloading();
     try {
       const outcome = await reloader.reload();
@@ -158,7 +158,7 @@ export class DaemonRun<S extends { readonly daemon: ServiceSettings }> {
 
   async #apply(running: RunningDaemon<S>, settings: S): Promise<void> {
     await running.reconfigure?.(settings);
-    // What was given on the command line stands before what is in the file.
+    // The command line takes precedence over the file.
     this.#log.setLevel(this.#arguments.logLevel ?? settings.daemon.logLevel);
     this.#warn(settings);
   }
@@ -173,7 +173,7 @@ export class DaemonRun<S extends { readonly daemon: ServiceSettings }> {
   }
 
   async #end(code: ExitCode, reason: string): Promise<void> {
-    // A second signal, or a defect while stopping: no more patience.
+    // A second signal or an internal error while stopping ends the process at once.
     if (this.#ending) {
       leaveProcess(code === ExitCode.ok ? ExitCode.internal : code);
       return;
@@ -185,7 +185,7 @@ export class DaemonRun<S extends { readonly daemon: ServiceSettings }> {
     }, STOP_TIMEOUT_MS).unref();
     this.#log.info('stopping', { reason });
     this.#manager.stopping();
-    // A signal in the middle of the start: what was half made is made, then undone.
+    // A signal during the start: the start completes first, so that all of it can be undone.
     await this.#startup?.catch(() => {});
     const failures = (await this.#running?.stop()) ?? [];
     for (const failure of failures) this.#report('stop-failure', failure);

@@ -1,35 +1,35 @@
-/** Where the suite's daemons keep what is theirs, and where `sojourn` looks for it. */
+/** The directories of configurations, state and control sockets. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * Control sockets of daemons that were started by hand; each one of a unit has a directory of its
- * own user's below it.
+ * Control sockets of daemons that were started by hand. A daemon of a systemd unit has its own
+ * directory below it.
  */
 export const RUN_DIRECTORY = '/run/sojourn';
-/** Where configurations are by custom. */
+/** The usual directory of configurations. */
 export const CONFIGURATION_DIRECTORY = '/etc/sojourn';
 const STATE_DIRECTORY = '/var/lib/sojourn';
 
-/** The directory that the unit made for this daemon (RuntimeDirectory=), or the common one. */
+/** The unit's RuntimeDirectory=, or the common directory. */
 export function runDirectory(): string {
-  return madeByUnit('RUNTIME_DIRECTORY') ?? RUN_DIRECTORY;
+  return directoryOfUnit('RUNTIME_DIRECTORY') ?? RUN_DIRECTORY;
 }
 
-/** The directory that the unit made for this daemon (StateDirectory=), or the common one. */
+/** The unit's StateDirectory=, or the common directory. */
 export function stateDirectory(): string {
-  return madeByUnit('STATE_DIRECTORY') ?? STATE_DIRECTORY;
+  return directoryOfUnit('STATE_DIRECTORY') ?? STATE_DIRECTORY;
 }
 
-/** Where a unit has several, they are separated by colons. */
-function madeByUnit(variable: string): string | undefined {
+/** systemd separates several directories by colons. */
+function directoryOfUnit(variable: string): string | undefined {
   const [first] = (process.env[variable] ?? '').split(':');
   return first === undefined || first === '' ? undefined : first;
 }
 
 /**
- * From now on this process means the directories of the unit of `role`, as if it were started by
- * it; where there are any.
+ * Makes this process use the directories of the unit of `role`, if they exist, as if the unit had
+ * started it.
  */
 export function useDirectoriesOfUnit(role: string): void {
   for (const [variable, common] of [
@@ -37,6 +37,6 @@ export function useDirectoriesOfUnit(role: string): void {
     ['STATE_DIRECTORY', STATE_DIRECTORY],
   ] as const) {
     const own = join(common, role);
-    if (madeByUnit(variable) === undefined && existsSync(own)) process.env[variable] = own;
+    if (directoryOfUnit(variable) === undefined && existsSync(own)) process.env[variable] = own;
   }
 }

@@ -4,7 +4,7 @@ import { ControlSocketError } from './control/control-socket.ts';
 import { ExitCode } from './exit-codes.ts';
 import type { Log } from './log.ts';
 
-/** Logs `thrown` and says which exit code it stands for. */
+/** Logs `thrown` and returns its exit code. */
 export function reportFailure(
   log: Log,
   event: EventName,
@@ -23,6 +23,6 @@ export function exitCodeOf(error: Error): ExitCode {
   if (error instanceof ControlSocketError) return ExitCode.unavailable;
   if (!('code' in error) || typeof error.code !== 'string') return ExitCode.internal;
   if (error.code === 'EPERM' || error.code === 'EACCES') return ExitCode.permission;
-  // Node's own misuse errors are our defects; everything else with a code is the host's answer.
+  // ERR_ codes mean that this program misused Node, a bug; every other code is the host's answer.
   return error.code.startsWith('ERR_') ? ExitCode.internal : ExitCode.unavailable;
 }

@@ -19,18 +19,17 @@ import { createLog, type Log } from './log.ts';
 import type { SendToServiceManager } from './service-manager.ts';
 
 /**
- * Runs the daemon until it is told to stop; ends the process. `send` reaches a service manager that
- * wants to hear of it.
+ * Runs the daemon until a signal stops it; ends the process. `send` notifies the service manager.
  */
 export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(
   send: SendToServiceManager,
   spec: DaemonSpec<S>,
 ): Promise<void> {
-  // What runs once an hour must not be read anew by then.
+  // Keeps the bytecode of functions that run rarely: V8 would compile them again in a handover.
   setFlagsFromString('--no-flush-bytecode');
   const given = parseArguments(spec);
   if (typeof given === 'number') return leaveProcess(given);
-  // Both are about the daemon of the unit, where there is one.
+  // Both concern the daemon of the systemd unit, if there is one.
   if (given.cleanup || given.showKey) useDirectoriesOfUnit(spec.role);
   if (given.showKey) return leaveProcess(showKey(spec, given.config));
   const loaded = spec.load(given.config);
@@ -50,7 +49,7 @@ export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(
   await new DaemonRun(spec, loaded, given, log, send).run();
 }
 
-/** The arguments, or the exit code where there is nothing more to do. */
+/** The arguments, or the exit code after --help, --version or a wrong argument. */
 function parseArguments(spec: {
   readonly role: string;
   readonly description: string;
@@ -67,8 +66,8 @@ function parseArguments(spec: {
 }
 
 /**
- * Asks no more of the configuration than whose key it is: daemons that have to know each other's
- * keys would wait for one another.
+ * Needs only the `daemon:` section: two daemons that need each other's keys could otherwise never
+ * complete their configurations.
  */
 function showKey(
   { role, publicKey }: Pick<DaemonSpec<never>, 'role' | 'publicKey'>,
@@ -83,11 +82,10 @@ function showKey(
     process.stdout.write(`${publicKey?.(loaded.value.daemon) ?? ''}\n`);
     return ExitCode.ok;
   } catch (thrown) {
-    // Not the log: what is on standard output here is taken for the key.
+    // Not the log: standard output carries the key and nothing else.
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
     const code = exitCodeOf(error);
-    const remedy =
-      code === ExitCode.permission ? ' (only root and the user of the daemon may look)' : '';
+    const remedy = code === ExitCode.permission ? " (run it as root or as the daemon's user)" : '';
     process.stderr.write(`sojourn-${role}: ${error.message}${remedy}\n`);
     return code;
   }
@@ -99,7 +97,7 @@ async function cleanUp<S extends { readonly daemon: ServiceSettings }>(
   log: Log,
 ): Promise<ExitCode> {
   try {
-    // Never under a daemon that runs: its own state would be swept away.
+    // Throws while the daemon runs: its kernel state would be removed.
     await removeStale(settings.daemon.controlSocket);
     spec.cleanup(settings);
     return ExitCode.ok;

@@ -1,10 +1,10 @@
 /**
  * The daemon's log: JSON lines on standard output, or a pretty form on a terminal. Each line has a
- * stable `event` and one `time`: when it happened, which for an engine's event is the time of the
- * step it came from, as `sojourn events` shows it.
+ * stable `event` and a `time`. The time of an engine event is that of its step, as `sojourn events`
+ * shows it.
  *
- * Keys cannot get here: fields are JSON values, which octets are not, and whatever octets or
- * key-like names come all the same are replaced before a line is made.
+ * No key gets into the log: fields are JSON values, never octets, and values under key-like names
+ * are replaced.
  */
 import { isatty } from 'node:tty';
 import { type DestinationStream, destination, type Logger, pino } from 'pino';
@@ -16,7 +16,7 @@ import type { EventSink } from '#runtime/ports.ts';
 import type { LogLevel } from './daemon-settings.ts';
 
 export interface LogOptions {
-  /** Name of the daemon, in every line. */
+  /** Name of the daemon, which every line contains. */
   readonly name: string;
   readonly level: LogLevel;
   readonly format: 'auto' | 'json' | 'pretty';
@@ -26,7 +26,6 @@ export interface LogOptions {
 
 /** `event` is a stable id in kebab-case; `fields` are data, never keys. */
 export interface Log extends EventSink {
-  /** From now on. */
   setLevel(level: LogLevel): void;
   debug(event: EventName, fields?: JsonObject, message?: string): void;
   info(event: EventName, fields?: JsonObject, message?: string): void;
@@ -37,7 +36,7 @@ export interface Log extends EventSink {
 const STANDARD_OUTPUT = 1;
 
 export function createLog(options: LogOptions): Log {
-  // Lines are made synchronously: the time of the line in hand.
+  // The time of the line that is being written; writing is synchronous.
   let atWallMs: number | undefined;
   const logger = pino(
     {
@@ -63,8 +62,8 @@ export function createLog(options: LogOptions): Log {
     info: (event, fields, message) => write('info', event, fields, message),
     warn: (event, fields, message) => write('warn', event, fields, message),
     error: (event, fields, message) => write('error', event, fields, message),
-    event(event, happenedAtWallMs) {
-      atWallMs = happenedAtWallMs;
+    event(event, eventAtWallMs) {
+      atWallMs = eventAtWallMs;
       write(event.level, event.name, event.fields);
       atWallMs = undefined;
     },
@@ -82,7 +81,7 @@ function writeLine(
   logger[level]({ event, ...redactedObject(fields) }, message ?? event);
 }
 
-// Synchronous: what was logged before a crash has left the process.
+// Synchronous, so that lines before a crash are not lost.
 function standardOutput(format: LogOptions['format']): DestinationStream {
   const isPretty = format === 'pretty' || (format === 'auto' && isatty(STANDARD_OUTPUT));
   if (!isPretty) return destination({ dest: STANDARD_OUTPUT, sync: true });

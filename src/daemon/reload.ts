@@ -1,7 +1,6 @@
 /**
- * Reads the configuration of a running daemon anew. A faulty one changes nothing. Of a right one
- * the daemon takes what it can while it runs; of everything else it is told that it needs a
- * restart, each time until there was one.
+ * Reloads the configuration of a running daemon. A faulty configuration changes nothing. Changes of
+ * reloadable keys take effect; every reload reports the other changes until a restart.
  */
 
 import type { JsonObject, JsonValue } from '#base/json.ts';
@@ -13,8 +12,8 @@ import { type Change, differences, withReloadable } from './configuration/config
 export interface ReloadOptions<S> {
   load(): Loaded<S>;
   /**
-   * Makes the daemon take these settings, which differ from those in force in reloadable keys only.
-   * Throws when it cannot.
+   * Puts settings in force that differ from the current ones in reloadable keys only. Throws if it
+   * cannot.
    */
   apply(settings: S): void | Promise<void>;
   readonly events: EventSink;
@@ -28,10 +27,10 @@ export type ReloadOutcome =
     }
   | { readonly ok: false; readonly faults: readonly Fault[] };
 
-/** What is in force, as written and with everything. */
+/** The configuration in force, as written and completed. */
 type InForce = Pick<ConfigurationDocument<unknown>, 'written' | 'values'>;
 
-const TOGETHER = 'what could be taken now is right only together with what needs a restart';
+const TOGETHER = 'the reloadable changes are valid only together with changes that need a restart';
 
 export class Reloader<S> {
   readonly #options: ReloadOptions<S>;
@@ -43,7 +42,7 @@ export class Reloader<S> {
     this.#inForce = inForce;
   }
 
-  /** One after the other. Rejects with what `apply` throws. */
+  /** Runs reloads one after the other. Rejects with the error of `apply`. */
   reload(): Promise<ReloadOutcome> {
     const outcome = this.#last.then(() => this.#reload());
     this.#last = outcome.catch(() => {});
@@ -53,7 +52,7 @@ export class Reloader<S> {
   async #reload(): Promise<ReloadOutcome> {
     const loaded = this.#options.load();
     if (!loaded.ok) {
-      for (const fault of loaded.faults) this.#say('warn', 'config-refused', faultFields(fault));
+      for (const fault of loaded.faults) this.#note('warn', 'config-refused', faultFields(fault));
       return loaded;
     }
     const { keys, written, values, settingsOf } = loaded.document;
@@ -64,31 +63,31 @@ export class Reloader<S> {
     };
     const reloadable = changes.filter((change) => change.reloadable);
     const needsRestart = changes.filter((change) => !change.reloadable);
-    if (changes.length === 0) this.#say('info', 'config-unchanged', {});
+    if (changes.length === 0) this.#note('info', 'config-unchanged', {});
     const settings = needsRestart.length === 0 ? loaded.value : settingsOf(next.written);
     if (settings === undefined) {
-      this.#tell('warn', 'config-needs-restart', changes, { why: TOGETHER });
+      this.#noteChanges('warn', 'config-needs-restart', changes, { why: TOGETHER });
       return { ok: true, applied: [], needsRestart: changes };
     }
     if (reloadable.length > 0) await this.#options.apply(settings);
     this.#inForce = next;
-    this.#tell('info', 'config-reloaded', reloadable);
-    this.#tell('warn', 'config-needs-restart', needsRestart);
+    this.#noteChanges('info', 'config-reloaded', reloadable);
+    this.#noteChanges('warn', 'config-needs-restart', needsRestart);
     return { ok: true, applied: reloadable, needsRestart };
   }
 
-  #tell(
+  #noteChanges(
     level: EngineEvent['level'],
     name: 'config-reloaded' | 'config-needs-restart',
     changes: readonly Change[],
     more: JsonObject = {},
   ): void {
     for (const { setting, old = null, new: fresh = null } of changes) {
-      this.#say(level, name, { setting, old, new: fresh, ...more });
+      this.#note(level, name, { setting, old, new: fresh, ...more });
     }
   }
 
-  #say(level: EngineEvent['level'], name: EngineEvent['name'], fields: JsonObject): void {
+  #note(level: EngineEvent['level'], name: EngineEvent['name'], fields: JsonObject): void {
     this.#options.events.event({ level, name, fields }, Date.now());
   }
 }
@@ -98,13 +97,13 @@ function faultFields({ file, line, column, path, message, remedy }: Fault): Json
 }
 
 /**
- * As `sojourn reload` gets it: `{ applied, needsRestart }`, each `[{ setting, old, new }]`, or `{
- * error, faults }`.
+ * The answer for `sojourn reload`: `{ applied, needsRestart }`, each `[{ setting, old, new }]`, or
+ * `{ error, faults }`.
  */
 export function outcomeAsJson(outcome: ReloadOutcome): JsonValue {
   if (!outcome.ok)
     return {
-      error: 'the configuration is wrong; nothing was changed',
+      error: 'the configuration is wrong; the daemon keeps the previous one',
       faults: outcome.faults.map((one) => ({ ...one })),
     };
   const rows = (changes: readonly Change[]) =>

@@ -1,27 +1,27 @@
 /**
- * Tells systemd how the daemon is (sd_notify(3)): started, stopping, one line of status for
- * `systemctl status`, and that it is alive. Does nothing where no service manager asked for it.
+ * Notifies systemd (sd_notify(3)) of readiness, reload, stop, one line of status for `systemctl
+ * status`, and liveness for the watchdog. Does nothing without a notify socket.
  */
 
-/** Sends one datagram to a service manager's socket. Throws where nobody listens there. */
+/** Sends one datagram to a service manager's socket. Throws if the socket does not exist. */
 export type SendToServiceManager = (socket: string, text: string) => void;
 
 export interface ServiceManagerOptions {
   /**
-   * NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID are taken out of it: they are not for our
-   * children.
+   * NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID are removed from it, so that child processes do
+   * not inherit them.
    */
   readonly environment: NodeJS.ProcessEnv;
   readonly processId: number;
   readonly send: SendToServiceManager;
-  /** Hears why it could not be told; once, until it could be again. */
+  /** Called with the reason of a failed notification, once until a notification succeeds. */
   readonly failed: (reason: string) => void;
 }
 
 export interface WatchdogSubject {
-  /** Milliseconds by which the daemon is behind with what it had to do. */
+  /** Milliseconds since the daemon's earliest deadline that it has missed; 0 if there is none. */
   overdueMs(): number;
-  /** It is so far behind that the service manager is not told that it is alive, and will end it. */
+  /** Called instead of a keepalive if the daemon is so late that the watchdog should end it. */
   late(overdueMs: number): void;
 }
 
@@ -41,50 +41,50 @@ export class ServiceManager {
     for (const name of ['NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']) delete environment[name];
   }
 
-  /** Whether somebody wants to know. */
+  /** Whether there is a service manager. */
   get listens(): boolean {
     return this.#socket !== undefined;
   }
 
   ready(): void {
-    this.#tell('READY=1');
+    this.#notify('READY=1');
   }
 
-  /** Its configuration is read anew; `ready` says when that is over. */
+  /** A reload begins; `ready` ends it. */
   reloading(): void {
-    // By this time it knows that the reload came after its signal, and not before
+    // The time shows the service manager that the reload began after its signal
     // (Type=notify-reload).
-    this.#tell(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+    this.#notify(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
   }
 
   stopping(): void {
-    this.#tell('STOPPING=1');
+    this.#notify('STOPPING=1');
   }
 
-  /** One line; the same again is not sent again. */
+  /** Sends one line of status if it differs from the last one. */
   status(line: string): void {
     if (line === this.#status) return;
     this.#status = line;
-    this.#tell(`STATUS=${line.replaceAll('\n', ' ')}`);
+    this.#notify(`STATUS=${line.replaceAll('\n', ' ')}`);
   }
 
   /**
-   * Says from now on, twice in each interval of the watchdog, that the event loop turns and the
-   * daemon keeps up.
+   * Sends a keepalive twice in each watchdog interval while the event loop runs and the daemon
+   * meets its deadlines.
    */
   watch({ overdueMs, late }: WatchdogSubject): void {
     const intervalMs = this.#watchdogMs;
     if (intervalMs === undefined || this.#timer !== undefined) return;
     const beat = (): void => {
-      const behind = overdueMs();
-      if (behind < intervalMs / 2) this.#tell('WATCHDOG=1');
-      else late(behind);
+      const missedByMs = overdueMs();
+      if (missedByMs < intervalMs / 2) this.#notify('WATCHDOG=1');
+      else late(missedByMs);
     };
     beat();
     this.#timer = setInterval(beat, intervalMs / 2).unref();
   }
 
-  #tell(variable: string): void {
+  #notify(variable: string): void {
     if (this.#socket === undefined) return;
     try {
       this.#options.send(this.#socket, variable);
@@ -97,11 +97,11 @@ export class ServiceManager {
   }
 }
 
-/** The watchdog's interval; undefined where there is none, or it is another process's. */
+/** The watchdog's interval; undefined without a watchdog, or if it watches another process. */
 function watchdogMs(environment: NodeJS.ProcessEnv, processId: number): number | undefined {
-  const { WATCHDOG_USEC: interval, WATCHDOG_PID: whose } = environment;
+  const { WATCHDOG_USEC: interval, WATCHDOG_PID: watched } = environment;
   const microseconds = Number(interval);
   if (interval === undefined || !Number.isFinite(microseconds) || microseconds <= 0)
     return undefined;
-  return whose === undefined || Number(whose) === processId ? microseconds / 1000 : undefined;
+  return watched === undefined || Number(watched) === processId ? microseconds / 1000 : undefined;
 }

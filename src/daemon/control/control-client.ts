@@ -1,4 +1,4 @@
-/** The other end of the control socket (see control.ts): used by `sojourn`, the lab and tests. */
+/** The client of the control socket (control-socket.ts), for `sojourn`, the lab and tests. */
 import { readFileSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { userInfo } from 'node:os';
@@ -7,10 +7,10 @@ import type { JsonObject, JsonValue } from '#base/json.ts';
 import { isJsonObject, LineBuffer, parseObject } from './json-lines.ts';
 
 const DEFAULT_TIMEOUT_MS = 5000;
-/** A table of a million bindings fits; a runaway answer does not. */
+/** Large enough for a table of a million bindings, small enough to stop a runaway answer. */
 const LONGEST_ANSWER_CHARACTERS = 512 * 1024 * 1024;
 
-/** No daemon answers, or it may not be asked; `message` says why and what to do. */
+/** No daemon answers, or the user may not use its socket; `message` says why and what to do. */
 export class ControlUnavailable extends Error {
   override readonly name = 'ControlUnavailable';
   readonly reason: 'no daemon' | 'permission' | 'timeout' | 'broken' | 'refused';
@@ -58,8 +58,8 @@ export class ControlClient {
   }
 
   /**
-   * Throws `ControlUnavailable` when no answer comes within `timeoutMs`; a refusal is an answer
-   * with `ok: false`.
+   * Throws `ControlUnavailable` without an answer within `timeoutMs`; a refusal is an answer with
+   * `ok: false`.
    */
   request(
     command: string,
@@ -76,15 +76,15 @@ export class ControlClient {
     const timer = setTimeout(() => {
       this.#waiting.delete(id);
       reject(
-        new ControlUnavailable('timeout', `no answer from ${this.#path} within ${timeoutMs} ms`),
+        new ControlUnavailable('timeout', `${this.#path} did not answer within ${timeoutMs} ms`),
       );
     }, timeoutMs);
     return promise;
   }
 
   /**
-   * Hands each event to `receive`; resolves when the last was given, or never with `follow` (it
-   * rejects when the daemon leaves).
+   * Passes each event to `receive`; resolves after the last one. With `follow` it never resolves
+   * and rejects when the daemon closes the connection.
    */
   events(
     options: { readonly follow: boolean; readonly last: number },
@@ -94,8 +94,8 @@ export class ControlClient {
   }
 
   /**
-   * Hands each entry of a stream to `receive`; rejects when the daemon leaves, or has no such
-   * stream.
+   * Passes each entry of a stream to `receive`; rejects when the daemon closes the connection or
+   * has no such stream.
    */
   stream(command: string, receive: (entry: JsonObject) => void): Promise<void> {
     return this.#stream(command, {}, 'entry', receive);
@@ -109,9 +109,9 @@ export class ControlClient {
   ): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const id = this.#send(command, parameters, (message) => {
-      const given = message instanceof ControlUnavailable ? undefined : message[member];
+      const entry = message instanceof ControlUnavailable ? undefined : message[member];
       if (message instanceof ControlUnavailable) reject(message);
-      else if (isJsonObject(given)) receive(given);
+      else if (isJsonObject(entry)) receive(entry);
       else {
         this.#waiting.delete(id);
         if (message['ok'] === true) resolve();
@@ -164,13 +164,13 @@ export async function ask(
   return await client.request(command, parameters, timeoutMs);
 }
 
-/** What a daemon says of a request that it refuses. */
+/** The reason in a daemon's refusal. */
 export function refusalText(value: JsonValue | undefined): string {
-  const said = isJsonObject(value) ? (value['error'] ?? value['message']) : value;
-  return typeof said === 'string' ? said : (JSON.stringify(said ?? null) ?? 'refused');
+  const reason = isJsonObject(value) ? (value['error'] ?? value['message']) : value;
+  return typeof reason === 'string' ? reason : (JSON.stringify(reason ?? null) ?? 'refused');
 }
 
-/** Each with what to do about it. */
+/** The error with its remedy. */
 function unavailable(path: string, error: NodeJS.ErrnoException): ControlUnavailable {
   if (error.code === 'EACCES' || error.code === 'EPERM') {
     return new ControlUnavailable(
@@ -180,10 +180,10 @@ function unavailable(path: string, error: NodeJS.ErrnoException): ControlUnavail
   }
   if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') {
     const unit = `sojourn-${basename(path, '.sock')}`;
-    const why = error.code === 'ENOENT' ? '' : ' (its socket is left of one that was killed)';
+    const detail = error.code === 'ENOENT' ? '' : ' (the socket remains from a killed daemon)';
     return new ControlUnavailable(
       'no daemon',
-      `no daemon at ${path}${why}: is it running? systemctl status ${unit}; start it: systemctl start ${unit}`,
+      `no daemon at ${path}${detail}: check it with systemctl status ${unit}, start it with systemctl start ${unit}`,
     );
   }
   return new ControlUnavailable('broken', `${path}: ${error.message}`);
@@ -196,7 +196,7 @@ function permissionRemedy(path: string): string {
   return `be a member of its group: sudo usermod -aG ${group} ${userInfo().username}, then log in again`;
 }
 
-/** Name of the group that a socket belongs to. */
+/** Name of the group that owns a socket. */
 function groupOf(path: string): string | undefined {
   try {
     const { gid } = statSync(path);

@@ -11,9 +11,10 @@
  *     ← {"id":3,"entry":{"at":"…","direction":"in","message":"binding-update","summary":"…",…}}
  *     (one for each)
  *
- * `ok: false` carries `{"error": "…"}`. Requests of one client may be answered out of order; `id`
- * tells which is which. Access is by file permissions (0660 and a group): who may open the socket
- * may do everything. Line length, clients, requests in flight and unread output are bounded.
+ * `ok: false` carries `{"error": "…"}`. Answers to one client may arrive out of order; `id` matches
+ * them with requests. File permissions (0660 and a group) control access: a user who may open the
+ * socket may use every command. Line length, clients, requests in flight and unread output are
+ * bounded.
  */
 import {
   chmodSync,
@@ -34,8 +35,8 @@ import { isJsonObject, LineBuffer, parseObject } from './json-lines.ts';
 export interface ControlOptions {
   readonly path: string;
   /**
-   * Name or number of the group that may use the socket; undefined = `sojourn` where the daemon
-   * belongs to it, its own otherwise.
+   * Name or number of the group that may use the socket; undefined = `sojourn` if the daemon is a
+   * member, its own group otherwise.
    */
   readonly group: string | undefined;
   readonly history: EventHistory;
@@ -46,7 +47,7 @@ export interface ControlLimits {
   readonly lineCharacters: number;
   readonly clients: number;
   readonly requestsInFlight: number;
-  /** Octets that a client left unread; beyond it is cut off. */
+  /** Octets that a client may leave unread before it is disconnected. */
   readonly unreadOctets: number;
 }
 
@@ -62,7 +63,7 @@ export type CommandHandler = Parameters<Parameters<ControlPort['onRequest']>[0]>
   ? (parameters: P, respond: (ok: boolean, value: JsonValue) => void) => void
   : never;
 
-/** Gives entries until the function that it returns is called. */
+/** Sends entries until the returned function is called. */
 type StreamStarter = (give: (entry: JsonObject) => void) => () => void;
 
 /** The control socket cannot be opened; `message` says why and what to do. */
@@ -86,7 +87,7 @@ export class ControlServer implements ControlPort {
     server.on('connection', (socket) => this.#accept(socket));
   }
 
-  /** Throws `ControlSocketError` when another daemon serves `path` or the path cannot be used. */
+  /** Throws `ControlSocketError` if another daemon serves `path` or the path cannot be used. */
   static async open(options: ControlOptions): Promise<ControlServer> {
     const { path } = options;
     try {
@@ -106,19 +107,18 @@ export class ControlServer implements ControlPort {
     }
   }
 
-  /** All commands that no handler of `command` answers go here. */
+  /** Handles all commands without a handler of `command`. */
   onRequest(handler: Parameters<ControlPort['onRequest']>[0]): void {
     this.#engine = handler;
   }
 
-  /** Answers `name` here, not in the engine. */
+  /** Handles the command `name` in the daemon instead of the engine. */
   command(name: string, handler: CommandHandler): void {
     this.#commands.set(name, handler);
   }
 
   /**
-   * What a client would be answered to `command`; undefined: refused, or the daemon is still
-   * starting.
+   * The answer to `command`; undefined if it is refused or the daemon is still starting.
    */
   answer(command: string): Promise<JsonValue | undefined> {
     const { promise, resolve } = Promise.withResolvers<JsonValue | undefined>();
@@ -130,12 +130,12 @@ export class ControlServer implements ControlPort {
     return promise;
   }
 
-  /** Answers `name` by a stream: `start` gives entries until what it returns is called. */
+  /** Answers `name` with a stream: `start` sends entries until the returned function is called. */
   stream(name: string, start: StreamStarter): void {
     this.#streams.set(name, start);
   }
 
-  /** Removes the socket and cuts off the clients. */
+  /** Removes the socket and disconnects the clients. */
   close(): void {
     this.#server.close();
     for (const client of this.#clients) client.destroy();
@@ -207,7 +207,7 @@ class Session {
     this.#socket = socket;
     this.#limits = limits;
     const lines = new LineBuffer(limits.lineCharacters);
-    // A client that vanished is no event of ours; 'close' follows.
+    // The client vanished; 'close' follows.
     socket.on('error', () => {});
     socket.on('data', (chunk: Uint8Array) => {
       const complete = lines.push(chunk);
@@ -222,7 +222,7 @@ class Session {
     if (this.#socket.writableLength > this.#limits.unreadOctets) this.#socket.destroy();
   }
 
-  /** A function that answers request `id`; a second call would be our defect and is dropped. */
+  /** A function that answers request `id`; a second call, which would be a bug, is ignored. */
   responder(id: number): (ok: boolean, value: JsonValue) => void {
     this.#inFlight++;
     let open = true;
@@ -234,7 +234,7 @@ class Session {
     };
   }
 
-  /** `unfollow` is called when the client leaves. */
+  /** Calls `unfollow` when the client disconnects. */
   follow(unfollow: () => void): void {
     this.#endings.push(unfollow);
     if (this.#endings.length > this.#limits.requestsInFlight)
@@ -260,7 +260,7 @@ class Session {
   }
 }
 
-/** The request, or what is wrong with it. */
+/** The request, or the reason why it is malformed. */
 function parseRequest(line: string): Request | string {
   const message = parseObject(line);
   if (message === undefined) return 'not a JSON object';
@@ -272,8 +272,8 @@ function parseRequest(line: string): Request | string {
 }
 
 /**
- * Removes a socket file that nobody serves: a daemon that died left it. Throws `ControlSocketError`
- * when one answers, because it belongs to a living one, and when `path` is something else.
+ * Removes the socket file of a dead daemon. Throws `ControlSocketError` if a daemon still answers
+ * there, or if `path` is not a socket.
  */
 export async function removeStale(path: string): Promise<void> {
   const state = await probe(path);
@@ -284,7 +284,7 @@ export async function removeStale(path: string): Promise<void> {
   }
   if (state === 'absent') return;
   if (!lstatSync(path).isSocket())
-    throw new ControlSocketError(`${path} is there and is no socket (set daemon.controlSocket)`);
+    throw new ControlSocketError(`${path} exists and is not a socket (set daemon.controlSocket)`);
   unlinkSync(path);
 }
 
@@ -303,18 +303,18 @@ function probe(path: string): Promise<'absent' | 'stale' | 'served'> {
   });
 }
 
-/** Binds with no access for others from the first moment: the file is made inside `listen`. */
+/** Sets the umask first: `listen` makes the file, which other users must never be able to open. */
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((settle, fail) => {
     server.once('error', fail);
-    const former = process.umask(0o117);
+    const previous = process.umask(0o117);
     try {
       server.listen(path, () => {
         server.off('error', fail);
         settle();
       });
     } finally {
-      process.umask(former);
+      process.umask(previous);
     }
   });
 }
@@ -324,20 +324,19 @@ function groupNumber(group: string): number {
   const number = numberInGroupFile(group);
   if (number !== undefined) return number;
   throw new ControlSocketError(
-    `no group "${group}" in /etc/group (create it: groupadd --system ${group})`,
+    `/etc/group has no group "${group}" (create it with groupadd --system ${group})`,
   );
 }
 
 /**
- * Who may use any daemon of the suite, where the operator gave none; undefined where the daemon is
- * not started for them.
+ * The default group of operators; undefined if the daemon is not a member of it.
  */
 function operatorsGroup(): number | undefined {
   const number = numberInGroupFile('sojourn');
   return number !== undefined && process.getgroups?.().includes(number) ? number : undefined;
 }
 
-/** Node has no getgrnam(3); groups of a directory service are given by number. */
+/** Node has no getgrnam(3); a group of a directory service must be given by its number. */
 function numberInGroupFile(group: string): number | undefined {
   if (!existsSync('/etc/group')) return undefined;
   for (const line of readFileSync('/etc/group', 'utf8').split('\n')) {

@@ -1,10 +1,10 @@
-/** The last events of a daemon, and whoever follows them. */
+/** The last events of a daemon, and the clients that follow new ones. */
 
 import type { JsonObject } from '#base/json.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
 import type { EventSink } from '#runtime/ports.ts';
 
-/** `number` counts from 1 and never repeats in one run of the daemon: a gap is seen. */
+/** `number` counts from 1 within one run of the daemon, so that a client notices a gap. */
 export interface RecordedEvent {
   readonly number: number;
   readonly at: string;
@@ -26,7 +26,7 @@ export class EventHistory implements EventSink {
   event(event: EngineEvent, atWallMs: number): void {
     const recorded = { number: ++this.#count, at: new Date(atWallMs).toISOString(), ...event };
     this.#recorded.push(recorded);
-    // Cut in bulk: shifting one by one would move the whole list for each event.
+    // Removes old events in bulk: a shift for each event would move the whole list each time.
     if (this.#recorded.length >= this.#capacity * 2)
       this.#recorded = this.#recorded.slice(-this.#capacity);
     for (const follower of this.#followers) follower(recorded);
@@ -37,14 +37,14 @@ export class EventHistory implements EventSink {
     return count <= 0 ? [] : this.#recorded.slice(-Math.min(count, this.#capacity));
   }
 
-  /** Calls `follower` for each event from now on, until the function that is returned is called. */
+  /** Calls `follower` for each new event until the returned function is called. */
   follow(follower: (event: RecordedEvent) => void): () => void {
     this.#followers.add(follower);
     return () => this.#followers.delete(follower);
   }
 }
 
-/** An event sink that hands each event to all of `sinks`. */
+/** An event sink that passes each event to all of `sinks`. */
 export function fanOut(...sinks: readonly EventSink[]): EventSink {
   return {
     event(event, atWallMs) {

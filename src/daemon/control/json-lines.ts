@@ -1,11 +1,11 @@
 /**
- * JSON lines over a stream: cuts what arrives into lines, bounded, and reads each as a JSON object.
+ * JSON lines over a stream: splits the input into lines of bounded length and parses them.
  */
 import type { JsonObject, JsonValue } from '#base/json.ts';
 
 /**
- * Collects lines from chunks. A line longer than `maximumLength` characters is an overflow, after
- * which nothing more is read.
+ * Collects lines from chunks. After a line longer than `maximumLength` characters, an overflow, the
+ * caller must stop reading.
  */
 export class LineBuffer {
   readonly #maximumLength: number;
@@ -26,13 +26,13 @@ export class LineBuffer {
   }
 }
 
-/** The object that `line` holds; undefined when it holds something else. */
+/** The JSON object in `line`; undefined for anything else. */
 export function parseObject(line: string): JsonObject | undefined {
   const value = parseJson(line);
   return isJsonObject(value) ? value : undefined;
 }
 
-/** Undefined for text that is no JSON. */
+/** Undefined for text that is not JSON. */
 export function parseJson(text: string): JsonValue | undefined {
   try {
     return JSON.parse(text);

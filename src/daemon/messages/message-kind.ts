@@ -1,6 +1,6 @@
 /**
- * What kind of control message a packet is, by its first octets alone: messages are counted by it,
- * so it must cost next to nothing.
+ * Classifies a control message by its first octets. Every message is counted by its kind, so the
+ * classification must be cheap.
  *
  * RFC 8200 §4 (chain of extension headers), RFC 6275 §6.1 (MH type), RFC 4861 §4 (Neighbour
  * Discovery); docs/reference/ntmobile.md §3
@@ -75,8 +75,8 @@ function icmpv6Protocol(type: number): Protocol {
 }
 
 /**
- * `sealed`: what a sealed control message turned out to be; undefined: it could not be read, or is
- * none. Total.
+ * The kind of any packet. `sealed` is the opened NTMobile control message; undefined if it could not
+ * be opened or the packet is none.
  */
 export function messageKind(
   path: PacketPath,
@@ -102,7 +102,7 @@ function datagramKind(datagram: Uint8Array): MessageKind {
   return type === DATAGRAM_TYPES.control ? UNREAD : (DATAGRAMS.get(type) ?? UNKNOWN_DATAGRAM);
 }
 
-/** Follows Next Header to the message. */
+/** Follows the Next Header fields to the message. */
 function ipv6Kind(packet: Uint8Array): MessageKind {
   let protocol = packet[6] ?? -1;
   let at = IPV6_HEADER_SIZE;

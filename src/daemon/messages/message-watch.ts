@@ -1,5 +1,5 @@
 /**
- * Counts every control message by kind, and shows them to whoever follows: only then are they read.
+ * Counts every control message by kind. Decodes messages only while a client follows them.
  */
 import type { JsonObject } from '#base/json.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
@@ -20,7 +20,7 @@ export class MessageWatch implements MessageWatcher {
     in: new Map(),
     out: new Map(),
   };
-  /** Hears of each NTMobile message that could be read. */
+  /** Called for each NTMobile message that could be opened. */
   onSealed: (direction: Direction, message: NtmobileMessage, atWallMs: number) => void = () => {};
   readonly #followers = new Set<(entry: JsonObject) => void>();
 
@@ -46,7 +46,7 @@ export class MessageWatch implements MessageWatcher {
     this.#seen('out', atWallMs, path, packet, sealed, []);
   }
 
-  /** Each kind that was ever seen, and how often. */
+  /** The number of messages of each kind seen so far. */
   counted(): readonly CountedKind[] {
     return (['in', 'out'] as const).flatMap((direction) =>
       [...this.#counts[direction]].map(([kind, count]) => ({ ...kind, direction, count })),
@@ -54,13 +54,13 @@ export class MessageWatch implements MessageWatcher {
   }
 
   /**
-   * Calls `follower` for each message from now on, until the function that is returned is called.
+   * Calls `follower` for each new message until the returned function is called.
    */
   follow(follower: (entry: JsonObject) => void): () => void {
-    // A function of its own: the same follower may come twice.
-    const one = (entry: JsonObject): void => follower(entry);
-    this.#followers.add(one);
-    return () => this.#followers.delete(one);
+    // A separate function for each call: one follower may subscribe twice.
+    const subscription = (entry: JsonObject): void => follower(entry);
+    this.#followers.add(subscription);
+    return () => this.#followers.delete(subscription);
   }
 
   #seen(
@@ -71,7 +71,7 @@ export class MessageWatch implements MessageWatcher {
     sealed: NtmobileMessage | undefined,
     counted: readonly string[],
   ): void {
-    // Kinds are one object each, so they can be keys.
+    // Each kind is a single object, so it can be a key.
     const kind = messageKind(path, packet, sealed);
     const counts = this.#counts[direction];
     counts.set(kind, (counts.get(kind) ?? 0) + 1);

@@ -1,6 +1,6 @@
 /**
- * A control message for people, by the summaries of the codecs: the way it takes, and what it says.
- * Never keys or authenticators.
+ * A control message for operators: its packet path, and its content by the codecs' summaries. Keys
+ * and authenticators are left out.
  *
  * RFC 6275 §6 (as the codecs read it), RFC 4861 §4, RFC 5555 §4.1;
  * docs/reference/ntmobile.md §3, §6
@@ -23,22 +23,22 @@ import { ntmobileDatagramCodec, ntmobileDatagramSummary } from '#wire/ntmobile/d
 import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 import { ntmobileMessageText } from '#wire/ntmobile/summary.ts';
 
-/** `transport`, `from`, `to` and `summary`; total. */
+/** `transport`, `from`, `to` and `summary` of any packet. */
 export function describeMessage(
   direction: 'in' | 'out',
   path: PacketPath,
   packet: Uint8Array,
   sealed: NtmobileMessage | undefined,
 ): JsonObject {
-  const { transport, here, there } = endsOf(path, packet, direction);
-  const [from, to] = direction === 'in' ? [there, here] : [here, there];
+  const { transport, local, remote } = endsOf(path, packet, direction);
+  const [from, to] = direction === 'in' ? [remote, local] : [local, remote];
   return { transport, from, to, summary: summaryOf(path, packet, sealed) };
 }
 
 interface Ends {
   readonly transport: string;
-  readonly here: string;
-  readonly there: string;
+  readonly local: string;
+  readonly remote: string;
 }
 
 function endsOf(path: PacketPath, packet: Uint8Array, direction: 'in' | 'out'): Ends {
@@ -47,18 +47,17 @@ function endsOf(path: PacketPath, packet: Uint8Array, direction: 'in' | 'out'): 
     case 'datagram': {
       const relay =
         path.kind === 'datagram' && path.relayIndex !== 0 ? ` relay ${path.relayIndex}` : '';
-      const here = endpoint(path.local, path.localPort);
       return {
         transport: path.kind,
-        here,
-        there: `${endpoint(path.remote, path.remotePort)}${relay}`,
+        local: endpoint(path.local, path.localPort),
+        remote: `${endpoint(path.remote, path.remotePort)}${relay}`,
       };
     }
     case 'tunnel':
       return { transport: `tunnel ${path.tunnel}`, ...addressesOf(packet, direction) };
     case 'link':
       return path.protocol === 'arp'
-        ? { transport: path.device, here: '-', there: linkAddress(path.linkAddress) }
+        ? { transport: path.device, local: '-', remote: linkAddress(path.linkAddress) }
         : { transport: path.device, ...addressesOf(packet, direction) };
     case 'ipv6':
       return { transport: 'ipv6', ...addressesOf(packet, direction) };
@@ -67,11 +66,11 @@ function endsOf(path: PacketPath, packet: Uint8Array, direction: 'in' | 'out'): 
 
 function addressesOf(packet: Uint8Array, direction: 'in' | 'out'): Omit<Ends, 'transport'> {
   const parsed = ipv6Codec.parse(packet);
-  if (isMalformed(parsed)) return { here: '-', there: '-' };
+  if (isMalformed(parsed)) return { local: '-', remote: '-' };
   const { source, destination } = parsed;
   return direction === 'in'
-    ? { here: destination, there: source }
-    : { here: source, there: destination };
+    ? { local: destination, remote: source }
+    : { local: source, remote: destination };
 }
 
 function endpoint(address: string, port: number): string {
@@ -105,8 +104,8 @@ function summaryOf(
 }
 
 /**
- * The home address that a message is about, and the message; with the inner addresses where the
- * outer ones are others.
+ * The home address that a message concerns, and the message; with the inner addresses if the outer
+ * ones differ.
  */
 function packetSummary(packet: Ipv6Packet, isInner: boolean): string {
   const home = homeAddressOption(packet) ?? type2RoutingHeader(packet);

@@ -128,7 +128,7 @@ describe('sojourn', () => {
     const { code, err } = await sojourn('--socket', absent, 'status');
     expect(code).toBe(ExitCode.unavailable);
     expect(err).toBe(
-      `sojourn: no daemon at ${absent}: is it running? systemctl status sojourn-ha; start it: systemctl start sojourn-ha\n`,
+      `sojourn: no daemon at ${absent}: check it with systemctl status sojourn-ha, start it with systemctl start sojourn-ha\n`,
     );
   });
 

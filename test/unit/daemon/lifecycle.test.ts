@@ -92,7 +92,7 @@ describe('configuration', () => {
     expect(run('--config', config, '--check')).toMatchObject({
       status: ExitCode.ok,
       stdout: `${config}: ok\n`,
-      stderr: 'warning: fixture caution\n',
+      stderr: 'warning: fixture warning\n',
     });
     expect(existsSync(socket)).toBe(false);
   });
@@ -107,7 +107,7 @@ describe('a life', () => {
     daemon.child.kill(signal);
     expect(await daemon.ended).toBe(ExitCode.ok);
     expect(daemon.output()).toContain('fixture stopped');
-    expect(daemon.output()).toContain('fixture caution');
+    expect(daemon.output()).toContain('fixture warning');
     expect(existsSync(socket)).toBe(false);
   });
 
@@ -215,7 +215,7 @@ describe('a life', () => {
     configure('good');
     writeFileSync(socket, 'precious');
     expect(run('--config', config, '--cleanup').status).toBe(ExitCode.unavailable);
-    expect(run('--config', config).stdout).toContain('is no socket');
+    expect(run('--config', config).stdout).toContain('is not a socket');
     expect(readFileSync(socket, 'utf8')).toBe('precious');
   });
 });

@@ -227,7 +227,7 @@ describe('control socket', () => {
 describe('control client', () => {
   it('says what to do where no daemon is', async () => {
     await expect(ask(path, 'status')).rejects.toThrow(
-      `no daemon at ${path}: is it running? systemctl status sojourn-mn`,
+      `no daemon at ${path}: check it with systemctl status sojourn-mn`,
     );
   });
 
@@ -236,7 +236,7 @@ describe('control client', () => {
     server.onRequest(() => {});
     const failure = await ask(path, 'status', {}, 50).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(ControlUnavailable);
-    expect(String(failure)).toContain(`no answer from ${path} within 50 ms`);
+    expect(String(failure)).toContain(`${path} did not answer within 50 ms`);
   });
 
   it('tells when the daemon leaves in the middle', async () => {
