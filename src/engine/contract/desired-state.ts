@@ -154,8 +154,8 @@ export interface DesiredPlaneRoute {
   readonly tunnel: number;
   /**
    * On a mobile node: the prefix belongs to the tunnel's other end, as on a home agent. The plane
-   * looks up peer routes first, by inner destination. An inner packet from a tunnel with peer routes
-   * needs a source in one of them, and the `address` of a `DesiredOverlay` as its destination.
+   * looks up peer routes first, by inner destination. An inner packet from a tunnel with peer
+   * routes needs a source in one of them, and a `DesiredOverlay`'s `address` as its destination.
    */
   readonly peer?: boolean;
 }

@@ -2,9 +2,9 @@
  * The contract between a protocol engine and the driver that runs it. Start here.
  *
  * An engine is a sans-I/O state machine. The driver (src/runtime/driver.ts) owns every socket, file
- * and clock: it turns what happens into inputs (input.ts), calls `step`, and carries out the outputs
- * (output.ts). An engine reaches no socket, file, clock, source of randomness, promise or logger, so
- * that a test or a simulation runs it with virtual time, and a run repeats exactly.
+ * and clock. It turns what happens into inputs (input.ts), calls `step`, and carries out the
+ * outputs (output.ts). An engine reaches no socket, file, clock, source of randomness, promise or
+ * logger, so that a test or a simulation runs it with virtual time, and a run repeats exactly.
  *
  *   input ──► step(now, input, out) ──► out: send packets, set desired state, store records, …
  *                                       deadline(): when the driver sends the next `tick`

@@ -29,7 +29,7 @@ export type CommonInput =
       readonly key: string;
       readonly value: JsonValue;
     }
-  /** There are no more records. */
+  /** Every record was given. */
   | { readonly kind: 'restored' }
   /** An operator's command; the engine answers with exactly one `reply` of the same `id`. */
   | {

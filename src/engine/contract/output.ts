@@ -17,7 +17,7 @@ export type Output =
    * union of all parts, so a change costs the size of its part, not of 100,000 bindings.
    */
   | { readonly kind: 'set-desired'; readonly key: string; readonly part: DesiredPart | undefined }
-  /** Stores a record; `undefined` deletes it. On disk before any `send` of the same step leaves. */
+  /** Stores a record; `undefined` deletes it. On disk before a `send` of the step leaves. */
   | {
       readonly kind: 'persist';
       readonly table: string;
