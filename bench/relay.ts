@@ -150,7 +150,7 @@ async function start(plan: Plan, directory: string, threads: number): Promise<Co
     const end: SealedEnd = {
       ...{
         device: `sealed${plan.number}${side[0]}`,
-        side: side === 'left' ? 'mobile-node' : 'home-agent',
+        lookup: side === 'left' ? 'inner-source' : 'inner-destination',
         threads,
         port,
       },

@@ -34,14 +34,20 @@ export async function sealed(
     ...{
       ...common,
       device: `sealed-${label}l`,
-      side: 'mobile-node',
+      lookup: 'inner-source',
       sendKey: up,
       receiveKey: down,
     },
     ...{ local: CABLE.left4, remote: CABLE.right4 },
   };
   const right: SealedEnd = {
-    ...{ ...common, device: `sealed-${label}r`, side: 'home-agent', sendKey: down, receiveKey: up },
+    ...{
+      ...common,
+      device: `sealed-${label}r`,
+      lookup: 'inner-destination',
+      sendKey: down,
+      receiveKey: up,
+    },
     ...{ local: CABLE.right4, remote: CABLE.left4 },
   };
   const processes: Background[] = [];

@@ -26,7 +26,7 @@ const WARM_UP_NODES = 2000;
 const nodes = Number(process.argv[2]);
 const plane = openPlane({
   device: 'bench-plane',
-  side: 'home-agent',
+  lookup: 'inner-destination',
   deviceMtu: 1460,
   udpPort: 0,
   threads: 1,

@@ -16,7 +16,7 @@ function start({ device, threads, port, legs }: RelayEnd): void {
   const plane = openPlane({
     ...{
       device,
-      side: 'home-agent',
+      lookup: 'inner-destination',
       deviceMtu: 1400,
       udpPort: 0,
       sealedPort: port,

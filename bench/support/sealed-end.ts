@@ -7,11 +7,11 @@ import { fromHex } from '#base/bytes.ts';
 import { type IpAddress, ipv4, parseIpAddress } from '#base/ip.ts';
 import type { SealingCipher, SealingKey } from '#engine/contract/ntmobile.ts';
 import { openPlane } from '#host/plane/plane.ts';
-import type { PlaneSide } from '#runtime/ports.ts';
+import type { TunnelLookup } from '#runtime/ports.ts';
 
 export interface SealedEnd {
   readonly device: string;
-  readonly side: PlaneSide;
+  readonly lookup: TunnelLookup;
   readonly threads: number;
   readonly port: number;
   readonly local: string;
@@ -32,7 +32,7 @@ const TUNNEL = 1;
 function start(end: SealedEnd): void {
   const plane = openPlane({
     device: end.device,
-    side: end.side,
+    lookup: end.lookup,
     deviceMtu: end.mtu,
     udpPort: 0,
     sealedPort: end.port,
@@ -47,7 +47,7 @@ function start(end: SealedEnd): void {
     cipher: end.cipher,
     key: fromHex(text),
   });
-  const [own, other] = end.side === 'home-agent' ? [1, 2] : [2, 1];
+  const [own, other] = end.lookup === 'inner-destination' ? [1, 2] : [2, 1];
   plane.sealingKeysSet({
     tunnel: TUNNEL,
     send: key(end.sendKey, other),

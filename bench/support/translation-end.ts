@@ -14,7 +14,15 @@ export interface TranslationEnd {
 
 function start({ device, threads, translations }: TranslationEnd): void {
   const plane = openPlane({
-    ...{ device, side: 'home-agent', deviceMtu: 1500, udpPort: 0, threads, mark: 0, raw: false },
+    ...{
+      device,
+      lookup: 'inner-destination',
+      deviceMtu: 1500,
+      udpPort: 0,
+      threads,
+      mark: 0,
+      raw: false,
+    },
     ...{ linkDevices: [], holdMs: 0, translateOnDevice: true },
   });
   for (const translation of translations) plane.translationSet(translation);

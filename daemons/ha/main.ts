@@ -15,7 +15,7 @@ await runPacketDaemon({
     homeAgent.insecure ? ['security: none: anybody may register any of the home addresses'] : [],
   warmUp: warmUpHandovers,
   plane: ({ homeAgent: { ipv4Addresses, udpPort, homeLink } }) => ({
-    side: 'home-agent',
+    lookup: 'inner-destination',
     udpPort: ipv4Addresses.length > 0 ? udpPort : 0,
     linkDevices: homeLink === undefined ? [] : [homeLink],
   }),

@@ -12,7 +12,7 @@ await runPacketDaemon({
     'Relay of Sojourn (NTMobile): joins nodes to each other, and to servers that know nothing of NTMobile.',
   schema: relaySchema,
   publicKey: daemonPublicKey,
-  plane: ({ relay }) => ({ side: 'home-agent', sealedPort: relay.port }),
+  plane: ({ relay }) => ({ lookup: 'inner-destination', sealedPort: relay.port }),
   engine: openRelay,
   cleanup: ({ daemon }) => removeAddressMaps(daemon.device),
 });

@@ -99,7 +99,7 @@ export function mobilePlane(
 ): PlaneChoice {
   const hasHomes = node.homes.length > 0;
   return {
-    side: 'mobile-node',
+    lookup: 'inner-source',
     udpPort: hasHomes ? node.udpPort : 0,
     mark: node.mark,
     raw: rawPath && hasHomes,

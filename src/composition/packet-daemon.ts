@@ -21,7 +21,7 @@ interface WithPlaneSection {
 }
 
 /** Options of the plane that differ from daemon to daemon; `daemon:` gives the others. */
-export type PlaneChoice = Pick<PlaneOptions, 'side'> &
+export type PlaneChoice = Pick<PlaneOptions, 'lookup'> &
   Partial<Pick<PlaneOptions, 'udpPort' | 'sealedPort' | 'mark' | 'raw' | 'linkDevices'>>;
 
 export interface PacketDaemonSpec<S extends WithPlaneSection> extends DaemonDescription<S> {

@@ -40,13 +40,16 @@ export interface Punt {
 /** Authenticated packets of a tunnel came from elsewhere. */
 export type RoamingNotice = Omit<RoamingInput, 'kind'>;
 
-/** Which side of the tunnels this host is. See DesiredPlaneRoute. */
-export type PlaneSide = 'home-agent' | 'mobile-node';
+/**
+ * By which inner address the plane finds the tunnel of a packet that it sends: a home agent or relay
+ * by destination, a mobile node or router by source (see `DesiredPlaneRoute`).
+ */
+export type TunnelLookup = 'inner-destination' | 'inner-source';
 
 export interface PlaneOptions {
   /** Name of the TUN device to make, e.g. `sojourn-ha`. */
   readonly device: string;
-  readonly side: PlaneSide;
+  readonly lookup: TunnelLookup;
   /** MTU of the TUN device; default 1460 (IPv6-in-IPv6 on a 1500 octet link). */
   readonly deviceMtu: number;
   /** UDP port of RFC 5555 (4191), bound on IPv4 wildcard with packet info; 0 = no UDP socket. */

@@ -13,8 +13,8 @@ import type { PacketPath } from './packet-path.ts';
 export type Output =
   | { readonly kind: 'send'; readonly path: PacketPath; readonly packet: Uint8Array }
   /**
-   * Replaces one keyed part of the desired state; `undefined` withdraws it. The desired state is the
-   * union of all parts, so a change costs the size of its part, not of 100,000 bindings.
+   * Replaces one keyed part of the desired state; `undefined` withdraws it. The desired state is
+   * the union of all parts, so a change costs the size of its part, not of 100,000 bindings.
    */
   | { readonly kind: 'set-desired'; readonly key: string; readonly part: DesiredPart | undefined }
   /** Stores a record; `undefined` deletes it. On disk before a `send` of the step leaves. */

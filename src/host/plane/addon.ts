@@ -56,7 +56,7 @@ export interface NativePlane {
 
 interface NativeAddon {
   readonly Plane: new (
-    options: PlaneOptions,
+    options: PlaneOptions & { readonly side: 'home-agent' | 'mobile-node' },
     punted: (punt: Punt) => void,
     roaming: (notice: RoamingNotice) => void,
   ) => NativePlane;

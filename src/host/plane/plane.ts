@@ -33,7 +33,7 @@ class AddonPlane implements PlanePort {
 
   constructor(options: PlaneOptions) {
     this.#native = new (nativeAddon().Plane)(
-      options,
+      { ...options, side: options.lookup === 'inner-destination' ? 'home-agent' : 'mobile-node' },
       (punt) => this.#punted(punt),
       // Before there is a handler there is no tunnel that could roam; the next second tells again
       // anyway.

@@ -100,7 +100,7 @@ export class ScriptedRouter implements AsyncDisposable {
     };
     const configuration = homeAgentConfiguration({ homeAgent: { mobileNodes: [grant, nested] } });
     this.homeAgent = new DaemonProcess(lab, 'ha', 'home', configuration);
-    this.plane = new PlaneEnd('mr', { side: 'mobile-node', holdMs: 50 });
+    this.plane = new PlaneEnd('mr', { lookup: 'inner-source', holdMs: 50 });
   }
 
   /** The lab, the home agent, the router's host and network; plugged in nowhere. */

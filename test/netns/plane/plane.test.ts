@@ -317,7 +317,7 @@ describe('the device', () => {
     async (threads) => {
       const hosts = await PlaneHosts.create('udp', threads);
       const script = `import { openPlane } from '#host/plane/plane.ts';
-      const options = { side: 'home-agent', deviceMtu: 1460, threads: ${threads}, mark: 0, raw: false, linkDevices: [], holdMs: 0 };
+      const options = { lookup: 'inner-destination', deviceMtu: 1460, threads: ${threads}, mark: 0, raw: false, linkDevices: [], holdMs: 0 };
       for (const [device, udpPort] of [['other', ${PORT}], ['${TUN}', 0]]) {
         try { openPlane({ ...options, device, udpPort }); } catch (error) { console.log(error.code, error.message); }
       }`;

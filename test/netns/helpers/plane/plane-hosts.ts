@@ -67,7 +67,7 @@ export class PlaneEnd implements AsyncDisposable {
   readonly #ended: Promise<void>;
   #requests = 0;
 
-  constructor(namespace: string, options: Partial<PlaneOptions> & Pick<PlaneOptions, 'side'>) {
+  constructor(namespace: string, options: Partial<PlaneOptions> & Pick<PlaneOptions, 'lookup'>) {
     this.namespace = namespace;
     const all: PlaneOptions = {
       ...{
@@ -196,8 +196,8 @@ export class PlaneHosts implements AsyncDisposable {
 
   private constructor(name: string, options: Partial<PlaneOptions>) {
     this.#names = [`${name}-ha`, `${name}-mn`];
-    this.homeAgent = new PlaneEnd(`${name}-ha`, { ...options, side: 'home-agent' });
-    this.node = new PlaneEnd(`${name}-mn`, { ...options, side: 'mobile-node' });
+    this.homeAgent = new PlaneEnd(`${name}-ha`, { ...options, lookup: 'inner-destination' });
+    this.node = new PlaneEnd(`${name}-mn`, { ...options, lookup: 'inner-source' });
   }
 
   static async create(encapsulation: Encapsulation, threads: number): Promise<PlaneHosts> {

@@ -58,9 +58,9 @@ export class RelayHosts implements AsyncDisposable {
   private constructor(name: string, setting: RelaySetting) {
     const options = { threads: setting.threads, sealedPort: SEALED_PORT };
     this.setting = setting;
-    this.node = new PlaneEnd(`${name}-mn`, { ...options, side: 'mobile-node' });
-    this.homeAgent = new PlaneEnd(`${name}-ha`, { ...options, side: 'home-agent' });
-    this.relay = new PlaneEnd(`${name}-rs`, { ...options, side: 'home-agent' });
+    this.node = new PlaneEnd(`${name}-mn`, { ...options, lookup: 'inner-source' });
+    this.homeAgent = new PlaneEnd(`${name}-ha`, { ...options, lookup: 'inner-destination' });
+    this.relay = new PlaneEnd(`${name}-rs`, { ...options, lookup: 'inner-destination' });
   }
 
   static async create(setting: RelaySetting): Promise<RelayHosts> {
