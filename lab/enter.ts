@@ -9,8 +9,8 @@ import { parseArgs } from 'node:util';
  * network, PID, IPC and UTS namespaces (and a user namespace for an ordinary user). No packet from
  * inside reaches the host, and no process outlives the command:
  *
- *     node lab/enter.ts ── setpriv --pdeathsig KILL ── unshare --kill-child ══╪══ init.pl ── command
- *         kill -9 ──────────────→ dies ────────────────→ dies ───────────────╪─→ killed
+ *     node lab/enter.ts ── setpriv --pdeathsig KILL ── unshare --kill-child ═╪═ init.pl ── command
+ *         kill -9 ──────────────→ dies ────────────────→ dies ─────────────╪→ killed
  *
  * init.pl is PID 1 inside: when it is killed, the kernel kills every process inside with it.
  */

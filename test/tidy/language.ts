@@ -17,8 +17,8 @@ const FIRST_WORDS = new Set(
 );
 
 /** Ids of published cases and sections of standards stand in front of a title. */
-const CITATIONS =
-  /^((NEMO|MN|HA|CN|MR)[-_\w]*\d[-_\w]*[:,]? ?|RFC \d+( §[\d.]+)?[:,]? ?|§[\d.]+(-[\d.]+)?[:,]? ?|and )*/;
+const CITATION = String.raw`(NEMO|MN|HA|CN|MR)[-_\w]*\d[-_\w]*|RFC \d+( §[\d.]+)?|§[\d.]+(-[\d.]+)?`;
+const CITATIONS = new RegExp(`^((${CITATION})(:|,|,? and)? ?)*`);
 
 interface Title {
   readonly text: string;
