@@ -147,16 +147,19 @@ afterEach(async () => {
   expect(await ruleset()).toBe('');
 });
 
-describe('a virtual address', () => {
-  it.each(FAMILIES)('of %s leads to the real one, which sees the relay', async (family) => {
-    maps = await openMaps();
-    await serve(maps, family);
-    using talk = await connect(VIRTUAL[family], NODE[family]);
-    expect(await talk.ask()).toBe(`${RELAY[family]} ${REAL[family]}`);
-    expect(await ping(NODES, VIRTUAL[family], '-I', NODE[family])).toContain(' 0% packet loss');
-  });
+describe('virtual addresses at the relay’s kernel', () => {
+  it.each(FAMILIES)(
+    'leads %s connections to the real address, which sees the relay',
+    async (family) => {
+      maps = await openMaps();
+      await serve(maps, family);
+      using talk = await connect(VIRTUAL[family], NODE[family]);
+      expect(await talk.ask()).toBe(`${RELAY[family]} ${REAL[family]}`);
+      expect(await ping(NODES, VIRTUAL[family], '-I', NODE[family])).toContain(' 0% packet loss');
+    },
+  );
 
-  it('is reached from a shadow address as well', async () => {
+  it('answers a shadow address as well', async () => {
     maps = await openMaps();
     await serve(maps, 'ipv4');
     using talk = await connect(VIRTUAL.ipv4, NODE.shadow);
@@ -164,7 +167,7 @@ describe('a virtual address', () => {
   });
 
   it.each(FAMILIES)(
-    'of %s keeps its connections when another real one takes its place, and when none does',
+    'keeps %s connections when the real address changes or goes',
     async (family) => {
       maps = await openMaps();
       await serve(maps, family);
@@ -189,25 +192,22 @@ describe('a virtual address', () => {
     },
   );
 
-  it.each(FAMILIES)(
-    'of %s is what errors about its connections seem to come from',
-    async (family) => {
-      maps = await openMaps();
-      const nowhere = { ipv4: '203.0.113.99', ipv6: '2001:db8:6::99' }[family];
-      await serve(maps, family, nowhere);
-      const { stdout } = await attempt(
-        ['ping', '-n', '-c', '1', '-W', '5', '-I', NODE[family], VIRTUAL[family]],
-        {
-          namespace: NODES,
-        },
-      );
-      expect(stdout).toMatch(
-        new RegExp(`From ${VIRTUAL[family]} .*(Host Unreachable|Address unreachable)`),
-      );
-    },
-  );
+  it.each(FAMILIES)('sends %s ICMP errors from the virtual address', async (family) => {
+    maps = await openMaps();
+    const nowhere = { ipv4: '203.0.113.99', ipv6: '2001:db8:6::99' }[family];
+    await serve(maps, family, nowhere);
+    const { stdout } = await attempt(
+      ['ping', '-n', '-c', '1', '-W', '5', '-I', NODE[family], VIRTUAL[family]],
+      {
+        namespace: NODES,
+      },
+    );
+    expect(stdout).toMatch(
+      new RegExp(`From ${VIRTUAL[family]} .*(Host Unreachable|Address unreachable)`),
+    );
+  });
 
-  it('is told of a tunnel’s smaller MTU by the other end of a TCP connection', async () => {
+  it('clamps the TCP MSS to the MTU of the tunnel', async () => {
     maps = await openMaps();
     await serve(maps, 'ipv6');
     await ipBatch([`link set ${DEVICE} mtu 1404`], { namespace: HOST });
@@ -227,10 +227,9 @@ describe('a virtual address', () => {
   });
 });
 
-describe('nothing else', () => {
+describe('the packet filter of the relay', () => {
   it.each(FAMILIES)(
-    'of %s gets out of a tunnel: no address without a real one, no real one, no other node, ' +
-      'not the relay',
+    'drops %s packets out of a tunnel to unmapped and real addresses, other nodes and the relay',
     async (family) => {
       maps = await openMaps();
       await serve(maps, family);
@@ -245,13 +244,16 @@ describe('nothing else', () => {
     },
   );
 
-  it.each(FAMILIES)('of %s reaches the relay by a map that is wrong', async (family) => {
-    maps = await openMaps();
-    await serve(maps, family, RELAY[family]);
-    expect(await answers(NODES, NODE[family], VIRTUAL[family])).toBe(false);
-  });
+  it.each(FAMILIES)(
+    'keeps %s packets from the relay itself, whatever the map says',
+    async (family) => {
+      maps = await openMaps();
+      await serve(maps, family, RELAY[family]);
+      expect(await answers(NODES, NODE[family], VIRTUAL[family])).toBe(false);
+    },
+  );
 
-  it.each(FAMILIES)('of %s gets into a tunnel unasked', async (family) => {
+  it.each(FAMILIES)('keeps unsolicited %s packets out of tunnels', async (family) => {
     maps = await openMaps();
     await serve(maps, family);
     const before = await drops('inward');
@@ -260,7 +262,7 @@ describe('nothing else', () => {
   });
 
   it.each(FAMILIES)(
-    'of %s is forwarded between others, unless the host did so before',
+    'forwards %s packets between other networks only where the host did so before',
     async (family) => {
       const [here, there] = [{ ipv4: '192.0.2.1', ipv6: '2001:db8:7::1' }[family], REAL[family]];
       const length = family === 'ipv4' ? 24 : 64;
@@ -295,8 +297,8 @@ describe('nothing else', () => {
   );
 });
 
-describe('the table', () => {
-  it('goes with a process that was killed', async () => {
+describe('the nftables table', () => {
+  it('disappears with a process that is killed', async () => {
     maps = await openMaps();
     await serve(maps, 'ipv4');
     await maps.kill();

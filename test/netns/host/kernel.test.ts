@@ -45,7 +45,7 @@ describe('the kernel port', () => {
     expect(routers).toMatchObject([{ family: 4, gateway: '192.0.2.1', metric: 0, epoch: 1 }]);
   });
 
-  it('makes addresses, routes, rules, proxy entries and sysctls, and making them twice adds nothing', () => {
+  it('applies addresses, routes, rules, proxy entries and sysctls, twice without change', () => {
     for (const part of [
       '2001:db8:1::5/128',
       '198.51.100.5/32',
@@ -64,11 +64,11 @@ describe('the kernel port', () => {
     expect(observed.twice).toBe(observed.once);
   });
 
-  it('types the refusal of a device that is down', () => {
+  it('reports a device that is down by its errno name', () => {
     expect(observed.refusal).toBe('ENETDOWN');
   });
 
-  it('counts a new carrier epoch, and has not confirmed the old address in it', () => {
+  it('counts a new carrier epoch and leaves the old address unconfirmed in it', () => {
     expect(observed.replugged).toMatchObject({
       epoch: 2,
       addresses: [{ address: '192.0.2.5', epoch: 1 }],
@@ -80,7 +80,7 @@ describe('the kernel port', () => {
     expect(observed.left).toBe('');
   });
 
-  it('finds and removes what a killed run left, and restores the true sysctls', () => {
+  it('finds and removes what a killed run left, and restores the original sysctls', () => {
     const addon = addonPath();
     const both = `"$0" "${inside}" "${addon}" kill; "$0" "${inside}" "${addon}" sweep`;
     const { stdout } = spawnSync(

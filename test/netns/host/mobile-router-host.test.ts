@@ -117,95 +117,98 @@ const KINDS = [
     : []),
 ];
 
-describe.each(KINDS)('where the kernel forwards by $kind', ({ argument, forwarding }) => {
-  let observed: Observed;
-  beforeAll(() => {
-    const build = join(root, 'native/build');
-    const addon = readdirSync(build).find((name) => name.endsWith('.node'));
-    if (addon === undefined) throw new Error('the addon is not built: npm run build');
-    const argv = [enter, '--', process.execPath, inside, join(build, addon), argument];
-    observed = JSON.parse(execFileSync(process.execPath, argv, { encoding: 'utf8', cwd: root }));
-  }, 120_000);
+describe.each(KINDS)(
+  'a mobile router on a kernel that forwards by $kind',
+  ({ argument, forwarding }) => {
+    let observed: Observed;
+    beforeAll(() => {
+      const build = join(root, 'native/build');
+      const addon = readdirSync(build).find((name) => name.endsWith('.node'));
+      if (addon === undefined) throw new Error('the addon is not built: npm run build');
+      const argv = [enter, '--', process.execPath, inside, join(build, addon), argument];
+      observed = JSON.parse(execFileSync(process.execPath, argv, { encoding: 'utf8', cwd: root }));
+    }, 120_000);
 
-  describe('the packets of a mobile network', () => {
-    it('go through the tunnel while away, and in no other way', () => {
-      expect(observed.away.ways).toEqual(AWAY);
-      expect(observed.refusals).toEqual([]);
-    });
-
-    it('do not take the router’s own control and tunnel packets with them', () => {
-      expect(observed.away.control).toBe('eth0');
-    });
-
-    it('do not go round when a network of theirs is down', () => {
-      expect(observed.lanDown).toEqual({ ...AWAY, 'lan to lan': 'nowhere' });
-    });
-
-    it('do not leave otherwise while the home agent is silent', () => {
-      expect(observed.silent).toEqual(AWAY);
-    });
-
-    it('do not leave otherwise while there is neither care-of address nor tunnel', () => {
-      expect(observed.detached).toEqual(AWAY);
-    });
-
-    it('NEMO-MR-2-1-1-4-013 go neither in nor out once the registration was given up, and the addresses of the networks are gone', () => {
-      const { ways, addresses } = observed.givenUp;
-      const leading = Object.entries(ways).filter(([, way]) => way !== 'nowhere');
-      expect(Object.fromEntries(leading)).toEqual({
-        'lan asks for an address': 'local',
-        // For the plane to drop: no tunnel has their sources.
-        'lan foreign source': 'tun9',
-        'lan claims care-of address': 'tun9',
-        'own care-of out': 'eth0',
-        // Nobody has the address then.
-        'own home address out': 'eth0',
+    describe('the packets of a mobile network', () => {
+      it('go only through the tunnel while away', () => {
+        expect(observed.away.ways).toEqual(AWAY);
+        expect(observed.refusals).toEqual([]);
       });
-      expect(addresses).toEqual([]);
-    });
 
-    it('NEMO-MR-4-1-1-2-004, NEMO-MR-4-1-2-2-007 come and go by the home link at home, whatever other link the host is on', () => {
-      expect(observed.home.ways).toEqual(AT_HOME);
-    });
+      it('leave the router’s own control and tunnel packets outside the tunnel', () => {
+        expect(observed.away.control).toBe('eth0');
+      });
 
-    it('go through the tunnel again after home', () => {
-      expect(observed.awayAgain.ways).toEqual(AWAY);
-    });
-  });
+      it('do not take another route when their network is down', () => {
+        expect(observed.lanDown).toEqual({ ...AWAY, 'lan to lan': 'nowhere' });
+      });
 
-  describe('the egress interfaces', () => {
-    it('keep the routes and addresses of router advertisements when forwarding begins, and when it ends', () => {
-      const { away, home, after, routersLost } = observed;
-      expect(away.forwarding).toBe(forwarding);
-      expect(away.heard).toEqual(['default', '2001:db8:a']);
-      expect(home.heard).toEqual([
-        ['default', '2001:db8:a'],
-        ['default', '2001:db8:100'],
-      ]);
-      expect(after.heard).toEqual(home.heard);
-      expect(routersLost).toBe(0);
-    });
+      it('do not leave outside the tunnel while the home agent is silent', () => {
+        expect(observed.silent).toEqual(AWAY);
+      });
 
-    it('are members of all-routers on the home link only', () => {
-      expect(observed.away.allRouters).toEqual(['lan0', 'lan1']);
-      expect(observed.home.allRouters).toEqual(['eth2']);
-      expect(observed.awayAgain.allRouters).toEqual([]);
-    });
+      it('do not leave while there is neither care-of address nor tunnel', () => {
+        expect(observed.detached).toEqual(AWAY);
+      });
 
-    it('are hosts’ from their first moment where they come later', () => {
-      expect(observed.fresh).toEqual({ heard: ['default', '2001:db8:b'], allRouters: [] });
-      expect(observed.later).toEqual({
-        heard: ['default', '2001:db8:b'],
-        allRouters: [],
-        transit: 'nowhere',
+      it('NEMO-MR-2-1-1-4-013 stop both ways, with their addresses, once registration is given up', () => {
+        const { ways, addresses } = observed.givenUp;
+        const leading = Object.entries(ways).filter(([, way]) => way !== 'nowhere');
+        expect(Object.fromEntries(leading)).toEqual({
+          'lan asks for an address': 'local',
+          // For the plane to drop: no tunnel has their sources.
+          'lan foreign source': 'tun9',
+          'lan claims care-of address': 'tun9',
+          'own care-of out': 'eth0',
+          // Nobody has the address then.
+          'own home address out': 'eth0',
+        });
+        expect(addresses).toEqual([]);
+      });
+
+      it('NEMO-MR-4-1-1-2-004, NEMO-MR-4-1-2-2-007 use the home link at home', () => {
+        expect(observed.home.ways).toEqual(AT_HOME);
+      });
+
+      it('go through the tunnel again after leaving home', () => {
+        expect(observed.awayAgain.ways).toEqual(AWAY);
       });
     });
-  });
 
-  it('leaves the host as it was', () => {
-    const { after, settings } = observed;
-    expect(after.settings).toEqual(settings);
-    expect(after.addresses).toEqual([]);
-    expect(after.rules.match(/^\d+/gm)).toEqual(['0', '32766', '0', '32766', '32767']);
-  });
-});
+    describe('the egress interfaces', () => {
+      it('keep routes and addresses of router advertisements while forwarding starts and stops', () => {
+        const { away, home, after, routersLost } = observed;
+        expect(away.forwarding).toBe(forwarding);
+        expect(away.heard).toEqual(['default', '2001:db8:a']);
+        expect(home.heard).toEqual([
+          ['default', '2001:db8:a'],
+          ['default', '2001:db8:100'],
+        ]);
+        expect(after.heard).toEqual(home.heard);
+        expect(routersLost).toBe(0);
+      });
+
+      it('join the all-routers group on the home link only', () => {
+        expect(observed.away.allRouters).toEqual(['lan0', 'lan1']);
+        expect(observed.home.allRouters).toEqual(['eth2']);
+        expect(observed.awayAgain.allRouters).toEqual([]);
+      });
+
+      it('accept router advertisements from their first moment when they appear later', () => {
+        expect(observed.fresh).toEqual({ heard: ['default', '2001:db8:b'], allRouters: [] });
+        expect(observed.later).toEqual({
+          heard: ['default', '2001:db8:b'],
+          allRouters: [],
+          transit: 'nowhere',
+        });
+      });
+    });
+
+    it('leave the host unchanged in the end', () => {
+      const { after, settings } = observed;
+      expect(after.settings).toEqual(settings);
+      expect(after.addresses).toEqual([]);
+      expect(after.rules.match(/^\d+/gm)).toEqual(['0', '32766', '0', '32766', '32767']);
+    });
+  },
+);

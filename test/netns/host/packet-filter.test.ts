@@ -27,22 +27,22 @@ beforeAll(() => {
 const FOREIGN = ['unknown-protocol', 'unknown-option'];
 
 describe('the packet filter', () => {
-  it('is needed: without it this kernel answers more than what is unknown to everybody', () => {
+  it('finds a kernel that, unfiltered, answers more than unknown protocols and options', () => {
     expect(observed.before).toEqual(expect.arrayContaining(FOREIGN));
     expect(observed.before.length).toBeGreaterThan(FOREIGN.length);
   });
 
-  it('keeps the kernel from answering Mobile IPv6 headers, and leaves tunnels that are not ours alone', () => {
+  it('stops the kernel’s answers to Mobile IPv6 headers and leaves foreign tunnels alone', () => {
     expect(observed.headers).toEqual(
       observed.before.filter((name) => [...FOREIGN, 'tunnel-6', 'tunnel-4'].includes(name)),
     );
   });
 
-  it('takes tunnels at our outer address too, and lets the rest pass', () => {
+  it('filters tunnels at the daemon’s outer address and passes the rest', () => {
     expect(observed.everything).toEqual(FOREIGN);
   });
 
-  it('leaves nothing behind', () => {
+  it('leaves no rule behind', () => {
     expect(observed.after).toEqual(observed.before);
     expect(observed.left).toBe('');
   });

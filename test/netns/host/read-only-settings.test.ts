@@ -29,7 +29,7 @@ function look(prelude: string): Seen {
 }
 
 describe('settings of the kernel in a container', () => {
-  it('where /proc/sys is read-only are given: the one that would be needed is named, with who can set it', () => {
+  it('keeps the settings of a read-only /proc/sys and names the one that has to change', () => {
     const { control, present, value, refusal } = look(READ_ONLY);
     expect([control, value]).toEqual(['given', present]);
     expect(refusal.code).toBe('EROFS');
@@ -39,7 +39,7 @@ describe('settings of the kernel in a container', () => {
     expect(refusal.message).toContain('--sysctl net.ipv6.conf.lo.hop_limit=77');
   });
 
-  it('are made where it can be written', () => {
+  it('applies settings where /proc/sys is writable', () => {
     const { control, value, refusal } = look('');
     expect(['by-interface', 'everywhere']).toContain(control);
     expect([value, refusal.code]).toEqual(['77', 'none']);

@@ -28,7 +28,7 @@ function begin(...argv: readonly string[]) {
 }
 
 describe('npm run demo', () => {
-  test('--help names all; what is none is refused', async () => {
+  test('lists all demos for --help and refuses an unknown one', async () => {
     const help = await attempt([...DEMO, '--help']);
     expect(help.code).toBe(0);
     expect(help.stdout).toMatch(/^ +node .*default/m);
@@ -38,7 +38,7 @@ describe('npm run demo', () => {
   });
 
   test.each(['node', 'nemo'])(
-    '%s: an ordinary user sees every handover, and no connection breaks',
+    '%s: shows an ordinary user every handover without a broken connection',
     async (name) => {
       const argv = [...AS_NOBODY, ...DEMO, name, '--stay', '0', '--json'];
       const { stdout, stderr, code } = await attempt(argv, { timeoutMs: 120_000 });
@@ -64,7 +64,7 @@ describe('npm run demo', () => {
     },
   );
 
-  test('ntmobile: by name, through translators, over moves of both; nothing virtual is seen outside UDP', async () => {
+  test('ntmobile: keeps connections over moves and no virtual address outside UDP', async () => {
     const { stdout, stderr, code } = await attempt([...DEMO, 'ntmobile', '--stay', '0', '--json'], {
       timeoutMs: 240_000,
     });
@@ -95,7 +95,7 @@ describe('npm run demo', () => {
     });
   });
 
-  test('a download that breaks is a failure', async () => {
+  test('fails when a download breaks', async () => {
     const { child, said, heard } = begin('nemo', '--stay', '0');
     await heard('→ NAT, port-restricted');
     const [curl] = [...commandLines()].find(([, line]) => line.startsWith('curl ')) ?? [];
@@ -106,7 +106,7 @@ describe('npm run demo', () => {
     expect(said.join('\n')).toContain('demo: a download has ended');
   });
 
-  test('Ctrl-C ends it, and leaves nothing', async () => {
+  test('ends on Ctrl-C and leaves no process or namespace', async () => {
     const before = commandLines();
     const { child, heard } = begin('nemo');
     await heard('→ IPv4 public');

@@ -22,7 +22,7 @@ function isRunning(commandLine: string): boolean {
 }
 
 describe('lab/enter.ts', () => {
-  test('exit codes pass through, also of a signal and of a command that is not there', async () => {
+  test('passes exit codes through, also of a signal and of a missing command', async () => {
     expect(inLab()).toBe(true);
     expect((await enter('sh', '-c', 'exit 7')).code).toBe(7);
     expect((await enter('sh', '-c', 'kill -TERM $$')).code).toBe(143);
@@ -30,7 +30,7 @@ describe('lab/enter.ts', () => {
     expect((await attempt([process.execPath, ENTER])).code).toBe(64);
   });
 
-  test('inside are only a loopback interface, an own process list, and a private /run', async () => {
+  test('has only a loopback interface, its own processes and a private /run inside', async () => {
     const { stdout, code } = await enter(
       'sh',
       '-c',
@@ -42,7 +42,7 @@ describe('lab/enter.ts', () => {
     expect(stdout).not.toContain('core');
   });
 
-  test('orphans are reaped', async () => {
+  test('reaps orphans', async () => {
     const script = `(sh -c 'true' & exec sh -c 'exit 0') & wait
       for i in 1 2 3 4 5; do (setsid sh -c 'true' &) ; done
       for attempt in $(seq 200); do
@@ -53,7 +53,7 @@ describe('lab/enter.ts', () => {
     expect((await enter('sh', '-c', script)).code).toBe(0);
   });
 
-  test('SIGTERM and SIGINT reach the command once, and the command may end in its own way', async () => {
+  test('delivers SIGTERM and SIGINT to the command once and waits for its end', async () => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       const script =
         `let n = 0; process.on('${signal}', () => { n += 1; setTimeout(() => process.exit(40 + ` +
@@ -68,7 +68,7 @@ describe('lab/enter.ts', () => {
     }
   });
 
-  test('kill -9 of the outer process ends everything inside', async () => {
+  test('ends every process inside on kill -9 of the outer process', async () => {
     const child = spawn(process.execPath, [
       ENTER,
       '--',
@@ -89,13 +89,13 @@ describe('lab/enter.ts', () => {
     expect([...commandLines().values()].filter((line) => line.includes('sleep 471'))).toEqual([]);
   });
 
-  test('what the command leaves running ends with it', async () => {
+  test('ends processes that the command leaves running', async () => {
     expect((await enter('sh', '-c', '(setsid sleep 4713 &); exit 3')).code).toBe(3);
     await waitFor(() => !isRunning('sleep 4713'), { timeoutMs: 5_000, what: 'the orphan to end' });
   });
 
   test.runIf(mayBecomeNobody())(
-    'an ordinary user gets a lab too, with services, moves and translators',
+    'gives an ordinary user a lab with services, moves and translators',
     async () => {
       const main = PROBE.replace('nat-probe.ts', 'main.ts');
       const chosen = ['--networks', 'ar6,nat-prc', '--mobile-routers', 'mr'];

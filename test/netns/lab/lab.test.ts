@@ -23,7 +23,7 @@ describe('a lab with every network', () => {
   afterAll(async () => await lab.close());
 
   test.each(ALL_NETWORKS)(
-    '%s gives addresses, reaches the correspondent, translates as promised',
+    '%s: gives addresses, reaches the correspondent, translates as designed',
     async (name) => {
       const network = NETWORKS[name];
       const report = await checkNetwork(lab, 'mn', network);
@@ -35,7 +35,7 @@ describe('a lab with every network', () => {
     },
   );
 
-  test('the promises differ by kind', () => {
+  test('distinguishes the kinds of translators', () => {
     const promises = (['nat-eim', 'nat-adf', 'nat-prc', 'nat-adm', 'nat-sym'] as const).map(
       (name) => {
         const { mapping, filtering } = expectedBehaviour(NETWORKS[name]);
@@ -51,7 +51,7 @@ describe('a lab with every network', () => {
     ]);
   });
 
-  test('cone translators keep the port, also through two of them; a symmetric one does not', async () => {
+  test('keeps the source port in cone translators, not in a symmetric one', async () => {
     for (const name of ['nat-eim', 'nat-adf', 'nat-prc', 'nat2'] as const) {
       await lab.move('mn', name);
       await lab.waitForAddress('mn', 4);
@@ -64,7 +64,7 @@ describe('a lab with every network', () => {
     expect((await probeNat(lab, 'mn', 4191)).portPreserved).toBe(false);
   });
 
-  test('a full cone lets in the next stranger after one was answered', async () => {
+  test('accepts a second unknown source at a full cone', async () => {
     await lab.move('mn', 'nat-eim');
     await lab.waitForAddress('mn', 4);
     const inside = lab.spawn('mn', [
@@ -91,7 +91,7 @@ describe('a lab with every network', () => {
     await inside.stop();
   });
 
-  test('a translator that forgets its mappings lets nobody in by them', async () => {
+  test('drops packets for mappings that a translator forgot', async () => {
     await lab.move('mn', 'nat-eim');
     await lab.waitForAddress('mn', 4);
     await probeNat(lab, 'mn', 4191);
@@ -103,7 +103,7 @@ describe('a lab with every network', () => {
     expect(await lab.exec('nat-eim', ['conntrack', '-L', '-p', 'udp'])).not.toContain('sport=4191');
   });
 
-  test('a node sees the carrier go and come, and loses what the link gave', async () => {
+  test('removes what the link gave when the carrier goes', async () => {
     await lab.move('mn', 'ds');
     await lab.waitForAddress('mn', 6);
     await lab.waitForAddress('mn', 4);
@@ -139,7 +139,7 @@ describe('a lab with every network', () => {
     await monitor.stop();
   });
 
-  test('make before break: the second interface is plugged in while the first stays', async () => {
+  test('keeps the first interface plugged in while the second one comes up (make before break)', async () => {
     await lab.move('mn', 'ar6');
     await lab.move('mn', 'ar4', { interface: 'eth1', breakBeforeMake: false });
     const [six, four] = [await lab.waitForAddress('mn', 6), await lab.waitForAddress('mn', 4)];
@@ -151,7 +151,7 @@ describe('a lab with every network', () => {
     expect(await dynamicAddresses('mn')).toEqual([]);
   });
 
-  test('a visited network drops packets from the home address', async () => {
+  test('drops packets from the home address in a visited network', async () => {
     await lab.move('mn', 'ar6');
     await lab.waitForAddress('mn', 6);
     await lab.exec('mn', ['ip', 'address', 'add', '2001:db8:100::99/128', 'dev', 'lo', 'nodad']);
@@ -173,7 +173,7 @@ describe('a lab with every network', () => {
     await lab.exec('mn', ['ip', 'address', 'delete', '2001:db8:100::99/128', 'dev', 'lo']);
   });
 
-  test('names resolve over either family alone', async () => {
+  test('resolves names over either family alone', async () => {
     for (const network of ['ar6', 'nat-prc'] as const) {
       await lab.move('mn', network);
       await lab.waitForAddress('mn', NETWORKS[network].ipv6 === undefined ? 4 : 6);
@@ -185,7 +185,7 @@ describe('a lab with every network', () => {
     }
   });
 
-  test('the virtual home network is routed to the home agent’s machine; servers answer in their family', async () => {
+  test('routes the virtual home network to the home agent and reaches single-family servers', async () => {
     const hop = await lab.exec('core', ['ip', 'route', 'get', '2001:db8:200::7']);
     expect(hop).toContain('dev to-home');
     expect(await lab.exec('core', ['ip', 'route', 'get', '203.0.113.7'])).toContain('dev to-home');
@@ -194,7 +194,7 @@ describe('a lab with every network', () => {
     }
   });
 
-  test('a capture holds what was sent while it ran', async () => {
+  test('captures the packets sent while a capture runs', async () => {
     await lab.move('mn', 'ar6');
     await lab.waitForAddress('mn', 6);
     const file = `${lab.logDirectory}/ping.pcap`;
@@ -302,8 +302,8 @@ async function pluggedInto(options: Parameters<typeof Lab.create>[0]): Promise<L
   return lab;
 }
 
-describe('links that are worse than a cable', () => {
-  test('delay: a round trip takes twice that, and super-packets pass', async () => {
+describe('links with delay, loss and without offload', () => {
+  test('delays a round trip by twice the one-way delay and passes super-packets', async () => {
     await using lab = await pluggedInto({ delayMs: 10 });
     const { received, leastMs } = await ping(lab, 20);
     expect(received).toBe(20);
@@ -327,14 +327,14 @@ describe('links that are worse than a cable', () => {
     expect((await server.exited).code).toBe(0);
   });
 
-  test('loss without a delay', async () => {
+  test('loses packets without a delay', async () => {
     await using lab = await pluggedInto({ lossPercent: 20 });
     const { received } = await ping(lab, 300);
     expect(received).toBeGreaterThan(300 * 0.8 * 0.8 - 60);
     expect(received).toBeLessThan(300 * 0.8 * 0.8 + 60);
   });
 
-  test('duplication, reordering and loss by the link process', async () => {
+  test('duplicates, reorders and loses packets by the link process', async () => {
     const linkArguments = ['--duplicate', '20', '--reorder', '10', '--loss', '5', '--seed', '7'];
     await using lab = await pluggedInto({ delayMs: 20, linkArguments });
     const { received, duplicates, order } = await ping(lab, 200);
@@ -344,7 +344,7 @@ describe('links that are worse than a cable', () => {
     expect(order).not.toEqual(order.toSorted((left, right) => left - right));
   });
 
-  test('without segmentation offload no frame is longer than the MTU', async () => {
+  test('limits frames to the MTU when segmentation offload is off', async () => {
     for (const [segmentationOffload, longest] of [
       [true, 'long'],
       [false, 'short'],

@@ -17,7 +17,7 @@ import { commandLines } from '#test/netns/helpers/processes.ts';
  * would do is done by hand.
  */
 
-describe('networks behind mobile routers', () => {
+describe('networks behind mobile routers in the lab', () => {
   const { mr } = MOBILE_ROUTERS;
   let lab: Lab;
 
@@ -36,7 +36,7 @@ describe('networks behind mobile routers', () => {
     }
   }
 
-  test('give nothing while the router has no addresses there, and its services live', async () => {
+  test('give no address while the router has none there, and keep their services running', async () => {
     for (const host of [...mr.hosts, ...MOBILE_ROUTERS.mr2.hosts])
       expect(await dynamicAddresses(host)).toEqual([]);
     const running = [...commandLines().values()];
@@ -46,7 +46,7 @@ describe('networks behind mobile routers', () => {
   });
 
   test.each(MOBILE_ROUTER_NAMES)(
-    '%s: hosts get addresses when it has its own, and see each other',
+    '%s: gives hosts addresses when the router has its own, and connects the hosts',
     async (name) => {
       const report = await checkMobileNetwork(lab, name);
       expect(report.wrong).toEqual([]);
@@ -61,7 +61,7 @@ describe('networks behind mobile routers', () => {
     },
   );
 
-  test('are places to plug a node into', async () => {
+  test('accept a node’s cable', async () => {
     await setAddresses('add');
     await lab.move('mn', 'mr-lan');
     const [ipv6, ipv4] = [await lab.waitForAddress('mn', 6), await lab.waitForAddress('mn', 4)];
@@ -72,7 +72,7 @@ describe('networks behind mobile routers', () => {
     await setAddresses('delete');
   });
 
-  test('are routed by way of home: with the router there, and routes by hand, they reach the correspondent', async () => {
+  test('reach the correspondent through the home network by static routes', async () => {
     await setAddresses('add');
     await lab.move('mr', 'home');
     const commands: readonly (readonly [string, string])[] = [
@@ -100,7 +100,7 @@ describe('networks behind mobile routers', () => {
     await setAddresses('delete');
   });
 
-  test('of the other home agent: its host answers by name, its networks are routed to it', async () => {
+  test('route the other home agent’s networks to its host', async () => {
     await lab.exec('cn', ['ping', '-n', '-c', '1', '-W', '2', ADDRESSES.otherHomeAgentIpv6]);
     await lab.exec('cn', ['ping', '-n', '-c', '1', '-W', '2', ADDRESSES.otherHomeAgentIpv4]);
     const known = await lab.exec('cn', ['getent', 'ahosts', 'ha2.example']);
@@ -117,7 +117,7 @@ describe('networks behind mobile routers', () => {
   });
 });
 
-test('announced mobile networks: the core does not know them of itself', async () => {
+test('have no static route in the core when they are to be announced', async () => {
   await using lab = await Lab.create({
     networks: [],
     nodes: {},

@@ -44,7 +44,7 @@ afterAll(async () => {
 
 describe('a home agent behind a router that advertises', () => {
   it.each(['its end', 'its death and a new start'])(
-    'reaches the internet as before while it forwards, until %s',
+    'keeps its own route to the internet while it forwards, until %s',
     async (end) => {
       const before = await settings();
       expect(before).toContain('/eth0/accept_ra:1');

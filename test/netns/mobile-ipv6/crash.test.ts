@@ -88,37 +88,34 @@ describe('kill -9 of the home agent', () => {
   test.each<readonly [NetworkName, 4 | 6]>([
     ['ar6', 6],
     ['nat-prc', 4],
-  ])(
-    'in %s: the flow goes on from the store, without a Binding Update',
-    async (network, family) => {
-      await journey.start(network);
-      const resets = (await tcpResets('mn')) + (await tcpResets('cn'));
-      const transfer = await startTransfer(family);
-      const binding = await journey.binding();
-      const sent = await journey.count(journey.mobileNode, 'binding-update-sent');
+  ])('resumes the flow in %s from the store without a Binding Update', async (network, family) => {
+    await journey.start(network);
+    const resets = (await tcpResets('mn')) + (await tcpResets('cn'));
+    const transfer = await startTransfer(family);
+    const binding = await journey.binding();
+    const sent = await journey.count(journey.mobileNode, 'binding-update-sent');
 
-      await journey.homeAgent.kill();
-      const atCrash = transfer.download.octets;
-      await journey.homeAgent.start();
-      expect(await journey.binding()).toEqual(binding);
-      // More than what was on the way when it died.
-      await moreThan(transfer.download, atCrash + OCTETS_PER_SECOND / 2);
-      expect(await journey.count(journey.mobileNode, 'binding-update-sent')).toBe(sent);
+    await journey.homeAgent.kill();
+    const atCrash = transfer.download.octets;
+    await journey.homeAgent.start();
+    expect(await journey.binding()).toEqual(binding);
+    // More than what was on the way when it died.
+    await moreThan(transfer.download, atCrash + OCTETS_PER_SECOND / 2);
+    expect(await journey.count(journey.mobileNode, 'binding-update-sent')).toBe(sent);
 
-      // Sequence numbers and timestamps are in the store too: the next registration is neither
-      // stale nor refused.
-      await journey.moveTo('nat-sym');
-      expect(await journey.count(journey.homeAgent, 'registration-refused')).toBe(0);
-      await expectWhole(transfer);
-      expect((await tcpResets('mn')) + (await tcpResets('cn'))).toBe(resets);
-      await stopBoth();
-      await expectNothingLeft();
-    },
-  );
+    // Sequence numbers and timestamps are in the store too: the next registration is neither
+    // stale nor refused.
+    await journey.moveTo('nat-sym');
+    expect(await journey.count(journey.homeAgent, 'registration-refused')).toBe(0);
+    await expectWhole(transfer);
+    expect((await tcpResets('mn')) + (await tcpResets('cn'))).toBe(resets);
+    await stopBoth();
+    await expectNothingLeft();
+  });
 });
 
 describe('kill -9 of the mobile node', () => {
-  test('restarted where it was: registered again, the flow goes on', async () => {
+  test('registers again and resumes the flow when restarted in the same network', async () => {
     await journey.start('ar6');
     const transfer = await startTransfer(6);
     await journey.mobileNode.kill();
@@ -130,7 +127,7 @@ describe('kill -9 of the mobile node', () => {
     await expectNothingLeft();
   });
 
-  test('restarted elsewhere: no rule, route or address of the former place stays', async () => {
+  test('leaves no rule, route or address of the former network when restarted elsewhere', async () => {
     await journey.start('nat-prc');
     await journey.mobileNode.kill();
     await journey.lab.move('mn', 'ar6');
@@ -143,7 +140,7 @@ describe('kill -9 of the mobile node', () => {
     await expectNothingLeft();
   });
 
-  test('killed at home, restarted away', async () => {
+  test('resumes the flow when killed at home and restarted away', async () => {
     await journey.start('ar6');
     await journey.moveTo('home');
     await journey.mobileNode.kill();
@@ -160,7 +157,7 @@ describe('kill -9 of the mobile node', () => {
 
 describe('SIGTERM', () => {
   test.each<NetworkName>(['home', 'ds', 'nat-sym'])(
-    'in %s: both hosts are as they were',
+    'leaves both hosts unchanged in %s',
     async (network) => {
       await journey.start(network);
       await stopBoth();
@@ -168,7 +165,7 @@ describe('SIGTERM', () => {
     },
   );
 
-  test('after kill -9 of both, --cleanup alone removes what they left', async () => {
+  test('leaves what --cleanup alone removes after kill -9 of both', async () => {
     await journey.start('ar6');
     await journey.mobileNode.kill();
     await journey.homeAgent.kill();

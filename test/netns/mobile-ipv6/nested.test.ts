@@ -125,13 +125,13 @@ const INNER = [
   ['IPv4', true],
 ] as const;
 
-describe.each(OUTER)('behind a router in %s', (network) => {
+describe.each(OUTER)('a mobile router in %s', (network) => {
   beforeAll(async () => {
     if (journey.lab.location('mr') !== network) await journey.moveTo(network);
   });
 
   test.each(INNER)(
-    'a mobile node of the same home agent, %s',
+    'carries a mobile node of the same home agent, %s',
     async (_family, preferIpv4) => {
       const configuration = mobileNodeConfiguration({ mobileNode: { preferIpv4 } });
       await withDaemon('mn', 'mn', configuration, async () => {
@@ -145,7 +145,7 @@ describe.each(OUTER)('behind a router in %s', (network) => {
   );
 
   test.each(INNER)(
-    'a mobile node of another home agent, %s',
+    'carries a mobile node of another home agent, %s',
     async (_family, preferIpv4) => {
       const configuration = { ...otherMobileNodeConfiguration(), preferIpv4 };
       await withDaemon('mn', 'mn', configuration, async () => {
@@ -161,7 +161,7 @@ describe.each(OUTER)('behind a router in %s', (network) => {
     ['the same', mobileRouterConfiguration('mr2'), '2001:db8:501:'],
     ['another', otherMobileRouterConfiguration(), '2001:db8:502:'],
   ])(
-    'a mobile router of %s home agent',
+    'carries a mobile router of %s home agent',
     async (_which, configuration, network6) => {
       await withDaemon('mr', 'mr2', configuration, async () => {
         // It may still have an address of the network that was here before.

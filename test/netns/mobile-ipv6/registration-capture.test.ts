@@ -117,7 +117,7 @@ function groupsOf(address: string): readonly number[] {
 }
 
 describe('a registration on an IPv6 link', () => {
-  test('Binding Update: from the care-of address, with Home Address option', async () => {
+  test('sends the Binding Update from the care-of address with a Home Address option', async () => {
     const [update] = messages(UPDATE, native);
     expect(update?.('ipv6.src')).toMatch(/^2001:db8:a:/);
     expect(update?.('ipv6.dst')).toBe(ADDRESSES.homeAgentIpv6);
@@ -138,7 +138,7 @@ describe('a registration on an IPv6 link', () => {
     expect(update?.('mip6.auth.auth_data').replaceAll(':', '')).toMatch(/^[0-9a-f]{28,32}$/);
   });
 
-  test('Binding Acknowledgement: to the care-of address, with type 2 routing header', async () => {
+  test('gets the Binding Acknowledgement at the care-of address with a type 2 routing header', async () => {
     const [update] = messages(UPDATE, native);
     const [acknowledgement] = messages(ACKNOWLEDGEMENT, native);
     expect(acknowledgement?.('ipv6.src')).toBe(ADDRESSES.homeAgentIpv6);
@@ -161,7 +161,7 @@ describe('a registration on an IPv6 link', () => {
 describe('a registration behind an IPv4 translator', () => {
   const outside = `198.51.100.${4 * NETWORKS['nat-prc'].index + 2}`;
 
-  test('Binding Update: UDP 4191, home address as inner source, no Home Address option', async () => {
+  test('sends the Binding Update by UDP 4191 from the home address, without Home Address option', async () => {
     const [update] = messages(UPDATE, from(outside));
     expect([update?.('ip.dst'), update?.('udp.dstport')]).toEqual([
       ADDRESSES.homeAgentIpv4,
@@ -184,7 +184,7 @@ describe('a registration behind an IPv4 translator', () => {
     expect(update?.('mip6.auth.subtype')).toBe('1');
   });
 
-  test('Binding Acknowledgement: back through the translator, which it tells of', async () => {
+  test('gets the Binding Acknowledgement through the NAT with a NAT Detection option', async () => {
     const [update] = messages(UPDATE, from(outside));
     const [acknowledgement] = messages(ACKNOWLEDGEMENT, to(outside));
     expect(acknowledgement?.('ip.src')).toBe(ADDRESSES.homeAgentIpv4);
@@ -205,7 +205,7 @@ describe('a registration behind an IPv4 translator', () => {
     expect(acknowledgement?.('mip6.auth.auth_data')).not.toBe('');
   });
 
-  test('without a translator: no keepalive is needed, UDP because the node asked for it', async () => {
+  test('uses UDP without keepalives where no NAT is and the node asks for UDP', async () => {
     const [acknowledgement] = messages(ACKNOWLEDGEMENT, to('203.0.113.'));
     expect(acknowledgement?.('mip6.natd.refresh_t')).toBe(String(0xffff_ffff));
     expect(acknowledgement?.('mip6.natd.f_flag')).toBe('1');
@@ -213,15 +213,15 @@ describe('a registration behind an IPv4 translator', () => {
   });
 });
 
-describe('everything that was captured', () => {
-  test('sequence numbers go up by one', async () => {
+describe('all captured messages', () => {
+  test('have sequence numbers that go up by one', async () => {
     const numbers = messages(UPDATE).map((update) => Number(update('mip6.bu.seqnr')));
     expect(numbers.length).toBeGreaterThanOrEqual(3);
     const [first = 0] = numbers;
     expect(numbers).toEqual(numbers.map((_, at) => (first + at) % 0x10000));
   });
 
-  test('no malformed mark and no expert’s complaint on any message', async () => {
+  test('carry no malformed mark and no expert warning of the decoder', async () => {
     for (const file of [coreFile, nodeFile]) {
       const marks = await dissect(file, 'mipv6', [
         'frame.number',
@@ -237,7 +237,7 @@ describe('everything that was captured', () => {
     }
   });
 
-  test('Mobility Header checksums are right, with the home address in the pseudo-header', async () => {
+  test('have right Mobility Header checksums, with the home address in the pseudo-header', async () => {
     const octets = (await octetsOf(coreFile, 'mipv6', 'mipv6')).map((text) => fromHex(text));
     expect(octets).toHaveLength(all.length);
     const sums = all.map((fields, at) => {
@@ -248,7 +248,7 @@ describe('everything that was captured', () => {
     expect(sums.map((sum) => sum.toString(16))).toEqual(sums.map(() => 'ffff'));
   });
 
-  test('neither host answered with Parameter Problem or unreachable', async () => {
+  test('cause no Parameter Problem or unreachable error of either host', async () => {
     for (const file of [coreFile, nodeFile]) {
       const errors = await dissect(
         file,

@@ -158,8 +158,8 @@ function update(changed: Partial<BindingUpdateContent>): Uint8Array {
   }).packet;
 }
 
-describe('a registration that is not the node’s own', () => {
-  test('another node with the right identifier and the wrong key is refused', async () => {
+describe('a Binding Update of an attacker', () => {
+  test('gets refused with the right identifier and a wrong key', async () => {
     const { lab } = journey;
     const security = { spi: 1000, key: 'text:not the key of the lab' };
     const configuration = mobileNodeConfiguration({ security, daemon: { name: 'thief' } });
@@ -179,7 +179,7 @@ describe('a registration that is not the node’s own', () => {
     await expectUntouched();
   });
 
-  test('forged, over IPv6 and over UDP', async () => {
+  test('changes nothing: forged over IPv6 and over UDP', async () => {
     await expectCounted(counted('authentication-failed'), 1, () =>
       send('cn', ADDRESSES.homeAgentIpv6, [hex(update({}))]),
     );
@@ -193,7 +193,7 @@ describe('a registration that is not the node’s own', () => {
     await expectUntouched();
   });
 
-  test('without authentication', async () => {
+  test('changes nothing: no authentication option', async () => {
     await expectCounted(counted('authentication-missing'), 1, () =>
       send('cn', ADDRESSES.homeAgentIpv6, [
         hex(update({ registrationKey: undefined, timestamp: undefined })),
@@ -202,7 +202,7 @@ describe('a registration that is not the node’s own', () => {
     await expectUntouched();
   });
 
-  test('with an unknown security parameter index', async () => {
+  test('changes nothing: unknown security parameter index', async () => {
     const key = new TextEncoder().encode('a key for the lab alone');
     const registrationKey = { spi: 2000, algorithm: 'hmac-sha256-128', key } as const;
     await expectCounted(counted('no-security-association'), 1, () =>
@@ -211,7 +211,7 @@ describe('a registration that is not the node’s own', () => {
     await expectUntouched();
   });
 
-  test('replayed, over UDP from elsewhere and over IPv6 as it was', async () => {
+  test('changes nothing: replayed over UDP from elsewhere and over IPv6 unchanged', async () => {
     const inUdp = await octetsOf(coreFile, `${UPDATES} && udp`, 'frame');
     const overUdp = inUdp.map((frame) =>
       udpPacket(STRANGER4, PORT, fromHex(frame).subarray(ETHERNET + 20 + 8)),
@@ -231,7 +231,7 @@ describe('a registration that is not the node’s own', () => {
   });
 });
 
-describe('data that is not the node’s own', () => {
+describe('data of an attacker', () => {
   /** Nothing of it came out on the correspondent's side. */
   async function expectNotForwarded(attack: () => Promise<void>): Promise<void> {
     const file = `${journey.lab.logDirectory}/forwarded-${performance.now()}.pcap`;
@@ -245,7 +245,7 @@ describe('data that is not the node’s own', () => {
     expect(await dissect(file, outside, ['frame.number'])).toHaveLength(0);
   }
 
-  test('spoofed inner source through the node’s own tunnel over IPv6', async () => {
+  test('drops and counts a spoofed inner source in the node’s own tunnel over IPv6', async () => {
     const careOf = ipv6(String(untouched?.['careOfAddress']));
     await expectNotForwarded(() =>
       expectCounted(dropped('drop-permit'), 2, () =>
@@ -257,7 +257,7 @@ describe('data that is not the node’s own', () => {
     );
   });
 
-  test('spoofed inner source through the node’s own tunnel over UDP', async () => {
+  test('drops and counts a spoofed inner source in the node’s own tunnel over UDP', async () => {
     await journey.moveTo('nat-prc');
     untouched = await journey.binding();
     const careOf = ipv4(String((await journey.home())['careOfAddress']));
@@ -268,7 +268,7 @@ describe('data that is not the node’s own', () => {
     );
   });
 
-  test('from an endpoint that no tunnel knows', async () => {
+  test('drops packets from an endpoint without a tunnel', async () => {
     await expectNotForwarded(async () => {
       await expectCounted(dropped('drop-unknown-endpoint'), 2, () =>
         send('cn', ADDRESSES.homeAgentIpv4, [
@@ -284,7 +284,7 @@ describe('data that is not the node’s own', () => {
     });
   });
 
-  test('from an unknown endpoint with the node’s home address: held for a registration that never comes', async () => {
+  test('holds packets of an unknown endpoint with the node’s home address, then drops them', async () => {
     await expectNotForwarded(() =>
       expectCounted(dropped('drop-hold-expired'), 1, () =>
         send('cn', ADDRESSES.homeAgentIpv4, [

@@ -63,7 +63,7 @@ async function eventTimes(): Promise<ReadonlyMap<string, number>> {
 }
 
 test.each<NetworkName>(['ar6', 'ar4', 'nat-prc', 'ds'])(
-  'started in %s with stale addresses',
+  'registers in %s when the home agent’s name leads to stale addresses first',
   async (network) => {
     await journey.moveTo(network);
     await journey.mobileNode.stop();

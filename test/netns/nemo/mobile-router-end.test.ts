@@ -36,7 +36,7 @@ async function back(): Promise<void> {
 }
 
 test.each<NetworkName>(['home', 'ds', 'nat-sym'])(
-  'SIGTERM in %s: both hosts are as they were',
+  'leaves both hosts unchanged on SIGTERM in %s',
   async (network) => {
     await journey.start(network);
     expect(await journey.mobileNode.stop()).toBe(0);
@@ -47,7 +47,7 @@ test.each<NetworkName>(['home', 'ds', 'nat-sym'])(
   60_000,
 );
 
-test('after kill -9 of both, --cleanup alone removes what they left', async () => {
+test('leaves what --cleanup alone removes after kill -9 of both', async () => {
   await journey.start('ar6');
   await journey.mobileNode.kill();
   await journey.homeAgent.kill();
@@ -69,7 +69,7 @@ test('after kill -9 of both, --cleanup alone removes what they left', async () =
   await leftovers.expectNone();
 }, 60_000);
 
-test('after kill -9 and a move it takes its network up again; the status tells prefixes and mode', async () => {
+test('serves its network again after kill -9 and a move, and shows prefixes and mode', async () => {
   await journey.start('ar6');
   const host = (await journey.lab.waitForAddress('mr-a', 6)).address;
   await journey.mobileNode.kill();

@@ -56,8 +56,8 @@ afterAll(async () => {
   await journey?.close();
 });
 
-describe('before the daemon runs', () => {
-  test('check finds nothing wrong with the example', async () => {
+describe('the example files', () => {
+  test('pass the check', async () => {
     const file = `${LAB_DIRECTORY}/mr.yaml`;
     expect(await sojourn('check', 'mr', file)).toMatchObject({
       code: 0,
@@ -66,7 +66,7 @@ describe('before the daemon runs', () => {
     });
   });
 
-  test('radvd and dnsmasq find nothing wrong with theirs', async () => {
+  test('pass the checks of radvd and dnsmasq', async () => {
     const radvd = await attempt([
       'radvd',
       '--configtest',
@@ -84,7 +84,7 @@ describe('before the daemon runs', () => {
     expect(dnsmasq).toMatchObject({ code: 0, stderr: 'dnsmasq: syntax check OK.\n' });
   });
 
-  test('a wrong configuration ends it with 78 and the place of the fault, and makes nothing', async () => {
+  test('end the daemon with 78 and the line of the fault when one is wrong', async () => {
     const file = `${LAB_DIRECTORY}/wrong.yaml`;
     writeFileSync(file, exampleText('mr.yaml').replace('2001:db8:500::1/64', '2001:db8:501::1/64'));
     const { code, stderr } = await journey.lab.attempt('mr', [
@@ -103,7 +103,7 @@ describe('before the daemon runs', () => {
   });
 });
 
-describe('while it runs', () => {
+describe('a mobile router configured by the examples', () => {
   beforeAll(async () => {
     const { lab } = journey;
     const [radvd, dnsmasq] = [
@@ -139,7 +139,7 @@ describe('while it runs', () => {
     await journey.start('ar6');
   }, 60_000);
 
-  test('a host gets addresses of both families, and the MTU of the tunnel', async () => {
+  test('gives a host addresses of both families and the MTU of the tunnel', async () => {
     expect(await addressOfHost(6)).toMatch(/^2001:db8:500:/);
     expect(await addressOfHost(4)).toMatch(/^198\.51\.100\.1(3\d|4[0-2])$/);
     expect(
@@ -148,7 +148,7 @@ describe('while it runs', () => {
   }, 60_000);
 
   test.each(['ar6', 'nat-prc'] as const)(
-    'it is reached from outside, in %s',
+    'connects a host to the outside in %s',
     async (network) => {
       await journey.moveTo(network);
       for (const address of [await addressOfHost(6), await addressOfHost(4)]) {
@@ -158,7 +158,7 @@ describe('while it runs', () => {
     60_000,
   );
 
-  test('the status tells the networks, and the home agent who has them', async () => {
+  test('shows its networks, and the home agent shows who has them', async () => {
     const { careOfAddress } = await journey.home();
     const { code, stdout } = await sojourn('--daemon', 'mr', 'status');
     const networks = '2001:db8:500::/64, 198.51.100.128/28';

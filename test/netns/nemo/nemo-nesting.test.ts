@@ -354,7 +354,7 @@ async function registerNested(mobileRouter: boolean): Promise<void> {
   ]);
 }
 
-describe.each(MODES)('behind a router in $mode mode', ({ at, prefixes }) => {
+describe.each(MODES)('nested tunnels behind a router in $mode mode', ({ at, prefixes }) => {
   beforeAll(async () => {
     await router.deregisterAll();
     expect(await router.register({ home: 'HNP', prefixes })).toMatchObject({ status: 0 });

@@ -55,8 +55,8 @@ async function seen(
   });
 }
 
-describe('from the visited network to the mobile network', () => {
-  it('NEMO-MR-2-1-1-4-002 the acknowledgement of a visiting node’s home agent', async () => {
+describe('packets from the visited network to the mobile network', () => {
+  it('NEMO-MR-2-1-1-4-002 pass: the acknowledgement of a visiting node’s home agent', async () => {
     const acknowledgement = encodeMobility(
       {
         type: 'binding-acknowledgement',
@@ -74,7 +74,7 @@ describe('from the visited network to the mobile network', () => {
     expect(await seen('mr-a', 'eth0', 'ha2', sent)).toContain(lasting(sent));
   });
 
-  it('NEMO-MR-2-1-1-4-005 a Home Test in a visiting node’s own tunnel', async () => {
+  it('NEMO-MR-2-1-1-4-005 pass: a Home Test in a visiting node’s own tunnel', async () => {
     const homeTest = mobility(CN, VISITOR, {
       type: 'home-test',
       homeNonceIndex: 1,
@@ -86,12 +86,12 @@ describe('from the visited network to the mobile network', () => {
     expect(await seen('mr-a', 'eth0', 'ha2', sent)).toContain(lasting(sent));
   });
 
-  it('NEMO-MR-2-1-1-4-012 an echo request to the router’s home address is answered by it', async () => {
+  it('NEMO-MR-2-1-1-4-012 get an echo reply from the router’s home address', async () => {
     const { homeAddress } = MOBILE_ROUTERS.mr;
     await journey.lab.exec('cn', ['ping', '-n', '-c', '3', '-i', '0.2', '-W', '2', homeAddress]);
   });
 
-  it('NEMO-MR-4-1-2-2-006 one to its link-local address, from the visited link', async () => {
+  it('NEMO-MR-4-1-2-2-006 get an echo reply from its link-local address', async () => {
     const line = await journey.lab.exec('mr', [
       'ip',
       '-6',
@@ -118,8 +118,8 @@ describe('from the visited network to the mobile network', () => {
   });
 });
 
-describe('from the mobile network to the visited network', () => {
-  it('NEMO-MR-2-2-1-4-006 a Home Test Init in a visiting node’s own tunnel', async () => {
+describe('packets from the mobile network to the visited network', () => {
+  it('NEMO-MR-2-2-1-4-006 pass: a Home Test Init in a visiting node’s own tunnel', async () => {
     const init = mobility(VISITOR, CN, { type: 'home-test-init', homeInitCookie: 7n, options: [] });
     const sent = packet(host, OTHER_HOME_AGENT, PROTOCOL_IPV6, init);
     expect(await seen('ha2', 'wan', 'mr-a', sent)).toContain(lasting(sent));

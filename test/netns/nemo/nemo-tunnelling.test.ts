@@ -214,7 +214,7 @@ describe('packets for and from a host behind the router', () => {
   );
 });
 
-describe('errors about packets in the tunnel are told to who sent them', () => {
+describe('ICMP errors about outer packets, relayed to the inner source (RFC 2473 §8)', () => {
   /** Echo requests of `octets` that may not be fragmented: what ping says. */
   async function say(to: string, octets: number): Promise<string> {
     const argv = [
@@ -309,7 +309,7 @@ add rule ip6 worn outer ip6 daddr ${router.careOf} ip6 hoplimit set 1
     },
   );
 
-  it('but not errors that somebody made up about what does not go there', async () => {
+  it('ignores a forged error about a packet that does not enter that tunnel', async () => {
     await bound('HNP', [FIRST]);
     const before = await router.dropped('unreachable-sent');
     /** Somebody on the path says that this did not arrive. */
@@ -356,7 +356,7 @@ add rule ip6 worn outer ip6 daddr ${router.careOf} ip6 hoplimit set 1
   });
 });
 
-describe('what nobody registered comes out of no tunnel', () => {
+describe('inner packets of unregistered sources', () => {
   const ALL = [
     [
       'NEMO-HA_6_2_1, NEMO-HA_6_5_1 from another outer source, the home address inside',

@@ -84,7 +84,7 @@ async function untilLearnt(expected: readonly string[], what: string): Promise<v
   });
 }
 
-test('the core learns the prefixes when the router registers, and reaches a host behind it', async () => {
+test('teaches the core the prefixes when the router registers, and a host there is reached', async () => {
   expect(await learnt()).toEqual([]);
   await journey.start('ar6');
   await untilLearnt(PREFIXES, 'routes to the mobile networks');
@@ -92,7 +92,7 @@ test('the core learns the prefixes when the router registers, and reaches a host
   await journey.lab.exec('cn', ['ping', '-c', '1', '-W', '5', hosts.address]);
 }, 60_000);
 
-test('a move of the router changes nothing in the core', async () => {
+test('changes nothing in the core when the router moves', async () => {
   // With the time since when it stands.
   const known = async (): Promise<string> => await birdc('core', `show route ${PREFIXES[0]}`);
   const before = await known();
@@ -100,19 +100,19 @@ test('a move of the router changes nothing in the core', async () => {
   expect(await known()).toBe(before);
 }, 60_000);
 
-test('the core forgets them when the binding is deleted', async () => {
+test('withdraws the prefixes from the core when the binding is deleted', async () => {
   await journey.mobileNode.request('deregister');
   await untilLearnt([], 'no routes to the mobile networks');
 }, 60_000);
 
-test('the core forgets them when the binding ends by its lifetime', async () => {
+test('withdraws the prefixes from the core when the binding expires', async () => {
   await journey.mobileNode.request('reregister');
   await untilLearnt(PREFIXES, 'routes to the mobile networks');
   await journey.mobileNode.kill();
   await untilLearnt([], 'no routes to the mobile networks');
 }, 60_000);
 
-test('the core forgets them when the home agent stops', async () => {
+test('withdraws the prefixes from the core when the home agent stops', async () => {
   await journey.startMobileNode();
   await untilLearnt(PREFIXES, 'routes to the mobile networks');
   expect(await journey.homeAgent.stop()).toBe(0);

@@ -66,13 +66,13 @@ async function reaches(from: string, to: string, source?: string): Promise<boole
 }
 
 describe('the networks of two routers', () => {
-  test.each([6, 4] as const)('reach each other, IPv%d', async (family) => {
+  test.each([6, 4] as const)('reach each other over IPv%d', async (family) => {
     const [near, far] = [await addressOf('mr-a', family), await addressOf('mr2-a', family)];
     expect(await reaches('mr-a', far)).toBe(true);
     expect(await reaches('mr2-a', near)).toBe(true);
   });
 
-  test('are in the tables of the home agent', async () => {
+  test('appear in the tables of the home agent', async () => {
     expect(await journey.homeAgent.request('prefixes')).toEqual(
       (['mr', 'mr2'] as const).flatMap((name) =>
         prefixesOf(MOBILE_ROUTERS[name]).map((prefix) =>
@@ -87,7 +87,7 @@ describe('the networks of two routers', () => {
   });
 });
 
-describe('a foreign source', () => {
+describe('a spoofed source', () => {
   const spoofed = '2001:db8:501::bad';
   const spoofed4 = '198.51.100.155';
 
@@ -127,13 +127,13 @@ describe('a foreign source', () => {
   }
 
   test.each([spoofed, spoofed4])(
-    'NEMO-MR-2-2-1-4-013 from a host behind a router is dropped and counted there: %s',
+    'NEMO-MR-2-2-1-4-013 gets dropped and counted at the router when a host behind it sends: %s',
     async (source) => {
       expect(await send(journey.mobileNode, 'drop-no-route', source)).toEqual([5, 0]);
     },
   );
 
-  test('NEMO-MR-2-2-1-4-014 of the router itself is dropped behind it', async () => {
+  test('NEMO-MR-2-2-1-4-014 gets dropped at the router when it is the router’s own address', async () => {
     // A host that takes the router's own address on its network.
     const own = '2001:db8:500::1';
     await journey.lab.exec('mr-a', ['ip', 'address', 'add', `${own}/128`, 'dev', 'lo', 'nodad']);
@@ -158,7 +158,7 @@ describe('a foreign source', () => {
   });
 
   test.each([spoofed, spoofed4])(
-    'through a router that lies is dropped and counted at the home agent: %s',
+    'gets dropped and counted at the home agent when the router forwards it: %s',
     async (source) => {
       const { mobileNode } = journey;
       expect(await mobileNode.stop()).toBe(0);

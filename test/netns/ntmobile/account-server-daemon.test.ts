@@ -52,8 +52,8 @@ afterAll(async () => {
   await server?.stop();
 });
 
-describe('TLS', () => {
-  it('shows the certificate whose fingerprint the operator is told', async () => {
+describe('TLS of the account server', () => {
+  it('presents the certificate whose fingerprint the log shows', async () => {
     const seen = await run([
       'openssl',
       'x509',
@@ -68,7 +68,7 @@ describe('TLS', () => {
     expect(readFileSync(server.logFile, 'utf8')).toContain(seen.trim().split('=')[1]);
   });
 
-  it('is version 1.3 and no other', async () => {
+  it('accepts version 1.3 only', async () => {
     const before = Number((await statsOf(server))['tls-failed']);
     const old = await attempt([
       'curl',
@@ -90,14 +90,14 @@ describe('TLS', () => {
     expect((await ask('https://127.0.0.1:4501/v1/system')).status).toBe(200);
   });
 
-  it('goes on when what connects is no TLS', async () => {
+  it('keeps serving when a client sends no TLS', async () => {
     await attempt(['curl', '--silent', '--max-time', '5', 'http://[::1]:4501/v1/system']);
     expect((await ask('/v1/system')).status).toBe(200);
   });
 });
 
-describe('a node', () => {
-  it('learns what the system is', async () => {
+describe('a node at the account server', () => {
+  it('learns the parameters of the system', async () => {
     expect(await system()).toMatchObject({
       zone: 'nodes.example',
       systemPrefix: 'fd12:3456:789a::/48',
@@ -113,7 +113,7 @@ describe('a node', () => {
     });
   });
 
-  it('logs in by password, and its credential is right for who has only the page', async () => {
+  it('logs in by password and gets a credential that an independent reader verifies', async () => {
     const key = new NodeKey();
     const answered = await login(key, 'alice');
     expect(answered.status).toBe(200);
@@ -141,7 +141,7 @@ describe('a node', () => {
     ]);
   });
 
-  it('is refused alike for a wrong password, no password, and no account', async () => {
+  it('gets the same refusal for a wrong password, no password, and no account', async () => {
     const answers = [];
     for (const account of ['alice', 'bob', 'nobody']) {
       const { status, body } = await login(new NodeKey(), account, { password: WRONG_PASSWORD });
@@ -153,7 +153,7 @@ describe('a node', () => {
     expect(await statsOf(server)).toMatchObject({ 'wrong-password': 2, 'unknown-account': 1 });
   });
 
-  it('is refused with a forged proof, an old one, and one that was used', async () => {
+  it('gets refused with a forged, an old or a used proof', async () => {
     const key = new NodeKey();
     const body = await loginBody(key, 'alice', { password: PASSWORD, device: 'tablet' });
     const forged = await ask('/v1/login', { ...body, proof: base64(new Uint8Array(32).fill(5)) });
@@ -178,7 +178,7 @@ describe('a node', () => {
     ['to another path', '/v1/other', {}, 404],
     ['that would be a page', '/', undefined, 404],
     ['to renew with nothing', '/v1/renew', {}, 400],
-  ])('is told that a request %s is none', async (_what, path, body, status) => {
+  ])('gets an error for a request %s', async (_what, path, body, status) => {
     const before = Number((await statsOf(server))['malformed-request']);
     const answered = await ask(path, body);
     expect([answered.status, answered.body['error']]).toEqual([status, 'malformed-request']);
@@ -187,7 +187,7 @@ describe('a node', () => {
 });
 
 describe('a renewal', () => {
-  it('gives another token, and the former is good until that is used', async () => {
+  it('returns a new token and keeps the former one valid until the new one is used', async () => {
     const key = new NodeKey();
     const first = await login(key, 'alice', { password: PASSWORD, device: 'renewing' });
     const second = await renew(key, first);
@@ -201,7 +201,7 @@ describe('a renewal', () => {
     expect((await renew(new NodeKey(), third)).status).toBe(401);
   });
 
-  it('is refused to an account that is disabled, and so is a login', async () => {
+  it('fails for a disabled account, as a login does', async () => {
     const key = new NodeKey();
     const first = await login(key, 'alice', { password: PASSWORD, device: 'disabled' });
     await operate(['as', 'account', 'disable', 'alice']);
@@ -216,8 +216,8 @@ describe('a renewal', () => {
   });
 });
 
-describe('who connects and asks nothing', () => {
-  it('is sent away, before TLS and after it, and does not keep others out', async () => {
+describe('idle connections', () => {
+  it('get closed before and after TLS, and do not keep others out', async () => {
     const logFile = (name: string) => ({ logFile: `${LAB_DIRECTORY}/${name}.log` });
     const silent = [
       new Background(
@@ -242,7 +242,7 @@ describe('who connects and asks nothing', () => {
   });
 });
 
-describe('rates', () => {
+describe('rate limits', () => {
   beforeAll(async () => {
     await server.stop();
     const limits = { source: { perMinute: 60, burst: 12 }, account: { perMinute: 2, burst: 3 } };
@@ -251,7 +251,7 @@ describe('rates', () => {
     await fetchCertificate();
   });
 
-  it('end the guessing at an account, and the flood of a source, and say when to come again', async () => {
+  it('stop password guessing and floods of a source, with a Retry-After time', async () => {
     const guesses = [];
     for (let count = 0; count < 4; count++) {
       guesses.push(await login(new NodeKey(), 'alice', { password: WRONG_PASSWORD }));
@@ -275,6 +275,6 @@ describe('rates', () => {
   });
 });
 
-describe('in the end', () => {
-  it('no secret is in any log, and no token and no password in the store', expectNoSecrets);
+describe('secrets of the account server', () => {
+  it('appear in no log, and tokens and passwords not in the store', expectNoSecrets);
 });

@@ -46,8 +46,8 @@ afterAll(async () => {
   await server?.stop();
 });
 
-describe('its state', () => {
-  it('is for its owner alone', () => {
+describe('the state of the account server', () => {
+  it('gives access to its owner only', () => {
     const files = readdirSync(STATE).filter((name) => name.startsWith('as.'));
     expect(files).toEqual(
       expect.arrayContaining(['as.authority.key', 'as.exchange.key', 'as.sqlite', 'as.tls.pem']),
@@ -57,7 +57,7 @@ describe('its state', () => {
     );
   });
 
-  it('is the same after a restart', async () => {
+  it('survives a restart unchanged', async () => {
     const key = new NodeKey();
     const first = await login(key, 'alice', { password: PASSWORD, device: 'patient' });
     const before = [
@@ -83,7 +83,7 @@ describe('its state', () => {
     );
   });
 
-  it('loses nothing that was answered, and locks nobody out, when it is killed amid logins', async () => {
+  it('keeps every answered login, and every account, when killed amid logins', async () => {
     const enrolments = [];
     for (let count = 0; count < 12; count++) {
       const name = `van${count}`;
@@ -120,7 +120,7 @@ describe('its state', () => {
     expect(new Set(addresses).size).toBe(addresses.length);
   });
 
-  it('takes a rotated authority over a kill, and both are believed', async () => {
+  it('keeps a rotated authority over a kill, with both believed', async () => {
     const first = await login(new NodeKey(), 'alice', { password: PASSWORD, device: 'before' });
     await operate(['as', 'authority', 'rotate', '--after', '0']);
     await server.kill();
@@ -138,13 +138,13 @@ describe('its state', () => {
   });
 });
 
-describe('an operator', () => {
+describe('the operator of an account server', () => {
   it('cannot give a password as an argument', async () => {
     const { code } = await sojourn(['as', 'account', 'add', 'carol', 'a password']);
     expect(code).toBe(ExitCode.usage);
   });
 
-  it('is told why not', async () => {
+  it('gets the reason of a refusal', async () => {
     const { code, stderr } = await sojourn(['as', 'account', 'add', 'carol'], 'short\n');
     expect([code, stderr]).toEqual([
       ExitCode.negative,
@@ -168,7 +168,7 @@ describe('an operator', () => {
     expect((await login(new NodeKey(), 'dora', { password: changed })).status).toBe(200);
   });
 
-  it('gives it a certificate of an authority of his own, and another one without a restart', async () => {
+  it('installs a certificate of their own authority and replaces it without a restart', async () => {
     const files = {
       certificateFile: `${LAB_DIRECTORY}/as.crt`,
       keyFile: `${LAB_DIRECTORY}/as.key`,
@@ -238,7 +238,7 @@ describe('an operator', () => {
   });
 });
 
-describe('the example', () => {
+describe('the example configuration', () => {
   it('runs with every default written out', async () => {
     await server.stop();
     server.configure(await example('as'));
@@ -260,6 +260,6 @@ describe('the example', () => {
   });
 });
 
-describe('in the end', () => {
-  it('no secret is in any log, and no token and no password in the store', expectNoSecrets);
+describe('secrets of the account server', () => {
+  it('appear in no log, and tokens and passwords not in the store', expectNoSecrets);
 });

@@ -78,8 +78,8 @@ afterAll(async () => {
   await lab?.close();
 });
 
-describe('a node', () => {
-  it('registers over IPv6, and is found by name', async () => {
+describe('a node at the direction coordinator', () => {
+  it('registers over IPv6 and gets found by name', async () => {
     await lab.move('a', 'ar6');
     const a = await client('a', 'a', 6);
     await a.ask('connect');
@@ -97,7 +97,7 @@ describe('a node', () => {
     );
   });
 
-  it('registers from behind a NAT, sees its own address outside, and is told of who asks for it', async () => {
+  it('registers behind a NAT, learns its outer address, and gets directions for itself', async () => {
     await lab.move('b', 'nat-prc');
     const [a] = clients;
     const b = await client('b', 'b', 4);
@@ -117,7 +117,7 @@ describe('a node', () => {
     ]);
   });
 
-  it('of another authority is not let in', async () => {
+  it('does not register with a credential of another authority', async () => {
     await lab.move('b', 'nat-sym');
     const forged = await client(
       'x',
@@ -134,7 +134,7 @@ describe('a node', () => {
     clients.splice(clients.indexOf(forged), 1);
   });
 
-  it('behind a symmetric NAT sees another port at the second one', async () => {
+  it('sees another outer port at the second port behind a symmetric NAT', async () => {
     const c = await client('c', 'b', 4);
     await c.ask('connect');
     const [first, second] = [await c.ask('register'), await c.ask('second')];
@@ -150,8 +150,8 @@ async function stats(): Promise<Readonly<Record<string, unknown>>> {
   return objectOf(await coordinator.request('stats'));
 }
 
-describe('the daemon', () => {
-  it('was killed, and starts again with every registration: a node is called where it was', async () => {
+describe('the direction coordinator daemon', () => {
+  it('restores every registration after kill -9 and reaches a node at its last address', async () => {
     await coordinator.kill();
     await coordinator.start();
     const table = await attempt([process.execPath, CLI, '--daemon', 'dc', 'nodes']);
@@ -176,7 +176,7 @@ describe('the daemon', () => {
     });
   });
 
-  it('keeps its keys to itself', () => {
+  it('keeps its keys out of logs and answers', () => {
     for (const file of ['dc.key', 'dc.secret'])
       expect(statSync(`${STATE_DIRECTORY}/${file}`).mode & 0o777).toBe(0o600);
     const secret = readFileSync(`${STATE_DIRECTORY}/dc.key`, 'utf8').trim().slice('hex:'.length);
@@ -225,7 +225,7 @@ describe('the daemon', () => {
     expect(stderr).toMatch(/slip\.yaml:\d+:\d+: /);
   });
 
-  it('takes the example as it is', async () => {
+  it('accepts the example configuration', async () => {
     const file = new URL('../../../examples/dc.minimal.yaml', import.meta.url).pathname;
     expect(await attempt([process.execPath, CLI, 'check', 'dc', file])).toMatchObject({ code: 0 });
   });

@@ -67,8 +67,8 @@ async function client(name: string): Promise<Client> {
   return made;
 }
 
-describe('a flood of strangers', () => {
-  it('is answered by cookies, smaller than what they sent, while a registered node is served', async () => {
+describe('a flood of handshakes without cookies', () => {
+  it('gets cookies, smaller than the handshakes, while a registered node is served', async () => {
     const node = await client('a');
     await node.ask('connect');
     await node.ask('register');
@@ -106,7 +106,7 @@ describe('a flood of strangers', () => {
     expect({ registered, sessions }).toMatchObject({ registered: served + 1 });
   });
 
-  it('keeps nobody out who shows a cookie', async () => {
+  it('does not keep out a node that returns its cookie', async () => {
     await clients.pop()?.close();
     const argv = [
       process.execPath,

@@ -64,16 +64,16 @@ function expectReached(reached: Reached): void {
 }
 
 describe.each(AWAY)('$pair.0 and $pair.1', ({ pair, oneAway, bothAway }) => {
-  test('are joined afresh', async () => {
+  test('connect at their first start', async () => {
     expectReached(await travellers.fresh(pair));
   });
 
-  test('are joined after one moved there', async () => {
+  test('connect after one of them moved there', async () => {
     expectReached(await travellers.move(oneAway));
     expectReached(await travellers.move(pair));
   });
 
-  test('are joined after both moved there', async () => {
+  test('connect after both moved there', async () => {
     expectReached(await travellers.move(bothAway));
     expectReached(await travellers.move(pair));
   });

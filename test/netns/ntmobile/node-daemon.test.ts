@@ -77,7 +77,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await nodes?.close());
 
-describe('a node', () => {
+describe('an NTMobile node', () => {
   it('logs in and registers', async () => {
     await nodes.start('a');
     await nodes.start('b');
@@ -89,7 +89,7 @@ describe('a node', () => {
     });
   });
 
-  it('is found by its name, by applications of both families, and a path is made for them', async () => {
+  it('resolves for applications of both families and gets a path for them', async () => {
     const { virtualIpv6, virtualIpv4 } = await nodes.status('b');
     expect(await dig('a', '+short', 'AAAA', 'b.nodes.example')).toBe(virtualIpv6);
     expect(await dig('a', '+short', '+tcp', 'A', 'B.nodes.example')).toBe(virtualIpv4);
@@ -107,14 +107,14 @@ describe('a node', () => {
     expect(await dig('a', '+short', '-x', String(virtualIpv4))).toBe('b.nodes.example.');
   });
 
-  it('hears of names that nobody has, and of others what the access network knows', async () => {
+  it('answers unknown names of the zone itself and forwards others to the access network', async () => {
     expect(await dig('a', 'nobody.nodes.example')).toContain('status: NXDOMAIN');
     expect(await dig('a', '+short', 'A', 'cn.example')).toBe(ADDRESSES.correspondentIpv4);
     expect(await dig('a', 'none.example')).toContain('status: NXDOMAIN');
     expect(await dig('b', '+short', 'AAAA', 'server6.example')).toBe(ADDRESSES.server6);
   });
 
-  it('has no way out for what comes from a virtual address and is for a real one', async () => {
+  it('drops packets from a virtual address to a real one', async () => {
     const { virtualIpv6, virtualIpv4 } = await nodes.status('a');
     for (const [from, to] of [
       [virtualIpv4, ADDRESSES.correspondentIpv4],
@@ -151,7 +151,7 @@ describe('a node', () => {
     await pinging.stop('SIGINT');
   });
 
-  it('shows its paths and how it is', async () => {
+  it('shows its paths and its status', async () => {
     const events = JSON.stringify(await nodes.node('a').request('paths'));
     expect(events).toContain('b.nodes.example');
     expect(await operate(['--daemon', 'a', 'status'])).toMatchObject({
@@ -159,7 +159,7 @@ describe('a node', () => {
     });
   });
 
-  it('counts what it was asked', async () => {
+  it('counts its queries', async () => {
     const { names } = objectOf(await nodes.node('a').request('stats'));
     const { queries, virtual, forwarded } = objectOf(names);
     expect([Number(virtual) > 4, Number(forwarded) > 1, Number(queries) > Number(virtual)]).toEqual(
@@ -167,7 +167,7 @@ describe('a node', () => {
     );
   });
 
-  it('keeps its key and its password to itself', () => {
+  it('keeps its key and its password out of logs and answers', () => {
     const file = `${STATE_DIRECTORY}/a.key`;
     expect(statSync(file).mode & 0o777).toBe(0o600);
     const log = readFileSync(nodes.node('a').logFile, 'utf8');
@@ -183,14 +183,14 @@ describe('a node', () => {
       expect(log).not.toContain(secret);
   });
 
-  it('takes up its login after kill -9, without the account server', async () => {
+  it('resumes its login after kill -9 without the account server', async () => {
     await nodes.accountServer.stop();
     await nodes.node('a').kill();
     await nodes.start('a');
     expect(await pingsToB('-6')).toBeGreaterThan(2);
   });
 
-  it('ends cleanly, and leaves nothing', async () => {
+  it('ends cleanly and leaves nothing on the host', async () => {
     await plug('a', 'ar4');
     for (const name of ['a', 'b'] as const) expect(await nodes.node(name).stop()).toBe(0);
     await leftovers.expectNone();

@@ -27,14 +27,14 @@ const registered = async (name: 'mn' | 'mn2'): Promise<boolean> =>
   (await play.node(name).status())['coordinator'] === 'registered';
 
 describe('a direction coordinator', () => {
-  test('that is killed leaves every tunnel as it is, also over a move', async () => {
+  test('leaves every tunnel up when killed, also over a move', async () => {
     await play.system.coordinator.kill();
     await play.flow('the coordinator was killed');
     await play.move({ mn: 'ar4' });
     await play.flow('a move without a coordinator');
   });
 
-  test('that is back has a node that moved meanwhile again within five seconds', async () => {
+  test('finds a node that moved meanwhile within five seconds of its return', async () => {
     await play.move({ mn: 'ar6' });
     await play.flow('another move without a coordinator');
     const beganMs = nowMs();
@@ -60,7 +60,7 @@ describe('a direction coordinator', () => {
 });
 
 describe('an account server', () => {
-  test('that is gone is not missed: neither by tunnels, nor at moves, nor by nodes that start again', async () => {
+  test('may be down for tunnels, moves and nodes that restart', async () => {
     await play.system.accountServer.kill();
     await play.move({ mn: 'nat-prc', mn2: 'ar4' });
     await play.flow('a move without an account server');
@@ -73,7 +73,7 @@ describe('an account server', () => {
     });
   });
 
-  test('and a coordinator that starts without it lets nodes in by their credentials', async () => {
+  test('may be down while a coordinator starts and admits nodes by their credentials', async () => {
     await play.system.coordinator.stop();
     await play.system.coordinator.start();
     await play.node('mn').stop();

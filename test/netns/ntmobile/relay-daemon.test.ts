@@ -140,8 +140,8 @@ beforeAll(async () => {
 });
 afterAll(async () => await nodes?.close());
 
-describe('the relay', () => {
-  it('shows its key before it runs, and registers with a coordinator that was told of it', async () => {
+describe('the relay daemon', () => {
+  it('shows its key before it runs and registers with a coordinator that knows the key', async () => {
     const { stdout } = await nodes.lab.attempt('rsn', [
       process.execPath,
       MAIN,
@@ -160,7 +160,7 @@ describe('the relay', () => {
     );
   });
 
-  it('leads a node on IPv4 to a server by a name, in both families, and the server sees the relay', async () => {
+  it('connects a node on IPv4 to a server by name in both families, from its own address', async () => {
     await plug('nat-sym');
     await nodes.start('a');
     for (const [type, relayAddress, real] of [
@@ -186,7 +186,7 @@ describe('the relay', () => {
     ['IPv4', 'A', 'six.example', ADDRESSES.relayIpv6, ADDRESSES.server6],
     ['IPv6', 'AAAA', 'four.example', ADDRESSES.relayIpv4, ADDRESSES.server4],
   ] as const)(
-    'leads %s sockets to a server without that family',
+    'connects %s sockets to a server without that family',
     async (_family, type, name, relayAddress, real) => {
       const address = await virtualOf(name, type);
       using talk = await connect(address);
@@ -203,7 +203,7 @@ describe('the relay', () => {
     },
   );
 
-  it('asks for names itself, and passes on that there is none', async () => {
+  it('resolves names itself and passes on that a name does not exist', async () => {
     expect(await dig('nobody.example')).toContain('status: NXDOMAIN');
     expect(await dig('+short', 'AAAA', 'www.example')).toMatch(/^fd12:3456:789a:1:/);
   });
@@ -215,13 +215,13 @@ describe('the relay', () => {
     ['its link', ['169.254.169.254', 'fe80::1']],
     ['a node', ['198.18.0.1', 'fd12:3456:789a::1']],
     ['its host by another form', ['::ffff:127.0.0.1', '64:ff9b::7f00:1', '2002:7f00:1::1']],
-  ])('leads nobody to %s', async (_what, addresses) => {
+  ])('refuses to connect a node to %s', async (_what, addresses) => {
     say({ ...REAL, 'trap.example': addresses });
     expect(await dig('AAAA', 'trap.example')).toContain('status: SERVFAIL');
     expect((await general()).filter(({ name }) => name === 'trap.example')).toEqual([]);
   });
 
-  it('leads nobody inside when a name says so later', async () => {
+  it('refuses an internal address that a name resolves to later', async () => {
     say({ ...REAL, 'turn.example': REAL['www.example'] });
     const address = await virtualOf('turn.example', 'AAAA');
     say({ ...REAL, 'turn.example': ['::1', '10.0.0.1'] });
@@ -245,8 +245,8 @@ describe('the relay', () => {
   });
 });
 
-describe('a connection', () => {
-  it('outlives moves of its node between networks of both families, and a relay that was killed', async () => {
+describe('a connection through the relay', () => {
+  it('survives moves of its node between families and a killed relay', async () => {
     say(REAL);
     using talk = await connect(await virtualOf('www.example', 'AAAA'));
     const same = `${ADDRESSES.relayIpv6} ${ADDRESSES.correspondentIpv6}`;
@@ -267,7 +267,7 @@ describe('a connection', () => {
   });
 
   it.each(['A', 'AAAA'] as const)(
-    'over which its server sends while the relay is away is not reset: %s',
+    'survives data that its server sends while the relay is down: %s',
     async (type) => {
       say(REAL);
       using talk = await connect(await virtualOf('www.example', type));
@@ -292,7 +292,7 @@ describe('a connection', () => {
     },
   );
 
-  it('goes on when the server’s name leads elsewhere, where the next one goes', async () => {
+  it('keeps its server when the name changes, while the next connection follows the name', async () => {
     say({ 'changing.example': REAL['www.example'] });
     using first = await connect(await virtualOf('changing.example', 'A'));
     expect(await first.ask()).toBe(`${ADDRESSES.relayIpv4} ${ADDRESSES.correspondentIpv4}`);
@@ -310,8 +310,8 @@ describe('a connection', () => {
   });
 });
 
-describe('a path between two nodes that no way leads to directly', () => {
-  it('goes over the relay, and goes on when that was killed', async () => {
+describe('a path between two nodes without a direct path', () => {
+  it('uses the relay and survives its kill -9', async () => {
     await plug('nat-sym');
     await plug('nat-sym-b', 'b');
     await nodes.start('b');
@@ -346,8 +346,8 @@ describe('a path between two nodes that no way leads to directly', () => {
   });
 });
 
-describe('a tunnel', () => {
-  it('is nobody’s that was not directed: what is not sealed by a node of the system is dropped', async () => {
+describe('a tunnel to the relay', () => {
+  it('drops packets that no directed node sealed', async () => {
     const before = objectOf(objectOf(await relay().request('stats'))['plane']);
     // Sealed data under an SPI of nobody, by bash.
     const flood =
@@ -364,14 +364,14 @@ describe('a tunnel', () => {
   });
 });
 
-describe('the daemon', () => {
-  it('leaves nothing behind when it ends', async () => {
+describe('the end of the relay daemon', () => {
+  it('leaves nothing on the host', async () => {
     await nodes.node('a').stop();
     expect(await relay().stop()).toBe(0);
     await leftovers.expectNone();
   });
 
-  it('leaves what cleanup removes when it is killed', async () => {
+  it('leaves only what --cleanup removes when it is killed', async () => {
     await relay().start();
     await untilRegistered();
     await relay().kill();

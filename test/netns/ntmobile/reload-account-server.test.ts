@@ -59,8 +59,8 @@ async function shown(): Promise<string> {
   return await fingerprintOf(CERTIFICATE);
 }
 
-describe('an account server', () => {
-  it('tells nodes other things from the reload on', async () => {
+describe('a reload of the account server', () => {
+  it('changes what nodes get from the reload on', async () => {
     const directionCoordinators = [
       { ...CONFIGURATION.directionCoordinators[0], endpoints: ['192.0.2.7'] },
     ];
@@ -88,7 +88,7 @@ describe('an account server', () => {
     });
   });
 
-  it('shows a certificate of an authority, and the next one when its files have another content', async () => {
+  it('presents the new certificate when its files have changed', async () => {
     await makeCertificate();
     server.configure({ ...CONFIGURATION, certificate: FILES });
     expect((await sojourn(['reload'])).code).toBe(ExitCode.ok);
@@ -106,7 +106,7 @@ describe('an account server', () => {
     expect(await shown()).not.toBe(first);
   });
 
-  it('keeps the one that it has where the files are wrong', async () => {
+  it('keeps the present certificate when the files are wrong', async () => {
     const before = await shown();
     writeFileSync(FILES.keyFile, 'no key');
     const { code, stdout } = await sojourn(['reload']);

@@ -92,8 +92,8 @@ afterAll(async () => {
   await lab?.close();
 });
 
-describe('a direction coordinator', () => {
-  it('answers with another time to live, and logs more, from the reload on', async () => {
+describe('a reload of the direction coordinator', () => {
+  it('changes the time to live of answers and the log level', async () => {
     expect(await dig('a.nodes.example')).toMatch(/\t60\tIN\tAAAA\tfd12:3456:789a::61\n/);
     configure([OURS], 7, 'debug');
     expect(await reload()).toMatchObject({
@@ -113,7 +113,7 @@ describe('a direction coordinator', () => {
     expect(logged().join()).toContain('"setting":"nameServer.timeToLiveSeconds","old":60,"new":7');
   }, 120_000);
 
-  it('forgets the nodes of an authority that it believes no longer', async () => {
+  it('forgets the nodes of an authority that was removed', async () => {
     configure([OTHERS], 7, 'debug');
     expect((await reload()).stdout).toContain('in force now\n  authorities: ');
     const gone = async () => (await dig('a.nodes.example')).includes('status: NXDOMAIN');
@@ -121,7 +121,7 @@ describe('a direction coordinator', () => {
     expect(await coordinator.request('nodes')).toEqual([]);
   }, 120_000);
 
-  it('takes them in again when it believes that authority', async () => {
+  it('admits them again when the authority is added again', async () => {
     configure([OTHERS, OURS], 7, 'debug');
     expect((await reload()).code).toBe(ExitCode.ok);
     await client.ask('connect');

@@ -68,8 +68,8 @@ async function lookUp(name: string): Promise<string> {
   return stdout;
 }
 
-describe('a resolv.conf that is an ordinary file', () => {
-  it('names the stub while the daemon runs, and programs that know nothing of NTMobile find other nodes', async () => {
+describe('resolv.conf as an ordinary file', () => {
+  it('names the stub while the daemon runs, and ordinary programs resolve other nodes', async () => {
     expect(before).toContain(NAME_SERVERS[0]);
     await daemon.start();
     await waitFor(() => resolvConf().includes(`nameserver ${STUB}\n`), {
@@ -98,12 +98,12 @@ describe('a resolv.conf that is an ordinary file', () => {
     expect(stdout).toMatch(/ [12] received/);
   });
 
-  it('is as it was when the daemon has ended', async () => {
+  it('gets its former content back when the daemon ends', async () => {
     expect(await daemon.stop()).toBe(0);
     expect(resolvConf()).toBe(before);
   });
 
-  it('is as it was when somebody cleaned up after a daemon that was killed', async () => {
+  it('gets its former content back by --cleanup after kill -9', async () => {
     await daemon.start();
     await waitFor(() => resolvConf().includes(STUB), { timeoutMs: 10_000, what: 'the stub' });
     await daemon.kill();
@@ -113,7 +113,7 @@ describe('a resolv.conf that is an ordinary file', () => {
     expect(resolvConf()).toBe(before);
   });
 
-  it('is taken over from a daemon that was killed, with what was there before', async () => {
+  it('keeps its former content over kill -9 and a new start', async () => {
     await daemon.start();
     await waitFor(() => resolvConf().includes(STUB), { timeoutMs: 10_000, what: 'the stub' });
     await daemon.kill();

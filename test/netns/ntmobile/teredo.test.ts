@@ -32,7 +32,7 @@ describe.skipIf(teredoObstacle() !== undefined)('Teredo in the lab', () => {
     });
   });
 
-  test('joins two port-restricted cones, and not a symmetric translator with either of them', async () => {
+  test('connects two port-restricted cones, but no symmetric NAT with either of them', async () => {
     const reached = new Map<string, boolean>();
     for await (const pair of teredoPairs(
       lab,

@@ -90,8 +90,8 @@ beforeAll(async () => {
 });
 afterAll(async () => await nodes?.close());
 
-describe('a node of both', () => {
-  it('reaches everybody by its home address, and other nodes by name and directly', async () => {
+describe('a node with Mobile IPv6 and NTMobile', () => {
+  it('reaches any host by its home address, and other nodes by name and directly', async () => {
     expect(await pings('-I', HOME.address, ADDRESSES.correspondentIpv6)).toBe('3');
     expect(await pings(ADDRESSES.correspondentIpv4)).toBe('3');
     const virtual = await dig('AAAA', 'b.nodes.example');
@@ -120,7 +120,7 @@ describe('a node of both', () => {
     ['nat-prc', 4, /^203\.0\.113\./],
     ['ar6', 6, /^2001:db8:d:/],
   ])(
-    'keeps both in %s, from its place there and never by its home address',
+    'keeps both in %s, from its local address and never by its home address',
     async (network, family, remote) => {
       const virtual = await dig('AAAA', 'b.nodes.example');
       const address = await plug('a', network, family);
@@ -138,7 +138,7 @@ describe('a node of both', () => {
     },
   );
 
-  it('ends cleanly, and leaves nothing', async () => {
+  it('ends cleanly and leaves nothing on the host', async () => {
     await plug('a', 'ar4', 4);
     expect(await nodes.node('a').stop()).toBe(0);
     await leftovers.expectNone();

@@ -35,8 +35,8 @@ beforeAll(async () => {
 });
 afterAll(async () => await journey?.close());
 
-describe('before any daemon runs', () => {
-  test.each(['ha', 'mn'])('check finds nothing wrong with the example of %s', async (role) => {
+describe('sojourn before any daemon runs', () => {
+  test.each(['ha', 'mn'])('accepts the example of %s with check', async (role) => {
     const file = `${LAB_DIRECTORY}/${role}.yaml`;
     expect(await sojourn('check', role, file)).toMatchObject({
       code: 0,
@@ -45,7 +45,7 @@ describe('before any daemon runs', () => {
     });
   });
 
-  test('every question ends with 69 and says what to do', async () => {
+  test('ends every question with 69 and says what to do', async () => {
     for (const command of ['status', 'bindings', 'tunnels', 'stats', 'events']) {
       const { code, stderr } = await sojourn(command);
       expect([command, code]).toEqual([command, ExitCode.unavailable]);
@@ -56,7 +56,7 @@ describe('before any daemon runs', () => {
   test.each([
     ['ha', 'home'],
     ['mn', 'mn'],
-  ])('cleanup of %s finds nothing, and that is no failure', async (role, namespace) => {
+  ])('succeeds with cleanup of %s where there is nothing to remove', async (role, namespace) => {
     const argv = [process.execPath, CLI, 'cleanup', role, `${LAB_DIRECTORY}/${role}.yaml`];
     expect(await journey.lab.attempt(namespace, argv)).toMatchObject({
       code: 0,
@@ -66,10 +66,10 @@ describe('before any daemon runs', () => {
   });
 });
 
-describe('while both run', () => {
+describe('sojourn while two daemons run', () => {
   beforeAll(async () => await journey.start('ar6'));
 
-  test('which of both is meant must be said', async () => {
+  test('requires the name of the daemon where several run', async () => {
     const { code, stderr } = await sojourn('status');
     expect([code, stderr]).toEqual([
       ExitCode.usage,
@@ -78,7 +78,7 @@ describe('while both run', () => {
     expect((await sojourn('--daemon', 'nobody', 'status')).code).toBe(ExitCode.unavailable);
   });
 
-  test('status and tables on an IPv6 link', async () => {
+  test('shows status and tables on an IPv6 link', async () => {
     const careOf = String((await journey.home())['careOfAddress']);
     const status = await sojourn('--daemon', 'mn', 'status');
     expect(status.code).toBe(0);
@@ -102,7 +102,7 @@ describe('while both run', () => {
     );
   });
 
-  test('events are followed through a handover, and tables show the translated address', async () => {
+  test('follows events through a handover and shows the translated address', async () => {
     const follower = journey.lab.spawn('mn', [
       process.execPath,
       CLI,
@@ -133,7 +133,7 @@ describe('while both run', () => {
     );
   });
 
-  test('tunnels carry what passed through them', async () => {
+  test('shows the traffic of tunnels', async () => {
     const octets = async () => {
       const [tunnel] = objectsOf(await json('--daemon', 'ha', 'tunnels'));
       return Number(objectOf(tunnel?.['traffic'])['receive-octets']);
@@ -156,7 +156,7 @@ describe('while both run', () => {
     );
   });
 
-  test('JSON is whole, counters that are zero are left to it', async () => {
+  test('prints whole JSON, and zero counters only there', async () => {
     const status = objectOf(await json('--daemon', 'mn', 'status'));
     expect(objectsOf(status['homes'])[0]).toMatchObject({
       home: 'office',
@@ -178,7 +178,7 @@ describe('while both run', () => {
     );
   });
 
-  test('a home that is not registered is told by the exit code', async () => {
+  test('shows a home that is not registered by the exit code', async () => {
     expect((await sojourn('--daemon', 'mn', 'request', 'deregister')).code).toBe(0);
     await waitFor(async () => (await journey.home())['phase'] === 'released', {
       timeoutMs: 5_000,
@@ -200,7 +200,7 @@ describe('while both run', () => {
   test.each([
     ['ha', 'home'],
     ['mn', 'mn'],
-  ])('cleanup of %s is refused and harms nothing', async (role, namespace) => {
+  ])('refuses cleanup of %s and harms nothing', async (role, namespace) => {
     const argv = [process.execPath, CLI, 'cleanup', role, `${LAB_DIRECTORY}/${role}.yaml`];
     const { code, stdout } = await journey.lab.attempt(namespace, argv);
     expect([code, stdout]).toEqual([
@@ -213,7 +213,7 @@ describe('while both run', () => {
     );
   });
 
-  test('neither wakes up for nothing', async () => {
+  test('lets idle daemons sleep', async () => {
     const wakes = (pid: number) =>
       Number(
         /^voluntary_ctxt_switches:\s+(\d+)/m.exec(
@@ -230,8 +230,8 @@ describe('while both run', () => {
   });
 });
 
-describe('after kill -9', () => {
-  test('cleanup removes routes, rules, packet filter, sysctls and socket; a second one is harmless', async () => {
+describe('sojourn cleanup after kill -9', () => {
+  test('removes routes, rules, packet filter, sysctls and socket; a second run is harmless', async () => {
     const { lab, mobileNode } = journey;
     await mobileNode.kill();
     // As where the kernel knows no tables that die with their owner.

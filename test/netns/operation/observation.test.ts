@@ -153,12 +153,12 @@ beforeAll(async () => {
 afterAll(async () => await observed?.[Symbol.asyncDispose]());
 
 describe('metrics', () => {
-  it('count: every counter and every histogram has moved', async () => {
+  it('count every event: each counter and histogram has moved', async () => {
     const sums = await observed.sums();
     expect(NAMES_OF_COUNTERS.filter((name) => !((sums.get(name) ?? 0) > 0))).toEqual([]);
   });
 
-  it('of every daemon are what promtool likes, over the socket and by HTTP', async () => {
+  it('pass promtool for every daemon, over the socket and by HTTP', async () => {
     for (const { daemon } of observed.daemons()) {
       const { stdout } = await observed.sojourn('--daemon', daemon.name, 'metrics');
       for (const input of [stdout, await observed.scrape(daemon)]) {
@@ -173,7 +173,7 @@ describe('metrics', () => {
     }
   });
 
-  it('say of paths, legs, NATs and MTUs what there is', async () => {
+  it('show paths, legs, NATs and MTUs', async () => {
     const of = async (name: 'na' | 'nb') => await observed.scrape(observed.node(name).daemon);
     expect(await of('na')).toMatch(/^sojourn_ntmobile_paths\{kind="(direct|relayed)"\} 1$/m);
     expect(await of('na')).toMatch(/^sojourn_path_mtu_bytes\{tunnel="\d+"\} 1\d{3}$/m);
@@ -204,31 +204,28 @@ const ANSWERS = Object.entries(QUESTIONS).flatMap(([command, { forms }]) =>
   forms.flatMap((form) => form.daemons.map((role) => [command, role, form] as const)),
 );
 
-describe('answers', () => {
-  it.each(ANSWERS)(
-    '%s of %s has the members of docs/reference/cli.md',
-    async (command, role, form) => {
-      const values: JsonValue[] = [];
-      for (const { daemon, role: own } of observed.daemons()) {
-        // Of mobile nodes only those of NTMobile have paths.
-        if (own !== role || (command === 'paths' && daemon === observed.mobileNode)) continue;
-        const value = await daemon.request(command);
-        expect([daemon.name, faultsOf(form, value)]).toEqual([daemon.name, []]);
-        values.push(value);
-      }
-      const rows = values.flatMap((value) =>
-        form.shape === 'list' ? objectsOf(value) : [objectOf(value)],
-      );
-      expect(rows).not.toEqual([]);
-    },
-  );
+describe('answers of daemons', () => {
+  it.each(ANSWERS)('match docs/reference/cli.md: %s of %s', async (command, role, form) => {
+    const values: JsonValue[] = [];
+    for (const { daemon, role: own } of observed.daemons()) {
+      // Of mobile nodes only those of NTMobile have paths.
+      if (own !== role || (command === 'paths' && daemon === observed.mobileNode)) continue;
+      const value = await daemon.request(command);
+      expect([daemon.name, faultsOf(form, value)]).toEqual([daemon.name, []]);
+      values.push(value);
+    }
+    const rows = values.flatMap((value) =>
+      form.shape === 'list' ? objectsOf(value) : [objectOf(value)],
+    );
+    expect(rows).not.toEqual([]);
+  });
 
-  it('are what sojourn prints as JSON', async () => {
+  it('match what sojourn prints as JSON', async () => {
     const { stdout } = await observed.sojourn('--json', '--daemon', 'ha', 'prefixes');
     expect(parseJson(stdout)).toEqual(await observed.homeAgent.request('prefixes'));
   });
 
-  it('are tables for people, and the exit code says whether all is well', async () => {
+  it('become tables for people, with an exit code for the state', async () => {
     for (const { daemon } of observed.daemons()) {
       const { code, stdout } = await observed.sojourn('--daemon', daemon.name, 'status');
       expect([daemon.name, code]).toEqual([daemon.name, 0]);
@@ -236,22 +233,25 @@ describe('answers', () => {
     }
   });
 
-  it.each(Object.entries(QUESTIONS))('%s is a table for people', async (command, { forms }) => {
-    for (const role of new Set(forms.map(({ daemons: [first] }) => first))) {
-      const found = observed.daemons().findLast((one) => one.role === role);
-      const { code, stdout } = await observed.sojourn(
-        '--daemon',
-        found?.daemon.name ?? '',
-        command,
-      );
-      expect([role, code]).toEqual([role, 0]);
-      expect(stdout).toMatch(SOUND);
-    }
-  });
+  it.each(Object.entries(QUESTIONS))(
+    'become a table for people: %s',
+    async (command, { forms }) => {
+      for (const role of new Set(forms.map(({ daemons: [first] }) => first))) {
+        const found = observed.daemons().findLast((one) => one.role === role);
+        const { code, stdout } = await observed.sojourn(
+          '--daemon',
+          found?.daemon.name ?? '',
+          command,
+        );
+        expect([role, code]).toEqual([role, 0]);
+        expect(stdout).toMatch(SOUND);
+      }
+    },
+  );
 });
 
-describe('interventions', () => {
-  it('revoke a binding: its node registers anew when it next speaks', async () => {
+describe('operator interventions', () => {
+  it('revoke a binding; its node registers again with its next message', async () => {
     expect((await observed.sojourn('--daemon', 'ha', 'revoke', HOME.address)).code).toBe(0);
     expect((await observed.sojourn('--daemon', 'ha', 'bindings')).stdout).not.toContain(
       HOME.address,
@@ -264,7 +264,7 @@ describe('interventions', () => {
     await ping('cn', '-c', '2', HOME.address);
   });
 
-  it('revoke the registration of a node, which comes again by itself', async () => {
+  it('revoke the registration of a node, which registers again by itself', async () => {
     const { coordinator } = observed.system;
     const { domainName } = observed.node('nb');
     expect((await observed.sojourn('--daemon', 'dc', 'revoke', domainName)).code).toBe(0);
@@ -279,8 +279,8 @@ describe('interventions', () => {
   });
 });
 
-describe('what was said', () => {
-  it('of events is in the table of events, with no other fields and levels', () => {
+describe('logs and traces', () => {
+  it('contain only events, fields and levels of the event table', () => {
     const lines = observed.lines();
     expect(lines.length).toBeGreaterThan(40);
     const faults = lines.flatMap(({ event, level, name: _, time: __, msg: ___, ...fields }) =>
@@ -299,7 +299,7 @@ describe('what was said', () => {
       expect(said).toContain(event);
   });
 
-  it('of messages can be read: both protocols, both directions, what became of what was refused', () => {
+  it('show messages of both protocols and directions, and the outcome of refused ones', () => {
     const traces = [...observed.said()]
       .flatMap(([file, text]) => (file.includes('.trace') ? [text] : []))
       .join('\n');
@@ -317,7 +317,7 @@ describe('what was said', () => {
   });
 
   it.each<Role>(['ha', 'mn', 'mr', 'as', 'dc', 'rsn'])(
-    'by %s has no key, password or token in it',
+    'contain no key, password or token: %s',
     async (role) => {
       const kinds = observed.secrets();
       for (const [kind, some] of Object.entries(kinds))

@@ -71,7 +71,7 @@ describe.runIf(mayBecomeNobody())('docs/get-started/quickstart.md', () => {
   });
   afterAll(async () => await shell?.[Symbol.asyncDispose]());
 
-  test('has commands and outputs', () => {
+  test('contains commands and outputs', () => {
     expect(steps.length).toBeGreaterThan(25);
     expect(steps.filter(({ seen }) => seen.length > 0).length).toBeGreaterThan(10);
   });
@@ -80,7 +80,7 @@ describe.runIf(mayBecomeNobody())('docs/get-started/quickstart.md', () => {
     for (const step of ofSection) await follow(step);
   });
 
-  test('removes everything that it made', () => {
+  test('ends with a host without what it made', () => {
     expect(namesInRun()).toEqual(before);
     expect(existsSync('/run/sojourn-try')).toBe(false);
   });

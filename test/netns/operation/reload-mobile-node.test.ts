@@ -32,8 +32,8 @@ async function pings(): Promise<boolean> {
   );
 }
 
-describe('a mobile node', () => {
-  test('registers anew for another lifetime', async () => {
+describe('a reload of a mobile node', () => {
+  test('registers again for a changed lifetime', async () => {
     journey.mobileNode.configure({ ...CONFIGURATION, lifetimeSeconds: 120 });
     const { code, stdout, stderr } = await reload();
     expect([code, stderr]).toEqual([ExitCode.ok, '']);
@@ -43,7 +43,7 @@ describe('a mobile node', () => {
     expect(await pings()).toBe(true);
   }, 120_000);
 
-  test('leaves an interface that it may use no longer, and comes back', async () => {
+  test('leaves an interface that is no longer allowed, and returns when it is', async () => {
     journey.mobileNode.configure({
       ...CONFIGURATION,
       interfaces: [{ match: '*', preference: -1 }],
@@ -58,7 +58,7 @@ describe('a mobile node', () => {
     await waitFor(pings, { ...PATIENCE, what: 'a packet through the tunnel' });
   }, 120_000);
 
-  test('says of its homes that they need a restart, and stays registered', async () => {
+  test('reports that changed homes need a restart, and stays registered', async () => {
     journey.mobileNode.configure({ ...CONFIGURATION, mark: 7, rulePriority: 2000 });
     const { stdout } = await reload();
     expect(stdout).toMatch(

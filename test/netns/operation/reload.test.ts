@@ -46,7 +46,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await journey?.close());
 
-describe('a home agent', () => {
+describe('a reload of a home agent', () => {
   beforeAll(async () => {
     const { lab, homeAgent } = journey;
     await homeAgent.start();
@@ -55,7 +55,7 @@ describe('a home agent', () => {
     await journey.startMobileNode();
   }, 120_000);
 
-  test('knows nothing of a mobile node that is not granted', async () => {
+  test('does not serve a mobile node that is not granted', async () => {
     const ignored = async () =>
       (await journey.count(journey.homeAgent, 'no-security-association')) > 0;
     await waitFor(ignored, { ...PATIENCE, what: 'a registration that nobody answers' });
@@ -83,7 +83,7 @@ describe('a home agent', () => {
     });
   }, 120_000);
 
-  test('tells what needs a restart, and goes on with what it had', async () => {
+  test('reports what needs a restart and keeps the former value', async () => {
     const mobileNodes = [OTHER, ...objectsOf(CONFIGURATION['mobileNodes'])];
     journey.homeAgent.configure({
       ...CONFIGURATION,
@@ -103,7 +103,7 @@ describe('a home agent', () => {
     await waitFor(refreshed, { ...PATIENCE, what: 'a registration of the new lifetime' });
   }, 120_000);
 
-  test('refuses a wrong configuration as a whole, and nothing changes', async () => {
+  test('refuses a wrong configuration as a whole and changes nothing', async () => {
     journey.homeAgent.configure({ ...CONFIGURATION, mobileNodes: [OTHER], maximumBindings: 0 });
     const { code, stderr } = await reload();
     expect(code).toBe(ExitCode.configuration);
@@ -112,7 +112,7 @@ describe('a home agent', () => {
     expect(await pings()).toBe(true);
   }, 120_000);
 
-  test('takes back at once what it grants no longer, by a drop-in and a signal', async () => {
+  test('revokes at once what a drop-in no longer grants, on SIGHUP', async () => {
     const mobileNodes = [OTHER, ...objectsOf(CONFIGURATION['mobileNodes'])];
     journey.homeAgent.configure({ ...CONFIGURATION, mobileNodes });
     expect((await reload()).code).toBe(ExitCode.ok);

@@ -58,7 +58,7 @@ async function kernelCounter(namespace: string, group: string, name: string): Pr
 }
 
 describe.each([1, 2, 4])(
-  'packets for a virtual address without a tunnel, %i threads',
+  'the hold queue for a virtual address without a tunnel, %i threads',
   (threads) => {
     let hosts: PlaneHosts;
     beforeAll(async () => {
@@ -67,7 +67,7 @@ describe.each([1, 2, 4])(
     afterAll(async () => await hosts[Symbol.asyncDispose]());
 
     it.each([4, 6] as const)(
-      'leave when the route comes: no SYN is sent twice, IPv%i',
+      'releases packets when the route comes, so that no SYN is repeated, IPv%i',
       async (family) => {
         const { node } = hosts;
         const before = await node.counter('held-outward');
@@ -84,7 +84,7 @@ describe.each([1, 2, 4])(
       },
     );
 
-    it('wait for keys and for the tunnel as well', async () => {
+    it('waits for keys and for the tunnel as well', async () => {
       const { node } = hosts;
       await node.ask({ associationsDelete: TUNNEL, tunnelDelete: TUNNEL });
       const before = await node.counter('held-outward');
@@ -99,7 +99,7 @@ describe.each([1, 2, 4])(
       expect(await hosts.homeAgent.counter('drop-replay')).toBe(0);
     });
 
-    it('are few for one destination, and are dropped after a second', async () => {
+    it('holds few packets for one destination and drops them after a second', async () => {
       const { node } = hosts;
       const names = [
         'held-outward',
@@ -114,7 +114,7 @@ describe.each([1, 2, 4])(
       expect(names.map((name) => (after[name] ?? 0) - (before[name] ?? 0))).toEqual([8, 12, 8]);
     });
 
-    it('are not others: what is not virtual is dropped at once', async () => {
+    it('drops packets for other addresses at once', async () => {
       const { node } = hosts;
       await ipBatch([`route add 2001:db8:77::/64 dev ${TUN} src ${NODE[6]}`], {
         namespace: node.namespace,

@@ -89,7 +89,7 @@ describe('peer routes beside routes of the mobile side', () => {
     expect(await hosts.node.counter('drop-permit')).toBe(0);
   });
 
-  it('let nothing in but from a peer to the own virtual address', async () => {
+  it('accept only packets from a peer to the host’s own virtual address', async () => {
     const { homeAgent, node } = hosts;
     const stranger = ['fd5a::66', '100.96.0.66'] as const;
     const lines = [

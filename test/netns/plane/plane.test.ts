@@ -100,14 +100,14 @@ describe.each(WAYS)('%s with %i threads', (encapsulation, threads) => {
     await hosts.homeAgent.counted('drop-permit', before);
   });
 
-  it('drops what is no packet', async () => {
+  it('drops data that is not an IP packet', async () => {
     const before = await hosts.homeAgent.counter('drop-malformed');
     const cut = packet6(INNER.node6, INNER.homeAgent6, 17, DATAGRAM).slice(0, 60);
     await hosts.node.ask({ inject: { path: TO_HOME_AGENT, packet: cut } });
     await hosts.homeAgent.counted('drop-malformed', before);
   });
 
-  it('tells senders of packets that are too big', async () => {
+  it('sends Packet Too Big to senders of packets that are too big', async () => {
     await hosts.carry(encapsulation, 1300);
     const [four, six] = [
       await ping(hosts.homeAgent.namespace, INNER.node4, '-M', 'do', '-s', '1380', '-w', '1'),
@@ -131,7 +131,7 @@ describe.each(WAYS)('%s with %i threads', (encapsulation, threads) => {
   });
 });
 
-describe('an endpoint that no tunnel names', () => {
+describe('an endpoint without a tunnel', () => {
   let hosts: PlaneHosts;
   beforeAll(async () => {
     hosts = await PlaneHosts.create('udp', 2);
@@ -143,14 +143,14 @@ describe('an endpoint that no tunnel names', () => {
 
   const from = { ...TO_HOME_AGENT, local: ipv4('198.51.100.3') };
 
-  it('is kept out when nothing leads to the inner source', async () => {
+  it('gets its packets dropped when there is no route to the inner source', async () => {
     const before = await hosts.homeAgent.counter('drop-unknown-endpoint');
     const packet = packet6('2001:db8:77::1', INNER.homeAgent6, 17, DATAGRAM);
     await hosts.node.ask({ inject: { path: from, packet } });
     await hosts.homeAgent.counted('drop-unknown-endpoint', before);
   });
 
-  it('has its packets held, and carried once the tunnel is set', async () => {
+  it('gets its packets held, and carried once the tunnel is set', async () => {
     const packet = packet6(INNER.node6, INNER.homeAgent6, 17, DATAGRAM);
     for (let count = 0; count < 3; count++)
       await hosts.node.ask({ inject: { path: from, packet } });
@@ -163,7 +163,7 @@ describe('an endpoint that no tunnel names', () => {
     await hosts.carry('udp');
   });
 
-  it('has them forgotten after a while', async () => {
+  it('gets held packets dropped after the hold time', async () => {
     const before = await hosts.homeAgent.counter('drop-hold-expired');
     const packet = packet6(INNER.node6, INNER.homeAgent6, 17, DATAGRAM);
     await hosts.node.ask({ inject: { path: from, packet } });
@@ -201,7 +201,7 @@ describe('control packets', () => {
     expect((await punted(hosts.homeAgent, packet)).path).toEqual({ kind: 'ipv6' });
   });
 
-  it('that are sent nowhere say why', async () => {
+  it('report why they cannot be sent', async () => {
     const packet = packet6(OUTER.node6, '2001:db8:dead::1', 135, MOBILITY);
     const { injected } = await hosts.node.ask({ inject: { path: { kind: 'ipv6' }, packet } });
     expect(injected).toBe(101); // ENETUNREACH
@@ -225,21 +225,21 @@ add rule inet marks outer iifname ${TUN} ip ecn ce counter comment "inner-ce"
   });
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
-  it('goes out as the inner packet has it', async () => {
+  it('copy the inner packet’s value to the outer packet', async () => {
     expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-Q', '0xb8')).toContain(
       ' 3 received',
     );
     expect(await packetsOf(hosts.node.namespace, 'outer-ef')).toBeGreaterThanOrEqual(3);
   });
 
-  it('brings congestion in', async () => {
+  it('carry a congestion mark of the outer packet to the inner one', async () => {
     expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-Q', '0x82')).toContain(
       ' 3 received',
     );
     expect(await packetsOf(hosts.node.namespace, 'inner-ce')).toBeGreaterThanOrEqual(3);
   });
 
-  it('drops what cannot say that it met congestion', async () => {
+  it('drop a marked packet whose inner packet is not ECN-capable', async () => {
     expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-Q', '0xa0', '-w', '1')).toContain(
       '100% packet loss',
     );
@@ -247,7 +247,7 @@ add rule inet marks outer iifname ${TUN} ip ecn ce counter comment "inner-ce"
   });
 });
 
-describe('a narrow path', () => {
+describe('a path with a smaller MTU', () => {
   let hosts: PlaneHosts;
   beforeAll(async () => {
     hosts = await PlaneHosts.create('udp', 2);
@@ -259,7 +259,7 @@ describe('a narrow path', () => {
       await ipBatch([`link set eth0 mtu ${mtu}`], { namespace });
   };
 
-  it('is learnt from the kernel, and TCP goes on', async () => {
+  it('gets its MTU from the kernel, and TCP continues', async () => {
     await narrow(1400);
     expect(await download(hosts, INNER.homeAgent6, '-n', '5M', '-R')).toBeGreaterThanOrEqual(
       5 << 20,
@@ -269,7 +269,7 @@ describe('a narrow path', () => {
     expect(tunnel?.['mtu']).toBe(1372);
   });
 
-  it('below 1280 carries IPv6 in fragments of the outer packet', async () => {
+  it('carries IPv6 in outer fragments when the MTU is below 1280', async () => {
     await narrow(1290);
     expect(await ping(hosts.homeAgent.namespace, INNER.node6, '-s', '1232')).toContain(
       ' 3 received',
@@ -285,7 +285,7 @@ describe.each([1, 2])('errors about outer packets, with %i threads', (threads) =
   });
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
-  it('are told to who sent what was in them (RFC 2003 §4)', async () => {
+  it('reach the sender of the inner packet (RFC 2003 §4)', async () => {
     await run(['nft', '-f', '-'], {
       namespace: hosts.node.namespace,
       input: `add table ip refusing
@@ -303,8 +303,8 @@ add rule ip refusing input udp dport ${PORT} reject with icmp type admin-prohibi
   });
 });
 
-describe('the device', () => {
-  it('is gone when the process was killed', async () => {
+describe('the TUN device', () => {
+  it('disappears when the process is killed', async () => {
     const hosts = await PlaneHosts.create('udp', 2);
     await hosts.homeAgent.kill();
     const links = await run(['ip', '-o', 'link'], { namespace: hosts.homeAgent.namespace });
@@ -313,7 +313,7 @@ describe('the device', () => {
   });
 
   it.each([1, 2, 4])(
-    'is refused, and so is the port, when somebody has them with %i threads',
+    'fails to open, like the port, while another process holds it, %i threads',
     async (threads) => {
       const hosts = await PlaneHosts.create('udp', threads);
       const script = `import { openPlane } from '#host/plane/plane.ts';

@@ -27,7 +27,7 @@ const BURST = 256 * 1024;
 const inEnvelope = (index: number, inner = '1000000100000001'): string =>
   `d${index.toString(16).padStart(7, '0')}${inner}`;
 
-describe.each(MIXED)('a relay between IPv$node and IPv$homeAgent', (setting) => {
+describe.each(MIXED)('a relay leg between IPv$node and IPv$homeAgent', (setting) => {
   let hosts: RelayHosts;
   beforeAll(async () => {
     hosts = await RelayHosts.create(setting);
@@ -57,7 +57,7 @@ describe.each(MIXED)('a relay between IPv$node and IPv$homeAgent', (setting) => 
     expect((await tally(hosts.homeAgent, setting.homeAgent)).came).toBe(came);
   };
 
-  it('passes on what is right', async () => {
+  it('forwards valid packets', async () => {
     const { came } = await tally(hosts.homeAgent, setting.homeAgent);
     for (const type of ['1', '9', 'a', 'b', 'c']) await send('node', `${type}000000100000001`);
     await waitFor(
@@ -84,14 +84,14 @@ describe.each(MIXED)('a relay between IPv$node and IPv$homeAgent', (setting) => 
     }
   });
 
-  it('drops what comes from another address', async () => {
+  it('drops packets from another address', async () => {
     await refused('drop-relay-source', async () => {
       // Whoever is at the other leg speaks for nobody else.
       await send('homeAgent', '1000000100000001', LEG.node);
     });
   });
 
-  it('drops what comes from another port', async () => {
+  it('drops packets from another port', async () => {
     const [, relay] = ENDS.node[setting.node];
     const octets = inEnvelope(LEG.node).replaceAll(/../g, (octet) => `\\x${octet}`);
     await refused('drop-relay-source', async () => {
@@ -100,7 +100,7 @@ describe.each(MIXED)('a relay between IPv$node and IPv$homeAgent', (setting) => 
     });
   });
 
-  it('drops what comes by the other family', async () => {
+  it('drops packets over the other family', async () => {
     const other = setting.node === 4 ? 6 : 4;
     const [own, relay] = ENDS.node[other];
     const way = {
@@ -113,13 +113,13 @@ describe.each(MIXED)('a relay between IPv$node and IPv$homeAgent', (setting) => 
     });
   });
 
-  it('drops what comes while its leg is elsewhere', async () => {
+  it('drops packets while its endpoint is another one', async () => {
     await hosts.setLeg('node', { path: { remotePort: SEALED_PORT + 1 } });
     await refused('drop-relay-source', async () => await send('node', '1000000100000001'));
     await hosts.setLeg('node');
   });
 
-  it('drops what is in an envelope of its own, or of no type that is passed on', async () => {
+  it('drops nested envelopes and types that are not forwarded', async () => {
     for (const type of ['0', '2', '8', 'd', 'e', 'f']) {
       await refused('drop-relay-type', async () => await send('node', `${type}000000100000001`));
     }
@@ -130,7 +130,7 @@ describe.each(MIXED)('a relay between IPv$node and IPv$homeAgent', (setting) => 
     expect((await hosts.leg('node'))['drop-type']).toBe(10);
   });
 
-  it('passes nothing on by a wrong index', async () => {
+  it('forwards nothing for a wrong index', async () => {
     for (const index of [LEG.node + 1, 0xfffffff, 1]) {
       await refused('drop-unknown-spi', async () => await send('node', '1000000100000001', index));
     }
@@ -139,7 +139,7 @@ describe.each(MIXED)('a relay between IPv$node and IPv$homeAgent', (setting) => 
     expect(hosts.relay.punts.at(-1)?.path).toMatchObject({ relayIndex: 0xfffffff });
   });
 
-  it('drops what has no other leg', async () => {
+  it('drops packets without a joined leg', async () => {
     for (const other of [0, 0xfffffff]) {
       await hosts.setLeg('node', { other });
       await refused('drop-relay-alone', async () => await send('node', '1000000100000001'));
@@ -153,7 +153,7 @@ describe.each(MIXED)('a relay between IPv$node and IPv$homeAgent', (setting) => 
 });
 
 describe.each(MIXED)(
-  'a leg without proof, a node on IPv$node and one on IPv$homeAgent',
+  'the anti-amplification limit of a leg, nodes on IPv$node and IPv$homeAgent',
   (setting) => {
     let hosts: RelayHosts;
     beforeAll(async () => {
@@ -195,12 +195,12 @@ describe.each(MIXED)(
       expect((await hosts.homeAgent.ask()).injected).toBe(0);
     };
 
-    it('gets nothing before it spoke', async () => {
+    it('sends nothing before the node sent', async () => {
       await flood();
       expect(await seen()).toEqual({ came: 0, went: 0 });
     });
 
-    it('gets no more than three times what came from there', async () => {
+    it('sends at most three times the received octets', async () => {
       await speak(1200);
       await flood();
       const first = await seen();
@@ -225,7 +225,7 @@ describe.each(MIXED)(
       expect(leg['drop-unvalidated']).toBe(await hosts.relay.counter('drop-relay-unvalidated'));
     });
 
-    it('begins with nothing where it is new', async () => {
+    it('starts at zero for a new address', async () => {
       await speak(1000);
       const [own] = ENDS.homeAgent[setting.homeAgent];
       await hosts.setLeg('homeAgent', {
@@ -240,7 +240,7 @@ describe.each(MIXED)(
       expect((await seen()).came).toBe(before.came);
     });
 
-    it('gets all with proof', async () => {
+    it('ends with validation', async () => {
       await hosts.setLeg('homeAgent');
       await run(['sh', '-c', 'echo 0 > /proc/sys/net/ipv4/icmp_echo_ignore_all'], {
         namespace: hosts.homeAgent.namespace,
@@ -275,7 +275,7 @@ describe.each(MIXED)('the rate of a leg, between IPv$node and IPv$homeAgent', (s
     return [after.came - before.came, BURST + ((performance.now() - start + 10) * KILOBITS) / 8];
   };
 
-  it('bounds datagrams', async () => {
+  it('limits datagrams', async () => {
     const argv = ['-c', INNER.homeAgent4, '-u', '-b', '100M', '-l', '1200', '-t', '3'];
     const [came, most] = await measured(() => iperf(hosts, argv));
     expect(came).toBeLessThanOrEqual(most);
@@ -294,7 +294,7 @@ describe.each(MIXED)('the rate of a leg, between IPv$node and IPv$homeAgent', (s
     expect(received).toBeGreaterThan((4 * KILOBITS * 1000) / 8 / 5);
   });
 
-  it('bounds that leg alone', async () => {
+  it('limits that leg alone', async () => {
     const before = await hosts.leg('node');
     expect(await download(hosts, INNER.homeAgent4, '-n', '40M', '-R')).toBeGreaterThanOrEqual(
       40 << 20,
@@ -302,7 +302,7 @@ describe.each(MIXED)('the rate of a leg, between IPv$node and IPv$homeAgent', (s
     expect((await hosts.leg('node'))['drop-rate']).toBe(before['drop-rate']);
   });
 
-  it('of zero lets nothing pass', async () => {
+  it('blocks everything when it is zero', async () => {
     await hosts.setLeg('homeAgent', { rateKilobits: 0 });
     const before = await hosts.relay.counter('drop-relay-rate');
     const { came } = await tally(hosts.homeAgent, setting.homeAgent);

@@ -65,7 +65,7 @@ describe.each(SETTINGS)(
     });
     afterAll(async () => await hosts[Symbol.asyncDispose]());
 
-    it('answer each other, in both families', async () => {
+    it('answer echo requests in both families', async () => {
       for (const [from, to] of [
         [hosts.node, INNER.homeAgent4],
         [hosts.node, INNER.homeAgent6],
@@ -107,7 +107,7 @@ describe.each(SETTINGS)(
       await expectNone(hosts);
     });
 
-    it('hear of congestion on either cable, and of the class of service', async () => {
+    it('get congestion marks of either link, and the class of service', async () => {
       // What leaves the node is marked as if its cable were congested, and what comes to the home
       // agent is looked at.
       const family = (six: number): string => (six === 6 ? 'ip6' : 'ip');
@@ -174,7 +174,7 @@ async function narrow(hosts: RelayHosts, side: Side, mtu: number): Promise<void>
   await ipBatch([`link set eth0 mtu ${mtu}`], { namespace: hosts[side].namespace });
 }
 
-describe.each([4, 6] as const)('behind the relay a path over IPv%i that is narrower', (family) => {
+describe.each([4, 6] as const)('a smaller MTU behind the relay over IPv%i', (family) => {
   let hosts: RelayHosts;
   beforeAll(async () => {
     hosts = await RelayHosts.create({
@@ -187,7 +187,7 @@ describe.each([4, 6] as const)('behind the relay a path over IPv%i that is narro
   });
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
-  it('is passed in fragments, and TCP goes on', async () => {
+  it('makes the relay fragment, and TCP continues', async () => {
     const size = String(1500 - OVERHEAD[6] - 4 - 28);
     expect(await ping(hosts.node.namespace, INNER.homeAgent4, '-M', 'do', '-s', size)).toContain(
       ' 3 received',
@@ -204,7 +204,7 @@ describe.each([4, 6] as const)('behind the relay a path over IPv%i that is narro
     await expectNone(hosts);
   });
 
-  it('carries what fits as it is', async () => {
+  it('carries packets that fit unfragmented', async () => {
     const before = await hosts.relay.counter('outer-fragments');
     expect(await ping(hosts.node.namespace, INNER.homeAgent4, '-s', '1000')).toContain(
       ' 3 received',

@@ -28,7 +28,7 @@ import {
  */
 
 describe.each([AES, CHACHA])(
-  'datagrams that a stranger made, over IPv$family with $cipher',
+  'hand-made sealed datagrams over IPv$family with $cipher',
   ({ family, cipher }) => {
     let hosts: PlaneHosts;
     const key = keyOf('homeAgent', cipher, 9);
@@ -58,14 +58,14 @@ describe.each([AES, CHACHA])(
       }
     };
 
-    it('are taken when the key is right, each once', async () => {
+    it('get accepted once each when the key is right', async () => {
       await sent(sealByHand(good, key, 5_000n), 'receive-packets');
       await sent(sealByHand(good, key, 5_000n), 'drop-replay');
       await sent(sealByHand(good, key, 4_000n), 'receive-packets');
       await sent(sealByHand(good, key, 4_000n), 'drop-replay');
     });
 
-    it('are dropped when a bit is another', async () => {
+    it('get dropped when any bit differs', async () => {
       // The sequence is covered too: 5003 becomes 5002, which has not come either.
       const datagram = sealByHand(good, key, 5_003n);
       for (const at of [4, 7, 8, 20, datagram.length - 1]) {
@@ -76,7 +76,7 @@ describe.each([AES, CHACHA])(
       await sent(datagram, 'receive-packets');
     });
 
-    it('find the way past 2^32', async () => {
+    it('get accepted with counters beyond 2^32', async () => {
       for (const counter of [
         0x8000_0000n,
         0xffff_fffen,
@@ -89,12 +89,12 @@ describe.each([AES, CHACHA])(
       await sent(sealByHand(good, key, 0xffff_ffffn), 'drop-replay');
     });
 
-    it('do not speak for others', async () => {
+    it('get dropped with another inner source', async () => {
       const spoofed = fromHex(packet6('2001:db8:1:ff::2', INNER.homeAgent6, 17, DATAGRAM));
       await sent(sealByHand(spoofed, key, 0x1_0000_0010n), 'drop-permit');
     });
 
-    it('hold a packet', async () => {
+    it('get dropped when they hold no packet', async () => {
       await sent(sealByHand(good.subarray(0, 30), key, 0x1_0000_0020n), 'drop-malformed');
       await sent(sealByHand(new Uint8Array(1), key, 0x1_0000_0021n), 'drop-malformed');
       await sent(sealByHand(new Uint8Array(0), key, 0x1_0000_0022n), 'drop-malformed');
@@ -104,7 +104,7 @@ describe.each([AES, CHACHA])(
       }
     });
 
-    it('have an SPI and a type that exist', async () => {
+    it('get dropped with an unknown SPI or type', async () => {
       await sent(sealByHand(good, { ...key, spi: 0x123 }, 1n), 'drop-unknown-spi');
       for (const type of [0, 2, 8, 14, 15]) {
         await sent(Uint8Array.from([type << 4, 0, 0, 1, 2, 3]), 'drop-datagram-type');
@@ -127,7 +127,7 @@ describe.each([AES, CHACHA])('the framing, over IPv$family with $cipher', ({ fam
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
   it.each([0, 0xabcdef1])(
-    'is what an independent reader opens, relay index %i',
+    'opens with an independent reader, relay index %i',
     async (relayIndex) => {
       const port = ELSEWHERE + (relayIndex & 1);
       await using listener = await Listener.open(hosts.homeAgent.namespace, family, port);
@@ -165,7 +165,7 @@ describe.each([AES, CHACHA])('the framing, over IPv$family with $cipher', ({ fam
   );
 });
 
-describe.each([4, 6] as const)('what is not data, over IPv%i', (family) => {
+describe.each([4, 6] as const)('control datagrams over IPv%i', (family) => {
   let hosts: PlaneHosts;
   beforeAll(async () => {
     hosts = await sealedHosts({ family, cipher: 'aes-128-gcm' }, 2);
@@ -178,7 +178,7 @@ describe.each([4, 6] as const)('what is not data, over IPv%i', (family) => {
       what: 'the punt',
     });
 
-  it.each([9, 10, 11, 12])('comes up, alone and from a relay: type %i', async (type) => {
+  it.each([9, 10, 11, 12])('reach the engine, directly and from a relay: type %i', async (type) => {
     const { local, remote } = pathTo(family);
     for (const relayIndex of [0, 0xfedcba9]) {
       const packet = `${(type << 4).toString(16)}00000${relayIndex === 0 ? '1' : '2'}0102`;
@@ -193,7 +193,7 @@ describe.each([4, 6] as const)('what is not data, over IPv%i', (family) => {
     }
   });
 
-  it('leaves from any address when none is told', async () => {
+  it('leave from an address of the kernel’s choice when none is given', async () => {
     const path = { ...pathTo(family), local: family === 4 ? '0.0.0.0' : '::' };
     const { injected } = await hosts.node.ask({ inject: { path, packet: '9000000a' } });
     expect(injected).toBe(0);
@@ -203,14 +203,14 @@ describe.each([4, 6] as const)('what is not data, over IPv%i', (family) => {
   });
 });
 
-describe('without keys', () => {
+describe('a sealed tunnel without keys', () => {
   let hosts: PlaneHosts;
   beforeAll(async () => {
     hosts = await sealedHosts(AES, 2);
   });
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
-  it('nothing leaves', async () => {
+  it('sends nothing', async () => {
     await hosts.node.ask({ associationsDelete: TUNNEL });
     const before = await hosts.node.counter('transmit-packets');
     expect(await ping(hosts.node.namespace, INNER.homeAgent4, '-w', '1')).toContain(
@@ -220,7 +220,7 @@ describe('without keys', () => {
     expect(await hosts.node.counter('transmit-packets')).toBe(before);
   });
 
-  it('nor for a tunnel that has become another encapsulation does anything come in', async () => {
+  it('accepts nothing after its tunnel changed its encapsulation', async () => {
     await hosts.node.ask({ associationsSet: keysOf('node', AES.cipher, 2, [1]) });
     await hosts.homeAgent.ask({ associationsSet: keysOf('homeAgent', AES.cipher, 1, [1, 2]) });
     await hosts.homeAgent.ask({ tunnelSet: tunnelOf('homeAgent', 'udp') });

@@ -177,7 +177,7 @@ describe.each(WAYS)('sealed over IPv%i with %s and %i threads', (family, cipher,
 });
 
 describe('a process that exits under load with its plane open', () => {
-  it('ends as it was told to', async () => {
+  it('exits with its own code', async () => {
     await using hosts = await sealedHosts(AES, 4);
     const argv = ['ping', '-q', '-f', '-s', '1300', '-l', '100', '-w', '20', INNER.homeAgent4];
     const logFile = `/run/${hosts.node.namespace}-flood.log`;
@@ -188,7 +188,7 @@ describe('a process that exits under load with its plane open', () => {
   });
 });
 
-describe.each([AES, CHACHA])('a relay, over IPv$family', ({ family, cipher }) => {
+describe.each([AES, CHACHA])('the envelope of a relay over IPv$family', ({ family, cipher }) => {
   let hosts: PlaneHosts;
   beforeAll(async () => {
     hosts = await sealedHosts({ family, cipher }, 2);
@@ -199,7 +199,7 @@ describe.each([AES, CHACHA])('a relay, over IPv$family', ({ family, cipher }) =>
   });
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
-  it('is passed in its envelope', async () => {
+  it('carries traffic both ways', async () => {
     expect(await ping(hosts.node.namespace, INNER.homeAgent4)).toContain(' 3 received');
     expect(await download(hosts, INNER.homeAgent6, '-n', '5M', '-R')).toBeGreaterThanOrEqual(
       5 << 20,
@@ -224,7 +224,7 @@ describe.each([AES, CHACHA])('roaming, over IPv$family', ({ family, cipher }) =>
   });
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
-  it('is told, at most once a second for each place, and changes nothing', async () => {
+  it('gets reported at most once a second for each address and changes nothing', async () => {
     expect(await ping(hosts.node.namespace, INNER.homeAgent4)).toContain(' 3 received');
     expect(hosts.homeAgent.notices).toEqual([]);
     const local = family === 4 ? ipv4(NEW[family]) : ipv6(NEW[family]);
@@ -250,7 +250,7 @@ describe.each([AES, CHACHA])('roaming, over IPv$family', ({ family, cipher }) =>
   });
 });
 
-describe.each([AES, CHACHA])('a narrow path, over IPv$family', ({ family, cipher }) => {
+describe.each([AES, CHACHA])('a path with a smaller MTU over IPv$family', ({ family, cipher }) => {
   let hosts: PlaneHosts;
   beforeAll(async () => {
     hosts = await sealedHosts({ family, cipher }, 2);
@@ -262,7 +262,7 @@ describe.each([AES, CHACHA])('a narrow path, over IPv$family', ({ family, cipher
       await ipBatch([`link set eth0 mtu ${mtu}`], { namespace });
   };
 
-  it('is learnt from the kernel, and TCP goes on', async () => {
+  it('gets its MTU from the kernel, and TCP continues', async () => {
     await narrow(1400);
     expect(await download(hosts, INNER.homeAgent6, '-n', '5M', '-R')).toBeGreaterThanOrEqual(
       5 << 20,
@@ -272,7 +272,7 @@ describe.each([AES, CHACHA])('a narrow path, over IPv$family', ({ family, cipher
     expect(tunnel?.['mtu']).toBe(1400 - OVERHEAD[family]);
   });
 
-  it('is told to senders of packets that are too big', async () => {
+  it('causes Packet Too Big to senders', async () => {
     const four = await ping(
       hosts.homeAgent.namespace,
       INNER.node4,
@@ -295,7 +295,7 @@ describe.each([AES, CHACHA])('a narrow path, over IPv$family', ({ family, cipher
     expect(await hosts.homeAgent.counter('inner-fragments')).toBeGreaterThan(before);
   });
 
-  it('that leaves less than 1280 carries IPv6 in fragments of the outer packet', async () => {
+  it('carries IPv6 in outer fragments when less than 1280 octets remain', async () => {
     await narrow(1300);
     expect(await ping(hosts.homeAgent.namespace, INNER.node6, '-s', '1232')).toContain(
       ' 3 received',

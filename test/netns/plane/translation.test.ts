@@ -64,7 +64,7 @@ describe.each([1, 2, 4])('translation with %i threads', (threads) => {
     );
   };
 
-  describe.each([4, 6] as const)('from an IPv%i socket', (family) => {
+  describe.each([4, 6] as const)('a connection from an IPv%i socket', (family) => {
     const target = SERVER[family];
 
     it('carries echo requests both ways', async () => {
@@ -89,7 +89,7 @@ describe.each([1, 2, 4])('translation with %i threads', (threads) => {
       await nothingDropped();
     });
 
-    it('is not seen by the server, who knows a shadow', async () => {
+    it('shows the server a shadow address only', async () => {
       await using listener = new Background(['iperf3', '-s', '-1', '--forceflush'], {
         ...{ namespace: hosts.server, logFile: `/run/${hosts.server}-seen.log` },
       });
@@ -122,7 +122,7 @@ describe.each([1, 2, 4])('translation with %i threads', (threads) => {
       },
     );
 
-    it('tells where a packet with few hops left ended', async () => {
+    it('reports where a packet with a low hop limit ended', async () => {
       const hops = async (count: number): Promise<string> =>
         await ping(hosts.node.namespace, target, '-t', String(count), '-c', '1', '-w', '2');
       // The translator, the relay's kernel, the router; all of them seem to be the server, the one
@@ -136,7 +136,7 @@ describe.each([1, 2, 4])('translation with %i threads', (threads) => {
       expect(await hops(4)).toContain(' 1 received');
     });
 
-    it('tells of a closed port', async () => {
+    it('reports a closed port', async () => {
       const { stdout } = await attempt(
         ['dig', `@${target}`, '-p', '9', '+tries=1', '+timeout=3', 'example.'],
         {
@@ -146,7 +146,7 @@ describe.each([1, 2, 4])('translation with %i threads', (threads) => {
       expect(stdout).toContain('connection refused');
     });
 
-    it('lets nobody in but the far end', async () => {
+    it('accepts packets of the far end only', async () => {
       const [stranger, six] = family === 4 ? ['2001:db8:80::66', 'nodad'] : ['198.18.0.66', ''];
       await ipBatch([`address replace ${stranger}/${family === 4 ? 128 : 32} dev eth0 ${six}`], {
         namespace: hosts.server,
@@ -161,7 +161,7 @@ describe.each([1, 2, 4])('translation with %i threads', (threads) => {
   });
 });
 
-describe.each([4, 6] as const)('a narrow link behind the translation, IPv%i socket', (family) => {
+describe.each([4, 6] as const)('a smaller MTU behind the translator, IPv%i socket', (family) => {
   let hosts: TranslatingHosts;
   beforeAll(async () => {
     hosts = await translatingHosts(2);
@@ -170,7 +170,7 @@ describe.each([4, 6] as const)('a narrow link behind the translation, IPv%i sock
   });
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
-  it('is told in the family of the sender', async () => {
+  it('gets reported in the family of the sender', async () => {
     const text = await ping(
       hosts.node.namespace,
       SERVER[family],
@@ -194,7 +194,7 @@ describe.each([4, 6] as const)('a narrow link behind the translation, IPv%i sock
   });
 });
 
-describe.each([4, 6] as const)('a narrow tunnel, IPv%i socket', (family) => {
+describe.each([4, 6] as const)('a tunnel with a smaller MTU, IPv%i socket', (family) => {
   let hosts: TranslatingHosts;
   beforeAll(async () => {
     hosts = await translatingHosts(2);
@@ -206,7 +206,7 @@ describe.each([4, 6] as const)('a narrow tunnel, IPv%i socket', (family) => {
   });
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
-  it('is told to a server of the other family', async () => {
+  it('gets reported to a server of the other family', async () => {
     await run(['ip', '-4', 'route', 'flush', 'cache'], { namespace: hosts.server });
     await run(['ip', '-6', 'route', 'flush', 'cache'], { namespace: hosts.server });
     // The tunnel takes 1348 octets; the TUN of the relay 1460.

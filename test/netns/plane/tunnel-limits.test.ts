@@ -30,7 +30,7 @@ const CREDIT = 3_280;
 const LARGEST = 20 + 8 + 1_300 + 24;
 
 describe.each([AES, CHACHA])(
-  'a tunnel to a place without proof, over IPv$family with $cipher',
+  'the anti-amplification limit of a tunnel over IPv$family with $cipher',
   (sealing) => {
     const { family, cipher } = sealing;
     let hosts: PlaneHosts;
@@ -77,7 +77,7 @@ describe.each([AES, CHACHA])(
     };
     const seen = () => tally(hosts.node, family);
 
-    it('gets the octets that were granted, and no more', async () => {
+    it('allows the granted octets and no more', async () => {
       await flood();
       const first = await seen();
       expect(first.went).toBe(0);
@@ -92,7 +92,7 @@ describe.each([AES, CHACHA])(
       expect(await seen()).toEqual(first);
     });
 
-    it('gets three times what the node says from there', async () => {
+    it('allows three times the octets received from there', async () => {
       const before = await hosts.homeAgent.counter('receive-packets');
       const argv = [
         'ping',
@@ -122,7 +122,7 @@ describe.each([AES, CHACHA])(
       expect(came).toBeLessThanOrEqual(CREDIT + 3 * went);
     });
 
-    it('gets nothing for what does not open', async () => {
+    it('allows nothing for datagrams that do not open', async () => {
       const before = await seen();
       const drops = await hosts.homeAgent.counter('drop-forged');
       const datagram = sealByHand(
@@ -140,7 +140,7 @@ describe.each([AES, CHACHA])(
       expect(after.came - before.came).toBeLessThan(LARGEST);
     });
 
-    it('lets a connection begin, which goes on as soon as there is proof', async () => {
+    it('lets a connection start, which continues once the address is validated', async () => {
       await hosts.homeAgent.ask({
         tunnelSet: wish({ number: 4, creditOctets: CREDIT }),
       });
