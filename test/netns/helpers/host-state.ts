@@ -15,7 +15,8 @@ ip -oneline address show | sed 's/^[0-9]*: /address /'
 ip -oneline link show | sed 's/^[0-9]*: /link /'
 nft -s list ruleset | sed 's/^/nft /'
 for file in /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/* /proc/sys/net/ipv6/conf/*/* \\
-  /proc/sys/net/ipv4/neigh/*/proxy_delay /proc/sys/net/ipv6/neigh/*/proxy_delay /proc/sys/net/ipv6/ip_nonlocal_bind; do
+  /proc/sys/net/ipv4/neigh/*/proxy_delay /proc/sys/net/ipv6/neigh/*/proxy_delay \\
+  /proc/sys/net/ipv6/ip_nonlocal_bind; do
   printf 'sysctl %s ' "$file"; cat "$file" 2>&1 || true
 done`;
 

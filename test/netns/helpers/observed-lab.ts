@@ -1,8 +1,9 @@
 /**
- * One lab with a daemon of every role, all of which are watched: their logs at debug level, traces of every control message, metrics by HTTP.
+ * One lab with a daemon of every role and everything that operators can watch: logs at debug level,
+ * traces of every control message, metrics by HTTP.
  *
- *   home (ha) ──── core ──── ar6, ar4, nat-prc, nat-sym: mn (Mobile IPv6), mr with its network, na and nb (NTMobile)
- *                    │
+ *   home (ha) ──── core ──── ar6, ar4, nat-prc, nat-sym: mn (Mobile IPv6), mr with its network,
+ *                    │                                   na and nb (NTMobile)
  *                    └───── as, dc, rsn, cn
  */
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -219,7 +220,7 @@ export class ObservedLab implements AsyncDisposable {
     );
   }
 
-  /** Everything that must not be told, by kind, in each form that it could be told in. */
+  /** Every secret, by kind, in each form in which it could be shown. */
   secrets(): Readonly<Record<'configured' | 'keys' | 'passwords' | 'tokens', readonly string[]>> {
     const textOf = (file: string): string => readFileSync(file, 'utf8').trim();
     const keys = filesIn(STATE_DIRECTORY, /\.(key|secret)$/).map((file) =>

@@ -89,7 +89,7 @@ beforeAll(async () => {
       `address ${MACS.relay} netns ${HOST}`,
     `link add eth0 netns ${HOST} type veth peer name eth0 netns ${SERVER}`,
   ]);
-  // A tunnel device asks for nobody's link address.
+  // A tunnel device resolves no link-layer address.
   const nodes = ['link set lo up', 'link set eth0 up'];
   for (const address of [`${NODE.ipv4}/32`, `${NODE.shadow}/32`, `${NODE.ipv6}/128`])
     nodes.push(`address add ${address} dev eth0${address.includes(':') ? ' nodad' : ''}`);
@@ -117,7 +117,7 @@ beforeAll(async () => {
   const server = ['link set lo up', 'link set eth0 up'];
   for (const { ipv4, ipv6 } of [REAL, OTHER])
     server.push(`address add ${ipv4}/24 dev eth0`, `address add ${ipv6}/64 dev eth0 nodad`);
-  // It knows the way, and nobody would need to hide the nodes' addresses for an answer.
+  // The server has a route to the nodes, so that answers do not depend on masquerading.
   server.push(
     `route add 198.18.0.0/15 via ${RELAY.ipv4}`,
     `route add 100.127.0.0/16 via ${RELAY.ipv4}`,

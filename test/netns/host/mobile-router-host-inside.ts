@@ -1,7 +1,9 @@
 /**
- * Runs inside the lab's namespaces, with the addon's path: what a mobile router's wishes make of the real kernel. Prints one line of JSON.
+ * Runs inside the lab's namespaces, with the addon's path as argument: applies the desired state of
+ * a mobile router to the real kernel and prints the resulting state as one line of JSON.
  *
- *     visited ── radvd ── eth0 ┐                 ┌ lan0 ── lan0p   2001:db8:500:0::/64, 198.51.100.128/28
+ *     visited ── radvd ── eth0 ┐                 ┌ lan0 ── lan0p   2001:db8:500:0::/64 and
+ *                              │                 │                 198.51.100.128/28
  *                              ┤  mobile router  ┤
  *     home ───── radvd ── eth2 ┘                 └ lan1 ── lan1p   2001:db8:500:1::/64
  *     later ──── radvd ── eth1: comes while the router runs
@@ -28,9 +30,20 @@ import type { NetlinkSocket } from '#host/kernel/netlink-requests.ts';
 import { createClock } from '#host/process/clock.ts';
 import { LAB_DIRECTORY, requireLab } from '#lab/enter.ts';
 import { advertiseRouter } from '#lab/services.ts';
-import { attempt, ipBatch, run, waitFor } from '#lab/shell.ts';
+import { ipBatch, run, waitFor } from '#lab/shell.ts';
 import { FakePlane } from '#runtime/fakes/plane.ts';
 import { Reconciler } from '#runtime/reconciler.ts';
+import {
+  addressesOf,
+  FAR,
+  heard,
+  members,
+  STRANGER,
+  settings,
+  sysctl,
+  way,
+  ways,
+} from './mobile-router-observations.ts';
 
 requireLab();
 const [addonPath = '', kind = 'all'] = process.argv.slice(2);
@@ -88,143 +101,6 @@ const CONFIGURATION: MobileRouterConfiguration = {
   tunnelMtu: { ipip: 1460, udp: 1472 },
 };
 
-async function sysctl(path: string): Promise<string> {
-  return (await run(['cat', `/proc/sys/net/${path}`])).trim();
-}
-
-/** Which of the interfaces are members of all-routers. */
-async function members(...devices: readonly string[]): Promise<readonly string[]> {
-  const told = devices.map(
-    async (device) => [device, await run(['ip', '-6', 'maddr', 'show', 'dev', device])] as const,
-  );
-  return (await Promise.all(told))
-    .filter(([, text]) => /\bff02::2$/m.test(text))
-    .map(([device]) => device);
-}
-
-async function addressesOf(device: string): Promise<readonly string[]> {
-  const text = await run(['ip', '-oneline', 'address', 'show', 'dev', device, 'scope', 'global']);
-  return [...text.matchAll(/ inet6? (\S+)/g)].map(([, address = '']) => address);
-}
-
-/** The ways of radvd's router: its default route and the address from its prefix. */
-async function heard(device: string): Promise<readonly string[]> {
-  const routes = await run(['ip', '-6', 'route', 'show', 'default', 'proto', 'ra', 'dev', device]);
-  const addresses = await run([
-    'ip',
-    '-6',
-    '-oneline',
-    'address',
-    'show',
-    'dev',
-    device,
-    'scope',
-    'global',
-    'dynamic',
-  ]);
-  return [
-    /^default via fe80/m.test(routes) ? 'default' : '',
-    / inet6 (2001:db8:[\da-f]+):/.exec(addresses)?.[1] ?? '',
-  ];
-}
-
-async function settings(): Promise<readonly string[]> {
-  const script =
-    'grep -H . /proc/sys/net/ipv[46]/conf/*/forwarding /proc/sys/net/ipv6/conf/*/accept_ra ' +
-    '$(ls /proc/sys/net/ipv6/conf/*/force_forwarding 2>/dev/null)';
-  return (await run(['sh', '-c', script])).trim().split('\n');
-}
-
-/**
- * Where the kernel sends such a packet: a device, `local`, or `nowhere`. `inward`: the interface
- * that it comes in by; undefined: our own.
- */
-async function way(from: string, to: string, inward?: string, mark?: number): Promise<string> {
-  const family = to.includes(':') ? '-6' : '-4';
-  const options = [
-    ...(inward === undefined ? [] : ['iif', inward]),
-    ...(mark === undefined ? [] : ['mark', `${mark}`]),
-  ];
-  const { stdout, stderr } = await attempt([
-    'ip',
-    family,
-    '-oneline',
-    'route',
-    'get',
-    to,
-    'from',
-    from,
-    ...options,
-  ]);
-  if (/^local |^broadcast /.test(stdout)) return 'local';
-  if (/^(blackhole|unreachable|prohibit) /.test(stdout) || stdout === '') {
-    return /Invalid argument|unreachable|No route to host|error -22/.test(stdout + stderr)
-      ? 'nowhere'
-      : `${stdout}${stderr}`;
-  }
-  return / dev (\S+)/.exec(stdout)?.[1] ?? stdout;
-}
-
-const LAN_HOST = '2001:db8:500::a';
-const LAN_HOST_V4 = '198.51.100.130';
-const FAR = '2001:db8:f::80';
-const FAR_V4 = '203.0.113.200';
-const STRANGER = '2001:db8:bad::1';
-const STRANGER_V4 = '198.51.100.77';
-
-interface Question {
-  readonly name: string;
-  readonly from: string;
-  readonly to: string;
-  readonly inward?: string;
-}
-
-/** Each kind of packet, by what happens to it. The router's care-of address is `careOf`. */
-function questions(careOf: string): readonly Question[] {
-  return [
-    { name: 'lan out', from: LAN_HOST, to: FAR, inward: 'lan0' },
-    { name: 'lan out v4', from: LAN_HOST_V4, to: FAR_V4, inward: 'lan0' },
-    { name: 'second lan out', from: '2001:db8:500:1::a', to: FAR, inward: 'lan1' },
-    { name: 'lan to lan', from: LAN_HOST, to: '2001:db8:500:1::a', inward: 'lan0' },
-    { name: 'lan to no lan', from: LAN_HOST, to: '2001:db8:500:7::a', inward: 'lan0' },
-    { name: 'lan to visited neighbour', from: LAN_HOST, to: '2001:db8:a::1', inward: 'lan0' },
-    { name: 'lan to visited neighbour v4', from: LAN_HOST_V4, to: '203.0.113.1', inward: 'lan0' },
-    { name: 'lan to router', from: LAN_HOST, to: '2001:db8:500::1', inward: 'lan0' },
-    { name: 'lan to home address', from: LAN_HOST, to: '2001:db8:100::20', inward: 'lan0' },
-    { name: 'lan asks for an address', from: '0.0.0.0', to: '255.255.255.255', inward: 'lan0' },
-    { name: 'lan foreign source', from: STRANGER, to: FAR, inward: 'lan0' },
-    { name: 'lan claims own lan address', from: '2001:db8:500::1', to: FAR, inward: 'lan0' },
-    { name: 'lan claims home address', from: '2001:db8:100::20', to: FAR, inward: 'lan0' },
-    { name: 'lan claims care-of address', from: careOf, to: FAR, inward: 'lan0' },
-    { name: 'tunnel in', from: FAR, to: LAN_HOST, inward: 'tun9' },
-    { name: 'tunnel in v4', from: FAR_V4, to: LAN_HOST_V4, inward: 'tun9' },
-    { name: 'tunnel in for no lan', from: FAR, to: '2001:db8:500:7::a', inward: 'tun9' },
-    { name: 'tunnel in from own prefix', from: LAN_HOST, to: '2001:db8:500:1::a', inward: 'tun9' },
-    { name: 'visited in', from: FAR, to: LAN_HOST, inward: 'eth0' },
-    { name: 'visited in v4', from: FAR_V4, to: LAN_HOST_V4, inward: 'eth0' },
-    { name: 'visited claims prefix', from: LAN_HOST, to: FAR, inward: 'eth0' },
-    { name: 'visited claims home address', from: '2001:db8:100::20', to: FAR, inward: 'eth0' },
-    { name: 'visited in transit', from: STRANGER, to: FAR, inward: 'eth0' },
-    { name: 'visited in transit v4', from: STRANGER_V4, to: FAR_V4, inward: 'eth0' },
-    { name: 'home link in', from: FAR, to: LAN_HOST, inward: 'eth2' },
-    { name: 'home link in v4', from: FAR_V4, to: LAN_HOST_V4, inward: 'eth2' },
-    { name: 'home link claims prefix', from: LAN_HOST, to: '2001:db8:500:1::a', inward: 'eth2' },
-    { name: 'own to lan', from: '2001:db8:100::20', to: LAN_HOST },
-    { name: 'own care-of to lan', from: careOf, to: LAN_HOST },
-    { name: 'own lan address out', from: '2001:db8:500::1', to: FAR },
-    { name: 'own lan address out v4', from: '198.51.100.129', to: FAR_V4 },
-    { name: 'own care-of out', from: careOf, to: FAR },
-    { name: 'own home address out', from: '2001:db8:100::20', to: FAR },
-  ];
-}
-
-async function ways(careOf: string): Promise<Readonly<Record<string, string>>> {
-  const asked = questions(careOf).map(
-    async ({ name, from, to, inward }) => [name, await way(from, to, inward)] as const,
-  );
-  return Object.fromEntries(await Promise.all(asked));
-}
-
 // --- the links ---
 
 /** A router of a link: forwards, and advertises. */
@@ -257,7 +133,7 @@ await ipBatch([
   'address add 203.0.113.5/26 dev eth0',
   'route add default via 203.0.113.1',
 ]);
-// Wider than a prefix of ours, and no way to it.
+// Routes wider than a mobile network prefix, which must not attract its packets.
 await ipBatch([
   'route add 2001:db8:400::/38 via fe80::1 dev eth0',
   'route add 198.51.100.0/24 via 203.0.113.1',

@@ -1,6 +1,6 @@
 /**
- * A mobile router's wishes in the real kernel: where each kind of packet would go. What the script
- * inside does is told in its head.
+ * The desired state of a mobile router in the real kernel: the route of each kind of packet.
+ * mobile-router-host-inside.ts describes the set-up.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
@@ -54,9 +54,7 @@ interface Observed {
   readonly refusals: readonly string[];
 }
 
-/**
- * `tun9` is the tunnel; a source that is nobody's goes there too, for the plane to drop and count.
- */
+/** `tun9` is the tunnel; unknown sources go there too, for the plane to drop and count. */
 const AWAY: Ways = {
   'lan out': 'tun9',
   'lan out v4': 'tun9',
@@ -151,7 +149,7 @@ describe.each(KINDS)(
         expect(observed.detached).toEqual(AWAY);
       });
 
-      it('NEMO-MR-2-1-1-4-013 stop both ways, with their addresses, once registration is given up', () => {
+      it('NEMO-MR-2-1-1-4-013 stop both ways once registration is given up', () => {
         const { ways, addresses } = observed.givenUp;
         const leading = Object.entries(ways).filter(([, way]) => way !== 'nowhere');
         expect(Object.fromEntries(leading)).toEqual({
@@ -160,7 +158,7 @@ describe.each(KINDS)(
           'lan foreign source': 'tun9',
           'lan claims care-of address': 'tun9',
           'own care-of out': 'eth0',
-          // Nobody has the address then.
+          // The host has no such address then.
           'own home address out': 'eth0',
         });
         expect(addresses).toEqual([]);
@@ -176,7 +174,7 @@ describe.each(KINDS)(
     });
 
     describe('the egress interfaces', () => {
-      it('keep routes and addresses of router advertisements while forwarding starts and stops', () => {
+      it('keep what router advertisements gave while forwarding starts and stops', () => {
         const { away, home, after, routersLost } = observed;
         expect(away.forwarding).toBe(forwarding);
         expect(away.heard).toEqual(['default', '2001:db8:a']);

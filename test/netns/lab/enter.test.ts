@@ -30,7 +30,7 @@ describe('lab/enter.ts', () => {
     expect((await attempt([process.execPath, ENTER])).code).toBe(64);
   });
 
-  test('has only a loopback interface, its own processes and a private /run inside', async () => {
+  test('offers only a loopback interface, own processes and a private /run inside', async () => {
     const { stdout, code } = await enter(
       'sh',
       '-c',

@@ -13,8 +13,8 @@ import { Lab } from '#lab/topology.ts';
 import { commandLines } from '#test/netns/helpers/processes.ts';
 
 /**
- * What the lab promises of networks behind mobile routers, without any daemon of ours: what one
- * would do is done by hand.
+ * What the lab provides for networks behind mobile routers, without a daemon: the tests do by hand
+ * what a mobile router's daemon would do.
  */
 
 describe('networks behind mobile routers in the lab', () => {
@@ -36,7 +36,7 @@ describe('networks behind mobile routers in the lab', () => {
     }
   }
 
-  test('give no address while the router has none there, and keep their services running', async () => {
+  test('give no address while the router has none, and keep their services running', async () => {
     for (const host of [...mr.hosts, ...MOBILE_ROUTERS.mr2.hosts])
       expect(await dynamicAddresses(host)).toEqual([]);
     const running = [...commandLines().values()];
@@ -117,7 +117,7 @@ describe('networks behind mobile routers in the lab', () => {
   });
 });
 
-test('have no static route in the core when they are to be announced', async () => {
+test('get no static route in the core when they are to be announced', async () => {
   await using lab = await Lab.create({
     networks: [],
     nodes: {},

@@ -127,7 +127,7 @@ describe('kill -9 of the mobile node', () => {
     await expectNothingLeft();
   });
 
-  test('leaves no rule, route or address of the former network when restarted elsewhere', async () => {
+  test('leaves nothing of the former network when restarted elsewhere', async () => {
     await journey.start('nat-prc');
     await journey.mobileNode.kill();
     await journey.lab.move('mn', 'ar6');

@@ -138,7 +138,7 @@ describe('a registration on an IPv6 link', () => {
     expect(update?.('mip6.auth.auth_data').replaceAll(':', '')).toMatch(/^[0-9a-f]{28,32}$/);
   });
 
-  test('gets the Binding Acknowledgement at the care-of address with a type 2 routing header', async () => {
+  test('gets the Binding Acknowledgement with a type 2 routing header', async () => {
     const [update] = messages(UPDATE, native);
     const [acknowledgement] = messages(ACKNOWLEDGEMENT, native);
     expect(acknowledgement?.('ipv6.src')).toBe(ADDRESSES.homeAgentIpv6);
@@ -161,7 +161,7 @@ describe('a registration on an IPv6 link', () => {
 describe('a registration behind an IPv4 translator', () => {
   const outside = `198.51.100.${4 * NETWORKS['nat-prc'].index + 2}`;
 
-  test('sends the Binding Update by UDP 4191 from the home address, without Home Address option', async () => {
+  test('sends the Binding Update by UDP 4191 without Home Address option', async () => {
     const [update] = messages(UPDATE, from(outside));
     expect([update?.('ip.dst'), update?.('udp.dstport')]).toEqual([
       ADDRESSES.homeAgentIpv4,
@@ -214,7 +214,7 @@ describe('a registration behind an IPv4 translator', () => {
 });
 
 describe('all captured messages', () => {
-  test('have sequence numbers that go up by one', async () => {
+  test('carry sequence numbers that go up by one', async () => {
     const numbers = messages(UPDATE).map((update) => Number(update('mip6.bu.seqnr')));
     expect(numbers.length).toBeGreaterThanOrEqual(3);
     const [first = 0] = numbers;
@@ -237,7 +237,7 @@ describe('all captured messages', () => {
     }
   });
 
-  test('have right Mobility Header checksums, with the home address in the pseudo-header', async () => {
+  test('verify: Mobility Header checksums over the home address', async () => {
     const octets = (await octetsOf(coreFile, 'mipv6', 'mipv6')).map((text) => fromHex(text));
     expect(octets).toHaveLength(all.length);
     const sums = all.map((fields, at) => {

@@ -31,8 +31,8 @@ const AGENT4 = ipv4(ADDRESSES.homeAgentIpv4);
 const STRANGER6 = ipv6(ADDRESSES.correspondentIpv6);
 const STRANGER4 = ipv4(ADDRESSES.correspondentIpv4);
 const CORRESPONDENT_OTHER = ipv6(ADDRESSES.correspondentOtherIpv6);
-/** In the home prefix, and nobody's. */
-const NOBODY = ipv6('2001:db8:100::77');
+/** In the home prefix, but not assigned. */
+const UNASSIGNED = ipv6('2001:db8:100::77');
 const PORT = 4191;
 const ETHERNET = 14;
 const UPDATES = 'mip6.mhtype == 5';
@@ -250,7 +250,7 @@ describe('data of an attacker', () => {
     await expectNotForwarded(() =>
       expectCounted(dropped('drop-permit'), 2, () =>
         send('mn', ADDRESSES.homeAgentIpv6, [
-          hex(ipv6Packet(careOf, AGENT6, 41, innerData(NOBODY))),
+          hex(ipv6Packet(careOf, AGENT6, 41, innerData(UNASSIGNED))),
           hex(ipv6Packet(careOf, AGENT6, 41, innerData(STRANGER6))),
         ]),
       ),
@@ -263,7 +263,7 @@ describe('data of an attacker', () => {
     const careOf = ipv4(String((await journey.home())['careOfAddress']));
     await expectNotForwarded(() =>
       expectCounted(dropped('drop-permit'), 1, () =>
-        send('mn', ADDRESSES.homeAgentIpv4, [udpPacket(careOf, PORT, innerData(NOBODY))]),
+        send('mn', ADDRESSES.homeAgentIpv4, [udpPacket(careOf, PORT, innerData(UNASSIGNED))]),
       ),
     );
   });
@@ -272,19 +272,19 @@ describe('data of an attacker', () => {
     await expectNotForwarded(async () => {
       await expectCounted(dropped('drop-unknown-endpoint'), 2, () =>
         send('cn', ADDRESSES.homeAgentIpv4, [
-          udpPacket(STRANGER4, PORT, innerData(NOBODY)),
+          udpPacket(STRANGER4, PORT, innerData(UNASSIGNED)),
           udpPacket(STRANGER4, 5000, innerData(STRANGER6)),
         ]),
       );
       await expectCounted(dropped('drop-unknown-endpoint'), 1, () =>
         send('cn', ADDRESSES.homeAgentIpv6, [
-          hex(ipv6Packet(STRANGER6, AGENT6, 41, innerData(NOBODY))),
+          hex(ipv6Packet(STRANGER6, AGENT6, 41, innerData(UNASSIGNED))),
         ]),
       );
     });
   });
 
-  test('holds packets of an unknown endpoint with the node’s home address, then drops them', async () => {
+  test('holds, then drops, data with the node’s home address from another endpoint', async () => {
     await expectNotForwarded(() =>
       expectCounted(dropped('drop-hold-expired'), 1, () =>
         send('cn', ADDRESSES.homeAgentIpv4, [

@@ -8,11 +8,11 @@ import { openSqliteStore } from '#store/sqlite.ts';
 import { Journey, objectOf } from '#test/netns/helpers/journey.ts';
 
 /**
- * The home agent has moved while the mobile node was off: its name, asked past the tunnel to the
- * former place, tells.
+ * The home agent moved while the mobile node was off: the mobile node resolves its name outside the
+ * tunnel to the former address.
  */
 
-/** Nobody answers there. */
+/** No host answers there. */
 const STALE = ['2001:db8:100::dead', '192.0.2.222'];
 const REGISTERED_WITHIN_MS = 3_000;
 

@@ -9,8 +9,7 @@ import { Sessions } from '#test/netns/helpers/sessions.ts';
 
 /**
  * A mobile router and its network move at random; the hosts in it are ordinary Linux hosts (SLAAC,
- * DHCP) with no software of ours. All of these sessions live through every move, each of the four
- * in IPv6 or IPv4, opened from inside or from outside:
+ * DHCP) without mobility software. All of these sessions survive every move:
  *
  *   ssh      mr-a → cn   IPv6       ssh      cn → mr-b   IPv4
  *   HTTP     mr-b → cn   IPv4       HTTP     cn → mr-a   IPv6
@@ -72,7 +71,7 @@ async function openSessions(): Promise<Sessions> {
   });
 }
 
-test(`sessions of the hosts behind the router survive ${MOVES} random moves (SOJOURN_SEED=${SEED})`, async () => {
+test(`sessions of the hosts survive ${MOVES} random moves (SOJOURN_SEED=${SEED})`, async () => {
   console.log(`SOJOURN_SEED=${SEED}`);
   const places = randomPlaces(SEED);
   const states = new NetworkStates(journey.lab, 'mr', stateOfDaemons);

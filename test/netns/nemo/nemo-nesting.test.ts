@@ -334,7 +334,7 @@ function homeRegistration(
   }).packet;
 }
 
-/** Registers the nested node (or router, in implicit mode) from behind the router, anew. */
+/** Registers the nested node (or router, in implicit mode) from behind the router again. */
 async function registerNested(mobileRouter: boolean): Promise<void> {
   const say = async (update: Uint8Array): Promise<void> =>
     await sendRaw(router.lab, 'mr-a', update);

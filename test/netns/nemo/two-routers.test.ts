@@ -133,7 +133,7 @@ describe('a spoofed source', () => {
     },
   );
 
-  test('NEMO-MR-2-2-1-4-014 gets dropped at the router when it is the router’s own address', async () => {
+  test('NEMO-MR-2-2-1-4-014 gets dropped when it is the router’s own', async () => {
     // A host that takes the router's own address on its network.
     const own = '2001:db8:500::1';
     await journey.lab.exec('mr-a', ['ip', 'address', 'add', `${own}/128`, 'dev', 'lo', 'nodad']);

@@ -40,7 +40,8 @@ import { NodeKey } from '#test/unit/account-server/node-key.ts';
 const SILENT =
   "my $s = IO::Socket::IP->new(PeerAddr => '::1', PeerPort => 4501) or die; sysread $s, my $b, 1";
 const MANY =
-  "my @all = map { IO::Socket::IP->new(PeerAddr => '127.0.0.1', PeerPort => 4501) } 1 .. 80; sleep 60";
+  "my @all = map { IO::Socket::IP->new(PeerAddr => '127.0.0.1', PeerPort => 4501) } 1 .. 80; " +
+  'sleep 60';
 const WRONG_PASSWORD = 'incorrect zebra';
 secrets.add(WRONG_PASSWORD);
 

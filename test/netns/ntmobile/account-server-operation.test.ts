@@ -168,7 +168,7 @@ describe('the operator of an account server', () => {
     expect((await login(new NodeKey(), 'dora', { password: changed })).status).toBe(200);
   });
 
-  it('installs a certificate of their own authority and replaces it without a restart', async () => {
+  it('installs a certificate of another authority and replaces it without restart', async () => {
     const files = {
       certificateFile: `${LAB_DIRECTORY}/as.crt`,
       keyFile: `${LAB_DIRECTORY}/as.key`,

@@ -97,7 +97,7 @@ describe('a node at the direction coordinator', () => {
     );
   });
 
-  it('registers behind a NAT, learns its outer address, and gets directions for itself', async () => {
+  it('registers behind a NAT, learns its outer address, and gets directions', async () => {
     await lab.move('b', 'nat-prc');
     const [a] = clients;
     const b = await client('b', 'b', 4);
@@ -151,7 +151,7 @@ async function stats(): Promise<Readonly<Record<string, unknown>>> {
 }
 
 describe('the direction coordinator daemon', () => {
-  it('restores every registration after kill -9 and reaches a node at its last address', async () => {
+  it('restores every registration after kill -9 and reaches nodes there', async () => {
     await coordinator.kill();
     await coordinator.start();
     const table = await attempt([process.execPath, CLI, '--daemon', 'dc', 'nodes']);

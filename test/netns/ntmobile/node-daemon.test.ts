@@ -107,7 +107,7 @@ describe('an NTMobile node', () => {
     expect(await dig('a', '+short', '-x', String(virtualIpv4))).toBe('b.nodes.example.');
   });
 
-  it('answers unknown names of the zone itself and forwards others to the access network', async () => {
+  it('answers unknown names of its zone and forwards others upstream', async () => {
     expect(await dig('a', 'nobody.nodes.example')).toContain('status: NXDOMAIN');
     expect(await dig('a', '+short', 'A', 'cn.example')).toBe(ADDRESSES.correspondentIpv4);
     expect(await dig('a', 'none.example')).toContain('status: NXDOMAIN');

@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await play?.[Symbol.asyncDispose]());
 
-/** Whether a name that nobody asked for yet is resolved and reached. */
+/** Whether a name that was not asked for before resolves and answers. */
 async function reachesByName(name: string): Promise<boolean> {
   const mn = play.node('mn');
   const argv = mn.argv(['ping', '-n', '-c', '1', '-i', '0.2', '-w', '2', name]);

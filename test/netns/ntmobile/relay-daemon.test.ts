@@ -12,6 +12,11 @@ import { type Background, nowMs, run, waitFor } from '#lab/shell.ts';
 import { objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
 import { Leftovers } from '#test/netns/helpers/leftovers.ts';
 import { type NodeName, NtmobileNodes } from '#test/netns/helpers/ntmobile/ntmobile-nodes.ts';
+import {
+  droppedWhileAway,
+  TABLE,
+  untilNoTable,
+} from '#test/netns/helpers/ntmobile/relay-tables.ts';
 import { ping } from '#test/netns/helpers/plane/plane-traffic.ts';
 import { Talk } from '#test/netns/helpers/talk.ts';
 
@@ -20,7 +25,6 @@ const CLI = new URL('../../../src/cli/cli.ts', import.meta.url).pathname;
 const MAIN = new URL('../../../daemons/rsn/main.ts', import.meta.url).pathname;
 const NAMES = `${LAB_DIRECTORY}/names.json`;
 const PORT = 7;
-const TABLE = ['nft', 'list', 'table', 'inet', 'sojourn-rsn'];
 /**
  * What docs/guides/operating.md has operators give the kernel, so that a restart resets nothing.
  */
@@ -88,22 +92,6 @@ async function untilProved(): Promise<void> {
   await waitFor(proved, { timeoutMs: 5_000, what: 'the relay to know where its nodes are' });
 }
 
-async function untilNoTable(): Promise<void> {
-  const gone = async (): Promise<boolean> => (await nodes.lab.attempt('rsn', TABLE)).code !== 0;
-  await waitFor(gone, { timeoutMs: 5_000, what: 'the table to go' });
-}
-
-/** Packets of connections through the relay that came while it was away. */
-async function keptOff(): Promise<number> {
-  const table = await run(['nft', 'list', 'table', 'inet', 'sojourn-rsn-restart'], {
-    namespace: 'rsn',
-  });
-  return [...table.matchAll(/counter packets (\d+)/g)].reduce(
-    (sum, [, count]) => sum + Number(count),
-    0,
-  );
-}
-
 const general = async () => objectsOf(await relay().request('general'));
 
 beforeAll(async () => {
@@ -141,7 +129,7 @@ beforeAll(async () => {
 afterAll(async () => await nodes?.close());
 
 describe('the relay daemon', () => {
-  it('shows its key before it runs and registers with a coordinator that knows the key', async () => {
+  it('shows its key before it runs and registers with a coordinator by it', async () => {
     const { stdout } = await nodes.lab.attempt('rsn', [
       process.execPath,
       MAIN,
@@ -160,7 +148,7 @@ describe('the relay daemon', () => {
     );
   });
 
-  it('connects a node on IPv4 to a server by name in both families, from its own address', async () => {
+  it('connects a node on IPv4 to a server by name in both families', async () => {
     await plug('nat-sym');
     await nodes.start('a');
     for (const [type, relayAddress, real] of [
@@ -257,7 +245,7 @@ describe('a connection through the relay', () => {
     }
     await untilProved();
     await relay().kill();
-    await untilNoTable();
+    await untilNoTable(nodes.lab);
     await relay().start();
     const started = nowMs();
     expect(await talk.ask()).toBe(same);
@@ -277,22 +265,22 @@ describe('a connection through the relay', () => {
         await waitFor(() => talk.heard.length > before + 5, { timeoutMs: 20_000, what });
       };
       await more('lines before');
-      const before = await keptOff();
+      const before = await droppedWhileAway();
       await relay().kill();
-      await waitFor(async () => (await keptOff()) > before, {
+      await waitFor(async () => (await droppedWhileAway()) > before, {
         timeoutMs: 10_000,
         what: 'the server to send meanwhile',
       });
       await relay().start();
       await more('lines afterwards');
-      const now = await keptOff();
+      const now = await droppedWhileAway();
       await more('lines that nothing keeps off');
-      expect(await keptOff()).toBe(now);
+      expect(await droppedWhileAway()).toBe(now);
       expect(talk.heard.filter((line) => line.startsWith('failed'))).toEqual([]);
     },
   );
 
-  it('keeps its server when the name changes, while the next connection follows the name', async () => {
+  it('keeps its server when the name changes; the next connection follows it', async () => {
     say({ 'changing.example': REAL['www.example'] });
     using first = await connect(await virtualOf('changing.example', 'A'));
     expect(await first.ask()).toBe(`${ADDRESSES.relayIpv4} ${ADDRESSES.correspondentIpv4}`);
@@ -334,11 +322,13 @@ describe('a path between two nodes without a direct path', () => {
     });
     const legs = objectsOf(await relay().request('legs'));
     expect(legs).toMatchObject([{ validated: true }, { validated: true }]);
-    expect(legs.map(({ other }) => other)).toEqual(legs.map(({ index }) => index).reverse());
-    const table = await run([process.execPath, CLI, '--daemon', 'rsn', 'legs']);
-    expect(table).toMatch(
-      /^[0-9a-f]{16} +(initiator|responder) +[ab]\.nodes\.example +198\.51\.100\.\d+:\d+ +yes +yes +100 Mbit\/s +[1-9]\d* +[1-9]\d* +0$/m,
+    expect(legs.map(({ peerIndex }) => peerIndex)).toEqual(
+      legs.map(({ index }) => index).reverse(),
     );
+    const table = await run([process.execPath, CLI, '--daemon', 'rsn', 'legs']);
+    const leg = /^[0-9a-f]{16} +(initiator|responder) +[ab]\.nodes\.example/.source;
+    const traffic = / +198\.51\.100\.\d+:\d+ +yes +yes +100 Mbit\/s +[1-9]\d* +[1-9]\d* +0$/.source;
+    expect(table).toMatch(new RegExp(leg + traffic, 'm'));
     await relay().kill();
     await relay().start();
     expect(await talk.ask(30_000)).toBe(ends);
@@ -349,7 +339,7 @@ describe('a path between two nodes without a direct path', () => {
 describe('a tunnel to the relay', () => {
   it('drops packets that no directed node sealed', async () => {
     const before = objectOf(objectOf(await relay().request('stats'))['plane']);
-    // Sealed data under an SPI of nobody, by bash.
+    // Sealed data under an unknown SPI, sent by bash.
     const flood =
       `for i in 1 2 3; do printf '\\x10\\x00\\x00\\x01\\x00\\x00\\x00\\x01%060d' 0 > ` +
       `/dev/udp/${ADDRESSES.relayIpv4}/7890; done`;

@@ -1,6 +1,6 @@
 /**
- * A running direction coordinator that is told to believe somebody else: its name server and a
- * registered node show it.
+ * A running direction coordinator whose configuration changes its authorities: its name server and
+ * a registered node show the effect.
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -117,7 +117,7 @@ describe('a reload of the direction coordinator', () => {
     configure([OTHERS], 7, 'debug');
     expect((await reload()).stdout).toContain('in force now\n  authorities: ');
     const gone = async () => (await dig('a.nodes.example')).includes('status: NXDOMAIN');
-    await waitFor(gone, { ...PATIENCE, what: 'the name to be nobody’s' });
+    await waitFor(gone, { ...PATIENCE, what: 'the name to disappear' });
     expect(await coordinator.request('nodes')).toEqual([]);
   }, 120_000);
 

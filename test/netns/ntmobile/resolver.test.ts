@@ -69,7 +69,7 @@ async function lookUp(name: string): Promise<string> {
 }
 
 describe('resolv.conf as an ordinary file', () => {
-  it('names the stub while the daemon runs, and ordinary programs resolve other nodes', async () => {
+  it('names the stub while the daemon runs; ordinary programs resolve nodes', async () => {
     expect(before).toContain(NAME_SERVERS[0]);
     await daemon.start();
     await waitFor(() => resolvConf().includes(`nameserver ${STUB}\n`), {
@@ -77,8 +77,8 @@ describe('resolv.conf as an ordinary file', () => {
       what: 'the stub',
     });
     expect(resolvConf()).not.toContain(NAME_SERVERS[0]);
-    // Where its first login takes long the node knows no zone: whoever asks then is told what the
-    // public name server says, and nobody is directed.
+    // Until its first login the node knows no zone: the stub then answers with what the public name
+    // server says, without a direction.
     const registered = async () =>
       objectOf(objectOf(await daemon.request('status'))['ntmobile'])['coordinator'];
     await waitFor(async () => (await registered()) === 'registered', {

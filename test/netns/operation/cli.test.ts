@@ -85,7 +85,8 @@ describe('sojourn while two daemons run', () => {
     expect(status.stdout).toMatch(
       new RegExp(
         `^office: registered\\n  home addresses   ${HOME.address}, ${HOME.ipv4Address}\\n` +
-          `  home agent       ha\\.example \\(${ADDRESSES.homeAgentIpv6}, ${ADDRESSES.homeAgentIpv4}\\)\\n` +
+          `  home agent       ha\\.example ` +
+          `\\(${ADDRESSES.homeAgentIpv6}, ${ADDRESSES.homeAgentIpv4}\\)\\n` +
           `  care-of address  ${careOf} on eth0\\n  tunnel           ipip, no NAT\\n` +
           `  lifetime left    9 min \\d+ s of (9 min 5\\d s|10 min)\\n` +
           `  last handover    \\d+ s ago, to ${careOf}, acknowledged after [\\d.]+ ` +
@@ -231,7 +232,7 @@ describe('sojourn while two daemons run', () => {
 });
 
 describe('sojourn cleanup after kill -9', () => {
-  test('removes routes, rules, packet filter, sysctls and socket; a second run is harmless', async () => {
+  test('removes routes, rules, packet filter, sysctls and socket, also when repeated', async () => {
     const { lab, mobileNode } = journey;
     await mobileNode.kill();
     // As where the kernel knows no tables that die with their owner.

@@ -13,7 +13,8 @@ const NOTES = '/run/quickstart';
 const SET_UP = `
 for place in etc usr/local var/lib; do
   mkdir -p ${NOTES}/$place/upper ${NOTES}/$place/work
-  mount -t overlay overlay -o lowerdir=/$place,upperdir=${NOTES}/$place/upper,workdir=${NOTES}/$place/work /$place
+  layers=upperdir=${NOTES}/$place/upper,workdir=${NOTES}/$place/work
+  mount -t overlay overlay -o lowerdir=/$place,$layers /$place
 done`;
 const PATIENCE_MS = 120_000;
 

@@ -1,6 +1,6 @@
 /**
- * Running daemons that are told something else: a home agent grants and takes back a mobile node
- * between registrations and packets of real ones.
+ * Running daemons whose configuration changes: a home agent grants and revokes a mobile node while
+ * real nodes register and send.
  */
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -14,11 +14,11 @@ import { Journey, objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
 const CLI = new URL('../../../src/cli/cli.ts', import.meta.url).pathname;
 const PATIENCE = { timeoutMs: 60_000 };
 const CONFIGURATION = homeAgentConfiguration();
-/** Somebody else, so that the list is not empty without the mobile node. */
+/** Another node, so that the list is not empty without the mobile node. */
 const OTHER: JsonObject = {
   identifier: 'other@example.net',
   homeAddresses: ['2001:db8:100::77'],
-  security: { spi: 4711, key: 'text:a key that nobody else has' },
+  security: { spi: 4711, key: 'text:a key of this node alone' },
 };
 
 let journey: Journey;
@@ -58,7 +58,7 @@ describe('a reload of a home agent', () => {
   test('does not serve a mobile node that is not granted', async () => {
     const ignored = async () =>
       (await journey.count(journey.homeAgent, 'no-security-association')) > 0;
-    await waitFor(ignored, { ...PATIENCE, what: 'a registration that nobody answers' });
+    await waitFor(ignored, { ...PATIENCE, what: 'a registration without an answer' });
     expect(await journey.binding()).toBeUndefined();
     expect(await pings()).toBe(false);
   }, 120_000);

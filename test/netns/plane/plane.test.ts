@@ -81,7 +81,7 @@ describe.each(WAYS)('%s with %i threads', (encapsulation, threads) => {
   });
 
   it('counts for each tunnel', async () => {
-    const told = await waitFor(
+    const counted = await waitFor(
       async () => {
         // Between one counter and the other a packet may come.
         const { tunnel, counters } = await hosts.homeAgent.ask({ tunnelCounters: TUNNEL });
@@ -89,8 +89,8 @@ describe.each(WAYS)('%s with %i threads', (encapsulation, threads) => {
       },
       { timeoutMs: 5_000, what: 'the same packets for the tunnel and for all' },
     );
-    expect(told?.['receive-packets']).toBeGreaterThan(0);
-    expect(told?.['last-received-ms']).toBeGreaterThan(0);
+    expect(counted?.['receive-packets']).toBeGreaterThan(0);
+    expect(counted?.['last-received-ms']).toBeGreaterThan(0);
   });
 
   it('drops an inner source that is not the node’s', async () => {
@@ -317,9 +317,11 @@ describe('the TUN device', () => {
     async (threads) => {
       const hosts = await PlaneHosts.create('udp', threads);
       const script = `import { openPlane } from '#host/plane/plane.ts';
-      const options = { lookup: 'inner-destination', deviceMtu: 1460, threads: ${threads}, mark: 0, raw: false, linkDevices: [], holdMs: 0 };
+      const limits = { deviceMtu: 1460, threads: ${threads}, mark: 0, holdMs: 0 };
+      const options = { lookup: 'inner-destination', raw: false, linkDevices: [], ...limits };
       for (const [device, udpPort] of [['other', ${PORT}], ['${TUN}', 0]]) {
-        try { openPlane({ ...options, device, udpPort }); } catch (error) { console.log(error.code, error.message); }
+        try { openPlane({ ...options, device, udpPort }); }
+        catch (error) { console.log(error.code, error.message); }
       }`;
       const { stdout } = await attempt([process.execPath, '--input-type=module', '-e', script], {
         namespace: hosts.homeAgent.namespace,

@@ -86,7 +86,7 @@ describe.each(MIXED)('a relay leg between IPv$node and IPv$homeAgent', (setting)
 
   it('drops packets from another address', async () => {
     await refused('drop-relay-source', async () => {
-      // Whoever is at the other leg speaks for nobody else.
+      // The endpoint of the other leg cannot send through this leg.
       await send('homeAgent', '1000000100000001', LEG.node);
     });
   });

@@ -115,9 +115,10 @@ describe.each(SETTINGS)(
 add chain inet marking out { type filter hook output priority 0; }
 add rule inet marking out udp dport 7890 ${family(setting.node)} ecn set ce
 `;
+      const ip = family(setting.homeAgent);
       const looking = `add table inet looking
 add chain inet looking in { type filter hook input priority 0; }
-add rule inet looking in udp dport 7890 ${family(setting.homeAgent)} ecn ce ${family(setting.homeAgent)} dscp 0x0a counter
+add rule inet looking in udp dport 7890 ${ip} ecn ce ${ip} dscp 0x0a counter
 add rule inet looking in iif "sj0" ip ecn ce counter
 `;
       await run(['nft', '-f', '-'], { namespace: hosts.node.namespace, input: marking });

@@ -147,7 +147,7 @@ describe.each([AES, CHACHA])('the framing, over IPv$family with $cipher', ({ fam
       await hosts.node.ask({ tunnelSet: tunnel });
       await ping(hosts.node.namespace, INNER.homeAgent4, '-s', '700', '-w', '1');
       const key = keyOf('homeAgent', cipher, generation);
-      // ping goes on for a second while nobody answers.
+      // ping repeats for a second while no answer comes.
       const sent = await hosts.node.counter('transmit-packets');
       const lengths = new Set<string>();
       for (const [at, datagram] of (await listener.datagrams(sent - before)).entries()) {

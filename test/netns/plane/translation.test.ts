@@ -46,8 +46,8 @@ describe.each([1, 2, 4])('translation with %i threads', (threads) => {
   let hosts: TranslatingHosts;
   beforeAll(async () => {
     hosts = await translatingHosts(threads);
-    // The server learns how much gets there: sockets for datagrams are told of it by an error, and
-    // iperf3 gives up at one.
+    // The server learns the path MTU first: a datagram socket gets an error when it changes, and
+    // iperf3 gives up at an error.
     for (const shadow of [SHADOW[4], SHADOW[6]])
       await ping(hosts.server, shadow, '-M', 'do', '-s', '1440', '-w', '1');
   });

@@ -21,8 +21,8 @@ import {
 } from '#test/netns/helpers/plane/sealed-hosts.ts';
 
 /**
- * How much a plane sends by a tunnel to a place where nobody showed yet that the node is: judged by
- * what the kernel of the other side saw.
+ * How much a plane sends to an unvalidated peer address of a tunnel (RFC 9000 §8.1), counted by the
+ * kernel of the other side.
  */
 
 const CREDIT = 3_280;
@@ -34,7 +34,7 @@ describe.each([AES, CHACHA])(
   (sealing) => {
     const { family, cipher } = sealing;
     let hosts: PlaneHosts;
-    const wish = (
+    const desired = (
       amplificationLimit = { number: 3, creditOctets: CREDIT },
       mtu = 1500 - OVERHEAD[family],
     ): DesiredTunnel =>
@@ -47,7 +47,7 @@ describe.each([AES, CHACHA])(
       // So that only what is meant to goes back.
       const mute = ['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all'];
       await run(mute, { namespace: hosts.node.namespace });
-      await hosts.homeAgent.ask({ tunnelSet: wish() });
+      await hosts.homeAgent.ask({ tunnelSet: desired() });
     });
     afterAll(async () => await hosts[Symbol.asyncDispose]());
 
@@ -83,10 +83,10 @@ describe.each([AES, CHACHA])(
       expect(first.went).toBe(0);
       expect(first.came).toBeGreaterThan(CREDIT - LARGEST);
       expect(first.came).toBeLessThanOrEqual(CREDIT);
-      // To wish for it again changes nothing, nor does a smaller grant.
-      await hosts.homeAgent.ask({ tunnelSet: wish(undefined, 1300) });
+      // Setting it again changes nothing, nor does a smaller grant.
+      await hosts.homeAgent.ask({ tunnelSet: desired(undefined, 1300) });
       await hosts.homeAgent.ask({
-        tunnelSet: wish({ number: 3, creditOctets: 0 }),
+        tunnelSet: desired({ number: 3, creditOctets: 0 }),
       });
       await flood();
       expect(await seen()).toEqual(first);
@@ -142,7 +142,7 @@ describe.each([AES, CHACHA])(
 
     it('lets a connection start, which continues once the address is validated', async () => {
       await hosts.homeAgent.ask({
-        tunnelSet: wish({ number: 4, creditOctets: CREDIT }),
+        tunnelSet: desired({ number: 4, creditOctets: CREDIT }),
       });
       const { came } = await seen();
       await flood();

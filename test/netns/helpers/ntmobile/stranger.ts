@@ -1,6 +1,6 @@
 /**
- * Somebody who floods a responder of NTMobile with Tunnel Requests, each with a right MAC1 and
- * another SPI, none with a cookie.
+ * Floods a responder of NTMobile with Tunnel Requests, each with a valid MAC1 and another SPI, none
+ * with a cookie.
  *
  *   node stranger.ts REMOTE PORT PUBLIC-KEY-IN-HEX PER-SECOND SECONDS
  *

@@ -67,9 +67,9 @@ export async function iperf(
 }
 
 /**
- * How many datagrams the kernel of `namespace` threw away because nobody took them out of their
- * socket in time: on a machine with other work the planes' threads wait for a processor, and what
- * is lost there is nobody's fault. Several of a flow may be one here, up to 64 KiB.
+ * Datagrams that the kernel of `namespace` dropped because no thread read its socket in time: on a
+ * busy machine the threads of the planes wait for a processor, and that loss is not a fault of the
+ * plane. The kernel may count several datagrams of a flow, up to 64 KiB, as one.
  */
 export async function overflows(namespace: string): Promise<number> {
   const files = ['cat', '/proc/net/snmp', '/proc/net/snmp6'];

@@ -1,9 +1,11 @@
 /**
- * A node that knows servers of the other family by virtual addresses of its own one, and the relay that translates:
+ * A node that reaches servers of the other family by virtual addresses of its own family, and the
+ * relay that translates:
  *
- *      node               relay                                        router             server
- *      plane (mobile      plane (home agent side)                      eth0 ──┬── eth1    eth0
- *      node side)         eth1 2001:db8:81::1, 198.51.101.1 ────────── .2     │   .1 ──── 2001:db8:80::80, 198.18.0.80
+ *      node            relay                          router           server
+ *      plane (mobile   plane (home agent side)        eth0 ──── eth1   eth0
+ *      node side)      eth1 2001:db8:81::1 ────────── .2        .1 ─── 2001:db8:80::80
+ *                           198.51.101.1                               198.18.0.80
  *      fd5a::2            = shadow 100.127.0.2
  *      100.96.0.2         = shadow fd5a::2:0:0:6460:2
  *
