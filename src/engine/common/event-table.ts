@@ -1,9 +1,9 @@
 /**
- * Every event and log line there is, by its stable id: the single source of
- * docs/reference/events.md. What is not here does not type-check; that events have no other levels
- * and fields than here, the simulations and the lab look after.
+ * Every event and log line, by its stable id: the single source of docs/reference/events.md. An
+ * event that is missing here does not type-check; the simulations and the lab check its level and
+ * fields.
  *
- * No RFC: book-keeping that every engine, and what is around them, shares.
+ * No RFC: book-keeping that all engines and daemons share.
  */
 import { ACCOUNT_EVENTS } from './events/account-server-events.ts';
 import { DAEMON_EVENTS } from './events/daemon-events.ts';
@@ -22,7 +22,7 @@ export const EVENTS = {
 } as const satisfies Readonly<Record<string, EventRow>>;
 export type EventName = keyof typeof EVENTS;
 
-/** For the page: the same, in parts. */
+/** The same events by the program that reports them, for the generated page. */
 export const EVENT_GROUPS = {
   'home agent': HOME_AGENT_EVENTS,
   'mobile node and mobile router': MOBILE_EVENTS,

@@ -12,18 +12,18 @@ export const ACCOUNT_EVENTS = {
   'login-granted': row('info', 'A device logged in.', ...DEVICE),
   'login-refused': row(
     ['warn', 'debug'],
-    'A login was refused; debug where it came too often.',
+    'The account server refused a login; debug when the client exceeds its rate.',
     ...DEVICE,
     'reason',
   ),
-  'renewal-granted': row('info', 'A device got a new credential.', ...DEVICE),
+  'renewal-granted': row('info', 'A device renewed its credential.', ...DEVICE),
   'renewal-refused': row(
     ['warn', 'debug'],
-    'A renewal was refused; debug where it came too often.',
+    'The account server refused a renewal; debug when the client exceeds its rate.',
     ...DEVICE,
     'reason',
   ),
-  'account-added': row('info', 'The operator made an account.', 'account', 'fqdn'),
+  'account-added': row('info', 'The operator added an account.', 'account', 'fqdn'),
   'account-password-set': row('info', 'The operator set a password.', 'account'),
   'account-groups-set': row(
     'info',
@@ -36,7 +36,7 @@ export const ACCOUNT_EVENTS = {
   'account-removed': row('info', 'The operator removed an account.', 'account', 'devices'),
   'enrolment-token-made': row(
     'info',
-    'The operator made a token for one login.',
+    'The operator created a token for one login.',
     'account',
     'expiresAt',
   ),
@@ -47,12 +47,7 @@ export const ACCOUNT_EVENTS = {
     'nodeId',
     'credentialUntil',
   ),
-  'authority-rotation': row(
-    'info',
-    'The operator had a new signing key made.',
-    'keyId',
-    'signsFrom',
-  ),
-  'certificate-read': row('info', 'The certificate was read anew.', ...CERTIFICATE),
-  listening: row('info', 'The account server takes logins.', 'address', 'port', 'certificate'),
+  'authority-rotation': row('info', 'The operator rotated the signing key.', 'keyId', 'signsFrom'),
+  'certificate-read': row('info', 'The account server read its certificate again.', ...CERTIFICATE),
+  listening: row('info', 'The account server accepts logins.', 'address', 'port', 'certificate'),
 } as const;

@@ -8,56 +8,70 @@ import { row } from './event-row.ts';
 const CHANGE = ['setting', 'old', 'new'] as const;
 const FAILURE = ['error', 'stack', 'remedy'] as const;
 
-/**
- * Of every daemon; those that are about the process are logged, and not told by `sojourn events`.
- */
+/** Events of every daemon. Those about the process are logged, but `sojourn events` omits them. */
 export const DAEMON_EVENTS = {
   started: row('info', 'The daemon is ready.', 'version', 'controlSocket'),
-  stopping: row('info', 'The daemon was told to stop, or cannot go on.', 'reason'),
-  stopped: row('info', 'The daemon undid what it had made, and ends.', 'exitCode'),
-  'config-warning': row('warn', 'Something in the configuration is worth a thought.'),
+  stopping: row('info', 'The daemon stops, on request or because it cannot continue.', 'reason'),
+  stopped: row('info', 'The daemon removed its state from the host and ends.', 'exitCode'),
+  'config-warning': row('warn', 'The configuration is valid, but should be checked.'),
   'config-reloaded': row(
     'info',
-    'Another value of a key of the configuration is in force.',
+    'A configuration key has a new value, which is in force.',
     ...CHANGE,
   ),
   'config-needs-restart': row(
     'warn',
-    'Another value of a key counts only after a restart.',
+    'A configuration key has a new value, which takes effect after a restart.',
     ...CHANGE,
     'why',
   ),
-  'config-unchanged': row('info', 'The configuration was read anew, and says the same.'),
+  'config-unchanged': row('info', 'The daemon read its configuration again and found no change.'),
   'config-refused': row(
     'warn',
-    'The configuration was read anew and is wrong, one event for each fault; nothing was changed.',
+    'The daemon read its configuration again and found a fault, one event for each; the previous configuration stays in force.',
     ...(['file', 'line', 'column', 'setting', 'why', 'remedy'] as const),
   ),
   'config-not-applied': row(
     'error',
-    'The daemon could not take the new configuration.',
+    'The daemon failed to apply the new configuration.',
     ...FAILURE,
   ),
   'start-failed': row('error', 'The daemon cannot start.', ...FAILURE),
   'internal-error': row(
     'error',
-    'The daemon cannot go on: a defect, or the system took something away.',
+    'The daemon cannot continue: a bug in this program, or the system withdrew a resource.',
     ...FAILURE,
   ),
-  overdue: row('error', 'The daemon did not do in time what was due.', 'overdueMs'),
-  'stop-timeout': row('error', 'Stopping took too long; the process ends as it is.', 'timeoutMs'),
-  'stop-failure': row('error', 'Something could not be undone.', ...FAILURE),
-  'cleanup-failed': row('error', 'What a killed daemon left could not be removed.', ...FAILURE),
-  'service-manager-unreachable': row(['warn', 'debug'], 'systemd could not be told.', 'reason'),
+  overdue: row('error', 'A timer of the daemon is overdue.', 'overdueMs'),
+  'stop-timeout': row(
+    'error',
+    'The daemon did not stop in time; the process ends without cleaning up.',
+    'timeoutMs',
+  ),
+  'stop-failure': row(
+    'error',
+    'The daemon could not remove a part of its state from the host.',
+    ...FAILURE,
+  ),
+  'cleanup-failed': row(
+    'error',
+    'The daemon could not remove the state that a killed daemon left on the host.',
+    ...FAILURE,
+  ),
+  'service-manager-unreachable': row(
+    ['warn', 'debug'],
+    'The daemon could not notify systemd.',
+    'reason',
+  ),
   'kernel-refused': row(
     'warn',
-    'The kernel refused an address, a route or the like; it is tried again.',
+    'The kernel refused an address, a route, a rule or a tunnel; the daemon tries again.',
     'what',
     'error',
   ),
   'store-write-failed': row(
     'warn',
-    'The store could not be written; it is tried again.',
+    'The daemon could not write its store; it tries again.',
     'waiting',
   ),
 } as const;

@@ -1,43 +1,43 @@
 /**
- * What an event may consist of: levels, fields, and the row that describes it.
+ * The levels and fields of events, and the row that describes an event.
  *
- * No RFC: book-keeping that every engine, and what is around them, shares.
+ * No RFC: book-keeping that all engines and daemons share.
  */
 
 export const EVENT_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type EventLevel = (typeof EVENT_LEVELS)[number];
 
 /**
- * What the members of `fields` are; the same name means the same wherever it comes. Keys, tokens
- * and passwords are none.
+ * The meaning of each member of `fields`, the same in every event. No field holds a key, a token or
+ * a password.
  */
 export const EVENT_FIELDS = {
   account: 'name of the account',
-  address: 'an IP address that the sentence of the event tells of',
-  addressAtMs: 'when the address could first be used; monotonic',
+  address: 'the IP address that the text of the event is about',
+  addressAtMs: 'when the address became usable; monotonic',
   aheadSeconds: 'how much the other clock is ahead, in seconds',
   atMs: 'when it happened; monotonic, in milliseconds, comparable with the other …AtMs of the event',
   authentic: 'whether the message was authenticated',
   careOfAddress: 'care-of address',
-  certificate: 'fingerprint, subject, end, and whether the daemon made it itself',
+  certificate: 'fingerprint, subject, expiry, and whether the daemon made it itself',
   column: 'column in the file, from 1',
-  confirmed: 'whether the home agent said so',
+  confirmed: 'whether the home agent confirmed it',
   controlSocket: 'path of the control socket',
   coordinator: 'name of the direction coordinator',
-  credentialUntil: 'when the last credential of the device ends',
+  credentialUntil: 'when the last credential of the device expires',
   deregistered: 'whether the home agent confirmed the de-registration',
   device: 'domain name of the device',
-  devices: 'how many devices went with it',
+  devices: 'number of devices that were removed with it',
   encapsulation: 'ipip, udp or sealed',
-  error: 'what the system said',
+  error: 'error message of the system',
   exitCode: 'exit code of the process',
-  expiresAt: 'when it ends',
-  failure: 'why it could not be resolved',
+  expiresAt: 'when it expires',
+  failure: 'why the name was not resolved',
   file: 'path of the file',
   fingerprint: 'SHA-256 of the certificate',
-  previousDurationMs: 'how long it was as it was before, in milliseconds',
+  previousDurationMs: 'duration of the previous state, in milliseconds',
   fqdn: 'domain name of the account',
-  from: 'where from: a care-of address, home, or none',
+  from: 'previous point of attachment: a care-of address, home, or none',
   groups: 'groups of the account',
   home: 'name of the home',
   homeAddress: 'IPv6 home address',
@@ -45,65 +45,65 @@ export const EVENT_FIELDS = {
   identifier: 'network access identifier of the mobile node',
   interface: 'network interface',
   ipv4: 'IPv4 address of the access network',
-  ipv4Device: 'interface of ipv4',
+  ipv4Device: 'network interface of `ipv4`',
   ipv4HomeAddress: 'IPv4 home address',
   ipv6: 'IPv6 address of the access network',
-  ipv6Device: 'interface of ipv6',
+  ipv6Device: 'network interface of `ipv6`',
   keyId: 'id of a public signing key',
   lastRefusal: 'last status of a refused registration',
   lifetimeSeconds: 'granted lifetime, in seconds',
   line: 'line in the file, from 1',
-  local: 'own address',
-  meaning: 'the status in words',
+  local: 'local address',
+  meaning: 'meaning of the status',
   method: 'password, enrolment-token or renewal-token',
-  message: 'what the other end said',
-  mobileNetworkPrefixes: 'each prefix, and whether it was refused',
+  message: 'message of the peer',
+  mobileNetworkPrefixes: 'each prefix, and whether the home agent refused it',
   name: 'domain name',
-  nat: 'whether a NAT is on the way, or its kind',
-  new: 'new value of a key of the configuration; null: none',
+  nat: 'whether a NAT is in the path, or its type',
+  new: 'new value of the configuration key; null: none',
   nodeId: 'id of the device, a hash of its public key',
-  notAfter: 'when it ends',
-  notAfterWallMs: 'when the credential ends, in milliseconds since 1970',
-  old: 'former value of a key of the configuration; null: none',
-  homeAgentOuterAddress: 'address of the home agent that the message went to',
-  overdueMs: 'how late the daemon is with what was due, in milliseconds',
+  notAfter: 'when it expires',
+  notAfterWallMs: 'when the credential expires, in milliseconds since 1970',
+  old: 'previous value of the configuration key; null: none',
+  homeAgentOuterAddress: 'destination address of the message to the home agent',
+  overdueMs: 'how long the timer is overdue, in milliseconds',
   port: 'port number',
   prefix: 'prefix of the mobile network',
-  reason: 'why, as an id',
+  reason: 'reason, as an id',
   registrationMode: 'explicit or implicit (RFC 3963 §5)',
-  remedy: 'what to do about it',
-  remote: 'address of the other end',
-  remotePort: 'port of the other end',
+  remedy: 'how to correct it',
+  remote: 'address of the peer',
+  remotePort: 'port of the peer',
   renewed: 'whether it was a renewal',
-  resolver: 'by what the host asks the stub: resolv-conf or systemd-resolved',
-  retryInMs: 'when it is tried again, in milliseconds',
-  roundTripMs: 'from the request to its answer, in milliseconds',
+  resolver: 'how the host uses the stub resolver: resolv-conf or systemd-resolved',
+  retryInMs: 'time until the next attempt, in milliseconds',
+  roundTripMs: 'time from the request to its answer, in milliseconds',
   selfSigned: 'whether the daemon made the certificate itself',
-  setting: 'key of the configuration, as mobileNodes[0].homeAddresses',
+  setting: 'configuration key, such as mobileNodes[0].homeAddresses',
   servers: 'addresses of name servers',
-  signsFrom: 'from when on the key signs',
-  source: 'address of who asked',
-  stack: 'where in the code; only of defects',
+  signsFrom: 'when the key begins to sign',
+  source: 'address of the client',
+  stack: 'stack trace; only of bugs in this program',
   status: 'status code or its name',
   statusName: 'name of the status',
   subject: 'names in the certificate',
-  timeoutMs: 'for how long was waited, in milliseconds',
-  to: 'where to: a care-of address, or home',
-  updateAtMs: 'when the first Binding Update to there was sent; monotonic',
+  timeoutMs: 'time that the daemon waited, in milliseconds',
+  to: 'new point of attachment: a care-of address, or home',
+  updateAtMs: 'when the first Binding Update for the new point of attachment was sent; monotonic',
   version: 'version of Sojourn',
   virtualIpv4: 'virtual IPv4 address',
   virtualIpv6: 'virtual IPv6 address',
-  waiting: 'how many records wait for the store',
+  waiting: 'number of records that wait for the store',
   pathKind: 'direct, relayed, general or none',
-  what: 'which address, route, rule or tunnel',
-  why: 'why, in words',
+  what: 'the address, route, rule or tunnel',
+  why: 'reason, in words',
 } as const;
 export type EventFieldName = keyof typeof EVENT_FIELDS;
 
 export interface EventRow {
   readonly levels: readonly EventLevel[];
   readonly about: string;
-  /** A field may be absent where there is nothing to say. */
+  /** A field without value is left out. */
   readonly fields: readonly EventFieldName[];
 }
 

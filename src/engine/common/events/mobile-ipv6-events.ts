@@ -5,40 +5,44 @@
  */
 import { row } from './event-row.ts';
 
-/** Of every event about a binding. */
+/** The fields of every event about a binding. */
 const BINDING = ['homeAddress', 'careOfAddress', 'identifier', 'encapsulation'] as const;
 const ROLE = ['home', 'registrationMode', 'mobileNetworkPrefixes', 'lastRefusal', 'atMs'] as const;
 
-/** The home agent's. */
+/** Events of the home agent. */
 export const HOME_AGENT_EVENTS = {
-  'binding-created': row('info', 'A mobile node registered that had no binding.', ...BINDING),
-  'binding-refreshed': row(
-    'debug',
-    'A mobile node registered again from where it was.',
+  'binding-created': row(
+    'info',
+    'The home agent accepted the first registration of a mobile node.',
     ...BINDING,
   ),
+  'binding-refreshed': row('debug', 'A mobile node prolonged its registration.', ...BINDING),
   'binding-moved': row(
     'info',
-    'A mobile node registered from elsewhere.',
+    'A mobile node registered another care-of address or tunnel endpoint.',
     ...BINDING,
     'from',
     'to',
     'remote',
   ),
   'binding-deleted': row('info', 'A mobile node de-registered.', ...BINDING),
-  'binding-expired': row('info', 'A mobile node was not heard of within its lifetime.', ...BINDING),
+  'binding-expired': row(
+    'info',
+    'The lifetime of a binding ended without a new registration.',
+    ...BINDING,
+  ),
   'binding-revoked': row(
     'info',
-    'The operator ended a binding, or grants it no longer.',
+    'The operator ended a binding, or the configuration does not grant it any more.',
     ...BINDING,
   ),
 } as const;
 
-/** Of mobile nodes and routers; `registered` is an NTMobile node's and a relay's as well. */
+/** Events of mobile nodes and routers; an NTMobile node and a relay report `registered` too. */
 export const MOBILE_EVENTS = {
   handover: row(
     'info',
-    'The node moved; the Binding Update is on its way.',
+    'The node moved and sent a Binding Update.',
     ...([
       'home',
       'from',
@@ -52,7 +56,7 @@ export const MOBILE_EVENTS = {
   ),
   registered: row(
     'info',
-    'Registered from a new place: with the home agent, or (with `coordinator`) with the direction coordinator.',
+    'The node is registered from a new point of attachment: at the home agent, or (with `coordinator`) at the direction coordinator.',
     ...([
       'home',
       'careOfAddress',
@@ -88,7 +92,7 @@ export const MOBILE_EVENTS = {
   ),
   'registration-refused': row(
     ['info', 'warn'],
-    'A registration was refused: by this home agent (info), or to this mobile node (warn).',
+    'This home agent refused a registration (info), or the registration of this mobile node was refused (warn).',
     ...([
       'home',
       'homeAddress',
@@ -102,46 +106,46 @@ export const MOBILE_EVENTS = {
   ),
   'registration-lapsed': row(
     'warn',
-    'The lifetime ran out before it was prolonged.',
+    'The lifetime of the registration ended before it was prolonged.',
     'home',
     'careOfAddress',
     'atMs',
   ),
   'registration-mode-changed': row(
     'warn',
-    'The mobile network prefixes are registered in the other mode.',
+    'The mobile router registers its prefixes in the other mode (explicit or implicit).',
     ...ROLE,
   ),
   'registration-stopped': row(
     'warn',
-    'No home agent serves the mobile networks; it is not tried again.',
+    'No home agent serves the mobile networks; the mobile router does not try again.',
     ...ROLE,
     'remedy',
   ),
   'mobile-router-not-supported': row(
     'warn',
-    'The home agent serves no mobile routers.',
+    'The home agent does not support mobile routers.',
     'home',
     'homeAgent',
     'atMs',
   ),
   'mobile-network-prefix-refused': row(
     'warn',
-    'An IPv4 prefix was not granted.',
+    'The home agent did not grant an IPv4 prefix.',
     'home',
     'prefix',
     'status',
   ),
   'ipv4-home-address-refused': row(
     'warn',
-    'The IPv4 home address was not granted.',
+    'The home agent did not grant the IPv4 home address.',
     'home',
     'status',
     'address',
   ),
   'home-agent-silent': row(
     'warn',
-    'Three Binding Updates in a row were not answered.',
+    'The home agent did not answer three Binding Updates in a row.',
     ...(['home', 'homeAgent', 'homeAgentOuterAddress', 'careOfAddress', 'atMs'] as const),
   ),
   'home-agent-not-resolved': row(
@@ -151,7 +155,13 @@ export const MOBILE_EVENTS = {
     'name',
     'failure',
   ),
-  'no-care-of-address': row('warn', 'No network is left.', 'home', 'from', 'atMs'),
+  'no-care-of-address': row(
+    'warn',
+    'No network with a usable address is left.',
+    'home',
+    'from',
+    'atMs',
+  ),
   'returned-home': row(
     'info',
     'The node is on its home link.',
@@ -159,10 +169,16 @@ export const MOBILE_EVENTS = {
   ),
   'home-address-duplicate': row(
     'warn',
-    'Another host has the home address; it is given up.',
+    'Another host uses the home address; the node gives it up.',
     'home',
     'homeAddress',
     'atMs',
   ),
-  deregistered: row('info', 'The registration was ended on request.', 'home', 'confirmed', 'atMs'),
+  deregistered: row(
+    'info',
+    'The node ended its registration on request.',
+    'home',
+    'confirmed',
+    'atMs',
+  ),
 } as const;
