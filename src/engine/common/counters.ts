@@ -1,13 +1,13 @@
 /**
- * Counted reasons: what was dropped, refused or done, by name.
+ * Counters of dropped packets, refusals and actions, by reason.
  *
- * No RFC: book-keeping that every engine shares.
+ * No RFC: book-keeping that all engines share.
  */
 
-/** A readable record, reason → how often; every reason of the table is present from the start. */
+/** Reason → count; every reason of the table is present from the start. */
 export type Counters = Readonly<Record<string, number>>;
 
-/** One row per reason: a stable id in kebab-case and one sentence for the operator. */
+/** One row per reason: a stable id in kebab-case and a sentence for the operator. */
 export type CounterTable = Readonly<Record<string, string>>;
 
 /** Counts the reasons of one const table; a reason outside it does not type-check. */

@@ -1,11 +1,11 @@
 /**
- * Which interfaces an operator wants to be used, and in what order. No RFC: an operator decides.
+ * The operator's preference among network interfaces. No RFC: an operator decides.
  */
 
 export interface InterfacePreference {
   /** Interface name; `*` stands for any run of characters. */
   readonly match: string;
-  /** Higher is better; negative = never. */
+  /** Higher is better; negative: never used. */
   readonly preference: number;
 }
 

@@ -1,24 +1,18 @@
 /**
- * What the mobile side hears of its host's interfaces.
+ * The network interfaces of the host, as input of the engines.
  *
- * No RFC: as rtnetlink tells it.
+ * No RFC: the content of rtnetlink messages.
  */
 import type { IpAddress } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 
-/**
- * One network interface of the host, as the kernel tells it by rtnetlink. The daemon's own TUN
- * device is left out.
- */
+/** One network interface of the host. The daemon's own TUN device is left out. */
 export interface NetworkInterface {
   readonly index: number;
   readonly name: string;
   /** Administratively up and with carrier. */
   readonly running: boolean;
-  /**
-   * Counts how often the carrier came (back); state learnt under another epoch may belong to
-   * another link.
-   */
+  /** Counts the gains of carrier; state learnt in another epoch may belong to another link. */
   readonly epoch: number;
   readonly mtu: number;
   readonly linkAddress: Uint8Array;
@@ -37,11 +31,11 @@ export interface InterfaceAddress {
   /** DAD failed: never usable. */
   readonly duplicate: boolean;
   readonly deprecated: boolean;
-  /** Monotonic time at which it stops to be valid; `NEVER` for a permanent one. */
+  /** Monotonic time at which the address becomes invalid; `NEVER` for a permanent one. */
   readonly validUntil: Monotonic;
   /**
-   * The carrier epoch in which the kernel last told of it; older than the interface's `epoch`
-   * means: unconfirmed after a re-plug.
+   * The carrier epoch in which the kernel last reported the address; when it is older than the
+   * interface's `epoch`, the address is not confirmed since the carrier was lost.
    */
   readonly epoch: number;
 }

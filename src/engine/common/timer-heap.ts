@@ -1,6 +1,6 @@
 /**
- * Deadlines of many items: a binary heap whose items know their own place in it, so that moving or
- * removing one is O(log n) and costs no memory beside the item.
+ * Deadlines of many items: a binary heap whose items know their own index, so that moving or
+ * removing one is O(log n) and takes no memory beside the item.
  *
  * No RFC: a data structure.
  */
@@ -8,8 +8,8 @@ import { assert } from '#base/assert.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 
 /**
- * What an item carries for the heap: initialise with `heapIndex: -1, dueAt: NEVER`; only the heap
- * writes them afterwards.
+ * The heap's fields in an item: initialise them with `heapIndex: -1, dueAt: NEVER`; afterwards only
+ * the heap writes them.
  */
 export interface Timed {
   heapIndex: number;
@@ -41,7 +41,7 @@ export class TimerHeap<T extends Timed> {
   remove(item: T): void {
     const index = item.heapIndex;
     if (index < 0) return;
-    assert(this.#items[index] === item, 'item is where it says');
+    assert(this.#items[index] === item, 'the item is at its index');
     const last = this.#items.pop();
     item.heapIndex = -1;
     item.dueAt = NEVER;
@@ -55,7 +55,7 @@ export class TimerHeap<T extends Timed> {
     return this.#items[0]?.dueAt ?? NEVER;
   }
 
-  /** Takes the item with the earliest deadline out when that is at or before `now`. */
+  /** Removes and gives the item with the earliest deadline when that is at or before `now`. */
   takeDue(now: Monotonic): T | undefined {
     const first = this.#items[0];
     if (first === undefined || first.dueAt > now) return undefined;

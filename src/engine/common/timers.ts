@@ -1,10 +1,11 @@
 /**
- * The few named timers of one node. A table with many entries uses the timer heap instead. No RFC
- * behaviour here.
+ * The few named timers of one node. A table with many entries uses the timer heap instead.
+ *
+ * No RFC: a data structure.
  */
 import { type Monotonic, NEVER } from '#base/time.ts';
 
-/** One row per timer: its name and one sentence that says what happens when it is due. */
+/** One row per timer: its name and a sentence that says what happens when it is due. */
 export type TimerTable = Readonly<Record<string, string>>;
 
 /** Named timers of one const table; a name outside it does not type-check. */
@@ -23,12 +24,12 @@ export class Timers<N extends string> {
     this.#at.clear();
   }
 
-  /** When `name` is due; NEVER when it is not set. */
+  /** When `name` is due; `NEVER` when it is not set. */
   at(name: N): Monotonic {
     return this.#at.get(name) ?? NEVER;
   }
 
-  /** Takes the earliest timer that is due at `now`; it is cleared. Call until undefined. */
+  /** Clears and gives the earliest timer that is due at `now`. Call until undefined. */
   due(now: Monotonic): N | undefined {
     let first: N | undefined;
     let firstAt: number = now;

@@ -1,8 +1,8 @@
 /**
- * Rate limit for what strangers can make us do.
+ * Rate limit for actions that an unauthenticated peer can cause.
  *
- * RFC 4443 §2.4 (f)  token bucket for ICMPv6 errors;  RFC 6275 §9.3.3 asks the same for Binding
- * Errors
+ * RFC 4443 §2.4 (f)  token bucket for ICMPv6 errors
+ * RFC 6275 §9.3.3    the same for Binding Errors
  */
 import type { Monotonic } from '#base/time.ts';
 
@@ -19,7 +19,7 @@ export class TokenBucket {
     this.#tokens = burst;
   }
 
-  /** From now on; what is there stays, up to the new burst. */
+  /** Takes effect at once; the tokens in the bucket stay, up to the new burst. */
   setRate(perSecond: number, burst: number): void {
     this.#perSecond = perSecond;
     this.#burst = burst;

@@ -2,7 +2,7 @@
  * The Binding Cache: bindings by home address and binding identifier.
  *
  * RFC 6275 §9.1   the cache, for home agents and correspondent nodes alike
- * RFC 5648 §6.1   a binding identifier (BID) tells the bindings of one home address apart
+ * RFC 5648 §6.1   bindings of one home address differ in their binding identifier (BID)
  * Left out: the replacement policy (§9.6), which home registrations are excluded from.
  */
 import { type IpAddress, type Ipv6Address, parseIpv6 } from '#base/ip.ts';

@@ -1,12 +1,12 @@
 /**
- * What is wrong with a control packet before its message is looked at, and the error that answers
- * it.
+ * Faults of a control packet that are found before its message is handled, and the errors that
+ * answer them.
  *
  * RFC 8200 §4.2, §4.4  options and routing types that are not recognized
  * RFC 6275 §9.2        checks of the Mobility Header, in this order;  §9.3.1 Home Address option;
  *                      §9.3.3 Binding Error
  * RFC 4443 §2.4, §3.4  Parameter Problem; never in answer to an error, rate-limited
- * Left out: reassembly; who calls drops fragments.
+ * Left out: reassembly; the caller drops fragments.
  */
 import { encode, isMalformed } from '#base/bytes.ts';
 import { isMulticast, isUnspecified, UNSPECIFIED_V6 } from '#base/ip.ts';
@@ -46,7 +46,7 @@ import {
   type MobilityMessage,
 } from '#wire/mobility/message.ts';
 
-/** Counted by both sides under the same name. */
+/** Home agents and mobile nodes count these reasons under the same names. */
 export type FaultReason =
   | 'option-unrecognized'
   | 'routing-header-unrecognized'
@@ -62,7 +62,7 @@ export type ErrorReply =
   | { readonly kind: 'parameter-problem'; readonly code: number; readonly pointer: number }
   | { readonly kind: 'binding-error'; readonly status: number };
 
-/** Why a packet is dropped; without `answer` in silence. */
+/** Why a packet is dropped; without `answer`, in silence. */
 export interface Fault {
   readonly reason: FaultReason;
   readonly answer?: ErrorReply;
@@ -70,15 +70,15 @@ export interface Fault {
 
 // --- extension headers ---
 
-/** The first fault of the extension headers; undefined when the packet may be looked into. */
+/** The first fault of the extension headers; undefined when there is none. */
 export function extensionFault(packet: Ipv6Packet): Fault | undefined {
   if (packet.extensions.length === 0) return undefined;
   const unrecognized = unrecognizedPart(packet);
   if (unrecognized !== undefined) return unrecognized;
   const violations = mobileIpv6Violations(packet);
   if (violations.length === 0) return undefined;
-  // RFC 6275 §9.3.1 answers what uses such an address, §9.5.1 is silent to who wants to register
-  // it.
+  // RFC 6275 §9.3.1 answers a packet that uses such an address; §9.5.1 drops a Binding Update for
+  // it in silence.
   const answered =
     violations.every((violation) => violation === 'home-address-not-unicast-routable') &&
     !isBindingUpdate(packet);
@@ -119,12 +119,12 @@ function unrecognizedPart(packet: Ipv6Packet): Fault | undefined {
   return undefined;
 }
 
-/** RFC 8200 §4.2: the highest two bits of the option's type say what becomes of the packet. */
+/** RFC 8200 §4.2: the two highest bits of the option type say what to do with the packet. */
 function unrecognizedOption(options: readonly ExtensionOption[], start: number): Fault | undefined {
   const reason = 'option-unrecognized';
   let pointer = start;
   for (const option of options) {
-    // One of a wrong length is recognized all the same, and judged by RFC 6275 §6.3.
+    // A Home Address option of wrong length is recognized, and judged by RFC 6275 §6.3.
     if (option.type === 'unknown' && option.optionType !== OPTION_HOME_ADDRESS) {
       const action = option.optionType >> 6;
       const code = ParameterProblemCode.unrecognizedOption;
@@ -138,10 +138,7 @@ function unrecognizedOption(options: readonly ExtensionOption[], start: number):
 
 // --- Mobility Header ---
 
-/**
- * The message of a packet with a Mobility Header, or what is wrong with it. `bytes` is the whole
- * packet.
- */
+/** The message of a packet with a Mobility Header, or its fault. `bytes` is the whole packet. */
 export function readMobility(
   packet: Ipv6Packet,
   bytes: Uint8Array,
@@ -199,13 +196,13 @@ export type ErrorOutcome =
   | 'error-rate-limited'
   | 'error-not-answerable';
 
-/** Sends errors, no more than ten a second. */
+/** Sends errors, at most ten a second. */
 export class ErrorReporter {
   readonly #limit = new TokenBucket(ERRORS_PER_SECOND, BURST);
 
   /**
-   * To the source on the wire, the way the packet came; without routing header (RFC 6275 §9.3.3).
-   * Gives what to count.
+   * Sends the error to the source on the wire, by the packet's own path and without routing header
+   * (RFC 6275 §9.3.3). Gives the reason to count.
    */
   report(
     { now, out }: Step,
@@ -222,15 +219,15 @@ export class ErrorReporter {
 }
 
 /**
- * Not to a source that is no one node, nor to a part of a packet; RFC 4443 §2.4 (e.1): no ICMPv6
- * error to an ICMPv6 error.
+ * No error goes to a source that is not a single node, or answers a fragment. RFC 4443 §2.4 (e.1):
+ * no ICMPv6 error answers an ICMPv6 error.
  */
 function answerable(
   { source, protocol, payload, extensions }: Ipv6Packet,
   answer: ErrorReply,
 ): boolean {
-  const part = extensions.some(({ type }) => type === 'fragment');
-  if (part || isMulticast(source) || isUnspecified(source)) return false;
+  const fragment = extensions.some(({ type }) => type === 'fragment');
+  if (fragment || isMulticast(source) || isUnspecified(source)) return false;
   const error = protocol === PROTOCOL_ICMPV6 && (payload[0] ?? 0) < FIRST_INFORMATIONAL_TYPE;
   return answer.kind === 'binding-error' || !error;
 }

@@ -1,5 +1,5 @@
 /**
- * What an operator decides about a home agent. RFC 6275 §10, RFC 5555 §4.5, RFC 4285 §5.
+ * The configuration of a home agent. RFC 6275 §10, RFC 5555 §4.5, RFC 4285 §5.
  *
  * Plain data: `daemons/ha/config.ts` checks the YAML and builds it; tests build it by hand.
  */
@@ -10,7 +10,7 @@ export interface HomeAgentConfiguration {
   /** The home agent's own addresses; registrations are accepted only to these. */
   readonly addresses: readonly Ipv6Address[];
   /**
-   * IPv4 addresses at which UDP port 4191 is served (RFC 5555); empty = no IPv4 visited networks.
+   * IPv4 addresses at which UDP port 4191 is served (RFC 5555); empty: no IPv4 visited networks.
    */
   readonly ipv4Addresses: readonly Ipv4Address[];
   /** Local UDP port, normally 4191. */
@@ -20,8 +20,8 @@ export interface HomeAgentConfiguration {
   /** IPv4 home networks; fixed IPv4 home addresses must be inside. */
   readonly ipv4HomePrefixes: readonly Prefix[];
   /**
-   * Addresses given to mobile nodes that ask for 0.0.0.0 (RFC 5555 §3.1.1); undefined = refused by
-   * status 132 of the acknowledgement option.
+   * Addresses for mobile nodes that ask for 0.0.0.0 (RFC 5555 §3.1.1); undefined: such a request is
+   * refused by status 132 of the acknowledgement option.
    */
   readonly ipv4Pool: Prefix | undefined;
   /**
@@ -30,9 +30,9 @@ export interface HomeAgentConfiguration {
    */
   readonly homeLink: string | undefined;
   /**
-   * Interfaces that hear router advertisements (RFC 4861 §6.3.4) as long as the host does not
-   * forward, and are to go on doing so: a home agent's own default route may come from there.
-   * `default` stands for those to come. Default: none.
+   * Interfaces that accept router advertisements (RFC 4861 §6.3.4) while the host does not forward,
+   * and shall still accept them when it does: a home agent's own default route may be learnt there.
+   * `default` stands for later interfaces. Default: none.
    */
   readonly acceptRaInterfaces?: readonly string[];
   readonly mobileNodes: readonly AuthorizedMobileNode[];
@@ -41,41 +41,41 @@ export interface HomeAgentConfiguration {
    * none`.
    */
   readonly insecure: boolean;
-  /** Longest lifetime granted, seconds (RFC 6275 §10.3.1 allows to shorten what is asked). */
+  /** Longest lifetime granted, seconds (RFC 6275 §10.3.1: it may be shorter than requested). */
   readonly maximumLifetimeSeconds: number;
   /**
    * Ask for a refresh by Binding Refresh Advice at this fraction of the lifetime (0 … 1); 0 = no
    * advice.
    */
   readonly refreshAdvice: number;
-  /** NAT keepalive interval told in the NAT Detection option, seconds; RFC 5555 default 110. */
+  /** NAT keepalive interval in the NAT Detection option, seconds; RFC 5555 default 110. */
   readonly natKeepaliveSeconds: number;
   /**
-   * Grant a mobile node's wish for UDP encapsulation where no NAT is (F flag); false = status
-   * 'forced UDP not accepted' handling of RFC 5555 §4.5.1.
+   * Grant a mobile node's request for UDP encapsulation without a NAT (F flag); false: it is
+   * refused, RFC 5555 §4.5.
    */
   readonly acceptForcedUdp: boolean;
   /**
    * Tell every mobile node on IPv4 to use UDP (F flag of the NAT Detection option, RFC 5555
-   * §3.2.2), NAT or not; default false. UDP is what the plane carries fastest, and what a mobile
-   * node uses before the acknowledgement.
+   * §3.2.2), with or without a NAT; default false. The data plane is fastest with UDP, and a mobile
+   * node uses it before the acknowledgement.
    */
   readonly forceUdp?: boolean;
   /** Tolerated difference of clocks for RFC 4285 §6 timestamps, milliseconds. */
   readonly timestampWindowMs: number;
-  /** Most bindings held; more are refused with status 130 (insufficient resources). */
+  /** Maximum number of bindings; more are refused with status 130 (insufficient resources). */
   readonly maximumBindings: number;
-  /** Largest inner packet: [over IPv6, over IPv4/UDP]; defaults 1460 and 1472. */
+  /** Largest inner packet: over IPv6 (`ipip`) and over IPv4 (`udp`); defaults 1460 and 1472. */
   readonly tunnelMtu: { readonly ipip: number; readonly udp: number };
 }
 
-/** One mobile node that may register, and what it may register. */
+/** One mobile node that may register, and the addresses and prefixes that it may register. */
 export interface AuthorizedMobileNode {
-  /** Network access identifier (RFC 4283); undefined = known by SPI and home address only. */
+  /** Network access identifier (RFC 4283); undefined: known by SPI and home address only. */
   readonly identifier: string | undefined;
   readonly registrationKeys: readonly RegistrationKey[];
   readonly homeAddresses: readonly Ipv6Address[];
-  /** Fixed IPv4 home addresses; the first is the one given for 0.0.0.0. */
+  /** Fixed IPv4 home addresses; a request for 0.0.0.0 gets the first. */
   readonly ipv4HomeAddresses: readonly Ipv4Address[];
   /** May take an address from the pool when it asks for 0.0.0.0 and has no fixed one. */
   readonly mayUseIpv4Pool: boolean;

@@ -1,5 +1,5 @@
 /**
- * The operator's decisions in force, and who may register by them.
+ * The configuration in force, and the directory of mobile nodes that follows from it.
  *
  * No RFC: what RFC 6275 §10.3.1 and RFC 3963 §6.1.2 leave to the operator.
  */

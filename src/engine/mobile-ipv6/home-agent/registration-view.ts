@@ -16,7 +16,7 @@ import type {
 } from './registration/registration-request.ts';
 import type { WallClock } from './wall-clock.ts';
 
-/** What the operator decided, as it is in force now. */
+/** The configuration in force, and the mobile nodes that may register by it. */
 export interface Policy {
   readonly configuration: HomeAgentConfiguration;
   readonly directory: MobileNodeDirectory;

@@ -1,8 +1,8 @@
 /**
- * Home addresses whose binding has ended: what the next Binding Update must exceed.
+ * Home addresses whose binding has ended: the numbers that the next Binding Update must exceed.
  *
  * RFC 6275 §10.3.2, §12  the sequence number counts for MAX_DELETE_BCE_TIMEOUT after a deletion
- * RFC 4285 §6            the timestamp counts for good
+ * RFC 4285 §6            the timestamp counts without limit
  * RFC 5648 §4.1          all bindings of a home address share one sequence number, so that the key
  *                        has no binding identifier
  */

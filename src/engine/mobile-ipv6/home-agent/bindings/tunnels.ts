@@ -1,6 +1,6 @@
 /**
  * Tunnels by outer endpoint: bindings with the same endpoint share one, because the data plane
- * tells tunnels apart by their outer addresses only.
+ * identifies a tunnel by its outer addresses and ports.
  *
  * RFC 6275 §10.4.2  tunnels to care-of addresses;  RFC 5555 §4.5.1 over IPv4, with or without UDP
  */
@@ -78,8 +78,8 @@ export class TunnelTable {
   }
 
   /**
-   * One user goes to another endpoint: the tunnel itself moves, id kept, when nobody else uses it
-   * and no other is there.
+   * One user gets another endpoint. The tunnel itself moves and keeps its id, unless other bindings
+   * use it or another tunnel has the endpoint.
    */
   move(step: Step, tunnel: Tunnel, endpoint: TunnelEndpoint): Tunnel {
     if (sameEndpoint(tunnel.endpoint, endpoint)) return tunnel;
@@ -104,8 +104,8 @@ export class TunnelTable {
 
   #setDesired({ out }: Step, tunnel: Tunnel): void {
     const { id, endpoint } = tunnel;
-    // Over IPv4 without UDP there would be eight octets more; one size for IPv4 keeps the MTU when
-    // a NAT appears.
+    // Without UDP eight octets more would fit over IPv4; one size for IPv4 keeps the MTU the same
+    // when a NAT appears.
     const mtu = endpoint.local.includes(':') ? this.#mtu.ipip : this.#mtu.udp;
     const desired: DesiredTunnel = { id, path: endpoint, protection: 'none', mtu };
     out.push({ kind: 'set-desired', key: `tunnel/${id}`, part: { tunnels: [desired] } });

@@ -37,7 +37,7 @@ export function prefixRequests(
   );
 }
 
-/** The prefix that is granted for an option; `taken` tells which are not available. */
+/** The prefix that is granted for an option; it is not one that is `taken`. */
 export function grantIpv4Prefix(
   { mobileNetworkPrefixes }: AuthorizedMobileNode,
   { address, prefixLength }: Ipv4HomeAddressOption,

@@ -87,7 +87,7 @@ export class HomeLink implements LinkEnd {
     this.#advertisements.cancel(node);
   }
 
-  /** Tells the link that the node's addresses are at the home agent's link-layer address. */
+  /** Announces on the link that the home agent receives packets for the node's addresses. */
   announce(step: Step, node: ProxiedNode): void {
     this.#advertisements.start(step, this, node);
   }

@@ -1,5 +1,5 @@
 /**
- * The encapsulation of a registration's tunnel, and how the home agent tells the mobile node.
+ * The encapsulation of a registration's tunnel, and the NAT Detection option about it.
  *
  * RFC 5555 §4.5    UDP behind a NAT, and where either end forces it
  * RFC 5555 §3.2.2  NAT Detection option
