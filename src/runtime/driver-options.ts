@@ -1,4 +1,4 @@
-/** What a driver is given, and what it can be told. */
+/** What a driver needs to run, and how its owner controls it. */
 import type { IpAddress } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
@@ -18,8 +18,8 @@ import type {
 } from './ports.ts';
 
 /**
- * What the driver may give to an engine; an engine that has no use for the others says so with
- * `network: false` and no port for them.
+ * Every input that a driver can give. An engine that does not use some of them gets none: its
+ * options have `network: false`, and no port for the others.
  */
 export type DriverInput =
   | CommonInput
@@ -39,37 +39,31 @@ export interface DriverOptions extends ExternalRequestPorts {
   readonly addressMaps?: AddressMapPort;
   readonly control?: ControlPort;
   /**
-   * Addresses of this host that Mobility Headers may be for, told to the plane whenever the network
-   * changed; default: any.
+   * Addresses of this host that may receive Mobility Headers; the driver passes them to the plane
+   * when the network changes. Default: all.
    */
   readonly localAddresses?: (interfaces: readonly NetworkInterface[]) => readonly IpAddress[];
   /** Give network snapshots to the engine; default true. */
   readonly network?: boolean;
   /**
-   * Our own defect: called once, after which nothing is stepped any more. The caller logs and ends
-   * the process.
+   * Called once for a bug of this program; the driver does not step the engine again. The caller
+   * logs the error and ends the process.
    */
   readonly onFatal: (error: unknown) => void;
-  /**
-   * Runs a turn after the punts of one native callback; default a microtask, so that a batch of
-   * punts is one turn.
-   */
+  /** Default `queueMicrotask`: all punts of one native callback become one turn. */
   readonly schedule?: (turn: () => void) => void;
 }
 
 export interface Driver {
   /**
-   * Restores, sweeps, and takes up work. Throws what the ports throw when the host does not let us
-   * start.
+   * Gives the engine its records, removes what an earlier run left in the kernel, and starts to
+   * take inputs. Throws what the ports throw when the host refuses.
    */
   start(): void;
-  /**
-   * Says goodbye and undoes everything in reverse order; idempotent. Answers the failures met on
-   * the way.
-   */
+  /** Stops the engine and removes the desired state, in reverse order; idempotent. */
   stop(): readonly unknown[];
-  /** Tells the engine what the operator decides by now. */
-  reconfigure(tell: (now: Monotonic, out: Output[]) => void): void;
-  /** Milliseconds by which it missed its wake-up; 0 while it keeps up. */
+  /** Runs `change`, which passes a new configuration to the engine, as a turn of its own. */
+  reconfigure(change: (now: Monotonic, out: Output[]) => void): void;
+  /** Milliseconds since a wake-up that the event loop has not served yet; 0 while it keeps up. */
   overdueMs(): number;
 }

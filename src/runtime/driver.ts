@@ -1,10 +1,10 @@
 /**
- * The only loop: reads host and plane, steps the engine, applies what comes out.
+ * The driver: takes inputs from host and plane, steps the engine, carries out its outputs.
  *
- * From a punt or a netlink datagram to the sends that follow from it everything is one synchronous
- * chain. Within a turn, records are stored before anything is sent, and wishes reach kernel and
- * plane before the sends that the engine put behind them. Events are told last: nothing that
- * packets wait for waits for a log.
+ * From a punt or a netlink notification to the sends that answer it, everything is one synchronous
+ * chain. Within a turn, records are on disk before a packet leaves, and desired state is applied
+ * before the sends that the engine put behind it. Events come last, so that no packet waits for a
+ * log.
  */
 
 import type { JsonObject } from '#base/json.ts';
@@ -19,13 +19,13 @@ import { RecordWriter } from './record-writer.ts';
 
 export type { Driver, DriverInput, DriverOptions } from './driver-options.ts';
 
-/** Inputs handled before the event loop gets a chance. */
+/** Inputs of one turn; the event loop runs before the next one. */
 const TURN_INPUTS = 256;
 /** Inputs whose records share one transaction. */
 const BATCH_INPUTS = 32;
-/** A wall clock that moved less than this is not told to the engine. */
+/** A smaller jump of the wall clock is no input of the engine. */
 const CLOCK_SLACK_MS = 100;
-/** Punts waiting for a turn; more are dropped and counted, the peer sends again. */
+/** Punts that wait for a turn; the driver drops and counts more, and the peer retransmits. */
 const QUEUE_LIMIT = 8192;
 
 type SendOutput = Extract<Output, { readonly kind: 'send' }>;
@@ -56,7 +56,7 @@ class DriverLoop implements Driver {
       options.kernel,
       options.plane,
       (what, error) => {
-        this.#say('kernel-refused', 'warn', { what, error: error.message });
+        this.#report('kernel-refused', 'warn', { what, error: error.message });
       },
       options.addressMaps,
     );
@@ -82,20 +82,20 @@ class DriverLoop implements Driver {
     step({ kind: 'clock', offsetMs: this.#offsetMs });
     for (const record of store.load()) step({ kind: 'record', ...record });
     step({ kind: 'restored' });
-    // Only now, so that what an earlier run left is not taken for what this run makes.
+    // Before the desired state is applied, or the sweep would remove that as well.
     kernel.sweep();
     this.#apply(clock.now(), out);
     this.#phase = 'running';
     kernel.onNetwork((interfaces) => this.#network(interfaces));
-    kernel.onDisturbed(() => this.#guard(() => this.#reconciler.disturbed(clock.now())));
+    kernel.onDisturbed(() => this.#turn(() => this.#reconciler.disturbed(clock.now())));
     plane.onPunt(({ path, packet }) => this.#punt({ kind: 'datagram', path, packet }));
     plane.onRoaming((notice) => this.#punt({ kind: 'roaming', ...notice }));
     this.#externalRequests.start();
     control?.onRequest((command, parameters, respond) => {
       const id = this.#commands.ask(command, respond);
-      this.#guard(() => this.#queue.push({ kind: 'request', id, command, parameters }));
+      this.#turn(() => this.#queue.push({ kind: 'request', id, command, parameters }));
     });
-    this.#guard(() => {});
+    this.#turn(() => {});
   }
 
   stop(): readonly unknown[] {
@@ -124,26 +124,26 @@ class DriverLoop implements Driver {
     return failures;
   }
 
-  reconfigure(tell: (now: Monotonic, out: Output[]) => void): void {
-    this.#guard(() => {
+  reconfigure(change: (now: Monotonic, out: Output[]) => void): void {
+    this.#turn(() => {
       const now = this.#options.clock.now();
       const out: Output[] = [];
-      tell(now, out);
+      change(now, out);
       this.#apply(now, out);
     });
   }
 
   overdueMs(): number {
-    // Time 0 stands for "at once", which waits for no timer.
+    // Wake-up time 0 means "at once" and is no timer.
     if (this.#phase !== 'running' || this.#wakeAt === NEVER || this.#wakeAt === 0) return 0;
     return Math.max(0, this.#options.clock.now() - this.#wakeAt);
   }
 
   #network(interfaces: readonly NetworkInterface[]): void {
-    this.#guard(() => {
-      // The engine hears of it at once: its answer is on the critical path of a handover, punts
-      // that wait and our second tries are not. The plane does before: the peer's answer may be
-      // there while the rest of the engine's wishes are made, which takes the kernel a while.
+    this.#turn(() => {
+      // The engine comes first: its Binding Update is on the critical path of a handover; queued
+      // punts and retries are not. The plane comes before that: the Acknowledgement may arrive
+      // while the kernel still applies the rest of the desired state.
       const { clock, network, plane, localAddresses } = this.#options;
       if (localAddresses !== undefined) plane.setLocalAddresses(localAddresses(interfaces));
       if (network !== false) this.#handle(clock.now(), [{ kind: 'network', interfaces }]);
@@ -163,18 +163,17 @@ class DriverLoop implements Driver {
     const schedule = this.#options.schedule ?? queueMicrotask;
     schedule(() => {
       this.#scheduled = false;
-      this.#guard(() => {});
+      this.#turn(() => {});
     });
   }
 
   /**
-   * One turn: `first`, then what is queued, then the timer. The one place where our own defects
-   * surface.
+   * One turn: `first`, then the queue, then the next timer. Bugs of this program surface here and
+   * nowhere else.
    */
-  #guard(first: () => void): void {
+  #turn(first: () => void): void {
     if (this.#phase !== 'running') return;
-    // Called from within a port while a turn is under way: the turn goes on with it when the step
-    // in hand is applied.
+    // A port called back in the middle of a turn: `first` runs when the current step is applied.
     if (this.#inTurn) {
       this.#deferred.push(first);
       return;
@@ -229,29 +228,29 @@ class DriverLoop implements Driver {
   #carryOut(now: Monotonic, out: readonly Output[]): void {
     const refusedBefore = this.#records.backlog > 0;
     if (!this.#records.write(out) && !refusedBefore)
-      this.#say('store-write-failed', 'warn', { waiting: this.#records.backlog });
+      this.#report('store-write-failed', 'warn', { waiting: this.#records.backlog });
     let changed = false;
-    let unmade = false;
+    let unapplied = false;
     const unsent: SendOutput[] = [];
     for (const output of out) {
       if (output.kind === 'set-desired') {
         this.#reconciler.setDesired(output.key, output.part);
         changed = true;
-        unmade = true;
+        unapplied = true;
         continue;
       }
-      if (unmade && output.kind === 'send') {
+      if (unapplied && output.kind === 'send') {
         this.#reconciler.applyAdditions(now);
-        unmade = false;
+        unapplied = false;
       }
       if (output.kind !== 'send') this.#emit(output);
       else if (!this.#send(output)) unsent.push(output);
     }
-    if (unmade) this.#reconciler.applyAdditions(now);
+    if (unapplied) this.#reconciler.applyAdditions(now);
     if (!changed) return;
     this.#reconciler.applyRemovals(now);
-    // A route or rule that was wished behind it may be what it lacked; a retransmission would take
-    // a second.
+    // A route or rule that the engine desired after the send may be what the send lacked. A
+    // retransmission would take a second.
     for (const output of unsent) this.#send(output);
   }
 
@@ -270,7 +269,7 @@ class DriverLoop implements Driver {
     }
   }
 
-  /** Says whether it left. */
+  /** False when the plane could not send it. */
   #send(output: SendOutput): boolean {
     const errno = this.#options.plane.inject(output.path, output.packet);
     this.#count(errno === 0 ? 'sent' : `send-errno-${errno}`);
@@ -294,9 +293,9 @@ class DriverLoop implements Driver {
     };
   }
 
-  /** What somebody answered or asks, outside any turn. */
+  /** An answer or a question that arrives outside a turn. */
   #take(input: DriverInput): void {
-    this.#guard(() => {
+    this.#turn(() => {
       this.#queue.push(input);
     });
   }
@@ -316,7 +315,7 @@ class DriverLoop implements Driver {
 
   #tick(): void {
     this.#wakeAt = NEVER;
-    this.#guard(() => {
+    this.#turn(() => {
       const now = this.#options.clock.now();
       if (this.#options.engine.deadline() <= now) this.#handle(now, [{ kind: 'tick' }]);
       this.#reconciler.tick(now);
@@ -331,7 +330,7 @@ class DriverLoop implements Driver {
     this.#options.onFatal(thrown);
   }
 
-  #say(name: EngineEvent['name'], level: EngineEvent['level'], fields: JsonObject): void {
+  #report(name: EngineEvent['name'], level: EngineEvent['level'], fields: JsonObject): void {
     this.#options.events.event({ name, level, fields }, this.#options.clock.now() + this.#offsetMs);
   }
 

@@ -1,7 +1,7 @@
 /**
- * What an engine asks of others and is asked, besides packets: names of the resolver, credentials
- * of the account server, queries of the stub resolver. Each question is answered once, in a later
- * turn.
+ * Questions that are no packets: an engine asks the resolver for addresses and the account server
+ * for credentials, and the stub resolver asks the engine for names. Each question gets one answer,
+ * in a later turn.
  */
 import type { JsonObject } from '#base/json.ts';
 import type { ResolvedInput } from '#engine/contract/input.ts';
@@ -32,7 +32,7 @@ export class ExternalRequests {
   readonly #queries = new Map<number, (answer: NameAnswer) => void>();
   #lastQuery = 0;
 
-  /** `failed`: a port that must not reject did. */
+  /** `failed` is called when a port rejects, which it must not. */
   constructor(
     ports: ExternalRequestPorts,
     answered: (input: ResolvedInput | LoginInput | QueryInput) => void,
@@ -51,7 +51,7 @@ export class ExternalRequests {
     });
   }
 
-  /** What the ports count, by their names. */
+  /** Counters of the ports, by port. */
   counters(): JsonObject {
     const names = this.#ports.names?.counters?.();
     return names === undefined ? {} : { names };
@@ -72,7 +72,7 @@ export class ExternalRequests {
     }
   }
 
-  /** Whoever still waits for a name is told that there is none now. */
+  /** Answers the queries that still wait, with a failure. */
   stop(): void {
     const waiting = [...this.#queries.values()];
     this.#queries.clear();

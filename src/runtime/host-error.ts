@@ -1,12 +1,9 @@
-/**
- * An `Error` with a string `code` ('ENODEV', 'EPERM', …), as Node's own system errors and
- * everything that `host/` throws.
- */
+/** An `Error` with a string `code` ('ENODEV', …): Node's system errors, and those of host/. */
 export interface HostError extends Error {
   readonly code: string;
 }
 
-/** Tells the world's failures, which are retried, from our own defects, which are not. */
+/** The host's failures are retried; every other error is a bug of this program. */
 export function isHostError(thrown: unknown): thrown is HostError {
   return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string';
 }

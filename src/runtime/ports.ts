@@ -1,6 +1,6 @@
 /**
- * The ports between the driver and the real world. Each has one real implementation in `host/`,
- * `store/` or `ops/` and one fake beside it that the tests of the driver use.
+ * The ports between the driver and the host. Each has one real implementation in `host/`, `store/`
+ * or `daemon/`, and a fake in `fakes/` for tests.
  */
 
 import type { IpAddress } from '#base/ip.ts';
@@ -31,60 +31,51 @@ import type { EngineEvent } from '#engine/contract/output.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 
-/** A control packet that the plane handed up. The bytes belong to the receiver. */
+/** A control packet that the plane punted to the engine. The octets belong to the receiver. */
 export interface Punt {
   readonly path: PacketPath;
   readonly packet: Uint8Array;
 }
 
-/** Authenticated packets of a tunnel came from elsewhere. */
+/** Authenticated packets of a tunnel arrived from another endpoint. */
 export type RoamingNotice = Omit<RoamingInput, 'kind'>;
 
 /**
- * By which inner address the plane finds the tunnel of a packet that it sends: a home agent or relay
- * by destination, a mobile node or router by source (see `DesiredPlaneRoute`).
+ * By which inner address the plane finds the tunnel of a packet that it sends: a home agent or
+ * relay by destination, a mobile node or router by source (see `DesiredPlaneRoute`).
  */
 export type TunnelLookup = 'inner-destination' | 'inner-source';
 
 export interface PlaneOptions {
-  /** Name of the TUN device to make, e.g. `sojourn-ha`. */
+  /** Name of the TUN device that the plane creates, such as `sojourn-ha`. */
   readonly device: string;
   readonly lookup: TunnelLookup;
   /** MTU of the TUN device; default 1460 (IPv6-in-IPv6 on a 1500 octet link). */
   readonly deviceMtu: number;
-  /** UDP port of RFC 5555 (4191), bound on IPv4 wildcard with packet info; 0 = no UDP socket. */
+  /** UDP port of RFC 5555 (4191), bound to the IPv4 wildcard; 0: no socket. */
   readonly udpPort: number;
-  /** 1 = one thread does both directions; 2 = one per direction; 2n = n pairs on TUN queues. */
+  /** 1: one thread for both directions; 2: one each; 2n: n pairs, each with its TUN queue. */
   readonly threads: number;
-  /**
-   * SO_MARK on everything that the plane sends, so that policy rules can tell tunnel traffic apart;
-   * 0 = none.
-   */
+  /** SO_MARK of all outer packets, so that policy rules can match tunnel traffic; 0: none. */
   readonly mark: number;
   /**
-   * Open the AF_PACKET tap (Mobility Header with Home Address option / type 2 routing header,
-   * protocols 41 and 4).
+   * Open the AF_PACKET tap, which receives Mobility Headers with a Home Address option or a type 2
+   * routing header, and protocols 41 and 4.
    */
   readonly raw: boolean;
-  /**
-   * Interfaces (home link) whose Neighbour Advertisements/Solicitations and ARP are punted as
-   * `link` paths.
-   */
+  /** Home links: the plane punts their Neighbour Discovery and ARP packets with `link` paths. */
   readonly linkDevices: readonly string[];
   /**
-   * Milliseconds that packets from an endpoint no tunnel knows yet are held for (data right behind
-   * a Binding Update); 0 = off. Default 50.
+   * How long the plane holds packets from an endpoint without a tunnel, because data may arrive
+   * right behind its Binding Update; 0: not at all.
    */
   readonly holdMs: number;
-  /**
-   * UDP port of sealed tunnels and their control, bound on the wildcard of both families; absent or
-   * 0 = none.
-   */
+  /** UDP port of sealed tunnels and their control messages, both families; absent or 0: none. */
   readonly sealedPort?: number;
   /**
-   * Translations (DesiredTranslation) are also for hosts without tunnels: what comes from the TUN
-   * to a far address is translated, too, and what is translated and has no tunnel goes back to the
-   * TUN. Default false.
+   * Translate (`DesiredTranslation`) for hosts without tunnels too: packets from the TUN device to
+   * a far address, and a translated packet without a tunnel goes back to the TUN device. Default
+   * false.
    */
   readonly translateOnDevice?: boolean;
 }
@@ -97,10 +88,7 @@ export interface PlaneFeatures {
   readonly udpReceiveOffload: boolean;
 }
 
-/**
- * Face of the native data plane. JavaScript never sees a data packet through it. All calls are
- * synchronous and O(1).
- */
+/** The native data plane. No data packet crosses this port. All calls are synchronous and O(1). */
 export interface PlanePort {
   readonly features: PlaneFeatures;
   readonly deviceIndex: number;
@@ -109,10 +97,10 @@ export interface PlanePort {
   routeSet(route: DesiredPlaneRoute): void;
   routeDelete(route: DesiredPlaneRoute): void;
   /**
-   * All keys of a tunnel, which may be set before the tunnel is. What is there already stays as it
-   * is; keys that are not listed go.
+   * Sets all keys of a tunnel, which need not exist yet. A key that is set again keeps its counter
+   * and anti-replay window; a key that is not listed is removed.
    */
-  sealingKeysSet(associations: DesiredSealingKeys): void;
+  sealingKeysSet(keys: DesiredSealingKeys): void;
   sealingKeysDelete(tunnel: number): void;
   relayLegSet(leg: DesiredRelayLeg): void;
   relayLegDelete(index: number): void;
@@ -121,26 +109,20 @@ export interface PlanePort {
   overlaySet(overlay: DesiredOverlay): void;
   overlayDelete(overlay: DesiredOverlay): void;
   /**
-   * The addresses whose Mobility Headers are this host's own: a home agent's, or a mobile node's
-   * home and care-of addresses. Those to others are data. As long as the list is empty, every
-   * Mobility Header from the link or by UDP is punted and none out of a tunnel is.
+   * The addresses whose Mobility Headers the plane punts: a home agent's, or a mobile node's home
+   * and care-of addresses. Mobility Headers to other addresses are data. While the list is empty,
+   * the plane punts all of them from links and UDP, and none from tunnels.
    */
   setLocalAddresses(addresses: readonly IpAddress[]): void;
-  /**
-   * Send a control packet. Returns 0 or a positive errno (ENETUNREACH while an interface is down is
-   * not an error of ours).
-   */
+  /** Sends a control packet. Returns 0, or a positive errno such as ENETUNREACH. */
   inject(path: PacketPath, packet: Uint8Array): number;
   /** Plane-wide counters by name (packets, octets, drops by reason). */
   counters(): Readonly<Record<string, number>>;
-  /**
-   * Counters of one tunnel: octets and packets each way, monotonic time of the last packet
-   * received.
-   */
+  /** One tunnel: octets and packets in each direction, and when the last packet arrived. */
   tunnelCounters(id: number): Readonly<Record<string, number>> | undefined;
   /**
-   * The same of one leg, whole datagrams with their envelopes: `transmit` went to it, `receive`
-   * came from it; drops by reason (docs/reference/ntmobile.md §9).
+   * One leg, datagrams with their envelopes: `transmit` to the leg, `receive` from it, and drops by
+   * reason (docs/reference/ntmobile.md §9).
    */
   relayLegCounters(index: number): Readonly<Record<string, number>> | undefined;
   onPunt(handler: (punt: Punt) => void): void;
@@ -149,8 +131,8 @@ export interface PlanePort {
 }
 
 /**
- * The kernel's own tables, by rtnetlink. Everything made here carries the suite's protocol number
- * and can be found again after a crash.
+ * The kernel's tables. Everything that this port adds carries the role's protocol number, so that
+ * `sweep` finds it after a crash.
  */
 export interface KernelPort {
   addAddress(address: DesiredAddress): void;
@@ -163,17 +145,11 @@ export interface KernelPort {
   deleteProxyNeighbour(neighbour: DesiredProxyNeighbour): void;
   setSysctl(sysctl: DesiredSysctl): void;
   restoreSysctl(path: string): void;
-  /**
-   * Remove whatever an earlier run of this role left behind (routes, rules, proxy entries by
-   * protocol number; addresses by IFA_PROTO where the kernel has it).
-   */
+  /** Removes the addresses, routes, rules, proxy entries and sysctls that an earlier run left. */
   sweep(): void;
-  /**
-   * Whole snapshot of interfaces now and after each change (changes of one netlink batch come as
-   * one).
-   */
+  /** Calls `handler` now and after each batch of changes, with a whole snapshot. */
   onNetwork(handler: (interfaces: readonly NetworkInterface[]) => void): void;
-  /** A route, rule or address of ours vanished (device gone, operator's flush): reconcile again. */
+  /** Calls `handler` when something that this port added vanished: a device, or a flush by hand. */
   onDisturbed(handler: () => void): void;
   close(): void;
 }
@@ -182,7 +158,7 @@ export interface ClockPort {
   now(): Monotonic;
   /** wall − monotonic, milliseconds. */
   offsetMs(): number;
-  /** Call `handler` once at or after `at`; a new call replaces the former. */
+  /** Calls `handler` once, at `at` or later; a new call replaces the former one. */
   wakeAt(at: Monotonic, handler: () => void): void;
   cancel(): void;
 }
@@ -192,30 +168,27 @@ export interface ResolverPort {
   resolve(name: string): Promise<Omit<ResolvedInput, 'kind' | 'name'>>;
 }
 
-/**
- * Virtual addresses that the kernel's own translation puts real ones in the place of. Throws a
- * world error.
- */
+/** Maps virtual to real addresses with the kernel's NAT. Throws a `HostError`. */
 export interface AddressMapPort {
   set(map: DesiredAddressMap): void;
   delete(map: DesiredAddressMap): void;
 }
 
-/** The account server. Never rejects: what went wrong is in the outcome. */
+/** The account server. Never rejects: a failure is in the outcome. */
 export interface LoginPort {
   login(renewalToken: string | undefined): Promise<LoginInput['outcome']>;
 }
 
-/** Who asks for names; `respond` is called exactly once. */
+/** The stub resolver. The driver calls `respond` exactly once. */
 export interface NamePort {
   onQuery(
     handler: (name: string, unreachable: boolean, respond: (answer: NameAnswer) => void) => void,
   ): void;
-  /** What it counts, by name. */
+  /** Counters by name. */
   counters?(): Readonly<Record<string, number>>;
 }
 
-/** Records survive a crash of the daemon; writes of one turn are one transaction. */
+/** Records survive a crash of the daemon; the changes of one call are one transaction. */
 export interface StorePort {
   load(): Iterable<{ readonly table: string; readonly key: string; readonly value: JsonValue }>;
   apply(
@@ -232,12 +205,13 @@ export interface EventSink {
   event(event: EngineEvent, atWallMs: number): void;
 }
 
-/** Who watches the control messages of a daemon pass by. */
+/** Watches the control messages of a daemon. */
 export interface MessageWatcher {
-  /** Whether anybody wants to know why a message was refused, which costs something to find out. */
+  /** Whether a follower needs the reason of a refusal, which costs time to find out. */
   readonly hasFollowers: boolean;
   /**
-   * `opened`: what a sealed one said. `counted`: what the engine counted about it, where `curious`.
+   * `opened`: the plain text of a sealed message. `counted`: the counters that the message changed,
+   * if `hasFollowers`.
    */
   received(
     atWallMs: number,
@@ -245,7 +219,7 @@ export interface MessageWatcher {
     packet: Uint8Array,
     found: { readonly opened: NtmobileMessage | undefined; readonly counted: readonly string[] },
   ): void;
-  /** `sealed`: what it says, where that cannot be read from `packet`. */
+  /** `sealed`: the plain text, if `packet` is sealed. */
   sent(
     atWallMs: number,
     path: PacketPath,
@@ -254,7 +228,7 @@ export interface MessageWatcher {
   ): void;
 }
 
-/** Requests from the control socket; `respond` is called exactly once. */
+/** Commands from the control socket. The driver calls `respond` exactly once. */
 export interface ControlPort {
   onRequest(
     handler: (

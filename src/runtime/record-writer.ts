@@ -10,9 +10,9 @@ interface Change {
 }
 
 /**
- * Writes the records of a turn in one transaction. A store that refuses (disk full) does not stop
- * the daemon: the latest value of each record is kept and written when the store takes records
- * again. Until then no more is tried than what is new: there may be a hundred thousand waiting.
+ * Writes the records of a turn in one transaction. The daemon survives a store that refuses (disk
+ * full): the writer keeps the latest value of each record and writes it once the store accepts
+ * records again. Until then it tries only new records, because 100,000 may be waiting.
  */
 export class RecordWriter {
   readonly #store: StorePort;
@@ -35,7 +35,7 @@ export class RecordWriter {
     return this.#backlog.size === 0 || this.#apply([...this.#backlog.values()]);
   }
 
-  /** Writes what earlier refusals left. */
+  /** Tries one record of the backlog, then the rest. */
   flush(): boolean {
     const [first] = this.#backlog.values();
     if (first === undefined) return true;

@@ -1,11 +1,10 @@
 /**
- * Handovers played before the first real one, between a mobile node and a home agent that exist in
- * memory only.
+ * Warms up the JIT compiler: simulates handovers between a mobile node and a home agent in memory
+ * before the daemon starts.
  *
- * A handover is the rarest thing that a daemon does and the one that packets wait for. The first
- * one that JavaScript runs takes fifty times as long as the five-hundredth, because every function
- * has to be read, then interpreted, then compiled. Engines and drivers are the real ones; nothing
- * of it leaves this file.
+ * A handover is rare, and packets wait for it. The first one takes fifty times as long as the
+ * five-hundredth, because JavaScript functions are first parsed, then interpreted, then compiled.
+ * The engines and drivers are the real ones; no packet and no state leaves this file.
  */
 import { assert } from '#base/assert.ts';
 import { familyOf, type IpAddress, ipv4, ipv6, type Prefix } from '#base/ip.ts';
@@ -16,7 +15,7 @@ import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { createDriver, type Driver, type DriverInput } from './driver.ts';
 import type { ClockPort, KernelPort, PlanePort, Punt, StorePort } from './ports.ts';
 
-/** Makers of the two engines. The configurations have every field that theirs have. */
+/** Creates the two engines; the configurations have every field that the engines read. */
 interface WarmUpEngines {
   homeAgent(
     configuration: ReturnType<typeof homeAgentOf>,
@@ -30,9 +29,9 @@ interface WarmUpEngines {
 
 type Algorithm = 'hmac-sha1-96' | 'hmac-sha256-128';
 
-/** Half of what later hundreds would gain, in a tenth of a second for both algorithms. */
+/** A tenth of a second for both algorithms; several hundred moves would gain twice as much. */
 const MOVES = 64;
-/** Virtual time between two moves: MAX_UPDATE_RATE (RFC 6275 §11.8) does not count. */
+/** Virtual time between two moves, so that MAX_UPDATE_RATE (RFC 6275 §11.8) delays nothing. */
 const INTERVAL_MS = 2_000;
 const EPOCH_MS = 1_700_000_000_000;
 const UDP_PORT = 4191;
@@ -44,41 +43,44 @@ const IPV4_HOME_ADDRESS = ipv4('192.0.2.10');
 const HOME_PREFIX: Prefix = { address: ipv6('2001:db8:1::'), length: 64 };
 const IPV4_HOME_PREFIX: Prefix = { address: ipv4('192.0.2.0'), length: 24 };
 const TUNNEL_MTU = { ipip: 1460, udp: 1472 };
-/** Care-of addresses, their prefix lengths and routers, one after the other. */
-const PLACES: readonly (readonly [IpAddress, number, IpAddress])[] = [
+/** Care-of address, prefix length and router of each visited link. */
+const VISITED_LINKS: readonly (readonly [IpAddress, number, IpAddress])[] = [
   [ipv6('2001:db8:a::10'), 64, ipv6('fe80::1')],
   [ipv6('2001:db8:b::10'), 64, ipv6('fe80::2')],
   [ipv4('198.51.100.10'), 24, ipv4('198.51.100.1')],
   [ipv4('203.0.113.10'), 24, ipv4('203.0.113.1')],
 ];
 
-/**
- * Plays `moves` moves with each authentication algorithm and gives the number of registrations that
- * the home agent acknowledged.
- */
-export function warmUp(cast: WarmUpEngines, moves = MOVES): number {
-  return play(cast, 'hmac-sha1-96', moves) + play(cast, 'hmac-sha256-128', moves);
+/** Simulates `moves` moves with each algorithm; returns how many the home agent acknowledged. */
+export function warmUp(engines: WarmUpEngines, moves = MOVES): number {
+  return simulate(engines, 'hmac-sha1-96', moves) + simulate(engines, 'hmac-sha256-128', moves);
 }
 
-function play(cast: WarmUpEngines, algorithm: Algorithm, moves: number): number {
-  const clock = new StageClock();
+function simulate(engines: WarmUpEngines, algorithm: Algorithm, moves: number): number {
+  const clock = new VirtualClock();
   const association = { spi: 1000, algorithm, key: new Uint8Array(20) };
   const random: RandomBytes = (count) => new Uint8Array(count);
-  const homeAgent = new Side(clock, cast.homeAgent(homeAgentOf(association), random));
-  const mobileNode = new Side(clock, cast.mobileNode(mobileNodeOf(association), random));
+  const homeAgent = new VirtualDaemon(clock, engines.homeAgent(homeAgentOf(association), random));
+  const mobileNode = new VirtualDaemon(
+    clock,
+    engines.mobileNode(mobileNodeOf(association), random),
+  );
   homeAgent.plane.peer = mobileNode.plane;
   mobileNode.plane.peer = homeAgent.plane;
   homeAgent.driver.start();
   mobileNode.driver.start();
   for (let move = 1; move <= moves; move++) {
     clock.pass(INTERVAL_MS);
-    mobileNode.kernel.plug([]);
-    const [address, prefixLength, gateway] = PLACES[move % PLACES.length] ?? [];
-    assert(address !== undefined && prefixLength !== undefined && gateway !== undefined, 'a place');
+    mobileNode.kernel.setNetwork([]);
+    const [address, prefixLength, gateway] = VISITED_LINKS[move % VISITED_LINKS.length] ?? [];
+    assert(
+      address !== undefined && prefixLength !== undefined && gateway !== undefined,
+      'a visited link',
+    );
     const addresses = [
       { address, prefixLength, tentative: false, duplicate: false, deprecated: false },
     ];
-    mobileNode.kernel.plug(addresses.map((one) => linkOf(move, one, gateway)));
+    mobileNode.kernel.setNetwork(addresses.map((one) => linkOf(move, one, gateway)));
   }
   mobileNode.driver.stop();
   homeAgent.driver.stop();
@@ -87,7 +89,7 @@ function play(cast: WarmUpEngines, algorithm: Algorithm, moves: number): number 
 
 function linkOf(
   epoch: number,
-  told: Omit<NetworkInterface['addresses'][number], 'validUntil' | 'epoch'>,
+  address: Omit<NetworkInterface['addresses'][number], 'validUntil' | 'epoch'>,
   gateway: IpAddress,
 ): NetworkInterface {
   const family = familyOf(gateway);
@@ -98,15 +100,15 @@ function linkOf(
     epoch,
     mtu: 1500,
     linkAddress: new Uint8Array(6),
-    addresses: [{ ...told, validUntil: NEVER, epoch }],
+    addresses: [{ ...address, validUntil: NEVER, epoch }],
     routers: [{ family, gateway, metric: 1024, validUntil: NEVER, epoch }],
   };
 }
 
-/** One daemon without a host. */
-class Side {
-  readonly plane = new StagePlane();
-  readonly kernel = new StageKernel();
+/** An engine with its driver, without a host. */
+class VirtualDaemon {
+  readonly plane = new VirtualPlane();
+  readonly kernel = new VirtualKernel();
   readonly driver: Driver;
 
   constructor(clock: ClockPort, engine: Engine<DriverInput>) {
@@ -125,7 +127,7 @@ class Side {
   }
 }
 
-class StageClock implements ClockPort {
+class VirtualClock implements ClockPort {
   #now: Monotonic = monotonic(1_000);
 
   pass(milliseconds: number): void {
@@ -140,18 +142,17 @@ class StageClock implements ClockPort {
     return EPOCH_MS;
   }
 
-  /** Every answer comes at once, so no timer is ever due. */
+  /** Every answer arrives at once, so no timer is ever due. */
   wakeAt(): void {}
   cancel(): void {}
 }
 
 const STORE: StorePort = { load: () => [], apply() {}, close() {} };
 
-class StageKernel implements KernelPort {
+class VirtualKernel implements KernelPort {
   #handler: ((interfaces: readonly NetworkInterface[]) => void) | undefined;
 
-  /** The host's network is this now. */
-  plug(interfaces: readonly NetworkInterface[]): void {
+  setNetwork(interfaces: readonly NetworkInterface[]): void {
     this.#handler?.(interfaces);
   }
 
@@ -175,8 +176,8 @@ class StageKernel implements KernelPort {
   close(): void {}
 }
 
-/** Hands its control packets to the other side's plane. */
-class StagePlane implements PlanePort {
+/** Passes control packets to the peer's plane. */
+class VirtualPlane implements PlanePort {
   readonly features = {
     virtioHeader: false,
     tunSegmentation: false,
@@ -185,7 +186,7 @@ class StagePlane implements PlanePort {
     udpReceiveOffload: false,
   };
   readonly deviceIndex = 1;
-  peer: StagePlane | undefined;
+  peer: VirtualPlane | undefined;
   injected = 0;
   #handler: ((punt: Punt) => void) | undefined;
 

@@ -1,6 +1,6 @@
 /**
- * An engine whose control messages somebody watches. What it is given and gives is unchanged; where
- * nobody is curious a message costs one call.
+ * Shows an engine's control messages to a watcher. Inputs and outputs pass unchanged; without a
+ * follower, a message costs one call.
  */
 import type { Monotonic } from '#base/time.ts';
 import type { Counters } from '#engine/common/counters.ts';
@@ -32,13 +32,13 @@ export function withMessageWatch<I extends { readonly kind: string }>(
         const found = { opened: openedBetween(out, first), counted };
         watcher.received(now + offsetMs, input.path, input.packet, found);
       }
-      tellSent(watcher, now + offsetMs, out, first);
+      reportSent(watcher, now + offsetMs, out, first);
     },
   };
 }
 
-/** A sealed message is told of right before the `send` that carries it. */
-function tellSent(
+/** The plain text of a sealed message comes right before the `send` that carries it. */
+function reportSent(
   watcher: MessageWatcher,
   atWallMs: number,
   out: readonly Output[],

@@ -92,7 +92,7 @@ export function guardTunnels(plane: PlanePort, filter: PacketFilter): PlanePort 
     },
     routeSet: (route) => plane.routeSet(route),
     routeDelete: (route) => plane.routeDelete(route),
-    sealingKeysSet: (associations) => plane.sealingKeysSet(associations),
+    sealingKeysSet: (keys) => plane.sealingKeysSet(keys),
     sealingKeysDelete: (tunnel) => plane.sealingKeysDelete(tunnel),
     relayLegSet: (leg) => plane.relayLegSet(leg),
     relayLegDelete: (index) => plane.relayLegDelete(index),

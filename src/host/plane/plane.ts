@@ -62,8 +62,8 @@ class AddonPlane implements PlanePort {
     this.#native.routeDelete(route);
   }
 
-  sealingKeysSet(associations: Parameters<PlanePort['sealingKeysSet']>[0]): void {
-    this.#native.associationsSet(associations);
+  sealingKeysSet(keys: Parameters<PlanePort['sealingKeysSet']>[0]): void {
+    this.#native.associationsSet(keys);
   }
 
   sealingKeysDelete(tunnel: number): void {

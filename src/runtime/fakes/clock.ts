@@ -26,7 +26,7 @@ export class FakeClock implements ClockPort {
     this.#handler = undefined;
   }
 
-  /** The wall clock is set. */
+  /** Sets the wall clock. */
   jump(milliseconds: number): void {
     this.#offsetMs += milliseconds;
   }

@@ -16,7 +16,7 @@ export class FakeControl implements ControlPort {
     this.#handler = handler;
   }
 
-  /** The answers given to one request; exactly one in the end. */
+  /** Sends one command; the driver adds exactly one answer to the returned list. */
   ask(
     command: string,
     parameters: JsonObject = {},

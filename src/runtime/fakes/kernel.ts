@@ -19,8 +19,8 @@ class FakeSystemError extends Error {
 }
 
 /**
- * A kernel in memory: addresses and routes live on devices and go with them, a route's preferred
- * source must be an address, adding what is there and deleting what is not are harmless.
+ * A kernel in memory. Addresses and routes vanish with their device. A route's preferred source has
+ * to be an address. Adding twice and deleting what does not exist are harmless.
  */
 export class FakeKernel implements KernelPort {
   readonly devices = new Set<string>(['%tun', 'eth0', 'eth1']);
@@ -118,7 +118,7 @@ export class FakeKernel implements KernelPort {
     this.log.push('kernel closed');
   }
 
-  /** The device is unplugged: what was on it is gone. */
+  /** Removes a device with its addresses and routes. */
   unplug(device: string): void {
     this.devices.delete(device);
     for (const [key, address] of this.addresses)
@@ -133,7 +133,7 @@ export class FakeKernel implements KernelPort {
     this.#network?.(this.interfaces);
   }
 
-  /** An operator flushes our routes. */
+  /** An operator flushes the routes. */
   flush(): void {
     this.routes.clear();
     this.#disturbed?.();

@@ -9,10 +9,7 @@ import type {
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { PlanePort, Punt, RoamingNotice } from '#runtime/ports.ts';
 
-/**
- * Tables in memory; `log` tells in which order things were done, shared with the fake kernel when
- * one is given.
- */
+/** A plane's tables in memory. `log` has every call in order; a fake kernel may share it. */
 export class FakePlane implements PlanePort {
   readonly features = {
     virtioHeader: false,
@@ -31,7 +28,7 @@ export class FakePlane implements PlanePort {
   readonly sent: { readonly path: PacketPath; readonly packet: Uint8Array }[] = [];
   readonly log: string[];
   localAddresses: readonly IpAddress[] = [];
-  /** What `inject` answers. */
+  /** What `inject` returns. */
   injectErrno = 0;
   closed = false;
   #handler: ((punt: Punt) => void) | undefined;
@@ -61,12 +58,10 @@ export class FakePlane implements PlanePort {
     this.routes.delete(formatPrefix(route.prefix));
   }
 
-  sealingKeysSet(associations: DesiredSealingKeys): void {
-    const spis = associations.receive.map(({ spi }) => spi);
-    this.log.push(
-      `keys ${associations.tunnel}: send ${associations.send?.spi}, receive ${spis.join(' ')}`,
-    );
-    this.sealingKeys.set(associations.tunnel, associations);
+  sealingKeysSet(keys: DesiredSealingKeys): void {
+    const spis = keys.receive.map(({ spi }) => spi);
+    this.log.push(`keys ${keys.tunnel}: send ${keys.send?.spi}, receive ${spis.join(' ')}`);
+    this.sealingKeys.set(keys.tunnel, keys);
   }
 
   sealingKeysDelete(tunnel: number): void {
@@ -135,7 +130,7 @@ export class FakePlane implements PlanePort {
     this.#roaming = handler;
   }
 
-  /** A packet of a tunnel came from elsewhere. */
+  /** A packet of a tunnel arrives from another endpoint. */
   roam(notice: RoamingNotice): void {
     this.#roaming?.(notice);
   }
