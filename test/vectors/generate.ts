@@ -1,7 +1,7 @@
 /**
- * Makes `test/vectors/ntmobile.json` of docs/reference/ntmobile.md §3, §4 and §6: `node
- * test/vectors/generate.ts`. Everything random is fixed here, so that the file is the same each
- * time; `ntmobile-vectors.test.ts` says when it is not.
+ * Generates `test/vectors/ntmobile.json` of docs/reference/ntmobile.md §3, §4 and §6: `node
+ * test/vectors/generate.ts`. All random values are fixed, so that the file is reproducible;
+ * `ntmobile-vectors.test.ts` fails when it is not up to date.
  */
 import { writeFileSync } from 'node:fs';
 import { encode, fromHex, hex, isMalformed } from '#base/bytes.ts';
@@ -19,13 +19,13 @@ import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 
 const FILE = new URL('ntmobile.json', import.meta.url);
 
-/** Thirty-two octets that a word stands for. */
+/** Thirty-two octets derived from a word. */
 function octetsOf(word: string): Uint8Array {
   return sha256(new TextEncoder().encode(`vector ${word}`));
 }
 
 function present<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('a vector that cannot be made');
+  if (value === undefined) throw new Error('the vector cannot be generated');
   return value;
 }
 
@@ -35,7 +35,7 @@ const PRIVATE = {
   initiatorEphemeral: octetsOf('initiator ephemeral'),
   responderEphemeral: octetsOf('responder ephemeral'),
 };
-/** Any octets with a credential's length in them: what is in a credential is another vector's. */
+/** Arbitrary octets in the form of a credential: credentials have vectors of their own. */
 const CREDENTIAL = fromHex('01000010 0102030405060708 090a0b0c');
 
 function handshake(suites: number, suite: number, cookie: Uint8Array | undefined) {
@@ -92,7 +92,8 @@ const BOTH = suiteBit(1) | suiteBit(2);
 const HANDSHAKES = [handshake(BOTH, 1, undefined), handshake(suiteBit(2), 2, COOKIE)] as const;
 
 const inner6 = fromHex(
-  `60000000 0008 3b 40 fd000000000000000000000000000001 fd000000000000000000000000000002 0001020304050607`,
+  '60000000 0008 3b 40 fd000000000000000000000000000001 fd000000000000000000000000000002' +
+    '0001020304050607',
 );
 
 function sealed(
@@ -126,7 +127,7 @@ function message(
   return { type, answer, status, transaction: 0x01020304, options };
 }
 
-/** One of each message, each option somewhere. */
+/** One message of each type, with each option at least once. */
 export const MESSAGES: readonly NtmobileMessage[] = [
   message('registration-request', false, [
     { type: 'lifetime', seconds: 600 },
@@ -189,7 +190,7 @@ export const MESSAGES: readonly NtmobileMessage[] = [
   message('keep-alive', true, [{ type: 'unknown', optionType: 200, data: fromHex('ff') }]),
 ];
 
-/** What the file holds. */
+/** The content of the file. */
 export function vectors() {
   return {
     privateKeys: Object.fromEntries(Object.entries(PRIVATE).map(([name, key]) => [name, hex(key)])),

@@ -1,7 +1,6 @@
 /**
- * A second implementation of what docs/reference/ntmobile.md says in §3, §4 and §6, written from
- * that page with node:crypto alone. It shares no line with Sojourn: what both agree on is what the
- * page says.
+ * A second implementation of docs/reference/ntmobile.md §3, §4 and §6, written from that page with
+ * node:crypto alone. It shares no code with Sojourn: what both agree on is what the page specifies.
  */
 import {
   createCipheriv,
@@ -39,7 +38,7 @@ function dh(scalar: Buffer, other: Buffer): Buffer {
   return diffieHellman({ privateKey: privateOf(scalar), publicKey });
 }
 
-/** Opens an AEAD's ciphertext; throws when the tag is wrong. */
+/** Decrypts with an AEAD; throws when the tag is wrong. */
 function open(
   aead: string,
   key: Buffer,
@@ -62,7 +61,7 @@ function seal(key: Buffer, nonce: Buffer, associated: Buffer, plain: Buffer): Bu
   return Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
 }
 
-/** The transcript of one Noise IK handshake, from the responder's side. */
+/** The transcript of a Noise IK handshake, from the responder's side. */
 class Transcript {
   h = Buffer.from('Noise_IK_25519_ChaChaPoly_SHA256', 'latin1');
   ck = this.h;
@@ -100,7 +99,7 @@ export interface Secrets {
   readonly responderEphemeral: Buffer;
 }
 
-/** Reads an initiation as its responder would, and makes the response that has `payload` inside. */
+/** Reads a Tunnel Request as its responder, and makes the response with `payload` inside. */
 export function respond(
   secrets: Secrets,
   initiation: Buffer,
@@ -153,7 +152,7 @@ export function respond(
   };
 }
 
-/** The cookie in a cookie reply to an initiation. */
+/** The cookie in a cookie reply. */
 export function cookieIn(responderPublic: Buffer, initiation: Buffer, reply: Buffer): Buffer {
   const mac1 = initiation.subarray(-32, -16);
   return open(
@@ -165,7 +164,7 @@ export function cookieIn(responderPublic: Buffer, initiation: Buffer, reply: Buf
   );
 }
 
-/** Opens a sealed datagram of which the counter is still below 2^32. */
+/** Decrypts a sealed datagram whose counter is below 2^32. */
 export function openSealed(aead: string, key: Buffer, datagram: Buffer) {
   const nonce = Buffer.alloc(12);
   datagram.copy(nonce, 8, 4, 8);
@@ -182,7 +181,7 @@ export function optionsOf(octets: Buffer): readonly (readonly [number, string])[
   const options: (readonly [number, string])[] = [];
   for (let at = 0; at < octets.length; ) {
     const length = octets.readUInt16BE(at + 1);
-    if (at + 3 + length > octets.length) throw new Error('an option that ends behind its message');
+    if (at + 3 + length > octets.length) throw new Error('an option ends beyond its message');
     options.push([octets.readUInt8(at), octets.subarray(at + 3, at + 3 + length).toString('hex')]);
     at += 3 + length;
   }
@@ -245,11 +244,13 @@ const OPTION_NAMES = new Map([
   [130, 'first-datagram'],
 ]);
 
-/** What a control message says, in one line. */
+/** A control message in one line. */
 export function messageOf(octets: Buffer): string {
   const kind = octets.readUInt8(1) === 1 ? `answer, status ${octets.readUInt8(2)}` : 'request';
   const options = optionsOf(octets.subarray(8)).map(
     ([type]) => OPTION_NAMES.get(type) ?? 'unknown',
   );
-  return `${MESSAGE_NAMES[octets.readUInt8(0)]} (${kind}), transaction ${octets.readUInt32BE(4)}, ${options.join(' ')}`;
+  const name = MESSAGE_NAMES[octets.readUInt8(0)];
+  const transaction = octets.readUInt32BE(4);
+  return `${name} (${kind}), transaction ${transaction}, ${options.join(' ')}`;
 }

@@ -1,5 +1,7 @@
-# Plays both sides of Noise_IK_25519_ChaChaPoly_SHA256 with an implementation that is neither of ours (python3-dissononce).
-# Arguments in hexadecimal: prologue, initiator's and responder's private keys, both ephemeral ones, both payloads.
+# Plays both sides of Noise_IK_25519_ChaChaPoly_SHA256 with a third implementation, the library
+# python3-dissononce.
+# Arguments in hexadecimal: prologue, private keys of the initiator and the responder, both
+# ephemeral keys, both payloads.
 # Prints the first message, the second message, and the two keys of Split().
 import sys
 
@@ -12,12 +14,15 @@ from dissononce.processing.impl.cipherstate import CipherState
 from dissononce.processing.impl.handshakestate import HandshakeState
 from dissononce.processing.impl.symmetricstate import SymmetricState
 
-prologue, initiator, responder, initiator_ephemeral, responder_ephemeral, first, second = map(bytes.fromhex, sys.argv[1:])
+(prologue, initiator, responder, initiator_ephemeral, responder_ephemeral, first, second) = map(
+    bytes.fromhex, sys.argv[1:]
+)
 
 
 def state(ephemeral):
     return HandshakeState(
-        SymmetricState(CipherState(ChaChaPolyCipher()), SHA256Hash()), NoGenDH(X25519DH(), PrivateKey(ephemeral))
+        SymmetricState(CipherState(ChaChaPolyCipher()), SHA256Hash()),
+        NoGenDH(X25519DH(), PrivateKey(ephemeral)),
     )
 
 

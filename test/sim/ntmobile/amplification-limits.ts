@@ -1,11 +1,8 @@
-/**
- * What a relay's plane sends to places where nobody showed yet that a node is.
- * docs/reference/ntmobile.md §9.
- */
+/** Anti-amplification limits of the simulated plane. docs/reference/ntmobile.md §9. */
 
 import type { OuterPath } from '#engine/contract/outer-path.ts';
 
-/** So many times the octets that came from there. */
+/** An unvalidated address gets at most this many times the octets received from it. */
 const AMPLIFICATION = 3;
 
 interface PathAllowance {
@@ -16,12 +13,12 @@ interface PathAllowance {
 export class AmplificationLimits {
   readonly #accounts = new Map<string, PathAllowance>();
 
-  came(from: OuterPath, octets: number): void {
+  countReceived(from: OuterPath, octets: number): void {
     const account = this.#of(from);
     if (account !== undefined) account.received += octets;
   }
 
-  /** Whether it may go; then it is counted as gone. */
+  /** Returns whether the datagram may be sent, and counts it if so. */
   take(to: OuterPath, octets: number): boolean {
     const account = this.#of(to);
     if (account === undefined) return true;
@@ -31,7 +28,7 @@ export class AmplificationLimits {
     return true;
   }
 
-  /** What nothing leads to any more is forgotten. */
+  /** Drops the limits of paths that are not desired any more. */
   keep(all: readonly OuterPath[]): void {
     const kept = new Set(all.map(keyOf));
     for (const key of this.#accounts.keys()) if (!kept.has(key)) this.#accounts.delete(key);

@@ -1,21 +1,22 @@
 /**
- * Nodes and general nodes in the simulated internet: reached over a relay from any place, while
- * nodes move and relays restart. docs/reference/ntmobile.md §10.
+ * Nodes and general nodes in the simulated internet: reached through a relay from any access
+ * network, while nodes move and relays restart. docs/reference/ntmobile.md §10.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type IpAddress, ipv4, ipv6, isIpv6 } from '#base/ip.ts';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
-import { type NodeHost, RELAY_ENDPOINTS } from './hosts.ts';
+import type { NodeHost } from './node-host.ts';
 import type { RelayHost } from './relay-host.ts';
-import { DELAY_MS, PLACES, World } from './world.ts';
+import { RELAY_ENDPOINTS } from './system.ts';
+import { ACCESS_NETWORKS, DELAY_MS, World } from './world.ts';
 
 const R6 = ipv6('2001:db8:6::1');
 const R4 = ipv4('203.0.113.80');
 /** To the relay and back. */
 const ROUND_TRIP_MS = 2 * DELAY_MS;
-/** The node says something every millisecond. */
+/** The node sends data every millisecond. */
 const MOMENT_MS = 2;
-const KINDS = Object.values(PLACES);
+const KINDS = Object.values(ACCESS_NETWORKS);
 let world: World;
 let relay: RelayHost;
 
@@ -27,10 +28,10 @@ beforeEach(() => {
   relay.names.set('four.example', [R4]);
 });
 
-function placeAt(choice: number) {
-  const place = KINDS[choice % KINDS.length];
-  if (place === undefined) throw new Error('no place');
-  return place(world);
+function accessPointsOf(choice: number) {
+  const network = KINDS[choice % KINDS.length];
+  if (network === undefined) throw new Error('no access network');
+  return network(world);
 }
 
 /** Virtual addresses that an application gets for a name: IPv6, IPv4. */
@@ -46,33 +47,33 @@ function addressesOf(node: NodeHost, name: string): readonly [IpAddress, IpAddre
   return [six, four];
 }
 
-/** Whether a server answers within the time; asked anew every ten milliseconds. */
+/** Whether a server answers within the time; a request every ten milliseconds. */
 function answers(node: NodeHost, to: IpAddress, ms: number, flow = 'flow'): boolean {
   const mark = `${flow} ${world.internet.now}`;
-  for (let passed = 0; passed < ms && !node.got.includes(mark); passed += 10) {
-    node.say(to, mark);
+  for (let passed = 0; passed < ms && !node.received.includes(mark); passed += 10) {
+    node.sendData(to, mark);
     world.internet.pass(10);
   }
-  return node.got.includes(mark);
+  return node.received.includes(mark);
 }
 
-/** The node talks all the time; the longest that it heard nothing. */
+/** The longest time without received data while the node sends continuously. */
 function longestSilence(node: NodeHost, to: IpAddress, ms: number): number {
   let [last, longest] = [0, 0];
   for (let passed = 1; passed <= ms; passed++) {
-    const before = node.got.length;
-    node.say(to, `flow ${passed}`);
+    const before = node.received.length;
+    node.sendData(to, `flow ${passed}`);
     world.internet.pass(1);
-    if (node.got.length > before) last = passed;
+    if (node.received.length > before) last = passed;
     longest = Math.max(longest, passed - last);
   }
   return longest;
 }
 
 describe('a general node', () => {
-  for (const [kind, place] of Object.entries(PLACES)) {
-    it(`is reached by sockets of both families from ${kind}, whichever it has itself`, () => {
-      const node = world.node('a', place(world));
+  for (const [kind, network] of Object.entries(ACCESS_NETWORKS)) {
+    it(`answers sockets of both families from ${kind}, whichever family it has itself`, () => {
+      const node = world.node('a', network(world));
       for (const [name, real] of [
         ['six.example', R6],
         ['four.example', R4],
@@ -86,18 +87,18 @@ describe('a general node', () => {
     });
   }
 
-  it('is there after three round trips to the coordinator and one to the relay', () => {
+  it('answers after three round trips to the coordinator and one to the relay', () => {
     const node = world.node('a', [world.ipv4()]);
-    const begun = world.internet.now;
+    const startedAt = world.internet.now;
     const [six] = addressesOf(node, 'six.example');
-    expect(world.internet.now - begun).toBeLessThanOrEqual(2 * ROUND_TRIP_MS);
-    const asked = world.internet.now;
-    expect(node.say(six, 'flow 1')).toBe(true);
-    world.internet.pass(1_000, () => node.got.includes('flow 1'));
-    expect(world.internet.now - asked).toBe(ROUND_TRIP_MS);
+    expect(world.internet.now - startedAt).toBeLessThanOrEqual(2 * ROUND_TRIP_MS);
+    const sentAt = world.internet.now;
+    expect(node.sendData(six, 'flow 1')).toBe(true);
+    world.internet.pass(1_000, () => node.received.includes('flow 1'));
+    expect(world.internet.now - sentAt).toBe(ROUND_TRIP_MS);
   });
 
-  it('that nobody knows is no name, and one inside the relay’s networks is none that is served', () => {
+  it('answers an unknown name with no-such-name, and one inside the relay with failure', () => {
     const node = world.node('a', [world.ipv4()]);
     relay.names.set('inside.example', [ipv4('192.168.0.1'), ipv6('::1')]);
     const queries = ['nobody.example', 'inside.example'].map((name) => node.query(name, true));
@@ -111,33 +112,33 @@ describe('a general node', () => {
 
 describe('a connection to a general node', () => {
   for (let seed = 1; seed <= 10; seed++) {
-    it(`stalls for one round trip and a moment when its node moves, seed ${seed}`, () => {
+    it(`stalls for hardly more than one round trip when its node moves, seed ${seed}`, () => {
       const random = randomOf(300 + seed);
       const [from = 0, to = 0, again = 0] = random(3);
-      const node = world.node('a', placeAt(from));
+      const node = world.node('a', accessPointsOf(from));
       const [six, four] = addressesOf(node, seed % 2 === 0 ? 'six.example' : 'four.example');
       const address = from % 2 === 0 ? six : four;
       expect(answers(node, address, 500)).toBe(true);
-      node.move(placeAt(to));
+      node.move(accessPointsOf(to));
       expect(longestSilence(node, address, 300)).toBeLessThanOrEqual(ROUND_TRIP_MS + MOMENT_MS);
       world.internet.pass(again * 20);
-      node.move(placeAt(again));
+      node.move(accessPointsOf(again));
       expect(longestSilence(node, address, 300)).toBeLessThanOrEqual(ROUND_TRIP_MS + MOMENT_MS);
     });
   }
 
-  it('is told of a move by a datagram of 1,200 octets, that is short when it is sent again and afterwards', () => {
+  it('follows a move by a Keep Alive of 1,200 octets, with short retransmissions', () => {
     const node = world.node('a', [world.ipv4()]);
     expect(answers(node, addressesOf(node, 'four.example')[1], 500)).toBe(true);
     const lengths: number[] = [];
     const send = world.internet.send.bind(world.internet);
-    world.internet.send = (host, wire) => {
+    world.internet.send = (host, datagram) => {
       const control =
         host === node &&
-        RELAY_ENDPOINTS.includes(wire.to.address) &&
-        (wire.octets[0] ?? 0) >> 4 === 9;
-      if (control) lengths.push(wire.octets.length);
-      send(host, wire);
+        RELAY_ENDPOINTS.includes(datagram.to.address) &&
+        (datagram.octets[0] ?? 0) >> 4 === 9;
+      if (control) lengths.push(datagram.octets.length);
+      send(host, datagram);
     };
     node.move([]);
     relay.down = true;
@@ -150,16 +151,16 @@ describe('a connection to a general node', () => {
     expect(lengths.slice(1).every((length) => length <= 115)).toBe(true);
   });
 
-  it('is found again at once when a translator forgot its node', () => {
-    const spots = PLACES['symmetric']?.(world) ?? [];
-    const node = world.node('a', spots);
+  it('resumes at once after the NAT in front of its node lost its mappings', () => {
+    const accessPoints = ACCESS_NETWORKS['symmetric']?.(world) ?? [];
+    const node = world.node('a', accessPoints);
     const [six] = addressesOf(node, 'six.example');
     expect(answers(node, six, 500)).toBe(true);
-    for (const { nats } of spots) for (const nat of nats) nat.forget();
+    for (const { nats } of accessPoints) for (const nat of nats) nat.forget();
     expect(longestSilence(node, six, 300)).toBeLessThanOrEqual(3 * ROUND_TRIP_MS);
   });
 
-  it('goes on while the coordinator is gone, and while keys are made anew', () => {
+  it('continues without the coordinator, and across rekeys', () => {
     const node = world.node('a', [world.ipv4()]);
     const [six] = addressesOf(node, 'six.example');
     world.coordinator.down = true;
@@ -169,7 +170,7 @@ describe('a connection to a general node', () => {
     }
   });
 
-  it('goes on to the same server after the relay was away, within two round trips of its return', () => {
+  it('resumes to the same server within two round trips after the relay returned', () => {
     const node = world.node('a', [world.ipv4()]);
     const addresses = [...addressesOf(node, 'six.example'), ...addressesOf(node, 'four.example')];
     for (const address of addresses) expect(answers(node, address, 500)).toBe(true);
@@ -183,7 +184,7 @@ describe('a connection to a general node', () => {
     expect(new Set(relay.reached)).toEqual(new Set([R6, R4]));
   });
 
-  it('goes on after the relay was away so long that its node asked it in vain', () => {
+  it('resumes after the relay was away longer than its node retransmits', () => {
     const node = world.node('a', [world.ipv4()]);
     const [six] = addressesOf(node, 'six.example');
     relay.down = true;
@@ -192,7 +193,7 @@ describe('a connection to a general node', () => {
     expect(answers(node, six, 5_000)).toBe(true);
   });
 
-  it('goes on after the relay lost all that it knew', () => {
+  it('resumes after the relay lost its store', () => {
     const node = world.node('a', [world.ipv4()]);
     const [six] = addressesOf(node, 'six.example');
     relay.restart(false);
@@ -200,7 +201,7 @@ describe('a connection to a general node', () => {
     expect(answers(node, six, 1_000)).toBe(true);
   });
 
-  it('ends with the credential of its node', () => {
+  it('ends when the credential of its node expires', () => {
     const node = world.node('a', [world.ipv4()]);
     const [six] = addressesOf(node, 'six.example');
     expect(answers(node, six, 500)).toBe(true);

@@ -38,7 +38,7 @@ export class Nat {
     this.#next = firstPort;
   }
 
-  /** Where a datagram from inside comes from, seen from outside. */
+  /** Maps the source of an outgoing datagram. */
   outward(from: Endpoint, to: Endpoint): Endpoint {
     const key = `${from.address} ${from.port} ${scope(this.#kind.mapping, to)}`;
     let port = this.#ports.get(key);
@@ -52,7 +52,7 @@ export class Nat {
     return { address: this.outside, port };
   }
 
-  /** Who inside gets a datagram from outside; undefined: nobody. */
+  /** The inside endpoint of an incoming datagram; undefined when it is filtered. */
   inward(from: Endpoint, port: number): Endpoint | undefined {
     const mapped = this.#byPort.get(port);
     return mapped?.contacted.has(scope(this.#kind.filtering, from)) === true
@@ -60,7 +60,7 @@ export class Nat {
       : undefined;
   }
 
-  /** As after a power cut. */
+  /** Drops all mappings, like a power cycle. */
   forget(): void {
     this.#ports.clear();
     this.#byPort.clear();

@@ -1,13 +1,13 @@
 /**
- * NTMobile nodes in a simulated internet with translators: registered, joined, moved.
+ * NTMobile nodes in a simulated internet with NATs: registration, paths, moves.
  * docs/reference/ntmobile.md §6.
  */
 import { describe, expect, it } from 'vitest';
-import { ZONE } from './hosts.ts';
-import { PLACES, World } from './world.ts';
+import { ZONE } from './system.ts';
+import { ACCESS_NETWORKS, World } from './world.ts';
 
-describe('a node of NTMobile', () => {
-  it('is joined to another one by name', () => {
+describe('an NTMobile node', () => {
+  it('reaches another node by name', () => {
     const world = new World();
     const a = world.node('a', [world.ipv4()]);
     const b = world.node('b', [world.ipv4()]);
@@ -17,20 +17,20 @@ describe('a node of NTMobile', () => {
       outcome: 'addresses',
       addresses: [b.virtualIpv6, expect.anything()],
     });
-    expect(world.joined(a, b, 500)).toBe(true);
+    expect(world.exchangeData(a, b, 500)).toBe(true);
     expect(world.direct(a, b)).toBe(true);
   });
 
-  it('needs no relay where nobody is behind a translator', () => {
+  it('needs no relay when both nodes are outside of NATs', () => {
     const world = new World(false);
     const a = world.node('a', [world.ipv6()]);
     const b = world.node('b', [world.ipv6()]);
     a.query(`b.${ZONE}`);
     world.internet.pass(1_000);
-    expect(world.joined(a, b, 500)).toBe(true);
+    expect(world.exchangeData(a, b, 500)).toBe(true);
   });
 
-  it('opens what another one sends right behind its first word, before that word is read, and so with each of its keys', () => {
+  it('decrypts data that overtakes the control message of a peer, under each new key', () => {
     const world = new World();
     const a = world.node('a', [world.ipv4()]);
     const b = world.node('b', [world.ipv4()]);
@@ -47,7 +47,7 @@ describe('a node of NTMobile', () => {
     expect(used.size).toBe(3);
   });
 
-  it('hears that nobody has a name', () => {
+  it('answers that an unknown name does not exist', () => {
     const world = new World();
     const a = world.node('a', [world.ipv4()]);
     const query = a.query(`nobody.${ZONE}`);
@@ -56,7 +56,7 @@ describe('a node of NTMobile', () => {
   });
 });
 
-/** Whether two places reach each other without a relay, by theory. */
+/** Whether two access networks allow a direct path, by the theory of RFC 4787. */
 function mayBeDirect(a: string, b: string): boolean {
   const both = [a, b];
   const has = (name: string): boolean => both.includes(name);
@@ -69,25 +69,25 @@ function mayBeDirect(a: string, b: string): boolean {
   return !((hard(a) && strict(b)) || (hard(b) && strict(a)));
 }
 
-describe('the matrix of places', () => {
-  for (const [first, placeA] of Object.entries(PLACES)) {
-    for (const [second, placeB] of Object.entries(PLACES)) {
-      it(`${first} to ${second}, and after moves`, () => {
+describe('the matrix of access networks', () => {
+  for (const [first, networkA] of Object.entries(ACCESS_NETWORKS)) {
+    for (const [second, networkB] of Object.entries(ACCESS_NETWORKS)) {
+      it(`connects ${first} to ${second}, also after moves`, () => {
         const world = new World();
-        const a = world.node('a', placeA(world));
-        const b = world.node('b', placeB(world));
+        const a = world.node('a', networkA(world));
+        const b = world.node('b', networkB(world));
         a.query(`b.${ZONE}`);
-        expect(world.joined(a, b, 1_000)).toBe(true);
+        expect(world.exchangeData(a, b, 1_000)).toBe(true);
         world.internet.pass(8_000);
         expect(world.direct(a, b)).toBe(mayBeDirect(first, second));
-        b.move(placeB(world));
-        expect(world.joined(a, b, 1_000)).toBe(true);
-        a.move(placeA(world));
-        b.move(placeB(world));
-        expect(world.joined(a, b, 1_000)).toBe(true);
+        b.move(networkB(world));
+        expect(world.exchangeData(a, b, 1_000)).toBe(true);
+        a.move(networkA(world));
+        b.move(networkB(world));
+        expect(world.exchangeData(a, b, 1_000)).toBe(true);
         world.internet.pass(8_000);
         expect(world.direct(a, b)).toBe(mayBeDirect(first, second));
-        expect(world.joined(a, b, 100)).toBe(true);
+        expect(world.exchangeData(a, b, 100)).toBe(true);
       });
     }
   }

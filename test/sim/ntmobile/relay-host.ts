@@ -1,6 +1,6 @@
 /**
- * A relay of the simulated internet: the real engine, and a plane and a kernel that do as the
- * engine wishes. docs/reference/ntmobile.md §6, §7, §9, §10.
+ * A relay of the simulated internet: the real engine, and a plane and a kernel that follow the
+ * engine's desired state. docs/reference/ntmobile.md §6, §7, §9, §10.
  */
 import type { IpAddress } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
@@ -12,8 +12,11 @@ import { credentialVerifierFor } from '#engine/ntmobile/common/credential-verifi
 import { createRelay, type Relay, type RelayInput } from '#engine/ntmobile/relay/relay.ts';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
 import { AmplificationLimits } from './amplification-limits.ts';
+import type { Host, Internet, WireDatagram } from './internet.ts';
+import { type Inner, isSealed, open, seal } from './sealed-text.ts';
 import {
   AUTHORITY,
+  accessPointsAt,
   COORDINATOR_ENDPOINTS,
   COORDINATOR_KEY,
   OFFSET_MS,
@@ -24,18 +27,15 @@ import {
   RELAY_KEY,
   SYSTEM_PREFIX,
   sendAll,
-  spotsOf,
-} from './hosts.ts';
-import type { Host, Internet, Wire } from './internet.ts';
-import { type Inner, isSealed, open, seal } from './sealed-text.ts';
+} from './system.ts';
 
 export class RelayHost implements Host {
   readonly name = 'relay';
-  /** It hears nothing and says nothing. */
+  /** Drops everything and sends nothing. */
   down = false;
-  /** What a name server says. */
+  /** The content of the name server. */
   readonly names = new Map<string, readonly IpAddress[]>();
-  /** Real addresses that were sent to, each time. */
+  /** Real addresses of all packets that left to servers. */
   readonly reached: IpAddress[] = [];
   readonly #internet: Internet;
   readonly #amplificationLimits = new AmplificationLimits();
@@ -44,18 +44,18 @@ export class RelayHost implements Host {
     string,
     { readonly table: string; readonly key: string; readonly value: JsonValue }
   >();
-  /** The kernel's memory of connections: it outlives the daemon. */
+  /** Connection tracking of the kernel, which survives the daemon. */
   readonly #connections = new Map<string, IpAddress>();
   #starts = 0;
-  engine: Relay = this.#make();
+  engine: Relay = this.#createEngine();
 
   constructor(internet: Internet) {
     this.#internet = internet;
-    internet.attach(this, spotsOf(RELAY_ENDPOINTS));
+    internet.attach(this, accessPointsAt(RELAY_ENDPOINTS));
     this.#start(internet.now);
   }
 
-  #make(): Relay {
+  #createEngine(): Relay {
     this.#starts += 1;
     return createRelay(
       {
@@ -96,13 +96,13 @@ export class RelayHost implements Host {
     this.#step(now, { kind: 'restored' });
   }
 
-  /** A new process with what the former one stored. */
+  /** Starts a new process with the former one's store. */
   restart(stored = true): void {
     if (!stored) this.#stored.clear();
     this.down = false;
     this.#amplificationLimits.keep([]);
     this.#parts.clear();
-    this.engine = this.#make();
+    this.engine = this.#createEngine();
     this.#start(this.#internet.now);
   }
 
@@ -114,18 +114,18 @@ export class RelayHost implements Host {
     this.#step(now, { kind: 'tick' });
   }
 
-  receive(now: Monotonic, wire: Wire): void {
+  receive(now: Monotonic, datagram: WireDatagram): void {
     if (this.down) return;
-    if (wire.relayIndex !== 0) this.#forward(wire);
-    else if (isSealed(wire.octets)) this.#open(now, wire);
-    else this.#step(now, { kind: 'datagram', path: pathOf(wire), packet: wire.octets });
+    if (datagram.relayIndex !== 0) this.#forward(datagram);
+    else if (isSealed(datagram.octets)) this.#open(now, datagram);
+    else this.#step(now, { kind: 'datagram', path: pathOf(datagram), packet: datagram.octets });
   }
 
-  #forward({ from, relayIndex, octets }: Wire): void {
+  #forward({ from, relayIndex, octets }: WireDatagram): void {
     const leg = this.#leg(relayIndex);
     if (leg === undefined || leg.path.remote !== from.address || leg.path.remotePort !== from.port)
       return;
-    this.#amplificationLimits.came(leg.path, octets.length);
+    this.#amplificationLimits.countReceived(leg.path, octets.length);
     const other = this.#leg(leg.other);
     if (other === undefined || !this.#amplificationLimits.take(other.path, octets.length)) return;
     const { index, path } = other;
@@ -138,12 +138,12 @@ export class RelayHost implements Host {
   }
 
   #leg(index: number): DesiredRelayLeg | undefined {
-    return this.#all('relayLegs').find((leg) => leg.index === index);
+    return this.#desired('relayLegs').find((leg) => leg.index === index);
   }
 
   // --- general nodes ---
 
-  #all<
+  #desired<
     K extends
       | 'relayLegs'
       | 'tunnels'
@@ -158,27 +158,27 @@ export class RelayHost implements Host {
   }
 
   #tunnelOf(address: IpAddress): number | undefined {
-    return this.#all('planeRoutes').find(({ prefix }) => prefix.address === address)?.tunnel;
+    return this.#desired('planeRoutes').find(({ prefix }) => prefix.address === address)?.tunnel;
   }
 
-  #open(now: Monotonic, wire: Wire): void {
-    const opened = open(wire.octets, this.#all('sealingKeys'));
+  #open(now: Monotonic, datagram: WireDatagram): void {
+    const opened = open(datagram.octets, this.#desired('sealingKeys'));
     if (opened === undefined || this.#tunnelOf(opened.inner.source) !== opened.tunnel) return;
-    const { relayIndex, ...ends } = pathOf(wire);
-    const tunnel = this.#all('tunnels').find(({ id }) => id === opened.tunnel);
+    const { relayIndex, ...ends } = pathOf(datagram);
+    const tunnel = this.#desired('tunnels').find(({ id }) => id === opened.tunnel);
     const there = tunnel?.path.remote === ends.remote && tunnel.path.remotePort === ends.remotePort;
-    if (there) this.#amplificationLimits.came(tunnel.path, wire.octets.length);
-    this.#goOut(opened.inner);
+    if (there) this.#amplificationLimits.countReceived(tunnel.path, datagram.octets.length);
+    this.#sendToServer(opened.inner);
     if (there) return;
     this.#step(now, { ...ends, kind: 'roaming', tunnel: opened.tunnel, relayIndex });
   }
 
   /**
-   * Between the families where that is wished, then to what stands for the virtual address; the
-   * server says the same back.
+   * Translates between the families where desired, then to the real address; the server echoes the
+   * packet.
    */
-  #goOut(inner: Inner): void {
-    const translations = this.#all('translations');
+  #sendToServer(inner: Inner): void {
+    const translations = this.#desired('translations');
     const far = translations.find((one) => one.side === 'far' && one.inner === inner.to);
     const near = translations.find((one) => one.side === 'near' && one.inner === inner.source);
     if (far !== undefined && near === undefined) return;
@@ -187,40 +187,40 @@ export class RelayHost implements Host {
     const connection = `${source} ${to} ${inner.text.split(' ')[0]}`;
     const real =
       this.#connections.get(connection) ??
-      this.#all('addressMaps').find(({ virtual }) => virtual === to)?.real;
+      this.#desired('addressMaps').find(({ virtual }) => virtual === to)?.real;
     if (real === undefined) return;
     this.#connections.set(connection, real);
     this.reached.push(real);
-    this.#comeBack({ source: to, to: source, text: inner.text });
+    this.#sendToNode({ source: to, to: source, text: inner.text });
   }
 
   /**
-   * A server sends, asked or not; `source` is its virtual address, or what stands for it in the
-   * other family.
+   * A server sends, with or without a request. `source` is its virtual address, or the translated
+   * one of the other family.
    */
-  serverSays(inner: Inner): void {
-    this.#comeBack(inner);
+  sendFromServer(inner: Inner): void {
+    this.#sendToNode(inner);
   }
 
-  #comeBack(inner: Inner): void {
-    const translations = this.#all('translations');
+  #sendToNode(inner: Inner): void {
+    const translations = this.#desired('translations');
     const near = translations.find((one) => one.side === 'near' && one.outer === inner.to);
     const far = translations.find((one) => one.side === 'far' && one.outer === inner.source);
     if (near !== undefined && far === undefined) return;
     const [source, to] =
       near === undefined || far === undefined ? [inner.source, inner.to] : [far.inner, near.inner];
     const id = this.#tunnelOf(to);
-    const tunnel = this.#all('tunnels').find((one) => one.id === id);
-    const send = this.#all('sealingKeys').find((one) => one.tunnel === id)?.send;
+    const tunnel = this.#desired('tunnels').find((one) => one.id === id);
+    const send = this.#desired('sealingKeys').find((one) => one.tunnel === id)?.send;
     if (tunnel === undefined || send === undefined) return;
     const { local, localPort, remote, remotePort } = tunnel.path;
-    const wire = {
+    const datagram = {
       from: { address: local, port: localPort },
       to: { address: remote, port: remotePort },
     };
     const octets = seal(send, { source, to, text: inner.text });
     if (this.#amplificationLimits.take(tunnel.path, octets.length))
-      this.#internet.send(this, { ...wire, relayIndex: 0, octets });
+      this.#internet.send(this, { ...datagram, relayIndex: 0, octets });
   }
 
   // --- the engine ---
@@ -256,7 +256,7 @@ export class RelayHost implements Host {
   #setDesired(key: string, part: DesiredPart | undefined): void {
     if (part === undefined) this.#parts.delete(key);
     else this.#parts.set(key, part);
-    const senders = [...this.#all('relayLegs'), ...this.#all('tunnels')];
+    const senders = [...this.#desired('relayLegs'), ...this.#desired('tunnels')];
     this.#amplificationLimits.keep(senders.map(({ path }) => path));
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What a data plane seals and opens, as far as it matters here: under which key, from where to
- * where. No RFC: a simulation.
+ * A stand-in for the sealing of the data plane: the key, the addresses and the text of a packet. No
+ * RFC: a simulation.
  */
 import { hex } from '#base/bytes.ts';
 import type { IpAddress } from '#base/ip.ts';
@@ -22,7 +22,7 @@ export function seal({ spi, key }: SealingKey, inner: Inner): Uint8Array {
   return octets;
 }
 
-/** Undefined: nobody here has that key. */
+/** Undefined without the key. */
 export function open(
   octets: Uint8Array,
   associations: readonly DesiredSealingKeys[],

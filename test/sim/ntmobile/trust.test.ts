@@ -1,15 +1,13 @@
-/**
- * Whom an NTMobile node believes: nobody that its account server did not vouch for, and not for
- * longer. docs/reference/ntmobile.md §2.1.
- */
+/** An NTMobile node accepts only nodes with a valid credential. docs/reference/ntmobile.md §2.1. */
 import { describe, expect, it } from 'vitest';
-import { NodeHost, ROGUE_AUTHORITY, ZONE } from './hosts.ts';
+import { NodeHost } from './node-host.ts';
+import { ROGUE_AUTHORITY, ZONE } from './system.ts';
 import { World } from './world.ts';
 
 const DAY_MS = 86_400_000;
 
 describe('a node', () => {
-  it('builds no path to a node that the coordinator made up', () => {
+  it('builds no path to a node that the coordinator invented', () => {
     const world = new World();
     const a = world.node('a', [world.ipv4()]);
     const rogue = new NodeHost(world.internet, 'rogue', ROGUE_AUTHORITY);
@@ -22,7 +20,7 @@ describe('a node', () => {
     expect(a.tunnelTo(rogue.virtualIpv6)).toBeUndefined();
   });
 
-  it('confirms nothing to a node that the coordinator made up', () => {
+  it('confirms no path from a node that the coordinator invented', () => {
     const world = new World();
     const a = world.node('a', [world.ipv4()]);
     const rogue = new NodeHost(world.internet, 'rogue', ROGUE_AUTHORITY);
@@ -36,15 +34,15 @@ describe('a node', () => {
     expect(a.tunnelTo(rogue.virtualIpv6)).toBeUndefined();
   });
 
-  it('has no tunnel any more when its credential is over and it got no other', () => {
+  it('loses its tunnels when its credential expires without a renewal', () => {
     const world = new World();
     const a = world.node('a', [world.ipv4()]);
     const b = world.node('b', [world.ipv4()]);
     a.query(`b.${ZONE}`);
-    expect(world.joined(a, b, 1_000)).toBe(true);
+    expect(world.exchangeData(a, b, 1_000)).toBe(true);
     a.disabled = true;
     world.internet.pass(DAY_MS);
     expect(a.tunnelTo(b.virtualIpv6)).toBeUndefined();
-    expect(world.joined(a, b, 2_000)).toBe(false);
+    expect(world.exchangeData(a, b, 2_000)).toBe(false);
   });
 });

@@ -1,4 +1,4 @@
-/** Two or more ends of NTMobile sessions, and what carries their datagrams, under virtual time. */
+/** Two or more ends of NTMobile sessions and their network, under virtual time. */
 import { ipv4 } from '#base/ip.ts';
 import { after, type Monotonic, monotonic, NEVER } from '#base/time.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
@@ -12,7 +12,7 @@ import type {
   SessionListener,
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
+import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
 import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 
@@ -20,7 +20,7 @@ export const NO_PATH = new Uint8Array(8);
 export const NODE = { address: ipv4('192.0.2.1'), port: 7890 };
 export const COORDINATOR = { address: ipv4('198.51.100.1'), port: 7890 };
 
-/** Octets that only look random, the same each time. */
+/** Deterministic pseudo-random octets. */
 export function randomOf(seed: number) {
   let state = seed;
   return (count: number): Uint8Array =>
@@ -33,28 +33,28 @@ export function randomOf(seed: number) {
 interface Flight {
   readonly at: Monotonic;
   readonly to: End;
-  readonly way: UdpPath;
+  readonly udpPath: UdpPath;
   readonly octets: Uint8Array;
 }
 
-/** One end, which writes down what it hears. */
+/** One end, which records its events. */
 export class End implements SessionListener<string> {
   readonly sessions: Sessions<string>;
   readonly publicKey: Uint8Array;
-  readonly heard: string[] = [];
-  readonly established_: Session[] = [];
-  judged: IncomingInitiation[] = [];
-  refuses = false;
+  readonly events: string[] = [];
+  readonly establishedSessions: Session[] = [];
+  initiations: IncomingInitiation[] = [];
+  refusesInitiations = false;
   reply: (message: NtmobileMessage) => NtmobileMessage | 'later' | undefined = () => undefined;
   readonly #world: World;
-  readonly #place: { address: UdpPath['remote']; port: number };
+  readonly #endpoint: { address: UdpPath['remote']; port: number };
 
   constructor(
     world: World,
     seed: number,
-    place: { address: UdpPath['remote']; port: number },
+    endpoint: { address: UdpPath['remote']; port: number },
     handshakesPerSecond?: number,
-    /** Of the key; another one than `seed` for an end that was started again. */
+    /** Seed of the key; another than `seed` for an end that was restarted. */
     keySeed = seed,
   ) {
     const random = randomOf(seed);
@@ -62,7 +62,7 @@ export class End implements SessionListener<string> {
     const own = keyPairOf(randomOf(keySeed)(32));
     this.publicKey = own.publicKey;
     this.#world = world;
-    this.#place = place;
+    this.#endpoint = endpoint;
     const suites = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
     const limit = handshakesPerSecond === undefined ? {} : { handshakesPerSecond };
     this.sessions = new Sessions(
@@ -72,27 +72,27 @@ export class End implements SessionListener<string> {
     this.sessions.setClockOffset(1_800_000_000_000);
   }
 
-  wayTo(place: { address: UdpPath['remote']; port: number }): UdpPath {
+  pathTo(endpoint: { address: UdpPath['remote']; port: number }): UdpPath {
     return {
       local: ipv4('0.0.0.0'),
-      localPort: this.#place.port,
-      remote: place.address,
-      remotePort: place.port,
+      localPort: this.#endpoint.port,
+      remote: endpoint.address,
+      remotePort: endpoint.port,
       relayIndex: 0,
     };
   }
 
-  get place() {
-    return this.#place;
+  get endpoint() {
+    return this.#endpoint;
   }
 
-  /** One call of the sessions; what they send leaves at once. */
+  /** One call of the sessions; their datagrams are transmitted at once. */
   act<T>(call: (step: Step) => T): T {
     const out: Output[] = [];
     const result = call({ now: this.#world.now, out });
     for (const output of out)
       if (output.kind === 'send' && output.path.kind === 'datagram')
-        this.#world.carry(this, output.path, output.packet);
+        this.#world.transmit(this, output.path, output.packet);
     return result;
   }
 
@@ -100,19 +100,19 @@ export class End implements SessionListener<string> {
     _step: Step,
     initiation: IncomingInitiation,
   ): readonly NtmobileOption[] | undefined {
-    this.judged.push(initiation);
-    return this.refuses ? undefined : [{ type: 'lifetime', seconds: 7 }];
+    this.initiations.push(initiation);
+    return this.refusesInitiations ? undefined : [{ type: 'lifetime', seconds: 7 }];
   }
   established(_step: Step, session: Session): void {
-    this.established_.push(session);
-    this.heard.push('established');
+    this.establishedSessions.push(session);
+    this.events.push('established');
   }
   handleRequest(
     _step: Step,
     _session: Session,
     { message }: ReceivedMessage,
   ): NtmobileMessage | 'later' | undefined {
-    this.heard.push(`asked ${message.type}`);
+    this.events.push(`asked ${message.type}`);
     return this.reply(message);
   }
   answered(
@@ -121,42 +121,42 @@ export class End implements SessionListener<string> {
     purpose: string,
     answer: ReceivedMessage | undefined,
   ): void {
-    this.heard.push(`${purpose}: ${answer === undefined ? 'nothing' : answer.message.status}`);
+    this.events.push(`${purpose}: ${answer === undefined ? 'nothing' : answer.message.status}`);
   }
   ended(): void {
-    this.heard.push('ended');
+    this.events.push('ended');
   }
 }
 
 export class World {
   now = monotonic(1_000_000);
   readonly ends: End[] = [];
-  readonly flying: Flight[] = [];
-  /** What happens to a datagram: delays of the copies that arrive. */
-  fate: (octets: Uint8Array) => readonly number[] = () => [10];
-  carried = 0;
+  readonly inFlight: Flight[] = [];
+  /** Impairment of a datagram: delays of the copies that arrive; empty drops it. */
+  deliveryDelays: (octets: Uint8Array) => readonly number[] = () => [10];
+  datagramsSent = 0;
 
-  carry(from: End, udpPath: UdpPath, octets: Uint8Array): void {
-    this.carried += 1;
+  transmit(from: End, udpPath: UdpPath, octets: Uint8Array): void {
+    this.datagramsSent += 1;
     const to = this.ends.find(
-      (end) => end.place.address === udpPath.remote && end.place.port === udpPath.remotePort,
+      (end) => end.endpoint.address === udpPath.remote && end.endpoint.port === udpPath.remotePort,
     );
     if (to === undefined) return;
-    for (const delay of this.fate(octets)) {
-      this.flying.push({
+    for (const delay of this.deliveryDelays(octets)) {
+      this.inFlight.push({
         at: after(this.now, delay),
         to,
-        way: to.wayTo(from.place),
+        udpPath: to.pathTo(from.endpoint),
         octets: octets.slice(),
       });
     }
   }
 
-  /** Lets time pass until `until` or until nothing more happens before. */
+  /** Runs until `until`, or until no event is left before it. */
   run(until: Monotonic): void {
     for (let steps = 0; steps < 20_000; steps += 1) {
-      this.flying.sort((a, b) => a.at - b.at);
-      const [next] = this.flying;
+      this.inFlight.sort((a, b) => a.at - b.at);
+      const [next] = this.inFlight;
       const deadline = Math.min(...this.ends.map((end) => end.sessions.deadline()));
       const at = Math.min(next?.at ?? NEVER, deadline);
       if (at > until) {
@@ -165,18 +165,41 @@ export class World {
       }
       this.now = monotonic(Math.max(this.now, at));
       if (next !== undefined && next.at <= deadline) {
-        this.flying.shift();
-        const { to, way, octets } = next;
-        to.act((step) => to.sessions.receive(step, way, octets));
+        this.inFlight.shift();
+        const { to, udpPath, octets } = next;
+        to.act((step) => to.sessions.receive(step, udpPath, octets));
       } else {
         for (const end of this.ends)
           if (end.sessions.deadline() <= this.now) end.act((step) => end.sessions.tick(step));
       }
     }
-    throw new Error('no end in sight');
+    throw new Error('the simulation does not end');
   }
 
   pass(ms: number): void {
     this.run(after(this.now, ms));
   }
+}
+
+/** Starts a handshake of `node` with `coordinator`. */
+export function connectTo(node: End, coordinator: End): Session {
+  const to = {
+    publicKey: coordinator.publicKey,
+    use: HandshakeUse.coordinator,
+    pathId: NO_PATH,
+    udpPath: node.pathTo(COORDINATOR),
+  };
+  return node.act((step) => node.sessions.connect(step, to, [{ type: 'lifetime', seconds: 5 }]));
+}
+
+/** Sends an Address Request. */
+export function requestAddress(node: End, session: Session, purpose = 'question'): void {
+  node.act((step) =>
+    node.sessions.request(step, session, { type: 'address-request', options: [] }, purpose),
+  );
+}
+
+export function addressResponse({ transaction }: NtmobileMessage): NtmobileMessage {
+  const options = [{ type: 'observed-endpoint', endpoint: NODE }] as const;
+  return { type: 'address-response', answer: true, status: 0, transaction, options };
 }

@@ -1,4 +1,7 @@
-/** Where an NTMobile node is, out of the host's interfaces, and where it can send to from there. */
+/**
+ * Selection of an NTMobile node's local addresses from the host's interfaces.
+ * docs/reference/ntmobile.md §6 (candidates of kind host)
+ */
 import { describe, expect, it } from 'vitest';
 import { type IpAddress, ipv4, ipv6 } from '#base/ip.ts';
 import { monotonic } from '#base/time.ts';
@@ -29,8 +32,8 @@ function attachment(
 const ETH0 = { name: 'eth0', index: 2, addresses: ['192.0.2.5/24', '2001:db8:1::5/64'] };
 const WLAN0 = { name: 'wlan0', index: 3, addresses: ['198.51.100.5/24', '2001:db8:2::5/64'] };
 
-describe('a place', () => {
-  it('is the address of an interface with a router, one of each family', () => {
+describe('an attachment', () => {
+  it('uses the address of an interface with a router, one of each family', () => {
     const { ipv6: six, ipv4: four } = attachment([ETH0]);
     expect([six?.address, six?.device, four?.address]).toEqual([
       '2001:db8:1::5',
@@ -47,33 +50,33 @@ describe('a place', () => {
     });
   });
 
-  it('is on the interface that the operator prefers, and on none that he excludes', () => {
+  it('uses the interface with the highest preference and never an excluded one', () => {
     expect(attachment([ETH0, WLAN0]).ipv4?.device).toBe('eth0');
     expect(attachment([ETH0, WLAN0], [['wlan*', 5]]).ipv4?.device).toBe('wlan0');
     expect(attachment([WLAN0, ETH0], [['wlan*', -1]]).ipv4?.device).toBe('eth0');
     expect(attachment([WLAN0], [['*', -1]]).ipv4).toBeUndefined();
   });
 
-  it('reaches everywhere rather than a site', () => {
+  it('prefers a global address to a unique local one', () => {
     const addresses = ['fd00:1::5/64', '2001:db8:1::5/64'];
     expect(attachment([{ ...ETH0, addresses }]).ipv6?.address).toBe('2001:db8:1::5');
     expect(attachment([{ ...ETH0, addresses: ['fd00:1::5/64'] }]).ipv6?.address).toBe('fd00:1::5');
   });
 
-  it('is never a virtual address', () => {
+  it('excludes virtual addresses', () => {
     expect(attachment([{ ...ETH0, addresses: ['198.18.0.1/16', 'fd12::1/48'] }])).toMatchObject({
       ...{ ipv4: undefined, ipv6: undefined },
     });
   });
 
-  it('is another one when the carrier came back, whatever the address: it may be behind another NAT', () => {
+  it('differs after a carrier loss even with the same address', () => {
     const before = attachment([{ ...ETH0, epoch: 1 }]);
     expect(sameAttachment(before, attachment([{ ...ETH0, epoch: 1 }]))).toBe(true);
     expect(sameAttachment(before, attachment([{ ...ETH0, epoch: 2 }]))).toBe(false);
   });
 });
 
-it('the host has one way out when no family has two routers', () => {
+it('haveSingleUplink is true when no family has two routers', () => {
   expect([haveSingleUplink([ETH0].map(link)), haveSingleUplink([ETH0, WLAN0].map(link))]).toEqual([
     true,
     false,
@@ -95,7 +98,7 @@ it.each<readonly [string, string | undefined]>([
     '255.255.255.255',
     '0.0.0.0',
   ].map((address) => [address, undefined] as const),
-])('to %s there is a way from %s', (address, device) => {
+])('localAddressFor(%s) finds an address of %s', (address, device) => {
   const remote = address.includes(':') ? ipv6(address) : ipv4(address);
   expect(localAddressFor(attachment([ETH0]), remote)?.device).toBe(device);
 });

@@ -1,6 +1,6 @@
 /**
- * Names that applications ask before a node knows its zone. docs/reference/ntmobile.md §5 (first
- * login)
+ * Names that applications request before a node knows its zone. docs/reference/ntmobile.md §5
+ * (first login)
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
@@ -10,7 +10,7 @@ import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { NameAnswer } from '#engine/contract/ntmobile.ts';
 import type { Output } from '#engine/contract/output.ts';
 import { createNtmobileNode, type NtmobileNodeInput } from '#engine/ntmobile/node/ntmobile-node.ts';
-import { prefixOf, ZONE } from '#test/sim/ntmobile/hosts.ts';
+import { prefixOf, ZONE } from '#test/sim/ntmobile/system.ts';
 import { World } from '#test/sim/ntmobile/world.ts';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
 
@@ -34,7 +34,7 @@ const PLUGGED_IN: NetworkInterface = {
   routers: [{ family: 4, gateway: undefined, metric: 100, validUntil: NEVER, epoch: 1 }],
 };
 
-/** A node that has never logged in, in a network; what it answers is collected. */
+/** A node that has never logged in, attached to a network; it collects the answers. */
 class Newcomer {
   readonly answers = new Map<number, NameAnswer>();
   readonly #node = createNtmobileNode(
@@ -73,7 +73,7 @@ class Newcomer {
   }
 }
 
-describe('a name that is asked before the first login', () => {
+describe('a name that is requested before the first login', () => {
   let node: Newcomer;
   beforeEach(() => {
     node = new Newcomer();
@@ -81,14 +81,14 @@ describe('a name that is asked before the first login', () => {
     expect(node.answers.size).toBe(0);
   });
 
-  it('is the access network’s where the login fails, as every later one', () => {
+  it('goes to the resolver of the access network when the login fails, as do later ones', () => {
     node.step(300, { kind: 'logged-in', outcome: REFUSED });
     expect(node.answers.get(1)).toEqual(FORWARDED);
     node.ask(400, 2);
     expect(node.answers.get(2)).toEqual(FORWARDED);
   });
 
-  it('waits two seconds at most, and no later one does', () => {
+  it('waits at most two seconds, and later ones do not wait', () => {
     node.ask(1_500, 2);
     expect(node.deadline()).toBe(2_100);
     node.step(2_099, { kind: 'tick' });
@@ -103,7 +103,7 @@ describe('a name that is asked before the first login', () => {
   });
 });
 
-it('a name of the zone that is asked before the first login is found after it', () => {
+it('a name of the zone that is requested before the first login is answered after it', () => {
   const world = new World();
   const b = world.node('b', [world.ipv4()]);
   const a = world.node('a', []);

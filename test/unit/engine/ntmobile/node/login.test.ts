@@ -1,4 +1,4 @@
-/** When a node asks for a credential again. docs/reference/ntmobile.md §2.2 */
+/** Retries of a login. docs/reference/ntmobile.md §2.2 */
 import { describe, expect, it } from 'vitest';
 import { monotonic } from '#base/time.ts';
 import type { LoginInput } from '#engine/contract/ntmobile.ts';
@@ -7,7 +7,7 @@ import { Login } from '#engine/ntmobile/node/login.ts';
 
 type Refused = Extract<LoginInput['outcome'], { readonly granted: false }>;
 
-/** A login that was refused; what follows when the node moves then. */
+/** The outputs of a move after a refused login. */
 function afterRefusal(refusal: Partial<Refused>): Output[] {
   const login = new Login();
   const out: Output[] = [];
@@ -28,17 +28,17 @@ function afterRefusal(refusal: Partial<Refused>): Output[] {
 }
 
 describe('a node that moves after a failed login', () => {
-  it('asks at once from where it is, and once', () => {
+  it('asks the account server again at once, and only once', () => {
     expect(afterRefusal({})).toEqual([{ kind: 'login', renewalToken: undefined }]);
   });
 
-  it('waits when the account server said how long, or that asking is of no use', () => {
+  it('waits when the account server set a retry time or refused for good', () => {
     expect(afterRefusal({ retryAfterMs: 10_000 })).toEqual([]);
     expect(afterRefusal({ final: true })).toEqual([]);
   });
 });
 
-it('a node that is waiting for an answer asks no second time when it moves', () => {
+it('a node with a login in flight does not repeat it when it moves', () => {
   const login = new Login();
   const out: Output[] = [];
   login.begin({ now: monotonic(0), out });
