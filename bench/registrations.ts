@@ -202,7 +202,7 @@ function datagramOf({ node, careOfIndex, sequence, now }: Message): Uint8Array {
     timestamp: ntpTimestamp(wall(now + CLOCK_OFFSET_MS), (now * 50) % 1),
     registrationKey: registrationKeyOf(node),
     udpPort: HOME_AGENT_UDP_PORT,
-    additions: NO_ROLE_OPTIONS,
+    roleOptions: NO_ROLE_OPTIONS,
   });
   return packet;
 }

@@ -184,7 +184,7 @@ export class ScriptedRouter implements AsyncDisposable {
       timestamp: this.#timestamp,
       registrationKey: ASSOCIATION,
       udpPort: 4191,
-      additions: {
+      roleOptions: {
         mobileRouter: true,
         options: (prefixes ?? []).map((prefix) => ({
           type: 'mobile-network-prefix',

@@ -153,7 +153,7 @@ function update(changed: Partial<BindingUpdateContent>): Uint8Array {
       key: new TextEncoder().encode('not the key of the lab'),
     },
     udpPort: PORT,
-    additions: NO_ROLE_OPTIONS,
+    roleOptions: NO_ROLE_OPTIONS,
     ...changed,
   }).packet;
 }

@@ -330,7 +330,7 @@ function homeRegistration(
     timestamp: ntpTimestamp(wall(Date.now())),
     registrationKey: association,
     udpPort: 4191,
-    additions: { mobileRouter, options: [] },
+    roleOptions: { mobileRouter, options: [] },
   }).packet;
 }
 

@@ -1,27 +1,27 @@
 /**
- * What an operator may ask of a mobile node, and the answers. No RFC behaviour here; the terms are
- * RFC 6275 §11.1's.
+ * The operator's commands to a mobile node, and their answers. No RFC behaviour here; the terms are
+ * those of RFC 6275 §11.1.
  */
 import { formatPrefix, parseIpAddress } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { Counters } from '#engine/common/counters.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import type { HomeRegistration } from './home/home.ts';
-import type { Pin } from './network/movement-detection.ts';
+import type { Home } from './home/home.ts';
+import type { Pin } from './network/care-of-selection.ts';
 
-/** What a request is answered with. */
+/** The reply to a command. */
 export interface Answer {
   readonly ok: boolean;
   readonly value: JsonValue;
 }
 
-/** The node as requests see it. */
+/** The part of the node that commands use. */
 export interface OperatorCommandTarget {
   readonly roleName: string;
-  readonly homes: readonly HomeRegistration[];
+  readonly homes: readonly Home[];
   readonly counters: Counters;
-  /** How often each status was answered to a Binding Update. */
+  /** How often each status answered a Binding Update. */
   readonly acknowledgements: Counters;
   tunnels(): JsonValue;
 }
@@ -41,16 +41,13 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     ok({ ...counters, acknowledgements: { ...acknowledgements } }),
   reregister: (step, { homes }, { home }) => each(homes, home, (one) => one.reregister(step)),
   deregister: (step, { homes }, { home }) => each(homes, home, (one) => one.release(step)),
-  move: (step, { homes }, { home, ...wish }) => {
-    const pin = pinOf(wish);
+  move: (step, { homes }, { home, ...choice }) => {
+    const pin = pinOf(choice);
     return typeof pin === 'string' ? failed(pin) : each(homes, home, (one) => one.pin(step, pin));
   },
 };
 
-/**
- * Where the operator wants the node to be; undefined: where it chooses itself; a sentence about
- * what is wrong.
- */
+/** The operator's choice; undefined if the node selects; a string says what is wrong. */
 function pinOf({ careOfAddress, interface: device }: JsonObject): Pin | string | undefined {
   if (typeof device === 'string') return { device };
   if (careOfAddress === undefined || careOfAddress === null) return undefined;
@@ -58,7 +55,7 @@ function pinOf({ careOfAddress, interface: device }: JsonObject): Pin | string |
   return address === undefined ? 'careOfAddress is no IP address' : { address };
 }
 
-/** Carries out a request; a command or home that does not exist is answered so. */
+/** Executes a command; an unknown command or home is a failure. */
 export function handleOperatorCommand(
   step: Step,
   node: OperatorCommandTarget,
@@ -72,44 +69,44 @@ export function handleOperatorCommand(
 }
 
 function each(
-  homes: readonly HomeRegistration[],
+  homes: readonly Home[],
   name: JsonValue | undefined,
-  action: (home: HomeRegistration) => void,
+  action: (home: Home) => void,
 ): Answer {
-  const chosen = name === undefined ? homes : homes.filter(({ state }) => state.home.name === name);
+  const chosen =
+    name === undefined ? homes : homes.filter(({ configuration }) => configuration.name === name);
   if (chosen.length === 0) return failed('no such home');
   for (const home of chosen) action(home);
-  return ok(chosen.map(({ state }) => ({ home: state.home.name, phase: state.phase })));
+  return ok(chosen.map(({ configuration, phase }) => ({ home: configuration.name, phase })));
 }
 
-function homeStatus(now: Monotonic, registration: HomeRegistration): JsonObject {
-  const { home, phase, careOf, homeLink, tunnel, homeAgents, stored, lastHandover, role } =
-    registration.state;
+function homeStatus(now: Monotonic, home: Home): JsonObject {
+  const { configuration, phase, careOf, homeLink, homeAgents, stored, lastHandover, role } = home;
   return {
-    home: home.name,
+    home: configuration.name,
     phase,
-    homeAddress: home.homeAddress,
-    ipv4HomeAddress: registration.state.ipv4Refused ? null : (stored.ipv4HomeAddress ?? null),
+    homeAddress: configuration.homeAddress,
+    ipv4HomeAddress: home.ipv4HomeAddress ?? null,
     careOfAddress: careOf?.address ?? null,
     interface: homeLink?.device ?? careOf?.device ?? null,
-    encapsulation: tunnel?.encapsulation ?? null,
+    encapsulation: home.tunnel?.encapsulation ?? null,
     homeAgent: homeAgents.name ?? null,
     homeAgentAddresses: homeAgents.known,
     sequence: stored.sequence,
     clockOffsetMs: stored.clockOffsetMs,
     ...role.status(),
-    ...(role.registeredPrefixes().mobileRouter
-      ? { forwarding: registration.state.forwarding }
-      : {}),
+    ...(role.registeredPrefixes().mobileRouter ? { forwarding: home.forwarding } : {}),
     lastHandover: lastHandover === undefined ? null : { ...lastHandover },
-    bindings: listEntries(now, registration),
+    bindings: listEntries(now, home),
   };
 }
 
-function listEntries(now: Monotonic, { state }: HomeRegistration): readonly JsonObject[] {
-  const { home, bindingUpdateList } = state;
-  return [...bindingUpdateList.entries()].map((entry) => ({
-    home: home.name,
+function listEntries(
+  now: Monotonic,
+  { configuration, registrations }: Home,
+): readonly JsonObject[] {
+  return registrations.entries().map((entry) => ({
+    home: configuration.name,
     homeAgent: entry.destination,
     homeAddress: entry.homeAddress,
     careOfAddress: entry.careOfAddress,

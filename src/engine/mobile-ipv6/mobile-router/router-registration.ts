@@ -19,8 +19,10 @@
 import { formatPrefix, type IpAddress, isIpv4, isIpv6, type Prefix } from '#base/ip.ts';
 import type { JsonObject } from '#base/json.ts';
 import type { Acknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
-import type { RoleOptions } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
-import type { ExchangePurpose } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
+import type {
+  ExchangePurpose,
+  RoleOptions,
+} from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
 import type {
   HomeRole,
   Ipv4Answer,

@@ -1,182 +1,401 @@
 /**
- * All that changes in the registration of one home. The files that act upon it: attachment (where),
- * update-transmission and update-course (what is sent when), acknowledgement-handler (what comes
- * back), home-registration (the face).
+ * The registration of one care-of address for one home address.
  *
- * RFC 6275 §11.1  Binding Update List and what belongs to a home registration in it
+ * RFC 6275 §11.7.1-3  registration, refresh, acknowledgement
+ * RFC 3963 §5.3       a home agent that does not serve the role
+ * RFC 5555 §4.3       keepalive
+ * RFC 5648 §4.1       binding identifier
  */
-
-import type { JsonObject, JsonValue } from '#base/json.ts';
+import { assert, unreachable } from '#base/assert.ts';
+import { after, earliest, type Monotonic } from '#base/time.ts';
 import { Timers } from '#engine/common/timers.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import type { EngineEvent } from '#engine/contract/output.ts';
-import { BindingUpdateList } from '#engine/mobile-ipv6/common/binding-update-list.ts';
-import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type {
-  HomeState,
-  TunnelEndpoints,
-} from '#engine/mobile-ipv6/mobile-node/desired-state/policy-routing.ts';
-import { HomeAgentAddresses } from '#engine/mobile-ipv6/mobile-node/home/home-agent-addresses.ts';
-import type { HomeRole } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
-import { StoredRegistration } from '#engine/mobile-ipv6/mobile-node/home/stored-registration.ts';
-import type {
-  CareOfCandidate,
-  HomeLink,
-  Pin,
-  SilentNetwork,
-} from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
-import type { NodeContext } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
-import type { HomeTimer } from '#engine/mobile-ipv6/mobile-node/timers.ts';
-import type { BindingExchange } from './exchange.ts';
-import { nextPhase, type Phase, type PhaseChange } from './registration-phase.ts';
+  BindingUpdateListEntry,
+  BindingUpdateListKey,
+} from '#engine/mobile-ipv6/common/binding-update-list.ts';
+import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import {
+  defaultEndpoints,
+  type TunnelEndpoints,
+} from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
+import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
+import {
+  REFUSED_RETRY_MS,
+  type RegistrationTimer,
+} from '#engine/mobile-ipv6/mobile-node/timers.ts';
+import type { ReceivedAcknowledgement } from './acknowledgement.ts';
+import { Deregistration, type DeregistrationOutcome } from './deregistration.ts';
+import type { BackOffs, BindingExchange, MatchedAcknowledgement } from './exchange.ts';
+import {
+  bindingUpdateListEntries,
+  type GrantedBinding,
+  grantedBinding,
+} from './granted-binding.ts';
+import type { RefreshSchedule } from './refresh-schedule.ts';
+import { type AttemptOutcome, RegistrationAttempt } from './registration-attempt.ts';
+import type { RegistrationOwner } from './registration-owner.ts';
+import {
+  exchangeOf,
+  type RegistrationPhase,
+  type RegistrationState,
+} from './registration-state.ts';
+import { UpdateOrigin } from './update-origin.ts';
 
-/** Phases that keep to a care-of address. */
-const ATTACHED: ReadonlySet<Phase> = new Set([
-  'registering',
-  'registered',
-  'refreshing',
-  'refused',
-]);
+export class BindingRegistration {
+  /** Binding identifier; 0 is the single binding of a node that registers without identifiers. */
+  readonly bindingId: number;
+  readonly #owner: RegistrationOwner;
+  readonly #origin: UpdateOrigin;
+  readonly #timers = new Timers<RegistrationTimer>();
+  #careOf: CareOfCandidate;
+  #state: RegistrationState = { phase: 'idle', tunnel: undefined };
+  /** This registration's entries of the node's Binding Update List. */
+  #listed: readonly BindingUpdateListKey[] = [];
 
-/** An arrival: registered from another care-of address, or back at home. */
-export interface Handover {
-  /** The care-of address, or `home`. */
-  readonly to: string;
-  readonly atWallMs: number;
-  /** From the Binding Update to its acknowledgement; undefined where none was needed. */
-  readonly roundTripMs: number | undefined;
-}
-
-export class RegistrationState {
-  readonly home: HomeConfiguration;
-  readonly context: NodeContext;
-  readonly role: HomeRole;
-  readonly stored: StoredRegistration;
-  readonly homeAgents: HomeAgentAddresses;
-  readonly bindingUpdateList = new BindingUpdateList();
-  readonly timers = new Timers<HomeTimer>();
-  #phase: Phase = 'detached';
-
-  // Where the node is.
-  careOf: CareOfCandidate | undefined;
-  homeLink: HomeLink | undefined;
-  /** The home address goes onto the home link without Duplicate Address Detection. */
-  noDad = false;
-  /** The home agent did not answer from here. */
-  silentNetwork: SilentNetwork | undefined;
-  /** The operator's choice of care-of address. */
-  pinned: Pin | undefined;
-
-  // What was said and heard.
-  tunnel: TunnelEndpoints | undefined;
-  exchange: BindingExchange | undefined;
-  forceUdp: boolean;
-  /** The home agent refused the IPv4 home address. */
-  ipv4Refused = false;
-  /** The L bit of the last registration: the home agent defended the link-local address too. */
-  linkLocalCompatibility = false;
-  /** Rounds of advertisements on the home link so far. */
-  advertisements = 0;
-  /** Rounds of unanswered Binding Updates since the last answer or move. */
-  silentRounds = 0;
-  /** Monotonic milliseconds from which an unauthenticated wish is followed again. */
-  refreshRequestAllowedAtMs = 0;
-  everResolved = false;
-  /** The last arrival in another place, for the operator. */
-  lastHandover: Handover | undefined;
-
-  constructor(home: HomeConfiguration, context: NodeContext) {
-    this.home = home;
-    this.context = context;
-    this.role = context.roleOf(home);
-    this.stored = new StoredRegistration(home, context.random);
-    this.homeAgents = new HomeAgentAddresses(home);
-    this.forceUdp = context.configuration.forceUdp;
+  constructor(owner: RegistrationOwner, careOf: CareOfCandidate, bindingId = 0) {
+    this.#owner = owner;
+    this.#careOf = careOf;
+    this.#origin = new UpdateOrigin(careOf, owner.node.configuration.forceUdp);
+    this.bindingId = bindingId;
   }
 
-  get phase(): Phase {
-    return this.#phase;
+  get careOf(): CareOfCandidate {
+    return this.#careOf;
   }
 
-  /** Whether the phase keeps to a care-of address. */
-  get attached(): boolean {
-    return ATTACHED.has(this.#phase);
+  get tunnel(): TunnelEndpoints | undefined {
+    return this.#state.tunnel;
   }
 
-  transition(change: PhaseChange): void {
-    this.#phase = nextPhase(this.#phase, change);
+  get phase(): RegistrationPhase {
+    return this.#state.phase === 'unserved' ? this.#state.interrupted : this.#state.phase;
   }
 
-  restore(value: JsonValue): void {
-    this.homeAgents.restore(this.stored.restore(value));
+  /** The node uses the care-of address. */
+  get active(): boolean {
+    return this.#state.phase !== 'idle';
   }
 
-  persist(step: Step): void {
-    this.stored.persist(step.out, this.homeAgents.known);
+  /** The home agent acknowledged the binding, and its lifetime has not ended. */
+  get bound(): boolean {
+    return this.#listed.length > 0;
   }
 
-  event(
-    step: Step,
-    name: EngineEvent['name'],
-    level: EngineEvent['level'],
-    fields: JsonObject,
-  ): void {
-    step.out.push({
-      kind: 'event',
-      event: { name, level, fields: { home: this.home.name, ...fields } },
+  /** The home agent refuses the registration or the role, or it is not known yet which serves it. */
+  get rejected(): boolean {
+    const state = this.#state;
+    if (state.phase === 'registering' || state.phase === 'refreshing')
+      return state.attempt.awaitsResolution;
+    return state.phase === 'refused' || state.phase === 'unserved';
+  }
+
+  entries(): readonly BindingUpdateListEntry[] {
+    const { bindingUpdateList } = this.#owner.node;
+    return this.#listed
+      .map((key) => bindingUpdateList.get(key))
+      .filter((entry) => entry !== undefined);
+  }
+
+  get #exchange(): BindingExchange | undefined {
+    return exchangeOf(this.#state);
+  }
+
+  // --- decisions of the home ---
+
+  /** Begins to register; `transmit` sends the first Binding Update. */
+  start(careOf: CareOfCandidate, backOffs: BackOffs): void {
+    this.updateCareOf(careOf);
+    this.#origin.setForceUdp(this.#owner.node.configuration.forceUdp);
+    this.#timers.clear('refresh', 'keepalive', 'refused-retry');
+    const attempt = new RegistrationAttempt(this.#owner, this.#origin, this.#owner.bound, backOffs);
+    this.#state = { phase: 'registering', attempt, tunnel: this.tunnel };
+  }
+
+  /** The same point of attachment, with another lifetime or router. */
+  updateCareOf(careOf: CareOfCandidate): void {
+    this.#careOf = careOf;
+    this.#origin.update(careOf);
+  }
+
+  /** Until the acknowledgement says whether there is a NAT, IPv4 is carried in UDP. */
+  useProvisionalTunnel(): void {
+    const target = this.#owner.homeAgents.target(this.#careOf.family);
+    assert(target !== undefined, 'a selected care-of address reaches the home agent');
+    this.#state = { ...this.#state, tunnel: defaultEndpoints(this.#careOf, target) };
+  }
+
+  /** Sends the Binding Update that is under way, if there is one. */
+  transmit(step: Step): void {
+    this.#exchange?.transmit(step);
+  }
+
+  /** Renews the binding; says whether there was one to renew. */
+  refresh(step: Step): boolean {
+    if (this.#state.phase !== 'registered') return false;
+    this.#timers.clear('refresh', 'keepalive');
+    const attempt = new RegistrationAttempt(this.#owner, this.#origin, true);
+    this.#state = { phase: 'refreshing', attempt, tunnel: this.#state.tunnel };
+    attempt.transmit(step);
+    return true;
+  }
+
+  /** Registers now, whatever the phase. */
+  registerAgain(step: Step): void {
+    if (this.#state.phase === 'registered') this.refresh(step);
+    else if (this.#state.phase === 'refused') this.#retryRefused(step);
+    else this.transmit(step);
+  }
+
+  #retryRefused(step: Step): void {
+    this.#timers.clear('refused-retry');
+    this.#owner.homeAgents.resolve(step);
+    const attempt = new RegistrationAttempt(this.#owner, this.#origin, this.#owner.bound);
+    this.#state = { phase: 'registering', attempt, tunnel: this.tunnel };
+    attempt.transmit(step);
+  }
+
+  /** Takes changed settings; what a Binding Update contains is registered now. */
+  reconfigure(now: Monotonic, former: MobileNodeConfiguration): void {
+    const { forceUdp, lifetimeSeconds, natKeepaliveSeconds } = this.#owner.node.configuration;
+    // A home agent that refused the F flag before may be asked again.
+    if (forceUdp !== former.forceUdp) this.#origin.setForceUdp(forceUdp);
+    const changed =
+      forceUdp !== former.forceUdp ||
+      lifetimeSeconds !== former.lifetimeSeconds ||
+      natKeepaliveSeconds !== former.natKeepaliveSeconds;
+    if (changed && this.#state.phase === 'registered') this.#timers.set('refresh', now);
+  }
+
+  deregister(step: Step): void {
+    this.stopTimers();
+    const removal = new Deregistration(this.#owner, this.#origin, 'deregister');
+    this.#state = { phase: 'deregistering', removal, tunnel: this.tunnel };
+    removal.exchange.transmit(step);
+  }
+
+  /** Leaves the care-of address; a binding remains until its lifetime ends. */
+  leave(): void {
+    this.#timers.clear('refresh', 'keepalive', 'refused-retry');
+    this.#state = { phase: 'idle', tunnel: this.tunnel };
+  }
+
+  stopTimers(): void {
+    this.#timers.clearAll();
+    this.#exchange?.timers.clearAll();
+  }
+
+  /** The binding no longer exists: removes its entries from the Binding Update List. */
+  dropBinding(): void {
+    for (const key of this.#listed) this.#owner.node.bindingUpdateList.delete(key);
+    this.#listed = [];
+    this.#timers.clear('expiry');
+  }
+
+  /** A binding of the home has expired while this registration is in use. */
+  expire(step: Step): void {
+    const state = this.#state;
+    this.#owner.node.count('registration-lapsed');
+    if (state.phase === 'refreshing') this.#state = { ...state, phase: 'registering' };
+    else if (state.phase === 'unserved') this.#state = { ...state, interrupted: 'registering' };
+    this.#owner.event(step, 'registration-lapsed', 'warn', {
+      careOfAddress: this.#careOf.address,
+      atMs: step.now,
     });
   }
 
-  recordHandover(step: Step, roundTripMs: number | undefined): void {
-    this.lastHandover = { to: this.location, atWallMs: this.context.wall(step.now), roundTripMs };
+  /** The home agent's name is resolved: continues with a refusal that awaited it. */
+  resumeAfterResolution(step: Step): boolean {
+    return 'attempt' in this.#state && this.#state.attempt.resumeAfterResolution(step);
   }
 
-  /** Whether an acknowledged binding stands. */
-  get bound(): boolean {
-    for (const entry of this.bindingUpdateList.entries()) if (entry.acknowledged) return true;
-    return false;
+  /** The home agent has another address: a Binding Update under way is sent there. */
+  followMovedHomeAgent(step: Step): void {
+    const state = this.#state;
+    if ('attempt' in state) state.attempt.followMovedHomeAgent(step);
+    else if ('removal' in state) state.removal.followMovedHomeAgent(step);
   }
 
-  /** For the operator: `home`, the care-of address, or `none`. */
-  get location(): string {
-    return this.homeLink === undefined ? (this.careOf?.address ?? 'none') : 'home';
+  // --- timers ---
+
+  deadline(): Monotonic {
+    const exchange = this.#exchange;
+    const own = this.#timers.deadline();
+    return exchange === undefined ? own : earliest(own, exchange.timers.deadline());
   }
 
-  /** Whether mobile network prefixes go through the tunnel: registered, or likely to be. */
-  get #carries(): boolean {
-    if (this.homeLink !== undefined || this.#phase === 'refused') return false;
-    if (
-      this.exchange?.purpose === 'deregister-unserved' ||
-      this.exchange?.refusalAwaitingLookup !== undefined
-    )
-      return false;
-    return this.bound || this.context.configuration.optimistic;
+  /** Handles the timer that is due first. */
+  handleTimer(step: Step): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined || this.#timers.deadline() <= exchange.timers.deadline())
+      this.#handleOwnTimer(step, this.#timers.due(step.now));
+    else this.#handleExchangeTimer(step);
   }
 
-  /** For the operator: the way of mobile network prefixes now. */
-  get forwarding(): 'tunnel' | 'home-link' | 'none' {
-    const situation = this.homeState();
-    if (situation?.homeLink !== undefined) return 'home-link';
-    if (situation?.careOf === undefined || situation.tunnel === undefined) return 'none';
-    return situation.mobileNetworkPrefixes.length > 0 ? 'tunnel' : 'none';
+  #handleOwnTimer(step: Step, name: RegistrationTimer | undefined): void {
+    switch (name) {
+      case 'keepalive':
+        this.#owner.node.count('keepalive-sent');
+        this.refresh(step);
+        return;
+      case 'refresh':
+        this.refresh(step);
+        return;
+      case 'expiry':
+        this.#owner.bindingExpired(step, this.#careOf.address);
+        return;
+      case 'refused-retry':
+        this.#retryRefused(step);
+        return;
+      case undefined:
+        return;
+      default:
+        unreachable(name);
+    }
   }
 
-  /**
-   * Where the addresses belong; undefined when the operator wants none of it, or no home agent
-   * serves us.
-   */
-  homeState(): HomeState | undefined {
-    if (this.#phase === 'released' || this.#phase === 'stopped') return undefined;
-    const { home, homeLink, tunnel, careOf, noDad } = this;
-    const ipv4HomeAddress = this.ipv4Refused ? undefined : this.stored.ipv4HomeAddress;
-    return {
-      home,
-      ipv4HomeAddress,
-      mobileNetworkPrefixes: this.#carries ? this.role.tunnelledPrefixes() : [],
-      tunnel,
-      careOf,
-      silent: this.silentRounds > 0,
-      homeLink: homeLink === undefined ? undefined : { device: homeLink.device, noDad },
-    };
+  #handleExchangeTimer(step: Step): void {
+    const state = this.#state;
+    if ('attempt' in state) state.attempt.handleTimer(step);
+    else if ('removal' in state) this.#removalEnded(step, state.removal.handleTimer(step));
+  }
+
+  // --- acknowledgements ---
+
+  /** Takes an acknowledgement; says whether a Binding Update was under way. */
+  receive(step: Step, received: ReceivedAcknowledgement): boolean {
+    const state = this.#state;
+    if ('attempt' in state)
+      this.#attemptEnded(step, state.attempt, state.attempt.receive(step, received));
+    else if ('removal' in state) this.#removalEnded(step, state.removal.receive(step, received));
+    else return false;
+    return true;
+  }
+
+  #attemptEnded(
+    step: Step,
+    attempt: RegistrationAttempt,
+    outcome: AttemptOutcome | undefined,
+  ): void {
+    switch (outcome?.kind) {
+      case 'accepted':
+        this.#accepted(step, attempt, outcome.answer);
+        return;
+      case 'unserved':
+        this.#removeUnserved(step, outcome.answer);
+        return;
+      case 'refused':
+        this.#refused(step);
+        return;
+      case undefined:
+        return;
+      default:
+        unreachable(outcome);
+    }
+  }
+
+  #refused(step: Step): void {
+    this.#timers.clear('refresh', 'keepalive');
+    this.#state = { phase: 'refused', tunnel: this.tunnel };
+    this.#timers.set('refused-retry', after(step.now, REFUSED_RETRY_MS));
+  }
+
+  #accepted(step: Step, { exchange }: RegistrationAttempt, answer: MatchedAcknowledgement): void {
+    const { node } = this.#owner;
+    const grant = grantedBinding(answer, this.#careOf, node.configuration.natKeepaliveSeconds);
+    if (grant.lifetimeSeconds === 0) {
+      this.#refused(step);
+      return;
+    }
+    node.count('registration-accepted');
+    const moved = this.#state.phase !== 'refreshing';
+    this.#state = { phase: 'registered', tunnel: grant.tunnel };
+    this.#setTimers(grant.schedule);
+    const { expiresAt } = grant.schedule;
+    const repeat = this.#owner.applyAcceptance(step, this.#careOf.address, answer, expiresAt);
+    this.#list(bindingUpdateListEntries(this.#owner, this.#careOf.address, answer, grant));
+    this.#owner.persist(step);
+    node.publishDesired(step);
+    this.#reportAcceptance(step, exchange, answer, grant, moved);
+    if (repeat) this.refresh(step);
+  }
+
+  #setTimers({ expiresAt, refreshAt, keepaliveAt }: RefreshSchedule): void {
+    this.#timers.set('expiry', expiresAt);
+    this.#timers.set('refresh', refreshAt);
+    if (keepaliveAt === undefined) this.#timers.clear('keepalive');
+    else this.#timers.set('keepalive', keepaliveAt);
+  }
+
+  #list(entries: readonly BindingUpdateListEntry[]): void {
+    const { bindingUpdateList } = this.#owner.node;
+    for (const key of this.#listed) bindingUpdateList.delete(key);
+    for (const entry of entries) bindingUpdateList.put(entry);
+    this.#listed = entries;
+  }
+
+  #reportAcceptance(
+    step: Step,
+    exchange: BindingExchange,
+    { message, update }: MatchedAcknowledgement,
+    { lifetimeSeconds, nat, tunnel }: GrantedBinding,
+    moved: boolean,
+  ): void {
+    const { address, device, appearedAt } = this.#careOf;
+    const roundTripMs = step.now - update.at;
+    if (moved) this.#owner.recordHandover(step, roundTripMs);
+    this.#owner.event(step, moved ? 'registered' : 'refreshed', moved ? 'info' : 'debug', {
+      careOfAddress: address,
+      interface: device,
+      encapsulation: tunnel.encapsulation,
+      roundTripMs,
+      status: message.status,
+      nat,
+      lifetimeSeconds,
+      ipv4HomeAddress: this.#owner.ipv4HomeAddress,
+      addressAtMs: appearedAt,
+      updateAtMs: exchange.startedAt ?? update.at,
+      atMs: step.now,
+    });
+  }
+
+  // --- removal of a binding ---
+
+  /** RFC 3963 §5.3: the home agent has a binding that does not serve the role. */
+  #removeUnserved(step: Step, { target }: MatchedAcknowledgement): void {
+    this.#owner.node.count('role-not-served');
+    this.#owner.event(step, 'mobile-router-not-supported', 'warn', {
+      homeAgent: target.address,
+      atMs: step.now,
+    });
+    this.#timers.clear('refresh', 'keepalive');
+    const removal = new Deregistration(this.#owner, this.#origin, 'deregister-unserved');
+    const interrupted = this.#state.phase === 'refreshing' ? 'refreshing' : 'registering';
+    this.#state = { phase: 'unserved', interrupted, removal, tunnel: this.tunnel };
+    this.#owner.unservedBindingFound(step);
+    removal.exchange.transmit(step);
+  }
+
+  #removalEnded(step: Step, outcome: DeregistrationOutcome | undefined): void {
+    if (outcome === undefined) return;
+    if (this.#state.phase === 'unserved') this.#unservedRemoved(step, this.#state.removal, outcome);
+    else this.#owner.deregistered(step, outcome);
+  }
+
+  #unservedRemoved(
+    step: Step,
+    { exchange: { target } }: Deregistration,
+    outcome: DeregistrationOutcome,
+  ): void {
+    assert(target !== undefined, 'a de-registration ends after its first transmission');
+    const gone = outcome.kind !== 'unconfirmed' || !this.#owner.mayBeBound(step);
+    this.stopTimers();
+    this.dropBinding();
+    const attempt = new RegistrationAttempt(this.#owner, this.#origin, false);
+    this.#state = { phase: 'registering', attempt, tunnel: this.tunnel };
+    this.#owner.unservedBindingRemoved(step, this.#careOf.address, gone);
+    const refusal = { homeAgent: target, status: undefined };
+    if (!attempt.applyRoleRejection(step, refusal)) attempt.transmit(step);
+    this.#owner.node.publishDesired(step);
   }
 }

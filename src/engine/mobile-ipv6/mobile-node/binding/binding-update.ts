@@ -20,16 +20,16 @@ import { encodeMobility, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
 import { type MobilityMessageOf, NO_BINDING_UPDATE_FLAGS } from '#wire/mobility/message.ts';
 import { IDENTIFIER_SUBTYPE_NAI, type MobilityOption } from '#wire/mobility/options.ts';
 
-/** RFC 5555 §4.1; the home agent listens here. */
+/** The UDP port on which a home agent listens, RFC 5555 §4.1. */
 export const HOME_AGENT_UDP_PORT = 4191;
 
-/** The home agent as seen from one care-of address: `outer` is IPv4 only on IPv4 links. */
+/** The home agent as reached from one care-of address; `outerAddress` is IPv4 on IPv4 links only. */
 export interface HomeAgentTarget {
   readonly address: Ipv6Address;
   readonly outerAddress: IpAddress;
 }
 
-/** Everything that a home registration or de-registration says. */
+/** Everything that a Binding Update to the home agent contains. */
 export interface BindingUpdateContent {
   readonly homeAddress: Ipv6Address;
   /** The home address itself when the node is at home. */
@@ -40,21 +40,27 @@ export interface BindingUpdateContent {
   readonly lifetimeUnits: number;
   readonly linkLocalCompatibility: boolean;
   readonly forceUdp: boolean;
-  /** '0.0.0.0' asks for any. */
+  /** '0.0.0.0' requests any address. */
   readonly ipv4HomeAddress: Ipv4Address | undefined;
   readonly identifier: string | undefined;
   readonly timestamp: bigint | undefined;
   readonly registrationKey: RegistrationKey | undefined;
   readonly udpPort: number;
-  /** What another role adds: flags and options of a mobile router (RFC 3963), for one. */
-  readonly additions: RoleOptions;
+  readonly roleOptions: RoleOptions;
 }
 
-/** The seam for roles that build upon the mobile node. */
+/** Flags and options that a role adds, such as those of a mobile router (RFC 3963). */
 export interface RoleOptions {
   readonly mobileRouter: boolean;
   readonly options: readonly MobilityOption[];
 }
+
+/**
+ * Why Binding Updates are sent. `return-home`: de-register from the home link; `deregister`: from a
+ * foreign link; `deregister-unserved`: the same, because the home agent accepted the registration
+ * without serving the role (RFC 3963 §5.3).
+ */
+export type ExchangePurpose = 'register' | 'return-home' | 'deregister' | 'deregister-unserved';
 
 export const NO_ROLE_OPTIONS: RoleOptions = { mobileRouter: false, options: [] };
 
@@ -74,7 +80,7 @@ function optionsOf(content: BindingUpdateContent): readonly MobilityOption[] {
       address: ipv4HomeAddress,
     });
   }
-  options.push(...content.additions.options);
+  options.push(...content.roleOptions.options);
   if (identifier !== undefined) {
     const octets = IDENTIFIER_ENCODER.encode(identifier);
     options.push({
@@ -96,7 +102,7 @@ function messageOf(content: BindingUpdateContent): MobilityMessageOf<'binding-up
       acknowledge: true,
       homeRegistration: true,
       linkLocalCompatibility: content.linkLocalCompatibility,
-      mobileRouter: content.additions.mobileRouter,
+      mobileRouter: content.roleOptions.mobileRouter,
       forceUdp: content.forceUdp && !isIpv6(content.careOfAddress),
     },
     lifetimeUnits: content.lifetimeUnits,
@@ -104,7 +110,7 @@ function messageOf(content: BindingUpdateContent): MobilityMessageOf<'binding-up
   };
 }
 
-/** The packet and the way it takes. */
+/** The packet and its path. */
 export function buildBindingUpdate(content: BindingUpdateContent): {
   readonly path: PacketPath;
   readonly packet: Uint8Array;

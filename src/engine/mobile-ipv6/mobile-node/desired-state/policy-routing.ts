@@ -36,15 +36,7 @@
  * find the TUN device, and one to the care-of address should find its interface by the first two
  * rules.
  */
-import {
-  familyOf,
-  type IpAddress,
-  type Ipv4Address,
-  ipv4,
-  ipv6,
-  isIpv4,
-  type Prefix,
-} from '#base/ip.ts';
+import { familyOf, type IpAddress, ipv4, ipv6, isIpv4, type Prefix } from '#base/ip.ts';
 import type {
   DesiredPart,
   DesiredRoute,
@@ -52,12 +44,11 @@ import type {
   DesiredTunnel,
 } from '#engine/contract/desired-state.ts';
 import { TUN_DEVICE } from '#engine/contract/desired-state.ts';
-import type { Encapsulation } from '#engine/contract/outer-path.ts';
-import type {
-  HomeConfiguration,
-  MobileNodeConfiguration,
-} from '#engine/mobile-ipv6/mobile-node/configuration.ts';
-import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
+import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
+
+import { type HomeState, homeAddressesOf, hostPrefix } from './home-state.ts';
+import type { TunnelEndpoints } from './tunnel-endpoints.ts';
 
 const MAIN_TABLE = 254;
 const DEFAULT: Readonly<Record<4 | 6, Prefix>> = {
@@ -73,42 +64,6 @@ const HOME_LINK_ROUTE_METRIC = 1;
 const OVERHEAD = { ipip6: 40, ipip4: 20, udp: 28 } as const;
 /** Smallest MTU that IPv6 allows; below it the outer packet is fragmented instead. */
 const MINIMUM_MTU = 1280;
-
-/** Both ends of a tunnel and what it is carried in. */
-export interface TunnelEndpoints {
-  readonly encapsulation: Exclude<Encapsulation, 'sealed'>;
-  readonly careOf: CareOfCandidate;
-  readonly remote: IpAddress;
-  readonly remotePort: number;
-}
-
-/** Where a home's addresses belong now. */
-export interface HomeState {
-  readonly home: HomeConfiguration;
-  readonly ipv4HomeAddress: Ipv4Address | undefined;
-  /**
-   * What the tunnel carries besides the home addresses now: mobile network prefixes (RFC 3963);
-   * empty for a mobile node.
-   */
-  readonly mobileNetworkPrefixes: readonly Prefix[];
-  /** Undefined while no home agent address or care-of address was ever known. */
-  readonly tunnel: TunnelEndpoints | undefined;
-  /** The care-of address in use or being registered; undefined while there is none. */
-  readonly careOf: CareOfCandidate | undefined;
-  /** The home agent does not answer: the tunnel may lead nowhere. */
-  readonly silent: boolean;
-  /** Set when the addresses belong on the home link. */
-  readonly homeLink: { readonly device: string; readonly noDad: boolean } | undefined;
-}
-
-const whole = (address: IpAddress): Prefix => ({
-  address,
-  length: familyOf(address) === 6 ? 128 : 32,
-});
-
-function addressesOf({ home, ipv4HomeAddress }: HomeState): readonly IpAddress[] {
-  return ipv4HomeAddress === undefined ? [home.homeAddress] : [home.homeAddress, ipv4HomeAddress];
-}
 
 function endpointKey({ encapsulation, careOf, remote }: TunnelEndpoints): string {
   return `${encapsulation} ${careOf.address} ${remote}`;
@@ -186,21 +141,22 @@ function homePart(
   return {
     ...place,
     tunnels: [desiredTunnel(tunnel, id, configuration)],
-    planeRoutes: [...addressesOf(situation).map(whole), ...situation.mobileNetworkPrefixes].map(
-      (prefix) => ({
-        prefix,
-        tunnel: id,
-      }),
-    ),
+    planeRoutes: [
+      ...homeAddressesOf(situation).map(hostPrefix),
+      ...situation.mobileNetworkPrefixes,
+    ].map((prefix) => ({
+      prefix,
+      tunnel: id,
+    })),
   };
 }
 
 function awayAddresses(situation: HomeState): DesiredPart {
   return {
-    addresses: addressesOf(situation).map((address) => ({
+    addresses: homeAddressesOf(situation).map((address) => ({
       device: TUN_DEVICE,
       address,
-      prefixLength: whole(address).length,
+      prefixLength: hostPrefix(address).length,
       noDad: true,
     })),
   };
@@ -243,7 +199,7 @@ function careOfPart(
   careOfs.forEach((careOf, index) => {
     const { family, address, device, gateway } = careOf;
     const own = table + 1 + index;
-    const from = whole(address);
+    const from = hostPrefix(address);
     rules.push({
       family,
       priority: rulePriority,
@@ -270,18 +226,23 @@ function policyPart(
   for (const family of [6, 4] as const) {
     if (mark !== 0)
       rules.push({ family, priority: rulePriority + 2, table: MAIN_TABLE, mark: ours });
-    for (const address of away.flatMap(addressesOf)) {
+    for (const address of away.flatMap(homeAddressesOf)) {
       if (familyOf(address) !== family) continue;
-      rules.push({ family, priority: rulePriority + 3, table, from: whole(address) });
+      rules.push({ family, priority: rulePriority + 3, table, from: hostPrefix(address) });
     }
     const hasHomeAddress = away.some((situation) =>
-      addressesOf(situation).some((one) => familyOf(one) === family),
+      homeAddressesOf(situation).some((one) => familyOf(one) === family),
     );
     const tunnelled = away.some(({ tunnel, silent }) => tunnel !== undefined && !silent);
     if (!defaultRoute || !tunnelled || !hasHomeAddress) continue;
     for (const address of others) {
       if (familyOf(address) !== family) continue;
-      rules.push({ family, priority: rulePriority + 4, table: MAIN_TABLE, from: whole(address) });
+      rules.push({
+        family,
+        priority: rulePriority + 4,
+        table: MAIN_TABLE,
+        from: hostPrefix(address),
+      });
     }
     rules.push({ family, priority: rulePriority + 5, table: MAIN_TABLE, suppressPrefixLength: 0 });
     const everythingElse = { family, priority: rulePriority + 6, table };
@@ -300,7 +261,7 @@ function tunnelDefaults(
 ): readonly DesiredRoute[] {
   const [first] = away;
   if (first === undefined) return [];
-  const ipv4Home = away.flatMap(addressesOf).find(isIpv4);
+  const ipv4Home = away.flatMap(homeAddressesOf).find(isIpv4);
   const mtu = first.tunnel === undefined ? MINIMUM_MTU : tunnelMtu(first.tunnel, configuration);
   const route = (family: 4 | 6): DesiredRoute => ({
     destination: DEFAULT[family],
@@ -346,7 +307,7 @@ export function desiredParts(
   const away = situations.filter(
     ({ tunnel, homeLink }) => tunnel !== undefined || homeLink === undefined,
   );
-  const ownAddresses = new Set<IpAddress>(situations.flatMap(addressesOf));
+  const ownAddresses = new Set<IpAddress>(situations.flatMap(homeAddressesOf));
   const others = interfaceAddresses.filter(
     (address) => !careOfs.has(address) && !ownAddresses.has(address),
   );

@@ -1,20 +1,26 @@
 /**
- * Tunnel and lifetime that follow from a care-of address and an acknowledgement.
+ * The tunnel that follows from a care-of address and an acknowledgement.
  *
- * RFC 5555 §4.2, §4.4.3  UDP where a NAT is or the home agent wants it, IP in IP otherwise
- * RFC 6275 §11.7.1       lifetime no longer than the care-of address lives
+ * RFC 5555 §4.2, §4.4.3  UDP if there is a NAT or the home agent asks for it, IP in IP otherwise
  */
-import type { Monotonic } from '#base/time.ts';
+import type { IpAddress } from '#base/ip.ts';
+import type { Encapsulation } from '#engine/contract/outer-path.ts';
 import {
   HOME_AGENT_UDP_PORT,
   type HomeAgentTarget,
 } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
-import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
-import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
+import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
 import { type MobilityOptionOf, NO_KEEPALIVE_NEEDED } from '#wire/mobility/options.ts';
-import type { TunnelEndpoints } from './policy-routing.ts';
 
-/** Before an acknowledgement: what works everywhere, so UDP on IPv4. */
+/** Both ends of a tunnel and its encapsulation. */
+export interface TunnelEndpoints {
+  readonly encapsulation: Exclude<Encapsulation, 'sealed'>;
+  readonly careOf: CareOfCandidate;
+  readonly remote: IpAddress;
+  readonly remotePort: number;
+}
+
+/** Before an acknowledgement: UDP on IPv4, which works with and without a NAT. */
 export function defaultEndpoints(
   careOf: CareOfCandidate,
   target: HomeAgentTarget,
@@ -33,8 +39,8 @@ function endpoints(
 }
 
 /**
- * A NAT is in the path. Over UDP the option is always there (§4.2); all ones say that no NAT was
- * found.
+ * A NAT is in the path. Over UDP the option is always present (RFC 5555 §4.2); all ones mean that
+ * no NAT was found.
  */
 export function natDetected(option: MobilityOptionOf<'nat-detection'> | undefined): boolean {
   return option !== undefined && option.refreshTimeSeconds !== NO_KEEPALIVE_NEEDED;
@@ -51,15 +57,4 @@ export function acknowledgedEndpoints(
     target,
     careOf.family === 4 && (natDetected(option) || option?.forceUdp === true),
   );
-}
-
-/** The lifetime to ask for, in units of 4 seconds: 1 … 65535. */
-export function lifetimeUnits(
-  now: Monotonic,
-  configuredSeconds: number,
-  careOf: CareOfCandidate | undefined,
-): number {
-  const leftSeconds = careOf === undefined ? configuredSeconds : (careOf.validUntil - now) / 1000;
-  const units = Math.floor(Math.min(configuredSeconds, leftSeconds) / LIFETIME_UNIT_SECONDS);
-  return Math.max(1, Math.min(0xffff, units));
 }

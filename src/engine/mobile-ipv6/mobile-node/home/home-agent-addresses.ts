@@ -1,21 +1,26 @@
 /**
- * Where the home agent is: literal addresses, or a name that is resolved again upon each failure.
+ * The addresses of the home agent: literal ones, or a name that is resolved again upon each failure.
  *
  * RFC 5026 §5.1.1  home agent by DNS lookup of its name;  RFC 5555 §5  both its addresses
  * Left out: Dynamic Home Agent Address Discovery (RFC 6275 §11.4.1).
  */
 import { type IpAddress, type Ipv4Address, type Ipv6Address, isIpv4, isIpv6 } from '#base/ip.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { HomeAgentTarget } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
 import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
-import { RESOLVE_RETRY_MAX_MS, RESOLVE_RETRY_MS } from '#engine/mobile-ipv6/mobile-node/timers.ts';
 
-/** All addresses known of one home agent; the first of each family is the one in use. */
+/** The first wait before a name is resolved again; doubles up to `RESOLVE_RETRY_MAX_MS`. */
+const RESOLVE_RETRY_MS = 1000;
+const RESOLVE_RETRY_MAX_MS = 60_000;
+
+/** The first known address of each family is the one in use. */
 export class HomeAgentAddresses {
   readonly #name: string | undefined;
   readonly #configuredInner: Ipv6Address | undefined;
   #ipv6: readonly Ipv6Address[] = [];
   #ipv4: readonly Ipv4Address[] = [];
   #resolving = false;
+  #resolvedOnce = false;
   #retryMs = RESOLVE_RETRY_MS;
 
   constructor(home: HomeConfiguration) {
@@ -29,29 +34,37 @@ export class HomeAgentAddresses {
     return this.#name;
   }
 
-  /** A question is on its way. */
+  /** A query is under way. */
   get resolving(): boolean {
     return this.#resolving;
   }
 
-  /** To be called when the question leaves. */
-  resolutionStarted(): void {
+  /** Resolves the name, unless a query is under way or the addresses are literal. */
+  resolve({ out }: Step): void {
+    if (this.#name === undefined || this.#resolving) return;
     this.#resolving = true;
+    this.#resolvedOnce = true;
+    out.push({ kind: 'resolve', name: this.#name });
   }
 
-  /** Literal form, for the store. */
+  /** Resolves the name if this run has not resolved it yet. */
+  resolveFirst(step: Step): void {
+    if (!this.#resolvedOnce) this.resolve(step);
+  }
+
+  /** In the form that is stored. */
   get known(): readonly IpAddress[] {
     return [...this.#ipv6, ...this.#ipv4];
   }
 
-  /** Addresses of an earlier run, believed until the name resolves. */
+  /** Addresses of an earlier run, used until the name is resolved. */
   restore(addresses: readonly IpAddress[]): void {
     if (this.#name !== undefined) this.#learn(addresses);
   }
 
   /**
-   * Takes the answer of a lookup; says whether an address in use changed. A failure keeps what was
-   * known.
+   * Takes the answer of a query; says whether an address in use changed. A failure keeps the known
+   * addresses.
    */
   resolved(addresses: readonly IpAddress[]): boolean {
     this.#resolving = false;
@@ -61,12 +74,12 @@ export class HomeAgentAddresses {
     return this.#ipv6[0] !== before[0] || this.#ipv4[0] !== before[1];
   }
 
-  /** The answer was of use: the next question that is in vain starts the back-off anew. */
+  /** The answer was usable: the next failure starts the back-off from the beginning. */
   resetRetry(): void {
     this.#retryMs = RESOLVE_RETRY_MS;
   }
 
-  /** Wait before the next question, doubled each time. */
+  /** The wait before the next query, doubled each time. */
   nextRetryMs(): number {
     const retryMs = this.#retryMs;
     this.#retryMs = Math.min(retryMs * 2, RESOLVE_RETRY_MAX_MS);
@@ -74,8 +87,8 @@ export class HomeAgentAddresses {
   }
 
   /**
-   * The one in use stays in use when the answer still has it: resolvers rotate. A family that is
-   * missing is kept.
+   * The address in use stays in use while the answer contains it, because resolvers rotate. The
+   * addresses of a family that is missing in the answer are kept.
    */
   #learn(addresses: readonly IpAddress[]): void {
     const ipv6 = addresses.filter(isIpv6);
@@ -84,18 +97,16 @@ export class HomeAgentAddresses {
     if (ipv4.length > 0) this.#ipv4 = keepFirst(ipv4, this.#ipv4[0]);
   }
 
-  /**
-   * Takes the next address of a family that is not shunned into use; says whether there is another.
-   */
-  rotate(family: 4 | 6, shuns: (address: IpAddress) => boolean): boolean {
-    if (family === 6) this.#ipv6 = afterFirst(this.#ipv6, shuns);
-    else this.#ipv4 = afterFirst(this.#ipv4, shuns);
+  /** Uses the next address of a family that is not skipped; says whether there is another. */
+  rotate(family: 4 | 6, skip: (address: IpAddress) => boolean): boolean {
+    if (family === 6) this.#ipv6 = afterFirst(this.#ipv6, skip);
+    else this.#ipv4 = afterFirst(this.#ipv4, skip);
     return this.addressesOf(family).length > 1;
   }
 
   /**
-   * Families over which the home agent can be reached. On IPv4 its IPv6 address is needed too, for
-   * the inner packet.
+   * Families over which the home agent can be reached. IPv4 needs its IPv6 address too, for the
+   * inner packet.
    */
   families(): ReadonlySet<4 | 6> {
     const families = new Set<4 | 6>();
@@ -110,10 +121,9 @@ export class HomeAgentAddresses {
   }
 
   target(family: 4 | 6): HomeAgentTarget | undefined {
-    const native = this.#ipv6[0] ?? this.#configuredInner;
-    if (family === 6)
-      return native === undefined ? undefined : { address: native, outerAddress: native };
-    const inner = this.#configuredInner ?? native;
+    const ipv6 = this.#ipv6[0] ?? this.#configuredInner;
+    if (family === 6) return ipv6 === undefined ? undefined : { address: ipv6, outerAddress: ipv6 };
+    const inner = this.#configuredInner ?? ipv6;
     const [outer] = this.#ipv4;
     return inner === undefined || outer === undefined
       ? undefined
@@ -121,13 +131,10 @@ export class HomeAgentAddresses {
   }
 }
 
-/**
- * The same ring, begun anew behind its first member and behind those that are shunned; of the first
- * only if all are.
- */
-function afterFirst<A>(ring: readonly A[], shuns: (member: A) => boolean): readonly A[] {
-  const behind = ring.findIndex((member, index) => index > 0 && !shuns(member));
-  const start = Math.max(behind, 0);
+/** The ring, rotated to the next member that is not skipped; unchanged if all others are. */
+function afterFirst<A>(ring: readonly A[], skip: (member: A) => boolean): readonly A[] {
+  const next = ring.findIndex((member, index) => index > 0 && !skip(member));
+  const start = Math.max(next, 0);
   return [...ring.slice(start), ...ring.slice(0, start)];
 }
 

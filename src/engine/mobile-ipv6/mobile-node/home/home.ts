@@ -1,194 +1,460 @@
 /**
- * One home of a mobile node, as the node sees it: everything that can happen to its registration
- * has a method here.
+ * One home of a mobile node: what its registrations share, and what they ask of it.
  *
- * RFC 6275 §11.5, §11.7, §11.8;  RFC 5555 §4.4
- * Left out: Dynamic Home Agent Address Discovery, mobile prefix discovery, several care-of
- * addresses at a time (RFC 5648).
+ * RFC 6275 §11.7    registration;  §11.5.5 returning home
+ * RFC 5555 §4.4.2   IPv4 home address
+ * RFC 3963 §5.3-4   home agents that do not serve the role
+ * Left out: Dynamic Home Agent Address Discovery, mobile prefix discovery, registration of several
+ * care-of addresses at a time (RFC 5648).
  */
-import { unreachable } from '#base/assert.ts';
-import type { IpAddress } from '#base/ip.ts';
-import type { Monotonic } from '#base/time.ts';
+import { formatPrefix, type IpAddress, type Ipv4Address } from '#base/ip.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
+import { after, earliest, type Monotonic, NEVER, wall } from '#base/time.ts';
+import { Timers } from '#engine/common/timers.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import {
-  type ReceivedAcknowledgement,
-  receiveAcknowledgement,
-} from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement-handler.ts';
-import {
-  advertiseAtHome,
-  assessAttachment,
-  completeDeregistration,
-} from '#engine/mobile-ipv6/mobile-node/binding/attachment.ts';
-import { RegistrationState } from '#engine/mobile-ipv6/mobile-node/binding/binding-registration.ts';
-import {
-  BindingExchange,
-  initialTimeoutMs,
+import type { EngineEvent } from '#engine/contract/output.ts';
+import type { ReceivedAcknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
+import type { ExchangePurpose } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
+import type { DeregistrationOutcome } from '#engine/mobile-ipv6/mobile-node/binding/deregistration.ts';
+import type {
+  BackOffs,
+  MatchedAcknowledgement,
 } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
-import {
-  expireRegistration,
-  followRefreshRequest,
-  homeAgentResolved,
-  refresh,
-  retransmit,
-  retryRefused,
-} from '#engine/mobile-ipv6/mobile-node/binding/retransmission-policy.ts';
-import {
-  resolveHomeAgent,
-  transmitUpdate,
-} from '#engine/mobile-ipv6/mobile-node/binding/update-sender.ts';
+import type { RegistrationOwner } from '#engine/mobile-ipv6/mobile-node/binding/registration-owner.ts';
 import type {
   HomeConfiguration,
   MobileNodeConfiguration,
 } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
-import type { Pin } from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
+import type { HomeState } from '#engine/mobile-ipv6/mobile-node/desired-state/home-state.ts';
+import type { TunnelEndpoints } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
+import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
+import type { Pin } from '#engine/mobile-ipv6/mobile-node/network/care-of-selection.ts';
+import type { HomeLink } from '#engine/mobile-ipv6/mobile-node/network/home-link-detection.ts';
 import type { NodeContext } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
-import { CLOCK_JUMP_MS, type HomeTimer } from '#engine/mobile-ipv6/mobile-node/timers.ts';
+import type { HomeTimer } from '#engine/mobile-ipv6/mobile-node/timers.ts';
+import { Attachment, type HomePhase } from './attachment.ts';
+import { HomeAgentAddresses } from './home-agent-addresses.ts';
+import { HomeAgentSilence } from './home-agent-silence.ts';
+import type { SilentTarget } from './home-context.ts';
+import type { HomeRole } from './home-role.ts';
+import { Ipv4HomeAddress } from './ipv4-home-address.ts';
+import type { RegistrationList } from './registration-list.ts';
+import type { ReturningHome } from './returning-home.ts';
+import { StoredRegistration } from './stored-registration.ts';
 
-export class HomeRegistration {
-  readonly state: RegistrationState;
+/** An arrival: registered from another care-of address, or back at home. */
+export interface Handover {
+  /** The care-of address, or `home`. */
+  readonly to: string;
+  readonly atWallMs: number;
+  /** From the Binding Update to its acknowledgement; undefined if none was needed. */
+  readonly roundTripMs: number | undefined;
+}
 
-  constructor(home: HomeConfiguration, context: NodeContext) {
-    this.state = new RegistrationState(home, context);
+/** Requests without authentication (Binding Refresh Request, Binding Error) are limited to this. */
+const UNAUTHENTICATED_REFRESH_MS = 5000;
+/** A wall clock that went ahead by less drifted; by more, the machine may have been suspended. */
+const CLOCK_JUMP_MS = 5000;
+
+export class Home implements RegistrationOwner {
+  readonly configuration: HomeConfiguration;
+  readonly node: NodeContext;
+  readonly role: HomeRole;
+  readonly stored: StoredRegistration;
+  readonly homeAgents: HomeAgentAddresses;
+  readonly silence = new HomeAgentSilence();
+  readonly #attachment: Attachment;
+  readonly #ipv4: Ipv4HomeAddress;
+  readonly #timers = new Timers<HomeTimer>();
+  #linkLocalCompatible = false;
+  #refreshRequestAllowedAtMs = 0;
+  #lastHandover: Handover | undefined;
+
+  constructor(configuration: HomeConfiguration, node: NodeContext) {
+    this.configuration = configuration;
+    this.node = node;
+    this.role = node.roleOf(configuration);
+    this.stored = new StoredRegistration(configuration, node.random);
+    this.homeAgents = new HomeAgentAddresses(configuration);
+    this.#ipv4 = new Ipv4HomeAddress(configuration, this.stored);
+    this.#attachment = new Attachment(this);
   }
+
+  // --- for the operator ---
+
+  get phase(): HomePhase {
+    return this.#attachment.phase;
+  }
+
+  get registrations(): RegistrationList {
+    return this.#attachment.registrations;
+  }
+
+  get careOf(): CareOfCandidate | undefined {
+    return this.#attachment.current?.careOf;
+  }
+
+  get homeLink(): HomeLink | undefined {
+    return this.#attachment.homeStay?.link;
+  }
+
+  get tunnel(): TunnelEndpoints | undefined {
+    return this.#attachment.tunnel;
+  }
+
+  get lastHandover(): Handover | undefined {
+    return this.#lastHandover;
+  }
+
+  /** Where packets of the mobile network prefixes go. */
+  get forwarding(): 'tunnel' | 'home-link' | 'none' {
+    const state = this.homeState();
+    if (state?.homeLink !== undefined) return 'home-link';
+    if (state?.careOf === undefined || state.tunnel === undefined) return 'none';
+    return state.mobileNetworkPrefixes.length > 0 ? 'tunnel' : 'none';
+  }
+
+  // --- what registrations share ---
+
+  get bound(): boolean {
+    return this.registrations.bound;
+  }
+
+  mayBeBound({ now }: Step): boolean {
+    return this.stored.mayBeBound(this.node.wall(now));
+  }
+
+  get ipv4HomeAddress(): Ipv4Address | undefined {
+    return this.#ipv4.current;
+  }
+
+  get linkLocalCompatible(): boolean {
+    return this.#linkLocalCompatible;
+  }
+
+  /** A de-registration repeats the bit: it says which addresses the home agent defended. */
+  linkLocalCompatibility(purpose: ExchangePurpose): boolean {
+    const { virtualHomeNetwork, homeAddress } = this.configuration;
+    if (purpose === 'register')
+      this.#linkLocalCompatible =
+        !virtualHomeNetwork && this.node.movement.linkLocalCompatible(homeAddress);
+    return this.#linkLocalCompatible;
+  }
+
+  restore(value: JsonValue): void {
+    this.homeAgents.restore(this.stored.restore(value));
+  }
+
+  persist(step: Step): void {
+    this.stored.persist(step, this.homeAgents.known);
+  }
+
+  event(
+    { out }: Step,
+    name: EngineEvent['name'],
+    level: EngineEvent['level'],
+    fields: JsonObject,
+  ): void {
+    const event = { name, level, fields: { home: this.configuration.name, ...fields } };
+    out.push({ kind: 'event', event });
+  }
+
+  recordHandover({ now }: Step, roundTripMs: number | undefined): void {
+    const to = this.#attachment.location;
+    this.#lastHandover = { to, atWallMs: this.node.wall(now), roundTripMs };
+  }
+
+  // --- desired state ---
+
+  /** Undefined if the operator withdrew the home, or no home agent serves the role. */
+  homeState(): HomeState | undefined {
+    const { phase, homeStay } = this.#attachment;
+    if (phase === 'released' || phase === 'stopped') return undefined;
+    return {
+      home: this.configuration,
+      ipv4HomeAddress: this.ipv4HomeAddress,
+      mobileNetworkPrefixes: this.#carriesPrefixes ? this.role.tunnelledPrefixes() : [],
+      tunnel: this.tunnel,
+      careOf: this.careOf,
+      silent: this.silence.rounds > 0,
+      homeLink:
+        homeStay === undefined
+          ? undefined
+          : { device: homeStay.link.device, noDad: homeStay.noDad },
+    };
+  }
+
+  /** Mobile network prefixes use the tunnel: registered, or likely to be. */
+  get #carriesPrefixes(): boolean {
+    const { homeStay, current } = this.#attachment;
+    if (homeStay !== undefined || current?.rejected === true) return false;
+    return this.bound || this.node.configuration.optimistic;
+  }
+
+  // --- movement and reachability ---
 
   /** The network, or what is known of it, may have changed. */
   assess(step: Step): void {
-    assessAttachment(this.state, step);
+    this.#attachment.assess(step);
   }
 
-  receive(step: Step, received: ReceivedAcknowledgement): void {
-    receiveAcknowledgement(this.state, step, received);
+  followHomeAgent(step: Step, careOfAddress: IpAddress): void {
+    this.#attachment.followHomeAgent(step, careOfAddress);
   }
 
-  /** An unauthenticated message asked for a new registration; says whether it was followed. */
-  requestRefresh(step: Step): boolean {
-    return followRefreshRequest(this.state, step);
+  tryOtherFamily(step: Step, careOfAddress: IpAddress, backOffs: BackOffs): boolean {
+    return this.#attachment.tryOtherFamily(step, careOfAddress, backOffs);
   }
 
+  reportSilence(step: Step, { target, careOfAddress }: SilentTarget): void {
+    this.node.count('home-agent-silent');
+    this.silence.recordRound();
+    this.event(step, 'home-agent-silent', 'warn', {
+      homeAgent: target?.address,
+      homeAgentOuterAddress: target?.outerAddress,
+      careOfAddress,
+      atMs: step.now,
+    });
+    // Before the name is resolved again: the query must not enter a tunnel that leads nowhere.
+    this.node.publishDesired(step);
+  }
+
+  suspectTunnel(step: Step): void {
+    this.silence.suspect();
+    this.node.publishDesired(step);
+  }
+
+  /** The query for the home agent's name has ended; without addresses it failed. */
   homeAgentResolved(
     step: Step,
     addresses: readonly IpAddress[],
     failure: string | undefined,
   ): void {
-    homeAgentResolved(this.state, step, addresses, failure);
-  }
-
-  /**
-   * The wall clock went ahead of the monotonic one by `jumpMs`: it was set, or the machine slept,
-   * and the home agent's timers did not.
-   */
-  adjustForClockJump(step: Step, jumpMs: number): void {
-    const { state } = this;
-    const { stored, context } = state;
-    stored.adjustForClockJump(jumpMs);
-    if (Math.abs(jumpMs) < CLOCK_JUMP_MS || !stored.mayBeBound(context.wall(step.now))) return;
-    state.persist(step);
-    if (jumpMs > 0) refresh(state, step);
-  }
-
-  /**
-   * The operator decided otherwise. What a registration says counts with a new one, which is due
-   * now.
-   */
-  reconfigured(now: Monotonic, former: MobileNodeConfiguration): void {
-    const { timers, context, phase } = this.state;
-    const { forceUdp, lifetimeSeconds, natKeepaliveSeconds } = context.configuration;
-    // A home agent that refused it before may be asked again.
-    if (forceUdp !== former.forceUdp) this.state.forceUdp = forceUdp;
-    const says = [forceUdp, lifetimeSeconds, natKeepaliveSeconds].join();
-    const said = [former.forceUdp, former.lifetimeSeconds, former.natKeepaliveSeconds].join();
-    if (says !== said && phase === 'registered') timers.set('refresh', now);
-  }
-
-  /** Handles every timer that is due. */
-  tick(step: Step): void {
-    const { timers } = this.state;
-    for (let name = timers.due(step.now); name !== undefined; name = timers.due(step.now))
-      this.#timer(step, name);
-  }
-
-  #timer(step: Step, name: HomeTimer): void {
-    const { state } = this;
-    switch (name) {
-      case 'retransmit':
-        retransmit(state, step);
-        return;
-      case 'transmit':
-        transmitUpdate(state, step);
-        return;
-      case 'keepalive':
-        state.context.count('keepalive-sent');
-        refresh(state, step);
-        return;
-      case 'refresh':
-        refresh(state, step);
-        return;
-      case 'expiry':
-        expireRegistration(state, step);
-        return;
-      case 'refused-retry':
-        retryRefused(state, step);
-        return;
-      case 'resolve-retry':
-        resolveHomeAgent(state, step);
-        return;
-      case 'advertise':
-        advertiseAtHome(state, step);
-        return;
-      default:
-        unreachable(name);
+    const { homeAgents, node } = this;
+    const failed = addresses.length === 0;
+    node.count(failed ? 'name-not-resolved' : 'name-resolved');
+    const changed = homeAgents.resolved(addresses);
+    if (failed)
+      this.event(step, 'home-agent-not-resolved', 'warn', { name: homeAgents.name, failure });
+    this.#timers.clear('resolve-retry');
+    if (changed) {
+      this.persist(step);
+      this.assess(step);
     }
+    if (this.#attachment.current?.resumeAfterResolution(step) === true) return;
+    // Addresses of a family that this network does not have are as useless as none.
+    if (failed || this.phase === 'resolving') {
+      if (!homeAgents.resolving)
+        this.#timers.set('resolve-retry', after(step.now, homeAgents.nextRetryMs()));
+      return;
+    }
+    homeAgents.resetRetry();
+    const { current, homeStay } = this.#attachment;
+    if (changed) (current ?? homeStay)?.followMovedHomeAgent(step);
+  }
+
+  // --- packets of the home agent ---
+
+  /** Whether packets to the address belong to a registration of this home. */
+  ownsCareOf(address: IpAddress): boolean {
+    return this.registrations.get(address)?.active === true;
+  }
+
+  isHomeAgent(address: IpAddress): boolean {
+    return ([6, 4] as const).some((family) => this.homeAgents.target(family)?.address === address);
+  }
+
+  receive(step: Step, received: ReceivedAcknowledgement): void {
+    const { current, homeStay } = this.#attachment;
+    if (homeStay?.phase === 'returning') {
+      this.#returned(step, homeStay, homeStay.receive(step, received));
+      return;
+    }
+    const { path, packet } = received;
+    const careOfAddress = path.kind === 'udp' ? path.local : packet.destination;
+    if (this.registrations.get(careOfAddress)?.receive(step, received) === true) return;
+    // The registration in use counts why it is not the one that was acknowledged.
+    if (current?.receive(step, received) !== true) this.node.count('nothing-outstanding');
+  }
+
+  /** An unauthenticated message asks for a new registration; says whether it is sent. */
+  requestRefresh(step: Step): boolean {
+    if (step.now < this.#refreshRequestAllowedAtMs || this.phase !== 'registered') return false;
+    this.#refreshRequestAllowedAtMs = step.now + UNAUTHENTICATED_REFRESH_MS;
+    return this.#attachment.current?.refresh(step) === true;
+  }
+
+  applyAcceptance(
+    step: Step,
+    careOfAddress: IpAddress,
+    { message, update }: MatchedAcknowledgement,
+    expiresAt: Monotonic,
+  ): boolean {
+    const { node, role, stored } = this;
+    for (const { prefix, status } of role.applyAcceptance(message)) {
+      node.count('mobile-network-prefix-refused');
+      const fields = { prefix: formatPrefix(prefix), status };
+      this.event(step, 'mobile-network-prefix-refused', 'warn', fields);
+    }
+    this.#attachment.carryDataBy(careOfAddress);
+    this.silence.resetFor(careOfAddress);
+    stored.recordAccepted(update.timestamp, wall(node.wall(step.now) + (expiresAt - step.now)));
+    const { refusal, repeat } = this.#ipv4.applyAnswer(role.ipv4HomeAddressAnswer(message));
+    if (refusal !== undefined)
+      this.event(step, 'ipv4-home-address-refused', 'warn', { ...refusal });
+    return repeat;
+  }
+
+  // --- the end of bindings ---
+
+  bindingExpired(step: Step, careOfAddress: IpAddress): void {
+    const affected = this.#attachment.dropExpired(careOfAddress);
+    if (!this.bound) this.stored.clearBound();
+    this.persist(step);
+    affected?.expire(step);
+  }
+
+  unservedBindingFound(step: Step): void {
+    this.silence.reset();
+    this.node.publishDesired(step);
+  }
+
+  unservedBindingRemoved(step: Step, careOfAddress: IpAddress, gone: boolean): void {
+    const registration = this.registrations.get(careOfAddress);
+    if (registration !== undefined) this.registrations.dropBindingsReplacedBy(registration);
+    if (gone) this.stored.clearBound();
+    this.silence.reset();
+    this.persist(step);
+  }
+
+  /** Off the home link the home addresses are withdrawn too. */
+  deregistered(step: Step, outcome: DeregistrationOutcome): void {
+    const confirmed = outcome.kind === 'confirmed';
+    this.#forgetRegistrations('released');
+    if (outcome.kind !== 'unconfirmed') this.stored.clearBound();
+    this.persist(step);
+    this.node.publishDesired(step);
+    if (confirmed) this.node.count('deregistered');
+    if (this.#attachment.homeStay === undefined)
+      this.event(step, 'deregistered', 'info', { atMs: step.now, confirmed });
+  }
+
+  #returned(step: Step, stay: ReturningHome, outcome: DeregistrationOutcome | undefined): void {
+    if (outcome === undefined) return;
+    stay.end();
+    this.deregistered(step, outcome);
+    stay.announce(step, outcome.kind === 'confirmed' ? outcome.roundTripMs : undefined);
+  }
+
+  #forgetRegistrations(next: 'released' | 'stopped'): void {
+    this.#timers.clearAll();
+    this.#attachment.forget(next);
+  }
+
+  /**
+   * Another node on the home link has the home address. It is not used, on the host either, until
+   * the operator registers again or restarts the node.
+   */
+  abandonHomeAddress(step: Step): void {
+    this.node.count('home-address-abandoned');
+    this.event(step, 'home-address-duplicate', 'warn', {
+      homeAddress: this.configuration.homeAddress,
+      atMs: step.now,
+    });
+    this.deregistered(step, { kind: 'no-binding' });
+  }
+
+  /** Silence until the operator registers again or restarts the daemon. */
+  stopRegistering(step: Step): void {
+    const { node, stored } = this;
+    node.count('registration-stopped');
+    this.event(step, 'registration-stopped', 'warn', {
+      ...this.role.status(),
+      remedy: "mend the home agent's configuration of this mobile router, then: sojourn reregister",
+      atMs: step.now,
+    });
+    // A refusal made no binding (RFC 3963 §5.4); an accepted one lasts until its lifetime ends.
+    stored.clearBound();
+    for (const { expiresAt } of this.registrations.entries())
+      stored.mayBeBoundUntil(wall(node.wall(step.now) + expiresAt - step.now));
+    this.#forgetRegistrations('stopped');
+    this.persist(step);
+    node.publishDesired(step);
+  }
+
+  // --- timers ---
+
+  deadline(): Monotonic {
+    const { homeStay } = this.#attachment;
+    let first = earliest(this.#timers.deadline(), homeStay?.deadline() ?? NEVER);
+    for (const registration of this.registrations) first = earliest(first, registration.deadline());
+    return first;
+  }
+
+  /** Handles every timer that is due, the earliest first. */
+  tick(step: Step): void {
+    for (let at = this.deadline(); at <= step.now; at = this.deadline())
+      this.#handleTimer(step, at);
+  }
+
+  #handleTimer(step: Step, at: Monotonic): void {
+    for (const registration of this.registrations)
+      if (registration.deadline() === at) {
+        registration.handleTimer(step);
+        return;
+      }
+    const { homeStay } = this.#attachment;
+    if (homeStay?.deadline() === at) this.#returned(step, homeStay, homeStay.handleTimer(step));
+    else if (this.#timers.due(step.now) === 'resolve-retry') this.homeAgents.resolve(step);
+  }
+
+  /** The wall clock was set by `jumpMs`, or the machine was suspended, unlike the home agent. */
+  adjustForClockJump(step: Step, jumpMs: number): void {
+    this.stored.adjustForClockJump(jumpMs);
+    if (Math.abs(jumpMs) < CLOCK_JUMP_MS || !this.mayBeBound(step)) return;
+    this.persist(step);
+    if (jumpMs > 0) this.#attachment.current?.refresh(step);
   }
 
   // --- the operator ---
 
-  /** Removes the binding at the home agent and all of it here. */
+  reconfigure(now: Monotonic, former: MobileNodeConfiguration): void {
+    for (const registration of this.registrations) registration.reconfigure(now, former);
+  }
+
+  /** Removes the binding at the home agent and everything that belongs to it on the host. */
   release(step: Step): void {
-    const { state } = this;
-    const { careOf, phase } = state;
-    if (phase === 'deregistering' || phase === 'released') return;
-    state.transition('release');
-    state.pinned = undefined;
-    state.silentRounds = 0;
-    state.homeLink = undefined;
-    state.timers.clearAll();
-    if (careOf === undefined || !state.stored.mayBeBound(state.context.wall(step.now))) {
-      completeDeregistration(state, step, undefined);
+    if (this.phase === 'deregistering' || this.phase === 'released') return;
+    this.#attachment.pin(undefined);
+    this.silence.reset();
+    this.#stopTimers();
+    const { current } = this.#attachment;
+    if (current !== undefined && this.mayBeBound(step)) {
+      current.deregister(step);
       return;
     }
-    state.exchange = new BindingExchange('deregister', careOf, initialTimeoutMs(true));
-    transmitUpdate(state, step);
+    this.#attachment.withdraw();
+    this.deregistered(step, { kind: 'unconfirmed' });
+  }
+
+  #stopTimers(): void {
+    this.#timers.clearAll();
+    for (const registration of this.registrations) registration.stopTimers();
   }
 
   /** Registers again now, whatever the phase. */
   reregister(step: Step): void {
-    const { state } = this;
-    state.role.reset();
-    switch (state.phase) {
-      case 'deregistering':
-      case 'released':
-      case 'stopped':
-        state.transition('resume');
-        state.exchange = undefined;
-        state.timers.clearAll();
-        assessAttachment(state, step);
-        return;
-      case 'registered':
-        refresh(state, step);
-        return;
-      case 'refused':
-        retryRefused(state, step);
-        return;
-      default:
-        transmitUpdate(state, step);
-    }
+    const { suspended, current, homeStay } = this.#attachment;
+    this.role.reset();
+    if (suspended) {
+      this.#stopTimers();
+      this.#attachment.resume(step);
+    } else if (current !== undefined) current.registerAgain(step);
+    else homeStay?.transmit(step);
   }
 
-  /**
-   * Prefers a care-of address while it is usable; undefined leaves the choice to the rules again.
-   */
   pin(step: Step, pin: Pin | undefined): void {
-    this.state.pinned = pin;
-    assessAttachment(this.state, step);
+    this.#attachment.pin(pin);
+    this.assess(step);
   }
 }

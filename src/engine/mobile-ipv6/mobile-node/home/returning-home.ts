@@ -1,96 +1,126 @@
 /**
- * What a mobile node tells the home link once it is back: its own link-layer address for its home
- * addresses.
+ * The node on its home link: it removes its binding, then announces its addresses there.
  *
- * RFC 6275 §11.5.5  unsolicited Neighbour Advertisement, override set, to all nodes
- * RFC 5227 §3       gratuitous ARP for the IPv4 home address
- * Left out: Neighbour Solicitation for the home agent's link-layer address from the unspecified
- * address (§11.5.5): the kernel
- * has it from the router advertisement, or asks itself.
+ * RFC 6275 §11.5.5  returning home: de-registration, then unsolicited Neighbour Advertisements
  */
-import { encode } from '#base/bytes.ts';
-import { ALL_NODES, type Ipv4Address, type Ipv6Address } from '#base/ip.ts';
-import type { Output } from '#engine/contract/output.ts';
-import type { HomeLink } from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
-import { ArpOperation, arpCodec } from '#wire/ip/arp.ts';
-import { encodeIcmpv6, PROTOCOL_ICMPV6 } from '#wire/ip/icmpv6.ts';
-import { ipv6Codec } from '#wire/ip/ipv6.ts';
+import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
+import type { Step } from '#engine/contract/engine.ts';
+import type { ReceivedAcknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
+import {
+  Deregistration,
+  type DeregistrationOutcome,
+} from '#engine/mobile-ipv6/mobile-node/binding/deregistration.ts';
+import { homeLinkOrigin } from '#engine/mobile-ipv6/mobile-node/binding/update-origin.ts';
+import type { HomeLink } from '#engine/mobile-ipv6/mobile-node/network/home-link-detection.ts';
+import type { HomeContext } from './home-context.ts';
+import { advertiseHomeAddresses } from './home-link-advertisements.ts';
 
-const ALL_NODES_LINK_ADDRESS = Uint8Array.of(0x33, 0x33, 0, 0, 0, 1);
-const BROADCAST_LINK_ADDRESS = Uint8Array.of(255, 255, 255, 255, 255, 255);
-const LINK_ADDRESS_SIZE = 6;
-const NO_LINK_ADDRESS = new Uint8Array(LINK_ADDRESS_SIZE);
-/** Neighbor Discovery packets that passed a router are no longer 255, RFC 4861 §7.1. */
-const HOP_LIMIT = 255;
+/** RFC 4861 §10. */
+const MAX_NEIGHBOR_ADVERTISEMENT = 3;
+const RETRANS_TIMER_MS = 1000;
 
-/** Unsolicited Neighbour Advertisement, override, for one address of ours. */
-function neighbourAdvertisement(link: HomeLink, target: Ipv6Address): Output {
-  const payload = encodeIcmpv6(
-    {
-      type: 'neighbour-advertisement',
-      router: false,
-      solicited: false,
-      override: true,
-      target,
-      options: [{ type: 'target-link-layer-address', address: link.linkAddress }],
-    },
-    0,
-    target,
-    ALL_NODES,
-  );
-  const packet = encode(ipv6Codec, {
-    trafficClass: 0,
-    flowLabel: 0,
-    hopLimit: HOP_LIMIT,
-    source: target,
-    destination: ALL_NODES,
-    extensions: [],
-    protocol: PROTOCOL_ICMPV6,
-    payload,
-  });
-  const path = {
-    kind: 'link',
-    device: link.device,
-    protocol: 'ipv6',
-    linkAddress: ALL_NODES_LINK_ADDRESS,
-  } as const;
-  return { kind: 'send', path, packet };
-}
+/** A stay on the home link. */
+export class ReturningHome {
+  readonly #home: HomeContext;
+  /**
+   * The home address is set without Duplicate Address Detection, because the home agent may defend
+   * it (RFC 6275 §11.5.5).
+   */
+  readonly noDad: boolean;
+  #link: HomeLink;
+  #removal: Deregistration | undefined;
+  #advertisements = 0;
+  #advertiseAt: Monotonic = NEVER;
 
-function gratuitousArp(link: HomeLink, address: Ipv4Address): Output {
-  const packet = encode(arpCodec, {
-    operation: ArpOperation.request,
-    senderHardware: link.linkAddress,
-    senderAddress: address,
-    targetHardware: NO_LINK_ADDRESS,
-    targetAddress: address,
-  });
-  const path = {
-    kind: 'link',
-    device: link.device,
-    protocol: 'arp',
-    linkAddress: BROADCAST_LINK_ADDRESS,
-  } as const;
-  return { kind: 'send', path, packet };
-}
+  constructor(home: HomeContext, link: HomeLink, noDad: boolean) {
+    this.#home = home;
+    this.#link = link;
+    this.noDad = noDad;
+  }
 
-/**
- * One round of advertisements for every home address on the home link. `linkLocal`: only if the L
- * bit had been set.
- */
-export function advertiseHomeAddresses(
-  link: HomeLink,
-  addresses: {
-    readonly homeAddress: Ipv6Address;
-    readonly linkLocal: Ipv6Address | undefined;
-    readonly ipv4HomeAddress: Ipv4Address | undefined;
-  },
-): readonly Output[] {
-  const { homeAddress, linkLocal, ipv4HomeAddress } = addresses;
-  // A point-to-point link: there is nobody to tell.
-  if (link.linkAddress.length !== LINK_ADDRESS_SIZE) return [];
-  const outputs = [neighbourAdvertisement(link, homeAddress)];
-  if (linkLocal !== undefined) outputs.push(neighbourAdvertisement(link, linkLocal));
-  if (ipv4HomeAddress !== undefined) outputs.push(gratuitousArp(link, ipv4HomeAddress));
-  return outputs;
+  /** `returning`: the home agent may still hold a binding. */
+  get phase(): 'returning' | 'at-home' {
+    return this.#removal === undefined ? 'at-home' : 'returning';
+  }
+
+  get link(): HomeLink {
+    return this.#link;
+  }
+
+  /** Takes what changed about the same home link; says whether it is the same. */
+  update(link: HomeLink): boolean {
+    if (link.device !== this.#link.device || link.epoch !== this.#link.epoch) return false;
+    this.#link = { ...link, seenAt: this.#link.seenAt };
+    return true;
+  }
+
+  /** Removes the binding at the home agent. */
+  deregister(step: Step): void {
+    const origin = homeLinkOrigin(this.#home.configuration.homeAddress);
+    this.#removal = new Deregistration(this.#home, origin, 'return-home');
+    this.transmit(step);
+  }
+
+  /** Sends the Binding Update that is under way, if there is one. */
+  transmit(step: Step): void {
+    this.#removal?.exchange.transmit(step);
+  }
+
+  followMovedHomeAgent(step: Step): void {
+    this.#removal?.followMovedHomeAgent(step);
+  }
+
+  /** The outcome of the de-registration, once it is known. */
+  receive(step: Step, received: ReceivedAcknowledgement): DeregistrationOutcome | undefined {
+    return this.#removal?.receive(step, received);
+  }
+
+  /** The de-registration has ended. */
+  end(): void {
+    this.#removal = undefined;
+  }
+
+  /** Announces the home addresses, which the home agent no longer defends. */
+  announce(step: Step, roundTripMs: number | undefined): void {
+    this.#advertise(step);
+    this.reportArrival(step, roundTripMs);
+  }
+
+  /** `roundTripMs` of the de-registration; undefined if there was none, or no confirmation. */
+  reportArrival(step: Step, roundTripMs: number | undefined): void {
+    this.#home.node.count('returned-home');
+    this.#home.recordHandover(step, roundTripMs);
+    this.#home.event(step, 'returned-home', 'info', {
+      interface: this.#link.device,
+      addressAtMs: this.#link.seenAt,
+      atMs: step.now,
+      deregistered: roundTripMs !== undefined,
+      roundTripMs,
+    });
+  }
+
+  #advertise(step: Step): void {
+    const { configuration, stored, linkLocalCompatible } = this.#home;
+    const addresses = {
+      homeAddress: configuration.homeAddress,
+      linkLocal: linkLocalCompatible ? this.#link.linkLocal : undefined,
+      ipv4HomeAddress:
+        configuration.ipv4HomeLink === undefined ? undefined : stored.ipv4HomeAddress,
+    };
+    step.out.push(...advertiseHomeAddresses(this.#link, addresses));
+    this.#advertisements++;
+    const more = this.#advertisements < MAX_NEIGHBOR_ADVERTISEMENT;
+    this.#advertiseAt = more ? after(step.now, RETRANS_TIMER_MS) : NEVER;
+  }
+
+  deadline(): Monotonic {
+    return earliest(this.#advertiseAt, this.#removal?.deadline() ?? NEVER);
+  }
+
+  /** Handles what is due first; gives the outcome of the de-registration, once it is known. */
+  handleTimer(step: Step): DeregistrationOutcome | undefined {
+    if (this.#removal !== undefined) return this.#removal.handleTimer(step);
+    this.#advertise(step);
+    return undefined;
+  }
 }

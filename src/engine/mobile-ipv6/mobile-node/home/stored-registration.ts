@@ -1,24 +1,27 @@
 /**
- * What one home registration must not forget, and the numbers that come from it.
+ * What a mobile node keeps of one home across restarts, and the numbers that follow from it.
  *
- * RFC 6275 §11.7.1  sequence numbers;  RFC 4285 §6 timestamps: each greater than any accepted
- *                   before, near the home agent's clock
+ * RFC 6275 §11.7.1  sequence numbers
+ * RFC 4285 §6       timestamps: each greater than any accepted before, near the home agent's clock
+ * RFC 5555 §4.4.2   the IPv4 home address that the home agent assigned
  */
-import { type IpAddress, type Ipv4Address, UNSPECIFIED_V4 } from '#base/ip.ts';
-import type { JsonValue } from '#base/json.ts';
+import {
+  type IpAddress,
+  type Ipv4Address,
+  isIpv4,
+  parseIpAddress,
+  UNSPECIFIED_V4,
+} from '#base/ip.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { type Wall, wall } from '#base/time.ts';
 import { ntpTimestamp, timestampLater, wallOfNtp } from '#crypto/replay-timestamp.ts';
-import type { RandomBytes } from '#engine/contract/engine.ts';
-import type { Output } from '#engine/contract/output.ts';
+import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import { nextSequence } from '#engine/mobile-ipv6/common/sequence-number.ts';
 import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
-import {
-  MOBILE_NODE_TABLE,
-  storedRegistrationFromJson,
-  storedRegistrationToJson,
-} from './stored-registration-record.ts';
 
-/** Left out after a restart, in case the last record did not reach the disk. */
+export const MOBILE_NODE_TABLE = 'mobile-node';
+
+/** Sequence numbers skipped after a restart, in case the last record did not reach the disk. */
 const RESTART_JUMP = 16;
 
 export class StoredRegistration {
@@ -43,7 +46,7 @@ export class StoredRegistration {
 
   /** Takes a stored record; gives the home agent addresses of the earlier run. */
   restore(value: JsonValue): readonly IpAddress[] {
-    const record = storedRegistrationFromJson(value);
+    const record = recordFromJson(value);
     if (record === undefined) return [];
     this.#sequence = (record.sequence + RESTART_JUMP) & 0xffff;
     this.#clockOffsetMs = record.clockOffsetMs;
@@ -54,8 +57,8 @@ export class StoredRegistration {
     return record.homeAgentAddresses;
   }
 
-  persist(out: Output[], homeAgentAddresses: readonly IpAddress[]): void {
-    const value = storedRegistrationToJson({
+  persist({ out }: Step, homeAgentAddresses: readonly IpAddress[]): void {
+    const value = recordToJson({
       sequence: this.#sequence,
       clockOffsetMs: this.#clockOffsetMs,
       lastTimestamp: this.#acceptedTimestamp,
@@ -66,6 +69,8 @@ export class StoredRegistration {
     out.push({ kind: 'persist', table: MOBILE_NODE_TABLE, key: this.#home.name, value });
   }
 
+  // --- sequence number and timestamp ---
+
   get sequence(): number {
     return this.#sequence;
   }
@@ -74,12 +79,46 @@ export class StoredRegistration {
     return this.#clockOffsetMs;
   }
 
-  /** The IPv4 home address that is ours; undefined until a dynamic one was given. */
+  advanceSequence(): number {
+    this.#sequence = nextSequence(this.#sequence);
+    return this.#sequence;
+  }
+
+  /** Status 135 carries the last sequence number that the home agent accepted. */
+  resynchronizeSequence(last: number): void {
+    this.#sequence = last;
+  }
+
+  /** The timestamp of a Binding Update that is sent now. */
+  advanceTimestamp(now: Wall): bigint {
+    const [a = 0, b = 0] = this.#random(2);
+    let timestamp = ntpTimestamp(wall(now + this.#clockOffsetMs), ((a << 8) | b) / 65536);
+    // Zero is no timestamp: in comparisons modulo 2^64 it is later than half of all timestamps.
+    const sent = this.#sentTimestamp !== 0n;
+    if (sent && !timestampLater(timestamp, this.#sentTimestamp))
+      timestamp = BigInt.asUintN(64, this.#sentTimestamp + 1n);
+    this.#sentTimestamp = timestamp;
+    return timestamp;
+  }
+
+  /**
+   * Status 144 carries the home agent's time, to a second, at which it received what was sent at
+   * `sentAt`. The timestamp that was sent does not count: it may be ahead of this node's clock only
+   * to be later than the one before.
+   */
+  resynchronizeClock(returned: bigint, sentAt: Wall): void {
+    this.#clockOffsetMs = Math.round((wallOfNtp(returned, sentAt) - sentAt) / 1000) * 1000;
+    this.#sentTimestamp = this.#acceptedTimestamp;
+  }
+
+  // --- IPv4 home address ---
+
+  /** Undefined until the home agent assigned a dynamic one. */
   get ipv4HomeAddress(): Ipv4Address | undefined {
     return this.#ipv4HomeAddress;
   }
 
-  /** The IPv4 home address to ask for; undefined when none is wanted. */
+  /** The address to request; undefined if this home has no IPv4 home address. */
   get requestedIpv4HomeAddress(): Ipv4Address | undefined {
     return this.#home.ipv4HomeAddress === 'none'
       ? undefined
@@ -90,7 +129,7 @@ export class StoredRegistration {
     this.#ipv4HomeAddress = address;
   }
 
-  /** A remembered dynamic address is no longer ours; says whether there was one. */
+  /** The assigned dynamic address is no longer valid; says whether there was one. */
   forgetIpv4HomeAddress(): boolean {
     if (this.#home.ipv4HomeAddress !== 'dynamic' || this.#ipv4HomeAddress === undefined)
       return false;
@@ -98,37 +137,7 @@ export class StoredRegistration {
     return true;
   }
 
-  advanceSequence(): number {
-    this.#sequence = nextSequence(this.#sequence);
-    return this.#sequence;
-  }
-
-  /** Status 135 tells the last number that the home agent accepted. */
-  resynchronizeSequence(last: number): void {
-    this.#sequence = last;
-  }
-
-  /** A timestamp for a Binding Update that leaves now. */
-  advanceTimestamp(now: Wall): bigint {
-    const [a = 0, b = 0] = this.#random(2);
-    let timestamp = ntpTimestamp(wall(now + this.#clockOffsetMs), ((a << 8) | b) / 65536);
-    // Zero is no timestamp; half of all eras lie before it.
-    const sent = this.#sentTimestamp !== 0n;
-    if (sent && !timestampLater(timestamp, this.#sentTimestamp))
-      timestamp = BigInt.asUintN(64, this.#sentTimestamp + 1n);
-    this.#sentTimestamp = timestamp;
-    return timestamp;
-  }
-
-  /**
-   * Status 144 told the home agent's time, to a second, when it got what left at `sentAt`. The
-   * timestamp that left does not count: it may be ahead of our clock, only to be newer than the
-   * last.
-   */
-  resynchronizeClock(returned: bigint, sentAt: Wall): void {
-    this.#clockOffsetMs = Math.round((wallOfNtp(returned, sentAt) - sentAt) / 1000) * 1000;
-    this.#sentTimestamp = this.#acceptedTimestamp;
-  }
+  // --- the binding that the home agent may hold ---
 
   recordAccepted(timestamp: bigint | undefined, boundUntil: Wall): void {
     this.#boundUntilWallMs = boundUntil;
@@ -138,15 +147,12 @@ export class StoredRegistration {
     }
   }
 
-  /** A Binding Update left: its binding may exist from now on whether we hear of it or not. */
+  /** A Binding Update is sent: its binding may exist even if no acknowledgement arrives. */
   mayBeBoundUntil(until: Wall): void {
     this.#boundUntilWallMs = Math.max(this.#boundUntilWallMs, until);
   }
 
-  /**
-   * The wall clock was set by `jumpMs`, or the machine slept so long: what counts is the time that
-   * passes from now on.
-   */
+  /** The wall clock was set by `jumpMs`, or the machine was suspended for that long. */
   adjustForClockJump(jumpMs: number): void {
     if (this.#boundUntilWallMs > 0) this.#boundUntilWallMs += jumpMs;
   }
@@ -158,4 +164,63 @@ export class StoredRegistration {
   mayBeBound(now: Wall): boolean {
     return this.#boundUntilWallMs > now;
   }
+}
+
+// --- the record in the store ---
+
+interface StoredRecord {
+  readonly sequence: number;
+  /** Milliseconds by which the home agent's clock is ahead of this node's. */
+  readonly clockOffsetMs: number;
+  /** Timestamp of the last accepted Binding Update. */
+  readonly lastTimestamp: bigint;
+  readonly ipv4HomeAddress: Ipv4Address | undefined;
+  readonly homeAgentAddresses: readonly IpAddress[];
+  /** Wall clock, until when the home agent may hold a binding; 0 = none. */
+  readonly boundUntilWallMs: number;
+}
+
+function recordToJson(record: StoredRecord): JsonObject {
+  return {
+    sequence: record.sequence,
+    clockOffsetMs: record.clockOffsetMs,
+    lastTimestamp: record.lastTimestamp.toString(16),
+    ipv4HomeAddress: record.ipv4HomeAddress ?? null,
+    homeAgentAddresses: record.homeAgentAddresses,
+    boundUntilWallMs: record.boundUntilWallMs,
+  };
+}
+
+/** Members that are missing or invalid, such as those of an older version, become neutral. */
+function recordFromJson(value: JsonValue): StoredRecord | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  const fields = new Map<string, JsonValue | undefined>(Object.entries(value));
+  const ipv4 = addressOf(fields.get('ipv4HomeAddress'));
+  const agents = fields.get('homeAgentAddresses');
+  return {
+    sequence: numberOf(fields.get('sequence')) & 0xffff,
+    clockOffsetMs: numberOf(fields.get('clockOffsetMs')),
+    lastTimestamp: timestampOf(fields.get('lastTimestamp')),
+    ipv4HomeAddress: ipv4 !== undefined && isIpv4(ipv4) ? ipv4 : undefined,
+    homeAgentAddresses: isList(agents)
+      ? agents.map(addressOf).filter((address) => address !== undefined)
+      : [],
+    boundUntilWallMs: numberOf(fields.get('boundUntilWallMs')),
+  };
+}
+
+function numberOf(field: JsonValue | undefined): number {
+  return typeof field === 'number' && Number.isFinite(field) ? field : 0;
+}
+
+function timestampOf(field: JsonValue | undefined): bigint {
+  return typeof field === 'string' && /^[0-9a-f]{1,16}$/.test(field) ? BigInt(`0x${field}`) : 0n;
+}
+
+function isList(value: JsonValue | undefined): value is readonly JsonValue[] {
+  return Array.isArray(value);
+}
+
+function addressOf(value: JsonValue | undefined): IpAddress | undefined {
+  return typeof value === 'string' ? parseIpAddress(value) : undefined;
 }

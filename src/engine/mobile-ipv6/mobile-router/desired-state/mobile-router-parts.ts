@@ -62,7 +62,7 @@ import type {
   DesiredSysctl,
 } from '#engine/contract/desired-state.ts';
 import { TUN_DEVICE } from '#engine/contract/desired-state.ts';
-import type { HomeState } from '#engine/mobile-ipv6/mobile-node/desired-state/policy-routing.ts';
+import type { HomeState } from '#engine/mobile-ipv6/mobile-node/desired-state/home-state.ts';
 import type { MobileRouterConfiguration } from '#engine/mobile-ipv6/mobile-router/configuration.ts';
 
 const MAIN_TABLE = 254;

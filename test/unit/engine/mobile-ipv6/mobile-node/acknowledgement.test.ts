@@ -8,7 +8,7 @@ import { NEVER } from '#base/time.ts';
 import {
   reactionTo,
   STATUS_REACTIONS,
-} from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
+} from '#engine/mobile-ipv6/mobile-node/binding/status-reactions.ts';
 import { BINDING_STATUSES } from '#wire/mobility/binding-status.ts';
 import { findOption } from '#wire/mobility/options.ts';
 import {

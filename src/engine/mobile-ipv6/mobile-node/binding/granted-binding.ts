@@ -1,0 +1,67 @@
+/**
+ * The binding that an acceptance grants, and its entries of the Binding Update List.
+ *
+ * RFC 6275 §11.1, §11.7.3;  RFC 3963 §5.1 R flag and prefixes
+ * RFC 5555 §4.4.2  NAT detection; one entry for each home address
+ */
+import type { IpAddress } from '#base/ip.ts';
+import type { BindingUpdateListEntry } from '#engine/mobile-ipv6/common/binding-update-list.ts';
+import {
+  acknowledgedEndpoints,
+  natDetected,
+  type TunnelEndpoints,
+} from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
+import type { HomeContext } from '#engine/mobile-ipv6/mobile-node/home/home-context.ts';
+import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
+import { findOption } from '#wire/mobility/options.ts';
+import type { MatchedAcknowledgement } from './exchange.ts';
+import { grantedSeconds, type RefreshSchedule, refreshSchedule } from './refresh-schedule.ts';
+
+export interface GrantedBinding {
+  readonly lifetimeSeconds: number;
+  readonly nat: boolean;
+  readonly tunnel: TunnelEndpoints;
+  readonly schedule: RefreshSchedule;
+}
+
+export function grantedBinding(
+  { message, update, target }: MatchedAcknowledgement,
+  careOf: CareOfCandidate,
+  keepaliveSeconds: number,
+): GrantedBinding {
+  const detection = careOf.family === 4 ? findOption(message.options, 'nat-detection') : undefined;
+  return {
+    lifetimeSeconds: grantedSeconds(message, update),
+    nat: natDetected(detection),
+    tunnel: acknowledgedEndpoints(careOf, target, detection),
+    schedule: refreshSchedule(message, update, detection, keepaliveSeconds),
+  };
+}
+
+/** One entry for each home address that is bound. */
+export function bindingUpdateListEntries(
+  { configuration, ipv4HomeAddress, role }: HomeContext,
+  careOfAddress: IpAddress,
+  { target, update }: MatchedAcknowledgement,
+  { lifetimeSeconds, nat, tunnel, schedule }: GrantedBinding,
+): readonly BindingUpdateListEntry[] {
+  const { mobileRouter, prefixes } = role.registeredPrefixes();
+  const entry = {
+    destination: target.address,
+    careOfAddress,
+    initialLifetimeSeconds: lifetimeSeconds,
+    sentAt: update.at,
+    expiresAt: schedule.expiresAt,
+    sequence: update.sequence,
+    acknowledged: true,
+    homeRegistration: true,
+    encapsulation: tunnel.encapsulation,
+    nat,
+    mobileRouter,
+    mobileNetworkPrefixes: prefixes,
+  } as const;
+  const ipv6Entry = { ...entry, homeAddress: configuration.homeAddress };
+  return ipv4HomeAddress === undefined
+    ? [ipv6Entry]
+    : [ipv6Entry, { ...entry, homeAddress: ipv4HomeAddress }];
+}

@@ -1,0 +1,192 @@
+/**
+ * The attempt to register a care-of address, from the first Binding Update to its acceptance.
+ *
+ * RFC 6275 §11.7.3    refusals;  §11.8 retransmission
+ * RFC 3963 §5.3, §5.4 home agents that do not serve the role: role-rejection.ts decides
+ * RFC 5555 §4.4.1     the other address family
+ */
+import { unreachable } from '#base/assert.ts';
+import type { Step } from '#engine/contract/engine.ts';
+import { initialTimeoutMs } from '#engine/mobile-ipv6/common/binding-update-back-off.ts';
+import { rejects } from '#wire/mobility/binding-status.ts';
+import type { ReceivedAcknowledgement } from './acknowledgement.ts';
+import {
+  type BackOffs,
+  BindingExchange,
+  type MatchedAcknowledgement,
+  type PendingRefusal,
+} from './exchange.ts';
+import type { RegistrationOwner } from './registration-owner.ts';
+import { decideRoleRejection } from './role-rejection.ts';
+import { reactionTo } from './status-reactions.ts';
+import type { UpdateOrigin } from './update-origin.ts';
+
+export type AttemptOutcome =
+  | { readonly kind: 'accepted'; readonly answer: MatchedAcknowledgement }
+  /** Accepted by a home agent that does not serve the role. */
+  | { readonly kind: 'unserved'; readonly answer: MatchedAcknowledgement }
+  /** Refused for a cause that only an operator can correct. */
+  | { readonly kind: 'refused' };
+
+export class RegistrationAttempt {
+  readonly exchange: BindingExchange;
+  readonly #owner: RegistrationOwner;
+
+  /** `bound`: the home agent has a binding, so that it answers soon. */
+  constructor(
+    owner: RegistrationOwner,
+    origin: UpdateOrigin,
+    bound: boolean,
+    backOffs: BackOffs = new Map(),
+  ) {
+    this.#owner = owner;
+    this.exchange = new BindingExchange(
+      owner,
+      origin,
+      'register',
+      initialTimeoutMs(bound),
+      backOffs,
+    );
+  }
+
+  transmit(step: Step): void {
+    this.exchange.transmit(step);
+  }
+
+  /** A refusal awaits the resolution of the home agent's name. */
+  get awaitsResolution(): boolean {
+    return this.exchange.pendingRefusal !== undefined;
+  }
+
+  // --- no answer ---
+
+  /** Handles the timer that is due first. */
+  handleTimer(step: Step): void {
+    const name = this.exchange.timers.due(step.now);
+    if (name === 'transmit') this.transmit(step);
+    else if (name === 'retransmit') this.#retransmit(step);
+  }
+
+  #retransmit(step: Step): void {
+    if (this.exchange.handleTimeout(step).kind === 'next-round') {
+      this.#tryNextHomeAgent(step);
+      if (this.#tryOtherFamily(step)) return;
+    }
+    this.transmit(step);
+  }
+
+  #tryNextHomeAgent(step: Step): void {
+    if (this.exchange.tryNextHomeAgent(step)) this.#followHomeAgent(step);
+  }
+
+  #followHomeAgent(step: Step): void {
+    this.#owner.followHomeAgent(step, this.exchange.careOfAddress);
+  }
+
+  #tryOtherFamily(step: Step): boolean {
+    const { careOfAddress, backOffs } = this.exchange;
+    return this.#owner.tryOtherFamily(step, careOfAddress, backOffs);
+  }
+
+  /** The home agent has another address: sends the Binding Update there. */
+  followMovedHomeAgent(step: Step): void {
+    if (!this.exchange.homeAgentMoved) return;
+    this.#followHomeAgent(step);
+    this.transmit(step);
+  }
+
+  // --- the answer ---
+
+  /** The outcome, once it is known. */
+  receive(step: Step, received: ReceivedAcknowledgement): AttemptOutcome | undefined {
+    const answer = this.exchange.receive(step, received);
+    if (answer === undefined) return undefined;
+    const { message, target } = answer;
+    if (!rejects(message.status)) {
+      const served = this.#owner.role.isServed(message);
+      return { kind: served ? 'accepted' : 'unserved', answer };
+    }
+    const refusal = { homeAgent: target, status: message.status };
+    return this.applyRoleRejection(step, refusal) ? undefined : this.#applyReaction(step, answer);
+  }
+
+  #applyReaction(step: Step, answer: MatchedAcknowledgement): AttemptOutcome | undefined {
+    const reaction = reactionTo(answer.message.status);
+    switch (reaction) {
+      case 'resynchronize-sequence':
+        this.exchange.resynchronizeSequence(step, answer);
+        break;
+      case 'resynchronize-clock':
+        this.exchange.resynchronizeClock(step, answer);
+        break;
+      case 'retry-slowly':
+        return { kind: 'refused' };
+      case 'abandon-home-address':
+        this.#owner.abandonHomeAddress(step);
+        break;
+      case 'next-home-agent':
+        this.#tryNextHomeAgent(step);
+        break;
+      case 'next-care-of-address':
+        // Once: a home agent that rejects both families gets the back-off of each.
+        if (this.#owner.silence.network === undefined) this.#tryOtherFamily(step);
+        break;
+      case 'accept':
+      case 'back-off':
+        // The retransmission timer is the back-off.
+        break;
+      default:
+        unreachable(reaction);
+    }
+    return undefined;
+  }
+
+  // --- a home agent that does not serve the role ---
+
+  /** Says whether the role has a reaction to the refusal. */
+  applyRoleRejection(step: Step, refusal: PendingRefusal, resolvedNow = false): boolean {
+    const { role, homeAgents } = this.#owner;
+    const { family } = this.exchange;
+    const reaction = decideRoleRejection(role, homeAgents, family, refusal, resolvedNow);
+    if (reaction === undefined) return false;
+    // A late answer to an earlier Binding Update says nothing about the next home agent or mode.
+    this.exchange.discardSent();
+    switch (reaction) {
+      case 'next-home-agent':
+        this.#tryNextHomeAgent(step);
+        this.exchange.retryPromptly(step);
+        break;
+      case 'resolve-again':
+        this.exchange.awaitResolution(refusal);
+        this.#owner.suspectTunnel(step);
+        homeAgents.resolve(step);
+        break;
+      case 'next-mode':
+        this.#tryNextMode(step, refusal);
+        break;
+      case 'stop':
+        this.#owner.stopRegistering(step);
+        break;
+      default:
+        unreachable(reaction);
+    }
+    return true;
+  }
+
+  #tryNextMode(step: Step, { homeAgent }: PendingRefusal): void {
+    const { role, node } = this.#owner;
+    node.count('registration-mode-changed');
+    const fields = { ...role.status(), atMs: step.now };
+    this.#owner.event(step, 'registration-mode-changed', 'warn', fields);
+    if (role.skips(homeAgent.outerAddress)) this.#tryNextHomeAgent(step);
+    this.exchange.retryPromptly(step);
+  }
+
+  /** Continues with a refusal that awaited the resolution; says whether there was one. */
+  resumeAfterResolution(step: Step): boolean {
+    const refusal = this.exchange.takePendingRefusal();
+    if (refusal === undefined) return false;
+    this.applyRoleRejection(step, refusal, true);
+    return true;
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * Where Binding Updates are sent from: a care-of address, or the home address on the home link.
+ *
+ * RFC 6275 §11.7.1, §11.5.5;  RFC 5555 §4.4.1 F flag
+ */
+import type { IpAddress, Ipv6Address } from '#base/ip.ts';
+import { type Monotonic, NEVER } from '#base/time.ts';
+
+/** The part of a care-of address candidate that a Binding Update depends on. */
+export interface OriginAddress {
+  readonly address: IpAddress;
+  readonly family: 4 | 6;
+  readonly validUntil: Monotonic;
+}
+
+/** The address and whether the F flag is set there: a home agent may refuse that flag. */
+export class UpdateOrigin {
+  #from: OriginAddress;
+  #forceUdp: boolean;
+
+  constructor(from: OriginAddress, forceUdp: boolean) {
+    this.#from = from;
+    this.#forceUdp = forceUdp;
+  }
+
+  get from(): OriginAddress {
+    return this.#from;
+  }
+
+  /** Takes what changed about the address, such as its lifetime. */
+  update(from: OriginAddress): void {
+    this.#from = from;
+  }
+
+  get forceUdp(): boolean {
+    return this.#forceUdp;
+  }
+
+  setForceUdp(forceUdp: boolean): void {
+    this.#forceUdp = forceUdp;
+  }
+}
+
+/** On the home link the home address is the care-of address, RFC 6275 §11.5.5. */
+export function homeLinkOrigin(homeAddress: Ipv6Address): UpdateOrigin {
+  return new UpdateOrigin({ address: homeAddress, family: 6, validUntil: NEVER }, false);
+}

@@ -1,0 +1,115 @@
+/**
+ * Checks control packets and gives each message to the home that it belongs to.
+ *
+ * RFC 6275 §11.2     checks of a Mobility Header and the errors of §9.2, §9.3.3;  RFC 8200 §4.2,
+ *                    §4.4
+ * RFC 6275 §11.3.6   Binding Error;  §11.7.4 Binding Refresh Request, both from the home agent only
+ */
+import { isMalformed } from '#base/bytes.ts';
+import type { IpAddress } from '#base/ip.ts';
+import type { Step } from '#engine/contract/engine.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
+import {
+  ErrorReporter,
+  extensionFault,
+  type Fault,
+  readMobility,
+} from '#engine/mobile-ipv6/common/packet-faults.ts';
+import { type Ipv6Packet, ipv6Codec, upperLayerDestination } from '#wire/ip/ipv6.ts';
+import { PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
+import {
+  BindingErrorStatus,
+  type MobilityMessage,
+  type MobilityMessageOf,
+} from '#wire/mobility/message.ts';
+import type { Home } from './home/home.ts';
+import type { MobileNodeReason } from './reasons.ts';
+
+export class ControlPackets {
+  readonly #homes: readonly Home[];
+  readonly #count: (reason: MobileNodeReason) => void;
+  readonly #errors = new ErrorReporter();
+
+  constructor(homes: readonly Home[], count: (reason: MobileNodeReason) => void) {
+    this.#homes = homes;
+    this.#count = count;
+  }
+
+  receive(step: Step, path: PacketPath, bytes: Uint8Array): void {
+    const reason = this.#dispatch(step, path, bytes);
+    if (reason !== undefined) this.#count(reason);
+  }
+
+  /** Gives the reason to count unless a registration counts it. */
+  #dispatch(step: Step, path: PacketPath, bytes: Uint8Array): MobileNodeReason | undefined {
+    if (path.kind === 'link') return 'unexpected-path';
+    const packet = ipv6Codec.parse(bytes);
+    if (isMalformed(packet)) return 'malformed-packet';
+    const fault = extensionFault(packet);
+    if (fault !== undefined) return this.#answerFault(step, path, packet, bytes, fault);
+    if (packet.protocol !== PROTOCOL_MOBILITY) return 'unexpected-protocol';
+    const read = readMobility(packet, bytes);
+    if (read.fault !== undefined) return this.#answerFault(step, path, packet, bytes, read.fault);
+    return this.#handle(step, path, packet, read.message);
+  }
+
+  /** Reports a fault to the source of the packet, where the RFCs ask for that. */
+  #answerFault(
+    step: Step,
+    path: PacketPath,
+    packet: Ipv6Packet,
+    bytes: Uint8Array,
+    { reason, answer }: Fault,
+  ): MobileNodeReason {
+    if (answer !== undefined && this.#ownerOf(packet.destination) !== undefined)
+      this.#count(this.#errors.report(step, path, packet, bytes, answer));
+    return reason;
+  }
+
+  #ownerOf(address: IpAddress): Home | undefined {
+    return this.#homes.find(
+      (home) => home.configuration.homeAddress === address || home.ownsCareOf(address),
+    );
+  }
+
+  #handle(
+    step: Step,
+    path: PacketPath,
+    packet: Ipv6Packet,
+    message: MobilityMessage,
+  ): MobileNodeReason | undefined {
+    const home = this.#ownerOf(upperLayerDestination(packet));
+    if (home === undefined) return 'not-our-home-address';
+    switch (message.type) {
+      case 'binding-acknowledgement':
+        home.receive(step, { path, packet, header: packet.payload, message });
+        return undefined;
+      case 'binding-refresh-request':
+        if (!home.isHomeAgent(packet.source)) return 'not-from-home-agent';
+        return home.requestRefresh(step) ? 'refresh-requested' : 'request-rate-limited';
+      case 'binding-error':
+        return this.#handleBindingError(step, packet, message, home);
+      default:
+        return 'unexpected-message';
+    }
+  }
+
+  #handleBindingError(
+    step: Step,
+    { source, destination }: Ipv6Packet,
+    { status, homeAddress }: MobilityMessageOf<'binding-error'>,
+    owner: Home,
+  ): MobileNodeReason {
+    if (!owner.isHomeAgent(source)) return 'binding-error-ignored';
+    if (status !== BindingErrorStatus.unknownBinding) return 'binding-error-ignored';
+    return this.#homeNamed(homeAddress, destination, owner).requestRefresh(step)
+      ? 'binding-error-followed'
+      : 'request-rate-limited';
+  }
+
+  /** Several homes may share a care-of address: a Binding Error names the home address. */
+  #homeNamed(homeAddress: IpAddress, destination: IpAddress, fallback: Home): Home {
+    const named = this.#homes.find((home) => home.configuration.homeAddress === homeAddress);
+    return named?.ownsCareOf(destination) === true ? named : fallback;
+  }
+}

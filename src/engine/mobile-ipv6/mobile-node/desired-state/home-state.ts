@@ -1,0 +1,34 @@
+/**
+ * Where the addresses of one home belong now; the host's desired state follows from it.
+ *
+ * RFC 6275 §11.3.1, §11.5.5;  RFC 5555 §4.4.3;  RFC 3963 §5.5
+ */
+import { familyOf, type IpAddress, type Ipv4Address, type Prefix } from '#base/ip.ts';
+import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
+import type { TunnelEndpoints } from './tunnel-endpoints.ts';
+
+export interface HomeState {
+  readonly home: HomeConfiguration;
+  readonly ipv4HomeAddress: Ipv4Address | undefined;
+  /** Mobile network prefixes (RFC 3963) that the tunnel carries now; empty for a mobile node. */
+  readonly mobileNetworkPrefixes: readonly Prefix[];
+  /** Undefined while no home agent address or care-of address was ever known. */
+  readonly tunnel: TunnelEndpoints | undefined;
+  /** The care-of address in use or being registered. */
+  readonly careOf: CareOfCandidate | undefined;
+  /** The home agent does not answer: the tunnel may lead nowhere. */
+  readonly silent: boolean;
+  /** Set if the addresses belong on the home link. */
+  readonly homeLink: { readonly device: string; readonly noDad: boolean } | undefined;
+}
+
+/** The home addresses, IPv6 first. */
+export function homeAddressesOf({ home, ipv4HomeAddress }: HomeState): readonly IpAddress[] {
+  return ipv4HomeAddress === undefined ? [home.homeAddress] : [home.homeAddress, ipv4HomeAddress];
+}
+
+/** The prefix of this address alone. */
+export function hostPrefix(address: IpAddress): Prefix {
+  return { address, length: familyOf(address) === 6 ? 128 : 32 };
+}

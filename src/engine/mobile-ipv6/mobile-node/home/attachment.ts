@@ -1,0 +1,280 @@
+/**
+ * Where the node is attached: a care-of address, the home link, or neither; and the registration
+ * whose tunnel carries data.
+ *
+ * RFC 6275 §11.5.1-3  movement and the new care-of address;  §11.5.5 returning home
+ * RFC 5555 §4.4.1     the other address family when the home agent is silent
+ */
+import { type IpAddress, isUniqueLocal } from '#base/ip.ts';
+import type { Step } from '#engine/contract/engine.ts';
+import { BindingRegistration } from '#engine/mobile-ipv6/mobile-node/binding/binding-registration.ts';
+import type { BackOffs } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
+import type { RegistrationOwner } from '#engine/mobile-ipv6/mobile-node/binding/registration-owner.ts';
+import type { RegistrationPhase } from '#engine/mobile-ipv6/mobile-node/binding/registration-state.ts';
+import type { TunnelEndpoints } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
+import {
+  type CareOfCandidate,
+  sameAttachment,
+} from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
+import {
+  type Pin,
+  selectCareOfAddress,
+} from '#engine/mobile-ipv6/mobile-node/network/care-of-selection.ts';
+import type { HomeLink } from '#engine/mobile-ipv6/mobile-node/network/home-link-detection.ts';
+import { RegistrationList } from './registration-list.ts';
+import { ReturningHome } from './returning-home.ts';
+
+/**
+ * - `detached`: no care-of address. Tunnel and addresses stay, so that connections only stall.
+ * - `resolving`: waits for an address of the home agent.
+ * - `away`: uses the care-of address of `registration`.
+ * - `on-home-link`: see ReturningHome.
+ * - `released`: the operator had the binding removed, or another node has the home address.
+ * - `stopped`: no home agent serves the role (RFC 3963 §5.4).
+ */
+type Situation =
+  | { readonly kind: 'detached' | 'resolving' | 'released' | 'stopped' }
+  | { readonly kind: 'away'; readonly registration: BindingRegistration }
+  | { readonly kind: 'on-home-link'; readonly stay: ReturningHome };
+
+/** The phase that an operator sees. */
+export type HomePhase =
+  | Exclude<Situation['kind'], 'away' | 'on-home-link'>
+  | RegistrationPhase
+  | ReturningHome['phase'];
+
+export class Attachment {
+  /** Every registration of the home: the one in use, and those with a binding that remains. */
+  readonly registrations = new RegistrationList();
+  readonly #home: RegistrationOwner;
+  #situation: Situation = { kind: 'detached' };
+  /** It may be a registration that the node has left: connections stall rather than break. */
+  #carrier: BindingRegistration | undefined;
+  #pinned: Pin | undefined;
+
+  constructor(home: RegistrationOwner) {
+    this.#home = home;
+  }
+
+  get phase(): HomePhase {
+    const situation = this.#situation;
+    if (situation.kind === 'away') return situation.registration.phase;
+    return situation.kind === 'on-home-link' ? situation.stay.phase : situation.kind;
+  }
+
+  /** The registration of the care-of address in use. */
+  get current(): BindingRegistration | undefined {
+    return this.#situation.kind === 'away' ? this.#situation.registration : undefined;
+  }
+
+  get homeStay(): ReturningHome | undefined {
+    return this.#situation.kind === 'on-home-link' ? this.#situation.stay : undefined;
+  }
+
+  /** The tunnel that carries data. */
+  get tunnel(): TunnelEndpoints | undefined {
+    return this.#carrier?.tunnel;
+  }
+
+  /** `home`, the care-of address, or `none`. */
+  get location(): string {
+    if (this.homeStay !== undefined) return 'home';
+    return this.current?.careOf.address ?? 'none';
+  }
+
+  /** The operator, or RFC 3963 §5.4, ended the registration: movement changes nothing. */
+  get suspended(): boolean {
+    const { phase } = this;
+    return phase === 'deregistering' || phase === 'released' || phase === 'stopped';
+  }
+
+  /** Prefers a care-of address while it is usable; undefined restores the selection rules. */
+  pin(pin: Pin | undefined): void {
+    this.#pinned = pin;
+  }
+
+  // --- movement ---
+
+  /** The network may have changed: uses the care-of address or home link that it offers now. */
+  assess(step: Step): void {
+    if (!this.suspended) this.#followNetwork(step);
+  }
+
+  /** The operator ends the suspension. */
+  resume(step: Step): void {
+    if (this.current === undefined) this.#situation = { kind: 'detached' };
+    this.#followNetwork(step);
+  }
+
+  #followNetwork(step: Step): void {
+    const { movement } = this.#home.node;
+    const { virtualHomeNetwork, homePrefix } = this.#home.configuration;
+    if (!movement.known) return;
+    const homeLink = virtualHomeNetwork ? undefined : movement.homeLink(step.now, homePrefix);
+    if (homeLink === undefined) this.#followCandidates(step, movement.candidates(step.now));
+    else if (this.homeStay?.update(homeLink) !== true) this.#enterHomeLink(step, homeLink);
+  }
+
+  #followCandidates(step: Step, candidates: readonly CareOfCandidate[]): void {
+    if (candidates.length > 0) this.#home.homeAgents.resolveFirst(step);
+    const choice = this.#select(candidates);
+    if (choice === undefined) {
+      this.#detach(step, candidates.length > 0);
+    } else if (!this.suspended && sameAttachment(choice, this.current?.careOf)) {
+      this.current?.updateCareOf(choice);
+    } else {
+      this.#home.silence.reset();
+      this.#attach(step, choice, new Map());
+    }
+  }
+
+  #select(candidates: readonly CareOfCandidate[]): CareOfCandidate | undefined {
+    const { homeAgents, node, silence } = this.#home;
+    const homeAgent = homeAgents.target(6);
+    return selectCareOfAddress(candidates, {
+      current: this.current?.careOf,
+      pinned: this.#pinned,
+      families: homeAgents.families(),
+      preferIpv4: node.configuration.preferIpv4,
+      silent: silence.network,
+      uniqueLocalUsable: homeAgent !== undefined && isUniqueLocal(homeAgent.address),
+    });
+  }
+
+  #attach(step: Step, careOf: CareOfCandidate, backOffs: BackOffs): void {
+    const { node } = this.#home;
+    const from = this.location;
+    this.current?.leave();
+    const registration = this.#registrationOf(careOf);
+    this.#situation = { kind: 'away', registration };
+    registration.start(careOf, backOffs);
+    if (node.configuration.optimistic || this.tunnel === undefined)
+      this.#useProvisionalTunnel(registration);
+    this.registrations.prune(this.#carrier);
+    // Changing routes and rules takes the kernel most of a millisecond. With a single uplink the
+    // Binding Update and data need the tunnel only.
+    if (node.movement.isOnlyUplink(careOf)) node.publishDesiredTunnels(step);
+    else node.publishDesired(step);
+    registration.transmit(step);
+    node.publishDesired(step);
+    node.count('handover');
+    this.#home.event(step, 'handover', 'info', {
+      from,
+      to: this.location,
+      careOfAddress: careOf.address,
+      encapsulation: careOf.family === 6 ? 'ipip' : 'udp',
+      interface: careOf.device,
+      addressAtMs: careOf.appearedAt,
+      atMs: step.now,
+    });
+  }
+
+  #registrationOf(careOf: CareOfCandidate): BindingRegistration {
+    const known = this.registrations.get(careOf.address);
+    if (known !== undefined) return known;
+    const registration = new BindingRegistration(this.#home, careOf);
+    this.registrations.add(registration);
+    return registration;
+  }
+
+  /** `unreachable`: there are addresses, but the home agent has none of their families. */
+  #detach(step: Step, unreachable: boolean): void {
+    const { homeAgents, node } = this.#home;
+    if (unreachable) homeAgents.resolve(step);
+    const from = this.location;
+    const kind = unreachable ? 'resolving' : 'detached';
+    // An interface that the operator has just excluded is still up and would carry packets.
+    const device = this.current?.careOf.device;
+    if (device !== undefined && node.movement.excludes(device)) this.#carrier = undefined;
+    if (this.#situation.kind === kind && from === 'none') return;
+    this.#leave({ kind });
+    node.publishDesired(step);
+    if (from === 'none') return;
+    node.count('care-of-address-lost');
+    this.#home.event(step, 'no-care-of-address', 'warn', { from, atMs: step.now });
+  }
+
+  /** Leaves the care-of address or home link; tunnel and binding remain. */
+  #leave(next: Situation): void {
+    this.current?.leave();
+    this.#situation = next;
+    this.registrations.prune(this.#carrier);
+  }
+
+  #enterHomeLink(step: Step, link: HomeLink): void {
+    const { node, silence } = this.#home;
+    const bound = this.#home.mayBeBound(step);
+    // RFC 6275 §11.5.5: no Duplicate Address Detection while the home agent may defend the address.
+    const noDad = bound || this.homeStay?.link.device === link.device;
+    const stay = new ReturningHome(this.#home, link, noDad);
+    silence.reset();
+    if (!bound || node.configuration.optimistic) this.#carrier = undefined;
+    this.#leave({ kind: 'on-home-link', stay });
+    node.publishDesired(step);
+    if (bound) {
+      stay.deregister(step);
+      return;
+    }
+    this.registrations.removeAll();
+    stay.reportArrival(step, undefined);
+  }
+
+  /** Avoids the family in this network; says whether another care-of address is used instead. */
+  tryOtherFamily(step: Step, careOfAddress: IpAddress, backOffs: BackOffs): boolean {
+    const { node, silence } = this.#home;
+    const careOf = this.registrations.get(careOfAddress)?.careOf;
+    if (careOf === undefined) return false;
+    silence.avoidNetworkOf(careOfAddress);
+    const choice = this.#select(node.movement.candidates(step.now));
+    if (choice === undefined || sameAttachment(choice, careOf)) return false;
+    if (choice.family !== careOf.family) node.count('family-changed');
+    this.#attach(step, choice, backOffs);
+    return true;
+  }
+
+  // --- the registration that carries data ---
+
+  #useProvisionalTunnel(registration: BindingRegistration): void {
+    registration.useProvisionalTunnel();
+    this.#carrier = registration;
+  }
+
+  /** Data follows to the home agent to which the next Binding Update is sent. */
+  followHomeAgent(step: Step, careOfAddress: IpAddress): void {
+    const { node } = this.#home;
+    const registration = this.registrations.get(careOfAddress);
+    if (registration === undefined || !node.configuration.optimistic) return;
+    this.#useProvisionalTunnel(registration);
+    node.publishDesired(step);
+  }
+
+  /** The home agent accepted the registration: it replaces those of the same identifier. */
+  carryDataBy(careOfAddress: IpAddress): void {
+    const registration = this.registrations.get(careOfAddress);
+    if (registration === undefined) return;
+    this.#carrier = registration;
+    this.registrations.dropBindingsReplacedBy(registration);
+    this.registrations.prune(registration);
+  }
+
+  /** The binding of a registration ended; says which registration has to be renewed for it. */
+  dropExpired(careOfAddress: IpAddress): BindingRegistration | undefined {
+    const registration = this.registrations.get(careOfAddress);
+    registration?.dropBinding();
+    this.registrations.prune(this.#carrier);
+    if (this.suspended) return undefined;
+    return registration?.active === true ? registration : this.current;
+  }
+
+  /** Nothing of the registrations remains on this side. Off the home link, `next` follows. */
+  forget(next: 'released' | 'stopped'): void {
+    this.#carrier = undefined;
+    this.registrations.removeAll();
+    if (this.homeStay === undefined) this.#situation = { kind: next };
+  }
+
+  /** The operator withdraws the home, on the home link too. */
+  withdraw(): void {
+    this.#situation = { kind: 'released' };
+  }
+}

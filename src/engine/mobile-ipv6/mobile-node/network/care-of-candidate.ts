@@ -1,0 +1,49 @@
+/**
+ * An address of the host that can serve as the care-of address, and the default router it uses.
+ *
+ * RFC 6275 §11.5.3  the kernel forms addresses; the mobile node collects and compares them
+ */
+import { type IpAddress, isIpv6, networkOf, type Prefix } from '#base/ip.ts';
+import type { Monotonic } from '#base/time.ts';
+
+export interface CareOfCandidate {
+  readonly address: IpAddress;
+  readonly family: 4 | 6;
+  readonly prefixLength: number;
+  readonly device: string;
+  readonly interfaceIndex: number;
+  /** Carrier epoch of the interface. */
+  readonly epoch: number;
+  /** The operator's preference of the interface; higher is better. */
+  readonly preference: number;
+  readonly deprecated: boolean;
+  /** The kernel reported the address and its router after the carrier last came up. */
+  readonly confirmed: boolean;
+  /** Undefined for an on-link default. */
+  readonly gateway: IpAddress | undefined;
+  readonly metric: number;
+  readonly mtu: number;
+  readonly validUntil: Monotonic;
+  /** When the address first became usable. */
+  readonly appearedAt: Monotonic;
+}
+
+/**
+ * Whether both are the same point of attachment. The carrier epoch is part of its identity: the
+ * same private address may be behind another NAT after the carrier was lost.
+ */
+export function sameAttachment(
+  a: CareOfCandidate | undefined,
+  b: CareOfCandidate | undefined,
+): boolean {
+  return a?.address === b?.address && a?.device === b?.device && a?.epoch === b?.epoch;
+}
+
+/**
+ * The network around a care-of address, /48 for IPv6 and /16 for IPv4. A care-of address outside it
+ * is taken for another administrative domain (RFC 5555 §4.4.1).
+ */
+export function networkOfAddress(address: IpAddress): Prefix {
+  const length = isIpv6(address) ? 48 : 16;
+  return { address: networkOf(address, length), length };
+}
