@@ -1,7 +1,7 @@
 /**
- * What daemons answer to each question of `sojourn`: the single source of docs/reference/cli.md,
- * and of what a test holds real answers to. A name that ends in `?` may be absent or null; members
- * that are here stay, under the same name and with the same meaning.
+ * The answers of daemons to each query of `sojourn`: the source of docs/reference/cli.md, and the
+ * schema that a test compares real answers with. A name that ends in `?` may be absent or null. The
+ * listed members are stable in name and meaning.
  */
 
 export type Fields = Readonly<Record<string, string>>;
@@ -22,7 +22,7 @@ export interface Question {
 const MOBILE = ['mn', 'mr'] as const;
 
 const HOST: Fields = {
-  host: '`parts`: how many wishes there are; `pending`: what the kernel refuses now (`what`, `error`); `counters`',
+  host: 'desired state of the kernel: `parts` (their number), `pending` (refused by the kernel: `what`, `error`) and `counters`',
   driver: 'counters of the driver, `storeFailures` and `storeBacklog`',
 };
 
@@ -32,23 +32,24 @@ const BINDING_LIST: Fields = {
   homeAddress: 'IPv6 home address',
   careOfAddress: 'care-of address',
   lifetimeSeconds: 'granted lifetime, in seconds',
-  remainingSeconds: 'what is left of it, in seconds',
+  remainingSeconds: 'remaining lifetime, in seconds',
   sequence: 'sequence number',
   acknowledged: 'whether the home agent has acknowledged it',
   encapsulation: 'ipip or udp',
-  nat: 'whether a NAT is on the way',
-  'mobileRouter?': 'true of a mobile router',
-  'mobileNetworkPrefixes?': 'prefixes that were registered',
+  nat: 'whether a NAT is on the path',
+  'mobileRouter?': 'true for a mobile router',
+  'mobileNetworkPrefixes?': 'registered prefixes',
 };
 
 const TUNNEL: Fields = {
-  id: 'number of the tunnel, as long as the daemon runs',
+  id: 'number of the tunnel, valid until the daemon stops',
   encapsulation: 'ipip, udp or sealed',
   local: 'own outer address',
   localPort: 'own port; 0 without UDP',
-  remote: 'outer address of the other end',
-  remotePort: 'port of the other end; 0 without UDP',
-  'traffic?': 'packets and octets each way, the MTU at present, and when something came last',
+  remote: 'outer address of the peer',
+  remotePort: 'port of the peer; 0 without UDP',
+  'traffic?':
+    'packets and octets of each direction, the current MTU, and the time of the last packet received',
 };
 
 const NODE: Fields = {
@@ -56,13 +57,13 @@ const NODE: Fields = {
   nodeId: 'its id, in hexadecimal digits',
   virtualIpv6: 'its virtual IPv6 address',
   virtualIpv4: 'its virtual IPv4 address',
-  remote: 'address that it is seen at',
-  remotePort: 'port that it is seen at',
+  remote: "source address of the node's datagrams",
+  remotePort: "source port of the node's datagrams",
 };
 
 export const QUESTIONS: Readonly<Record<string, Question>> = {
   status: {
-    about: 'how the daemon is; exit 1 where something is not registered',
+    about: 'state of the daemon; exit code 1 if a registration is missing',
     forms: [
       {
         daemons: ['ha'],
@@ -71,11 +72,11 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
           role: 'home-agent',
           addresses: 'IPv6 addresses of the home agent',
           ipv4Addresses: 'IPv4 addresses of the home agent',
-          'homeLink?': 'interface of the home link; null: the home network is virtual',
-          mobileNodes: 'how many mobile nodes are configured',
-          bindings: 'how many bindings there are',
-          pending: 'registrations that wait for duplicate address detection',
-          tunnels: 'how many tunnels there are',
+          'homeLink?': 'interface of the home link; null for a virtual home network',
+          mobileNodes: 'number of configured mobile nodes',
+          bindings: 'number of bindings',
+          pending: 'number of registrations that wait for duplicate address detection',
+          tunnels: 'number of tunnels',
           insecure: 'whether registrations need no authentication',
           ...HOST,
         },
@@ -86,12 +87,12 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
         fields: {
           role: 'mobile-node or mobile-router',
           homes:
-            'one of each home: `home`, `phase`, `homeAddress`, `ipv4HomeAddress`, `careOfAddress`, `interface`, `encapsulation`, `homeAgent`, ' +
-            '`homeAgentAddresses`, `sequence`, `clockOffsetMs`, `lastHandover` (`to`, `atWallMs`, `roundTripMs`) and `bindings` as `sojourn bul` tells them; ' +
-            'of a mobile router also `registrationMode`, `mobileNetworkPrefixes`, `lastRefusal` and `forwarding`',
+            'one entry for each home: `home`, `phase`, `homeAddress`, `ipv4HomeAddress`, `careOfAddress`, `interface`, `encapsulation`, `homeAgent`, ' +
+            '`homeAgentAddresses`, `sequence`, `clockOffsetMs`, `lastHandover` (`to`, `atWallMs`, `roundTripMs`) and `bindings` as in `sojourn bul`; ' +
+            'for a mobile router also `registrationMode`, `mobileNetworkPrefixes`, `lastRefusal` and `forwarding`',
           'ntmobile?':
-            'of an NTMobile node: `name`, `virtualIpv6`, `virtualIpv4`, `credentialSeconds`, `loginFailure`, `coordinator` (its state), `coordinatorName`, ' +
-            '`localAddresses`, `nat`, `relays` and `paths` as `sojourn paths` tells them',
+            'for an NTMobile node: `name`, `virtualIpv6`, `virtualIpv4`, `credentialSeconds`, `loginFailure`, `coordinator` (its state), `coordinatorName`, ' +
+            '`localAddresses`, `nat`, `relays` and `paths` as in `sojourn paths`',
           ...HOST,
         },
       },
@@ -102,7 +103,7 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
           role: 'direction-coordinator',
           zone: 'domain whose names it serves',
           publicKey: 'its public key, X25519',
-          registrations: 'how many nodes are registered',
+          registrations: 'number of registered nodes',
           ...HOST,
         },
       },
@@ -112,13 +113,13 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
         fields: {
           role: 'relay',
           publicKey: 'its public key, X25519',
-          endpoints: 'where nodes find it: `address`, `port`',
-          registrations: 'of each coordinator: `coordinator`, `session`, `registered`',
-          nodes: 'how many nodes have a session with it',
-          legs: 'how many legs of paths it joins',
-          generalNodes: 'hosts without NTMobile that it stands for',
-          directedNodes: 'nodes that it stands for them towards',
-          loadThousandths: 'how much of its limit is used',
+          endpoints: 'its endpoints for nodes: `address`, `port`',
+          registrations: 'one entry for each coordinator: `coordinator`, `session`, `registered`',
+          nodes: 'number of nodes with a session',
+          legs: 'number of legs of paths',
+          generalNodes: 'number of hosts without NTMobile that nodes reach through it',
+          directedNodes: 'number of nodes that reach such hosts',
+          loadThousandths: 'used part of its limits, in thousandths',
           ...HOST,
         },
       },
@@ -129,13 +130,13 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
           role: 'account-server',
           address: 'address of HTTPS',
           port: 'port of HTTPS',
-          zone: 'domain of the names of nodes',
+          zone: "domain of the nodes' names",
           systemPrefix: 'prefix of all virtual IPv6 addresses',
-          publicKey: 'key of the proofs of logins',
+          publicKey: 'its public key for login proofs, X25519',
           certificate: '`fingerprint`, `selfSigned`, `subject` and `notAfter`',
-          accounts: 'how many accounts there are',
-          disabledAccounts: 'how many of them are disabled',
-          devices: 'how many devices there are',
+          accounts: 'number of accounts',
+          disabledAccounts: 'number of disabled accounts',
+          devices: 'number of devices',
         },
       },
     ],
@@ -151,27 +152,27 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
           'ipv4HomeAddress?': 'IPv4 home address',
           careOfAddress: 'care-of address',
           encapsulation: 'ipip or udp',
-          remote: 'outer address of the tunnel: behind a NAT another one than the care-of address',
-          remotePort: 'its port; 0 without UDP',
+          remote: 'outer address of the tunnel; behind a NAT it differs from the care-of address',
+          remotePort: 'port of the tunnel; 0 without UDP',
           tunnel: 'id of the tunnel',
           lifetimeSeconds: 'granted lifetime, in seconds',
-          remainingSeconds: 'what is left of it, in seconds',
+          remainingSeconds: 'remaining lifetime, in seconds',
           sequence: 'sequence number of the last Binding Update',
-          nat: 'whether a NAT is on the way',
+          nat: 'whether a NAT is on the path',
           'identifier?': 'network access identifier of the mobile node',
-          mobileRouter: 'whether it is a mobile router',
-          mobileNetworkPrefixes: 'prefixes that are forwarded to it',
+          mobileRouter: 'whether the node is a mobile router',
+          mobileNetworkPrefixes: 'prefixes that are forwarded to the mobile router',
         },
       },
       { daemons: MOBILE, shape: 'list', fields: BINDING_LIST },
     ],
   },
   bul: {
-    about: 'binding update list of a mobile node: what it has registered where',
+    about: 'binding update list of a mobile node',
     forms: [{ daemons: MOBILE, shape: 'list', fields: BINDING_LIST }],
   },
   prefixes: {
-    about: 'mobile networks that a home agent may serve, and where each is forwarded to',
+    about: 'mobile network prefixes that a home agent grants, and their forwarding',
     forms: [
       {
         daemons: ['ha'],
@@ -180,8 +181,8 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
           prefix: 'prefix of the mobile network',
           'identifier?': 'network access identifier of its router',
           'homeAddress?': 'home address of its router',
-          forwarded: 'whether it is forwarded now',
-          'careOfAddress?': 'where the router is',
+          forwarded: 'whether the home agent forwards it now',
+          'careOfAddress?': 'care-of address of its router',
           'tunnel?': 'id of the tunnel',
         },
       },
@@ -189,15 +190,15 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
   },
   nodes: {
     about:
-      'NTMobile nodes: that are registered with a direction coordinator, or have a session with a relay',
+      'NTMobile nodes that are registered with a direction coordinator or have a session with a relay',
     forms: [
       {
         daemons: ['dc'],
         shape: 'list',
         fields: {
           ...NODE,
-          active: 'whether the registration is in force; a name stays known for a while after it',
-          session: 'whether there are keys in common',
+          active: 'whether the registration is valid; the name remains for a while after it',
+          session: 'whether a session with keys exists',
         },
       },
       {
@@ -205,30 +206,30 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
         shape: 'list',
         fields: {
           ...NODE,
-          validated: 'whether it has proved to be there',
-          legs: 'how many legs it has',
+          validated: 'whether the address is validated',
+          legs: 'number of its legs',
         },
       },
     ],
   },
   tunnels: {
-    about: 'tunnels: their ends, MTU and traffic',
+    about: 'tunnels: endpoints, MTU and traffic',
     forms: [
       {
         daemons: ['ha'],
         shape: 'list',
-        fields: { ...TUNNEL, bindings: 'how many bindings use it' },
+        fields: { ...TUNNEL, bindings: 'number of bindings that use it' },
       },
       {
         daemons: MOBILE,
         shape: 'list',
         fields: {
           ...TUNNEL,
-          mtu: 'largest inner packet, before anything was learnt of the path',
+          mtu: 'largest inner packet, before any path MTU discovery',
           'home?': 'name of the home',
           'homes?': 'names of the homes that use it',
-          'peer?': 'NTMobile: domain name of the other end',
-          'relayIndex?': 'NTMobile: index of the leg, where it goes through a relay',
+          'peer?': 'NTMobile: domain name of the peer',
+          'relayIndex?': 'NTMobile: index of the leg of a path through a relay',
         },
       },
       {
@@ -239,23 +240,23 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
     ],
   },
   paths: {
-    about: 'paths of an NTMobile node to others: direct, or through a relay',
+    about: 'paths of an NTMobile node to other nodes, direct or through a relay',
     forms: [
       {
         daemons: ['mn'],
         shape: 'list',
         fields: {
-          name: 'domain name of the other end',
-          'virtualIpv6?': 'its virtual IPv6 address',
-          'virtualIpv4?': 'its virtual IPv4 address',
+          name: 'domain name of the peer',
+          'virtualIpv6?': 'virtual IPv6 address of the peer',
+          'virtualIpv4?': 'virtual IPv4 address of the peer',
           kind: 'direct, relayed, general or none',
-          up: 'whether data goes',
-          direct: 'whether it goes directly',
+          up: 'whether the path carries data',
+          direct: 'whether the path is direct',
           'local?': 'own address',
           'remote?': 'address that data is sent to',
-          'remotePort?': 'its port',
-          'sinceWallMs?': 'since when, in milliseconds since 1970',
-          'roundTripMs?': 'round trip, in milliseconds',
+          'remotePort?': 'port that data is sent to',
+          'sinceWallMs?': 'time since when the path has this kind, in milliseconds since 1970',
+          'roundTripMs?': 'round-trip time, in milliseconds',
         },
       },
     ],
@@ -267,50 +268,50 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
         daemons: ['rsn'],
         shape: 'list',
         fields: {
-          index: 'index in the envelope of the relay',
-          peerIndex: 'index of the leg that it is joined to; 0: not there yet',
+          index: 'index in the relay header',
+          peerIndex: 'index of the other leg of the path; 0 while it is missing',
           pathId: 'id of the path, in hexadecimal digits',
           role: 'initiator or responder',
           name: 'domain name of the node',
           remote: 'address of the node',
           remotePort: 'port of the node',
-          validated: 'whether the node has proved to be there',
-          rateKilobits: 'what it may send, in kilobits a second',
-          'traffic?': 'packets and octets that it was passed on in',
+          validated: 'whether the address of the node is validated',
+          rateKilobits: 'rate limit of the node, in kilobits a second',
+          'traffic?': 'forwarded packets and octets of each direction, and drops',
         },
       },
     ],
   },
   general: {
-    about: 'hosts without NTMobile that a relay stands for',
+    about: 'hosts without NTMobile that nodes reach through a relay',
     forms: [
       {
         daemons: ['rsn'],
         shape: 'list',
         fields: {
           name: 'domain name of the host',
-          virtualIpv6: 'virtual IPv6 address that nodes know it by',
-          'virtualIpv4?': 'virtual IPv4 address that nodes know it by',
-          'realIpv6?': 'its real IPv6 address',
-          'realIpv4?': 'its real IPv4 address',
-          translated: 'families in which packets are translated into the other one',
-          nodes: 'how many nodes use it',
+          virtualIpv6: 'virtual IPv6 address for nodes',
+          'virtualIpv4?': 'virtual IPv4 address for nodes',
+          'realIpv6?': 'real IPv6 address',
+          'realIpv4?': 'real IPv4 address',
+          translated: 'families whose packets are translated into the other family',
+          nodes: 'number of nodes that use it',
         },
       },
     ],
   },
   stats: {
-    about: 'counters, by the names of docs/reference/metrics.md',
+    about: 'counters, with the names of docs/reference/metrics.md',
     forms: [
       {
         daemons: ['ha', ...MOBILE],
         shape: 'object',
         fields: {
-          'acknowledgements?': 'Binding Acknowledgements by the name of their status',
+          'acknowledgements?': 'Binding Acknowledgements by status',
           plane: 'counters of the data plane',
           driver: 'counters of the driver',
           'ntmobile?': 'counters of an NTMobile node',
-          '*': 'every counter of the protocol, by its name',
+          '*': 'each counter of the protocol under its name',
         },
       },
       {
@@ -319,10 +320,10 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
         fields: {
           plane: 'counters of the data plane, or of the sockets',
           driver: 'counters of the driver',
-          '*': 'every counter of the protocol, by its name',
+          '*': 'each counter of the protocol under its name',
         },
       },
-      { daemons: ['as'], shape: 'object', fields: { '*': 'every counter, by its name' } },
+      { daemons: ['as'], shape: 'object', fields: { '*': 'each counter under its name' } },
     ],
   },
 };

@@ -1,6 +1,5 @@
 /**
- * What an operator wants to read of NTMobile: of nodes, relays, the direction coordinator and the
- * account server.
+ * Views of NTMobile for operators: nodes, relays, the direction coordinator and the account server.
  */
 
 import type { JsonObject } from '#base/json.ts';
@@ -18,25 +17,25 @@ import {
 
 const COORDINATOR_STATES: Readonly<Record<string, string>> = {
   detached: 'no network',
-  connecting: 'looking for it',
+  connecting: 'connecting',
   registering: 'registering',
   registered: 'registered',
 };
 
-/** How data goes to another node; `none`: nowhere at present. */
+/** The kind of path to another node; `none` while there is no path. */
 export const PATH_KIND_TEXTS: Readonly<Record<string, string>> = {
   direct: 'direct',
-  relayed: 'by relay',
-  general: 'by relay (no NTMobile)',
-  none: 'NOWHERE',
+  relayed: 'relayed',
+  general: 'relayed (no NTMobile)',
+  none: 'DOWN',
 };
 
-/** The part of a mobile node's status that its NTMobile engine has. */
+/** The NTMobile part of a mobile node's status. */
 export function ntmobileSection(node: JsonObject): string {
   const { name, coordinator, coordinatorName, credentialSeconds, localAddresses, relays, paths } =
     node;
   const state = text(coordinator) ?? 'unknown';
-  const at = isJsonObject(localAddresses) ? localAddresses : {};
+  const local = isJsonObject(localAddresses) ? localAddresses : {};
   return block(`NTMobile: ${text(name) ?? 'not logged in'}`, [
     ['virtual addresses', joined(node['virtualIpv6'], node['virtualIpv4'])],
     ['login failed', text(node['loginFailure'])],
@@ -45,7 +44,7 @@ export function ntmobileSection(node: JsonObject): string {
       typeof credentialSeconds === 'number' ? `${duration(credentialSeconds)} left` : undefined,
     ],
     ['coordinator', joined(coordinatorName, COORDINATOR_STATES[state] ?? state)],
-    ['at', joined(localAddressText(at, 'ipv6'), localAddressText(at, 'ipv4'))],
+    ['local addresses', joined(localAddressText(local, 'ipv6'), localAddressText(local, 'ipv4'))],
     ['NAT', text(node['nat'])],
     ['relays', relaysText(objectsOf(relays))],
     ['paths', pathsText(objectsOf(paths))],
@@ -62,8 +61,8 @@ function relaysText(relays: readonly JsonObject[]): string | undefined {
   if (relays.length === 0) return undefined;
   return relays
     .map(({ remote, roundTripMs, up }) => {
-      const far = typeof roundTripMs === 'number' ? ` (${milliseconds(roundTripMs)})` : '';
-      return `${text(remote) ?? '-'}${up === true ? far : ' (down)'}`;
+      const roundTrip = typeof roundTripMs === 'number' ? ` (${milliseconds(roundTripMs)})` : '';
+      return `${text(remote) ?? '-'}${up === true ? roundTrip : ' (down)'}`;
     })
     .join(', ');
 }
@@ -119,20 +118,20 @@ export function coordinatorLines(status: JsonObject): readonly Line[] {
 export function accountServerLines(status: JsonObject): readonly Line[] {
   const { address, port, certificate, accounts, disabledAccounts: disabled } = status;
   const { fingerprint, selfSigned, notAfter } = isJsonObject(certificate) ? certificate : {};
-  const off = typeof disabled === 'number' && disabled > 0 ? ` (${disabled} disabled)` : '';
+  const detail = typeof disabled === 'number' && disabled > 0 ? ` (${disabled} disabled)` : '';
   return [
-    ['listens at', typeof address === 'string' ? endpoint(address, port) : undefined],
+    ['listens on', typeof address === 'string' ? endpoint(address, port) : undefined],
     ['zone', text(status['zone'])],
     ['system prefix', text(status['systemPrefix'])],
     ['public key', text(status['publicKey'])],
-    ['certificate', joined(text(fingerprint), selfSigned === true ? 'made by itself' : undefined)],
+    ['certificate', joined(text(fingerprint), selfSigned === true ? 'self-signed' : undefined)],
     ['certificate until', text(notAfter)],
-    ['accounts', accounts === undefined ? undefined : `${text(accounts)}${off}`],
+    ['accounts', accounts === undefined ? undefined : `${text(accounts)}${detail}`],
     ['devices', text(status['devices'])],
   ];
 }
 
-/** A node's side of a path at a relay. */
+/** One leg of a path at a relay. */
 export function legRow(row: JsonObject): JsonObject | undefined {
   const { pathId, role, name, remote, remotePort, peerIndex, validated, rateKilobits, traffic } =
     row;
@@ -157,7 +156,7 @@ export function legRow(row: JsonObject): JsonObject | undefined {
   };
 }
 
-/** All drops, for whatever reason; undefined where none is told. */
+/** The drops of all reasons; undefined if the answer has none. */
 function dropsOf(counters: JsonObject): number | undefined {
   const drops = Object.entries(counters).filter(([name]) => name.startsWith('drop-'));
   return drops.length === 0 ? undefined : drops.reduce((sum, [, count]) => sum + Number(count), 0);
@@ -195,7 +194,7 @@ export function relayLines(status: JsonObject): readonly Line[] {
       ),
     ],
     ...coordinators,
-    ['nodes', `${text(nodes) ?? '-'}, ${text(directedNodes) ?? '-'} of them with servers`],
+    ['nodes', `${text(nodes) ?? '-'}, ${text(directedNodes) ?? '-'} of them use servers`],
     ['legs of paths', text(status['legs'])],
     ['servers', text(status['generalNodes'])],
     ['load', typeof loadThousandths === 'number' ? `${loadThousandths / 10} %` : undefined],

@@ -6,12 +6,12 @@ import type { ServiceManager } from '#daemon/service-manager.ts';
 import type { EventSink } from '#runtime/ports.ts';
 import { PHASES } from './views.ts';
 
-/** What happens in a burst is told once. */
+/** One line is sent for all events of a burst. */
 const SETTLE_MS = 250;
-/** Some of what is told changes without an event. */
+/** Some parts of the status change without an event. */
 const REFRESH_MS = 10_000;
 
-/** Keeps the line current: shortly after each event, and now and then. */
+/** Updates the line shortly after each event, and periodically. */
 export class StatusReporter implements EventSink {
   readonly #manager: ServiceManager;
   readonly #ask: () => Promise<JsonValue | undefined>;
@@ -29,7 +29,7 @@ export class StatusReporter implements EventSink {
     this.#reportIn(SETTLE_MS);
   }
 
-  /** Resolves when the line was told. */
+  /** Resolves after the line was sent. */
   async report(): Promise<void> {
     if (!this.#manager.listens) return;
     this.#settling = false;

@@ -1,4 +1,4 @@
-/** Answers of daemons as aligned text for people; `--json` shows the same unshortened. */
+/** Answers of daemons as aligned text; `--json` prints the whole answer. */
 
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
@@ -16,8 +16,8 @@ export function formatValue(value: JsonValue): string {
 }
 
 /**
- * One table with a heading; columns in the order in which the rows first name them. Empty columns
- * are left out.
+ * One table with a heading. Columns have the order in which they first appear in the rows; empty
+ * columns are left out.
  */
 export function formatTable(rows: readonly JsonObject[]): string {
   if (rows.length === 0) return '(none)';
@@ -52,8 +52,7 @@ function isEmpty(value: JsonValue | undefined): boolean {
 }
 
 /**
- * A table, unless it would be wider than a line of text can be read, or its rows hold tables
- * themselves.
+ * A table, or one block for each row if the table would be too wide or its rows contain tables.
  */
 function formatList(values: readonly JsonValue[]): string {
   if (values.length === 0) return '(none)';
@@ -79,7 +78,7 @@ function formatObject(value: JsonObject): string {
   return lines.join('\n');
 }
 
-/** Whether a member gets lines of its own: objects, and lists of objects. */
+/** Whether a member needs lines of its own: an object or a list of objects. */
 function isBlock(value: JsonValue | undefined): boolean {
   if (isJsonList(value)) return value.some((item) => typeof item === 'object');
   return isJsonObject(value) && Object.keys(value).length > 0;

@@ -1,6 +1,5 @@
 /**
- * What views of answers are made of: texts, durations, blocks, tables. Nothing is shown where there
- * is nothing to say.
+ * The parts of views of answers: texts, durations, blocks, tables. Absent values are left out.
  */
 
 import type { JsonObject, JsonValue } from '#base/json.ts';
@@ -16,8 +15,8 @@ export function block(title: string, lines: readonly Line[]): string {
 }
 
 /**
- * A table of the rows that `view` understands; everything as it is when there is one that it does
- * not.
+ * A table of the rows as `view` returns them; the whole value if `view` does not know the form of
+ * some row.
  */
 export function formatRows(
   value: JsonValue,

@@ -1,7 +1,6 @@
 /**
- * What an operator wants to read of a daemon's answers: what it is about first, units, no zeros.
- * Where an answer has another form than expected (an older or newer daemon) it is shown whole.
- * `--json` goes past all of this.
+ * Views of daemons' answers for operators: the subject first, units, no zeros. An answer of an
+ * unexpected form (of an older or newer daemon) is shown whole. `--json` bypasses the views.
  */
 
 import type { JsonObject, JsonValue } from '#base/json.ts';
@@ -44,7 +43,7 @@ const ROW_VIEWS: Readonly<Record<string, RowView>> = {
   general: generalRow,
 };
 
-/** The answer `value` to `command`, as text. `nowWallMs` is what ages are counted from. */
+/** The answer `value` to `command` as text. Ages are relative to `nowWallMs`. */
 export function formatAnswer(command: string, value: JsonValue, nowWallMs: number): string {
   const view = ROW_VIEWS[command];
   if (view !== undefined) return formatRows(value, (row) => view(row, nowWallMs));
@@ -54,7 +53,7 @@ export function formatAnswer(command: string, value: JsonValue, nowWallMs: numbe
   return command === 'stats' ? formatCounters(value) : formatValue(value);
 }
 
-/** One event as a line. Monotonic times of an event are told as how long before it they were. */
+/** One event as a line. Its monotonic times are shown as ages at the time of the event. */
 export function formatEvent({ at, level, name, fields }: JsonObject): string {
   const detail = isJsonObject(fields) ? inlineFields(fields) : '';
   return `${String(at)}  ${String(level).padEnd(5)}  ${String(name)}${detail === '' ? '' : `  ${detail}`}`;
@@ -77,7 +76,7 @@ function formatStatus(status: JsonObject, nowWallMs: number): string {
     : server;
 }
 
-/** Of daemons that have no homes. */
+/** The daemons without homes. */
 const SERVERS: Readonly<
   Record<string, readonly [title: string, (status: JsonObject) => readonly Line[]]>
 > = {
@@ -87,19 +86,19 @@ const SERVERS: Readonly<
   'account-server': ['account server', accountServerLines],
 };
 
-/** What a home's `phase` means. */
+/** The meaning of a home's `phase`. */
 export const PHASES: Readonly<Record<string, string>> = {
   detached: 'no network (no care-of address)',
-  resolving: 'looking for an address of the home agent',
+  resolving: 'resolving the name of the home agent',
   registering: 'registering',
   registered: 'registered',
   refreshing: 'registered, refreshing',
   refused: 'refused by the home agent',
-  returning: 'back on the home link, de-registering',
+  returning: 'on the home link, de-registering',
   'at-home': 'at home',
   deregistering: 'de-registering on request',
   released: 'de-registered on request',
-  stopped: 'stopped, as no home agent serves the mobile networks',
+  stopped: 'stopped: no home agent serves the mobile networks',
 };
 
 const FORWARDING_TEXTS: Readonly<Record<string, string>> = {
@@ -109,7 +108,7 @@ const FORWARDING_TEXTS: Readonly<Record<string, string>> = {
 };
 
 /**
- * The prefixes of a mobile router, how they are registered, and their way now; undefined for a
+ * The prefixes of a mobile router, their registration mode and their forwarding; undefined for a
  * mobile node.
  */
 function mobileNetworksText(home: JsonObject): string | undefined {
@@ -117,8 +116,8 @@ function mobileNetworksText(home: JsonObject): string | undefined {
     ({ prefix, refused }) => `${String(prefix)}${refused === true ? ' (refused)' : ''}`,
   );
   if (prefixes.length === 0) return undefined;
-  const way = FORWARDING_TEXTS[String(home['forwarding'])];
-  return `${prefixes.join(', ')} (${joined(text(home['registrationMode']), way) ?? '-'})`;
+  const forwarding = FORWARDING_TEXTS[String(home['forwarding'])];
+  return `${prefixes.join(', ')} (${joined(text(home['registrationMode']), forwarding) ?? '-'})`;
 }
 
 function homeSection(home: JsonObject, nowWallMs: number): string {
@@ -135,14 +134,7 @@ function homeSection(home: JsonObject, nowWallMs: number): string {
     ['tunnel', tunnelText(text(home['encapsulation']), binding)],
     ['mobile networks', mobileNetworksText(home)],
     ['last refusal', text(home['lastRefusal'])],
-    [
-      'lifetime left',
-      registered
-        ? lifetimeText(binding, 'remainingSeconds')
-        : atHome
-          ? undefined
-          : 'not registered',
-    ],
+    ['lifetime left', registered ? lifetimeText(binding) : atHome ? undefined : 'not registered'],
     ['last handover', handoverText(home['lastHandover'], nowWallMs)],
   ]);
 }
@@ -163,16 +155,15 @@ function tunnelText(
   binding: JsonObject | undefined,
 ): string | undefined {
   if (encapsulation === undefined) return undefined;
-  return binding?.['nat'] === true
-    ? `${encapsulation}, NAT on the way`
-    : `${encapsulation}, no NAT`;
+  return binding?.['nat'] === true ? `${encapsulation}, through a NAT` : `${encapsulation}, no NAT`;
 }
 
-function lifetimeText(binding: JsonObject, leftName: string): string | undefined {
-  const left = binding[leftName];
-  const whole = binding['lifetimeSeconds'];
-  if (typeof left !== 'number') return undefined;
-  return typeof whole === 'number' ? `${duration(left)} of ${duration(whole)}` : duration(left);
+function lifetimeText(binding: JsonObject): string | undefined {
+  const { remainingSeconds: remaining, lifetimeSeconds: granted } = binding;
+  if (typeof remaining !== 'number') return undefined;
+  return typeof granted === 'number'
+    ? `${duration(remaining)} of ${duration(granted)}`
+    : duration(remaining);
 }
 
 function handoverText(handover: JsonValue | undefined, nowWallMs: number): string | undefined {
@@ -202,7 +193,7 @@ function homeAgentLines(status: JsonObject): readonly Line[] {
   ];
 }
 
-/** What the kernel refused so far and why, and whether the store keeps up. */
+/** Refusals of the kernel with their reasons, and the state of the store. */
 function hostLines(status: JsonObject): readonly Line[] {
   const { host, driver } = status;
   const pending = isJsonObject(host) ? objectsOf(host['pending']) : [];
@@ -212,12 +203,10 @@ function hostLines(status: JsonObject): readonly Line[] {
   const { storeFailures, storeBacklog } = isJsonObject(driver) ? driver : {};
   const failed = typeof storeFailures === 'number' && storeFailures > 0;
   return [
-    ...(refused.length === 0 ? [['kernel', 'as wanted'] as const] : refused),
+    ...(refused.length === 0 ? [['kernel', 'in sync'] as const] : refused),
     [
       'store',
-      failed
-        ? `${storeFailures} failures, ${text(storeBacklog) ?? 0} records waiting`
-        : 'as wanted',
+      failed ? `${storeFailures} failures, ${text(storeBacklog) ?? 0} records waiting` : 'in sync',
     ],
   ];
 }
@@ -225,10 +214,7 @@ function hostLines(status: JsonObject): readonly Line[] {
 // --- tables ---
 
 function bindingRow(row: JsonObject): JsonObject | undefined {
-  const left = ['remainingSeconds', 'remainingSeconds'].find(
-    (name) => typeof row[name] === 'number',
-  );
-  if (left === undefined) return undefined;
+  if (typeof row['remainingSeconds'] !== 'number') return undefined;
   const { identifier, home, encapsulation, nat, remote, careOfAddress } = row;
   const translated =
     nat === true && typeof remote === 'string'
@@ -240,14 +226,14 @@ function bindingRow(row: JsonObject): JsonObject | undefined {
     careOfAddress,
     encapsulation,
     nat: translated,
-    lifetimeLeft: row['acknowledged'] === false ? 'not acknowledged' : lifetimeText(row, left),
+    lifetimeLeft: row['acknowledged'] === false ? 'not acknowledged' : lifetimeText(row),
     mobileNetworks: joined(row['mobileNetworkPrefixes']),
     homeAgent: row['homeAgent'],
     identifier,
   };
 }
 
-/** A prefix that a home agent may serve. */
+/** A mobile network prefix that a home agent grants. */
 function prefixRow({ prefix, forwarded, ...row }: JsonObject): JsonObject | undefined {
   if (typeof prefix !== 'string' || typeof forwarded !== 'boolean') return undefined;
   const { homeAddress, careOfAddress, tunnel, identifier } = row;
@@ -275,7 +261,7 @@ function tunnelRow(row: JsonObject): JsonObject | undefined {
 
 // --- counters ---
 
-/** Counters that counted, by group; how many did not is said. */
+/** The counters above zero by group, and the number of the others. */
 function formatCounters(stats: JsonObject): string {
   const groups: (readonly [string, JsonObject])[] = [];
   const own = Object.entries(stats).filter(([, value]) => !isJsonObject(value));
@@ -318,10 +304,10 @@ function inlineField(name: string, value: JsonValue, atMs: JsonValue | undefined
   return `${name}=${rounded(value)}`;
 }
 
-/** One entry of `sojourn trace`: when, which way, what, and what became of it. */
+/** One entry of `sojourn trace`: time, direction, message, and the counters it changed. */
 export function formatMessage(entry: JsonObject): string {
   const { at, direction, transport, from, to, summary, counted } = entry;
-  const became = isJsonList(counted) && counted.length > 0 ? `  [${counted.join(', ')}]` : '';
+  const counters = isJsonList(counted) && counted.length > 0 ? `  [${counted.join(', ')}]` : '';
   const time = String(at).slice(11, 23);
-  return `${time} ${String(direction).padEnd(3)} ${String(transport)}  ${String(from)} > ${String(to)}  ${String(summary)}${became}`;
+  return `${time} ${String(direction).padEnd(3)} ${String(transport)}  ${String(from)} > ${String(to)}  ${String(summary)}${counters}`;
 }

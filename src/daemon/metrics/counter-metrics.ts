@@ -1,7 +1,6 @@
 /**
- * Where each counter of an engine, of the account server and of the data plane goes among the
- * metrics. A counter without a row here is a reason why a message was rejected, or a packet
- * dropped.
+ * The metric of each counter of an engine, the account server and the data plane. A counter without
+ * a row is the reason of a rejected message or a dropped packet.
  */
 import type { MetricName } from './metric-table.ts';
 import type { CounterMetric, Labels } from './samples.ts';
@@ -16,21 +15,21 @@ export type Component =
 
 type Rows = Readonly<Record<string, CounterMetric>>;
 
-function place(metric: MetricName, labels: Labels = {}): CounterMetric {
+function row(metric: MetricName, labels: Labels = {}): CounterMetric {
   return { metric, labels };
 }
 
-/** Each of `names` under its own name. */
+/** Counters whose label value is their own name. */
 function each(
   metric: MetricName,
   label: string,
   names: readonly string[],
   more: Labels = {},
 ): Rows {
-  return Object.fromEntries(names.map((name) => [name, place(metric, { ...more, [label]: name })]));
+  return Object.fromEntries(names.map((name) => [name, row(metric, { ...more, [label]: name })]));
 }
 
-/** Each under the name that `names` gives it. */
+/** Counters whose label value `names` gives. */
 function renamed(
   metric: MetricName,
   label: string,
@@ -38,14 +37,14 @@ function renamed(
   more: Labels = {},
 ): Rows {
   return Object.fromEntries(
-    Object.entries(names).map(([name, as]) => [name, place(metric, { ...more, [label]: as })]),
+    Object.entries(names).map(([name, as]) => [name, row(metric, { ...more, [label]: as })]),
   );
 }
 
 const MOBILE_IPV6 = { protocol: 'mobile-ipv6' };
 const NTMOBILE = { protocol: 'ntmobile' };
 
-/** Sent in answer to faults, by either side of Mobile IPv6. */
+/** Error messages that either side of Mobile IPv6 sends. */
 const ERRORS_SENT = [
   'binding-error-sent',
   'parameter-problem-sent',
@@ -73,7 +72,7 @@ const HOME_AGENT: Rows = {
 };
 
 const MOBILE_NODE: Rows = {
-  'keepalive-sent': place('sojourn_keepalives_total', MOBILE_IPV6),
+  'keepalive-sent': row('sojourn_keepalives_total', MOBILE_IPV6),
   ...each(
     'sojourn_control_actions_total',
     'action',
@@ -175,8 +174,8 @@ const RELAY: Rows = {
 
 const NTMOBILE_NODE: Rows = {
   ...SESSIONS,
-  login: place('sojourn_logins_total', { result: 'granted' }),
-  'login-failed': place('sojourn_logins_total', { result: 'failed' }),
+  login: row('sojourn_logins_total', { result: 'granted' }),
+  'login-failed': row('sojourn_logins_total', { result: 'failed' }),
   ...renamed('sojourn_node_registration_changes_total', 'change', {
     registered: 'registered',
     'registration-refused': 'refused',
@@ -194,8 +193,8 @@ const NTMOBILE_NODE: Rows = {
 };
 
 const ACCOUNT_SERVER: Rows = {
-  'login-granted': place('sojourn_logins_total', { result: 'granted' }),
-  'renewal-granted': place('sojourn_logins_total', { result: 'renewed' }),
+  'login-granted': row('sojourn_logins_total', { result: 'granted' }),
+  'renewal-granted': row('sojourn_logins_total', { result: 'renewed' }),
   ...each('sojourn_account_requests_total', 'kind', [
     ...['system-asked', 'too-many-connections', 'tls-failed', 'malformed-request'],
   ]),
@@ -210,27 +209,27 @@ export const ENGINE_COUNTER_METRICS: Readonly<Record<Component, Rows>> = {
   'account-server': ACCOUNT_SERVER,
 };
 
-/** Counted apart, by status. */
+/** A metric of its own has this by status. */
 const COUNTED_ELSEWHERE = 'registration-refused';
 
-/** Where the counter `name` of `component` goes; undefined: it is told in another way. */
+/** The metric of the counter `name` of `component`; undefined if another metric includes it. */
 export function engineCounterMetric(component: Component, name: string): CounterMetric | undefined {
-  const row = ENGINE_COUNTER_METRICS[component][name];
-  if (row !== undefined) return row;
-  if (component === 'account-server') return place('sojourn_logins_total', { result: name });
+  const known = ENGINE_COUNTER_METRICS[component][name];
+  if (known !== undefined) return known;
+  if (component === 'account-server') return row('sojourn_logins_total', { result: name });
   const mobileIpv6 = component === 'home-agent' || component === 'mobile-node';
   if (mobileIpv6 && name === COUNTED_ELSEWHERE) return undefined;
-  return place('sojourn_control_rejected_total', {
+  return row('sojourn_control_rejected_total', {
     ...(mobileIpv6 ? MOBILE_IPV6 : NTMOBILE),
     reason: name,
   });
 }
 
 export const PLANE_COUNTER_METRICS: Rows = {
-  'transmit-packets': place('sojourn_tunnel_packets_total', { direction: 'out' }),
-  'transmit-octets': place('sojourn_tunnel_bytes_total', { direction: 'out' }),
-  'receive-packets': place('sojourn_tunnel_packets_total', { direction: 'in' }),
-  'receive-octets': place('sojourn_tunnel_bytes_total', { direction: 'in' }),
+  'transmit-packets': row('sojourn_tunnel_packets_total', { direction: 'out' }),
+  'transmit-octets': row('sojourn_tunnel_bytes_total', { direction: 'out' }),
+  'receive-packets': row('sojourn_tunnel_packets_total', { direction: 'in' }),
+  'receive-octets': row('sojourn_tunnel_bytes_total', { direction: 'in' }),
   ...renamed('sojourn_plane_system_calls_total', 'call', {
     'transmit-reads': 'tun-read',
     'transmit-calls': 'send',
@@ -245,9 +244,9 @@ export const PLANE_COUNTER_METRICS: Rows = {
     { 'held-outward': 'held', 'replayed-outward': 'replayed' },
     { direction: 'out' },
   ),
-  'relay-packets': place('sojourn_relay_packets_total'),
-  'relay-octets': place('sojourn_relay_bytes_total'),
-  translated: place('sojourn_plane_translated_packets_total'),
+  'relay-packets': row('sojourn_relay_packets_total'),
+  'relay-octets': row('sojourn_relay_bytes_total'),
+  translated: row('sojourn_plane_translated_packets_total'),
   ...renamed('sojourn_plane_errors_sent_total', 'error', {
     'packet-too-big-sent': 'packet-too-big',
     'unreachable-sent': 'unreachable',
@@ -257,9 +256,9 @@ export const PLANE_COUNTER_METRICS: Rows = {
     'inner-fragments': 'inner',
     'outer-fragments': 'outer',
   }),
-  'path-mtu-learnt': place('sojourn_path_mtu_learnt_total'),
-  'segmentation-off': place('sojourn_plane_sockets_without_segmentation'),
-  'roaming-notices': place('sojourn_plane_roaming_notices_total'),
+  'path-mtu-learnt': row('sojourn_path_mtu_learnt_total'),
+  'segmentation-off': row('sojourn_plane_sockets_without_segmentation'),
+  'roaming-notices': row('sojourn_plane_roaming_notices_total'),
   ...renamed('sojourn_queue_drops_total', 'queue', {
     'drop-hold-full': 'hold',
     'drop-hold-expired': 'hold',
@@ -276,9 +275,9 @@ export const PLANE_COUNTER_METRICS: Rows = {
 
 const DROP = 'drop-';
 
-/** Undefined: it has none yet, which a test does not let pass. */
+/** Undefined for an unknown counter; a test ensures that there is none. */
 export function planeCounterMetric(name: string): CounterMetric | undefined {
-  const row = PLANE_COUNTER_METRICS[name];
-  if (row !== undefined || !name.startsWith(DROP)) return row;
-  return place('sojourn_plane_drops_total', { reason: name.slice(DROP.length) });
+  const known = PLANE_COUNTER_METRICS[name];
+  if (known !== undefined || !name.startsWith(DROP)) return known;
+  return row('sojourn_plane_drops_total', { reason: name.slice(DROP.length) });
 }

@@ -1,6 +1,6 @@
 /**
- * Turns what a daemon answers to `stats`, `status` and `tunnels` into samples. What has another
- * form than expected is left out.
+ * Turns a daemon's answers to `stats`, `status` and `tunnels` into samples. Values of an unexpected
+ * form are left out.
  */
 
 import type { JsonObject, JsonValue } from '#base/json.ts';
@@ -19,9 +19,9 @@ const COMPONENTS: Readonly<Record<string, Component>> = {
   rsn: 'relay',
 };
 
-/** The group of `stats` that a mobile node's NTMobile engine has. */
+/** The group of `stats` with the counters of a mobile node's NTMobile engine. */
 const NTMOBILE_GROUP = 'ntmobile';
-const REFUSED_FROM = [
+const ACCEPTED_STATUSES = [
   'accepted',
   'prefix-discovery-necessary',
   'mcoa-not-complete',
@@ -33,7 +33,7 @@ export function addStats(samples: Samples, role: string, stats: JsonObject): voi
   addEngineCounters(samples, COMPONENTS[role], stats);
   addEngineCounters(samples, 'ntmobile-node', objectOf(stats[NTMOBILE_GROUP]));
   for (const [status, count] of numbersOf(objectOf(stats['acknowledgements']))) {
-    const result = REFUSED_FROM.includes(status) ? 'accepted' : 'refused';
+    const result = ACCEPTED_STATUSES.includes(status) ? 'accepted' : 'refused';
     samples.add('sojourn_registrations_total', { result, status }, count);
   }
   for (const [action, count] of numbersOf(objectOf(stats['names']))) {
@@ -41,8 +41,8 @@ export function addStats(samples: Samples, role: string, stats: JsonObject): voi
     else samples.add('sojourn_name_query_actions_total', { action }, count);
   }
   for (const [name, count] of numbersOf(objectOf(stats['plane']))) {
-    const place = planeCounterMetric(name);
-    if (place !== undefined) samples.put(place, count);
+    const metric = planeCounterMetric(name);
+    if (metric !== undefined) samples.put(metric, count);
   }
   for (const [name, count] of numbersOf(objectOf(stats['driver']))) {
     if (name === 'punts-dropped')
@@ -63,12 +63,12 @@ function addEngineCounters(
 ): void {
   if (component === undefined) return;
   for (const [name, count] of numbersOf(counters)) {
-    const place = engineCounterMetric(component, name);
-    if (place !== undefined) samples.put(place, count);
+    const metric = engineCounterMetric(component, name);
+    if (metric !== undefined) samples.put(metric, count);
   }
 }
 
-/** Gauges that stand in `status` under a name of their own. */
+/** Gauges with a member of their own in `status`. */
 const GAUGES: readonly (readonly [role: string, member: string, metric: MetricName])[] = [
   ['ha', 'bindings', 'sojourn_bindings'],
   ['ha', 'tunnels', 'sojourn_tunnels'],
@@ -127,7 +127,7 @@ function addNtmobile(samples: Samples, { nat, paths }: JsonObject): void {
   }
 }
 
-/** Only of daemons with few tunnels: a home agent has one for each node. */
+/** Only for daemons with few tunnels: a home agent has one for each node. */
 export function addTunnels(samples: Samples, tunnels: JsonValue): void {
   const rows = listOf(tunnels);
   samples.add('sojourn_tunnels', {}, rows.length);

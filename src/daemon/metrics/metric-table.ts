@@ -1,6 +1,6 @@
 /**
- * Every metric that a daemon tells: the only place where their names, labels and meanings stand.
- * docs/reference/metrics.md is made of it.
+ * All metrics of the daemons: their names, labels and meanings. docs/reference/metrics.md is
+ * generated from this table.
  *
  * Names follow https://prometheus.io/docs/practices/naming/: base units, `_total` on counters and
  * on nothing else.
@@ -12,7 +12,7 @@ export type MetricRole = (typeof METRIC_ROLES)[number];
 export interface MetricRow {
   readonly type: 'counter' | 'gauge' | 'histogram';
   readonly help: string;
-  /** What the values of each label are. */
+  /** The values of each label. */
   readonly labels: Readonly<Record<string, string>>;
   readonly roles: readonly MetricRole[];
   /** Upper bounds of a histogram, in seconds. */
@@ -26,7 +26,7 @@ const MOBILE = ['mn', 'mr'] as const;
 const MOBILE_IPV6 = ['ha', 'mn', 'mr', 'cn'] as const;
 const NONE = {};
 
-const DIRECTION = 'in: received, or taken out of tunnels; out: sent, or put into tunnels';
+const DIRECTION = 'in (received, or decapsulated) or out (sent, or encapsulated)';
 const PROTOCOL = 'mobile-ipv6 or ntmobile';
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
@@ -56,24 +56,24 @@ function seconds(
 
 export const METRICS = {
   // --- the process ---
-  sojourn_build_info: gauge(ALL, 'Always 1; what runs is in the labels.', {
-    version: 'of Sojourn',
-    node_version: 'of Node.js',
+  sojourn_build_info: gauge(ALL, 'Always 1; the labels have the versions and the role.', {
+    version: 'version of Sojourn',
+    node_version: 'version of Node.js',
     role: 'ha, mn, mr, cn, as, dc or rsn',
   }),
-  process_start_time_seconds: gauge(ALL, 'When the process started, in seconds since 1970.'),
+  process_start_time_seconds: gauge(ALL, 'Start time of the process, in seconds since 1970.'),
   process_cpu_seconds_total: counter(
     ALL,
-    'Processor time that all threads of the process took, in seconds.',
+    'Processor time of all threads of the process, in seconds.',
   ),
-  process_resident_memory_bytes: gauge(ALL, 'Memory that the process has in RAM, in bytes.'),
-  process_open_fds: gauge(ALL, 'File descriptors that are open.'),
-  sojourn_javascript_heap_bytes: gauge(ALL, 'Heap of JavaScript, in bytes.', {
+  process_resident_memory_bytes: gauge(ALL, 'Resident memory of the process, in bytes.'),
+  process_open_fds: gauge(ALL, 'Open file descriptors.'),
+  sojourn_javascript_heap_bytes: gauge(ALL, 'JavaScript heap, in bytes.', {
     state: 'used or reserved',
   }),
   sojourn_event_loop_busy_seconds_total: counter(
     ALL,
-    'How long the event loop was at work, in seconds; its rate is the share of one processor.',
+    'Busy time of the event loop, in seconds; its rate is the used share of one processor.',
   ),
   sojourn_events_total: counter(ALL, 'Events, logged or not.', {
     event: 'id of the event, see docs/reference/events.md',
@@ -91,23 +91,23 @@ export const METRICS = {
   ),
   sojourn_control_rejected_total: counter(
     WITH_ENGINE,
-    'Control messages that were dropped or refused, by reason; one message may have several.',
+    'Control messages that were dropped or refused, by reason; one message may have several reasons.',
     { protocol: PROTOCOL, reason: 'see the reasons below' },
   ),
-  sojourn_control_actions_total: counter(WITH_ENGINE, 'What else the protocol did, by kind.', {
+  sojourn_control_actions_total: counter(WITH_ENGINE, 'Other actions of the protocol, by kind.', {
     protocol: PROTOCOL,
     action: 'see the actions below',
   }),
   sojourn_control_send_errors_total: counter(
     WITH_ENGINE,
-    'Control messages that the kernel would not send.',
+    'Control messages that the kernel did not send.',
     {
       errno: 'number of the error, see errno(3)',
     },
   ),
   sojourn_keepalives_total: counter(
     ['mn', 'mr', 'rsn', 'dc'],
-    'Messages sent to keep a NAT or a session open.',
+    'Keepalives sent for a NAT mapping or a session.',
     {
       protocol: PROTOCOL,
     },
@@ -115,39 +115,35 @@ export const METRICS = {
   // --- registrations ---
   sojourn_registrations_total: counter(
     MOBILE_IPV6,
-    'Binding Acknowledgements, sent by a home agent or believed by a mobile node, de-registrations included.',
+    'Binding Acknowledgements that a home agent sent or a mobile node accepted as authentic, including de-registrations.',
     { result: 'accepted or refused', status: 'name of the status' },
   ),
   sojourn_registration_seconds: seconds(
     [...MOBILE, 'rsn'],
-    'From a registration message to its answer.',
+    'Time from a registration message to its answer.',
     {
       protocol: PROTOCOL,
     },
   ),
   sojourn_handover_seconds: seconds(
     MOBILE,
-    'From when an address of the new place could be used to the answer that registers it.',
+    'Time from a usable address in the new access network to the answer that registers it.',
     { protocol: PROTOCOL },
   ),
   sojourn_bindings: gauge(
     MOBILE_IPV6,
-    'Bindings: in the cache of a home agent; acknowledged ones of a mobile node.',
+    'Bindings in the cache of a home agent, or acknowledged bindings of a mobile node.',
   ),
-  sojourn_binding_changes_total: counter(['ha', 'cn'], 'What became of bindings.', {
+  sojourn_binding_changes_total: counter(['ha', 'cn'], 'Changes of bindings.', {
     change: 'created, refreshed, moved, deleted, revoked, expired, restored or not-restored',
   }),
   sojourn_homes: gauge(MOBILE, 'Homes of a mobile node, by phase.', {
     phase: 'as in sojourn status',
   }),
-  sojourn_nat: gauge(
-    MOBILE,
-    'How many homes, or NTMobile nodes, have this kind of NAT on the way.',
-    {
-      protocol: PROTOCOL,
-      kind: 'none, translated (Mobile IPv6 cannot tell more), endpoint-independent or endpoint-dependent',
-    },
-  ),
+  sojourn_nat: gauge(MOBILE, 'Homes, or NTMobile nodes, with this kind of NAT on their path.', {
+    protocol: PROTOCOL,
+    kind: 'none, translated (all that Mobile IPv6 detects), endpoint-independent or endpoint-dependent',
+  }),
   // --- the data plane ---
   sojourn_tunnels: gauge(WITH_PLANE, 'Tunnels of the data plane.'),
   sojourn_tunnel_packets_total: counter(WITH_PLANE, 'Inner packets through tunnels.', {
@@ -156,27 +152,27 @@ export const METRICS = {
   sojourn_tunnel_bytes_total: counter(WITH_PLANE, 'Octets of inner packets through tunnels.', {
     direction: DIRECTION,
   }),
-  sojourn_path_mtu_bytes: gauge(MOBILE, 'Largest inner packet that a tunnel takes now.', {
+  sojourn_path_mtu_bytes: gauge(MOBILE, 'Current largest inner packet of a tunnel.', {
     tunnel: 'id of the tunnel',
   }),
   sojourn_path_mtu_learnt_total: counter(
     WITH_PLANE,
-    'Times that the path MTU of a tunnel was lowered by Packet Too Big.',
+    'Reductions of the path MTU of a tunnel by Packet Too Big.',
   ),
   sojourn_plane_drops_total: counter(
     [...WITH_PLANE, 'dc'],
-    'Packets that the data plane, or the sockets of a daemon without one, dropped.',
+    'Packets that the data plane dropped, or the sockets of a daemon without one.',
     {
       reason: 'see the reasons below',
     },
   ),
   sojourn_queue_drops_total: counter(
     WITH_ENGINE,
-    'Packets dropped because a queue was full or waited too long.',
+    'Packets dropped because a queue was full or they waited too long.',
     {
       queue:
-        'hold (data ahead of its registration), outward-hold (data ahead of its tunnel), punt (control, in the plane), turn (control, in the daemon) or ' +
-        'transmit (errors to be sent into tunnels)',
+        'hold (data before its registration), outward-hold (data before its tunnel), punt (control, in the plane), turn (control, in the daemon) or ' +
+        'transmit (errors to send into tunnels)',
     },
   ),
   sojourn_plane_control_packets_total: counter(
@@ -188,29 +184,29 @@ export const METRICS = {
   ),
   sojourn_plane_held_packets_total: counter(
     WITH_PLANE,
-    'Data packets that came ahead of their registration (in), or of the tunnel that they are for (out).',
-    { direction: 'in or out', outcome: 'held: they were kept; replayed: they went on in time' },
+    'Data packets that arrived before their registration (in) or before their tunnel (out).',
+    { direction: 'in or out', outcome: 'held, or replayed (forwarded in time)' },
   ),
   sojourn_plane_errors_sent_total: counter(WITH_PLANE, 'ICMP errors that the data plane sent.', {
-    error: 'packet-too-big, unreachable or not-translated (whatever RFC 7915 has told)',
+    error: 'packet-too-big, unreachable or not-translated (an error that RFC 7915 requires)',
   }),
   sojourn_plane_translated_packets_total: counter(
     ['rsn'],
-    'Packets and super-packets that were translated between the families.',
+    'Packets and super-packets (GSO) that were translated between the address families.',
   ),
   sojourn_plane_fragments_total: counter(WITH_PLANE, 'Fragments that the data plane made.', {
-    layer: 'inner (of IPv4 packets that allow it) or outer (RFC 2473 §7.1)',
+    layer: 'inner (of IPv4 packets that allow fragmentation) or outer (RFC 2473 §7.1)',
   }),
   sojourn_plane_system_calls_total: counter(WITH_PLANE, 'System calls of the data plane.', {
     call: 'tun-read, tun-write, send or receive',
   }),
   sojourn_plane_sockets_without_segmentation: gauge(
     WITH_PLANE,
-    'Sockets that send packets one by one, as the outgoing device refused UDP_SEGMENT.',
+    'Sockets that send packets one by one because the outgoing device refused UDP_SEGMENT.',
   ),
   sojourn_plane_roaming_notices_total: counter(
     ['mn', 'rsn'],
-    'Times that sealed packets came from elsewhere than the far end of their tunnel.',
+    'Notices of sealed packets from another endpoint than the peer of their tunnel.',
   ),
   sojourn_datagrams_total: counter(['dc'], 'Datagrams of the control sockets.', {
     direction: DIRECTION,
@@ -218,13 +214,13 @@ export const METRICS = {
   // --- the host ---
   sojourn_kernel_refusals: gauge(
     WITH_ENGINE,
-    'Wishes for addresses, routes and rules that the kernel refuses now.',
+    'Desired addresses, routes and rules that the kernel currently refuses.',
   ),
-  sojourn_store_failures_total: counter(WITH_ENGINE, 'Writes to the store that failed.'),
+  sojourn_store_failures_total: counter(WITH_ENGINE, 'Failed writes to the store.'),
   sojourn_store_backlog_records: gauge(WITH_ENGINE, 'Records that wait for the store.'),
   // --- NTMobile ---
   sojourn_logins_total: counter(['as', 'mn'], 'Logins and renewals at an account server.', {
-    result: 'granted, renewed, or why not',
+    result: 'granted, renewed, or the reason of a refusal',
   }),
   sojourn_account_requests_total: counter(
     ['as'],
@@ -237,10 +233,7 @@ export const METRICS = {
     state: 'enabled or disabled',
   }),
   sojourn_devices: gauge(['as'], 'Devices of all accounts.'),
-  sojourn_node_registrations: gauge(
-    ['dc'],
-    'Nodes that are registered with a direction coordinator.',
-  ),
+  sojourn_node_registrations: gauge(['dc'], 'Nodes registered with a direction coordinator.'),
   sojourn_node_registration_changes_total: counter(
     ['dc', 'rsn', 'mn'],
     'Registrations with a direction coordinator.',
@@ -250,46 +243,46 @@ export const METRICS = {
   ),
   sojourn_directions_total: counter(
     ['dc', 'rsn'],
-    'Direction Requests, at a relay Relay Directions, by what came of them.',
+    'Direction Requests, or Relay Directions at a relay, by result.',
     {
-      result: 'given, or why not',
+      result: 'given, or the reason of a refusal',
     },
   ),
   sojourn_relay_packets_total: counter(
     ['rsn'],
-    'Datagrams that a relay passed on from leg to leg.',
+    'Datagrams that a relay forwarded from leg to leg.',
   ),
-  sojourn_relay_bytes_total: counter(['rsn'], 'Octets of the datagrams that a relay passed on.'),
-  sojourn_relay_nodes: gauge(['rsn'], 'Nodes that a relay has sessions with.'),
-  sojourn_relay_legs: gauge(['rsn'], 'Legs of paths that a relay joins.'),
+  sojourn_relay_bytes_total: counter(['rsn'], 'Octets of the datagrams that a relay forwarded.'),
+  sojourn_relay_nodes: gauge(['rsn'], 'Nodes with a session at a relay.'),
+  sojourn_relay_legs: gauge(['rsn'], 'Legs of paths at a relay.'),
   sojourn_relay_general_nodes: gauge(
     ['rsn'],
-    'Servers that know nothing of NTMobile, and that a relay serves.',
+    'Servers without NTMobile that nodes reach through a relay.',
   ),
   sojourn_relay_directed_nodes: gauge(
     ['rsn'],
-    'Nodes that may reach such servers through a relay.',
+    'Nodes that reach servers without NTMobile through a relay.',
   ),
   sojourn_relay_leg_changes_total: counter(
     ['rsn'],
-    'What became of legs, and of requests for them.',
+    'Changes of legs, and refused requests for them.',
     {
-      change: 'attached, released, alone, or why there was none',
+      change: 'attached, released, alone (unpaired), or the reason of a refusal',
     },
   ),
-  sojourn_ntmobile_paths: gauge(['mn'], 'Paths to other nodes, by the way that their data takes.', {
+  sojourn_ntmobile_paths: gauge(['mn'], 'Paths to other nodes, by kind.', {
     kind: 'direct or relayed',
   }),
-  sojourn_name_queries_total: counter(['mn'], 'Queries of this host that the stub resolver heard.'),
+  sojourn_name_queries_total: counter(['mn'], 'Queries that the stub resolver received.'),
   sojourn_name_query_actions_total: counter(
     ['mn'],
-    'What the stub resolver did with queries; several for some of them.',
+    'Actions of the stub resolver on queries; one query may cause several.',
     {
       action:
-        'virtual, forwarded, unreachable (virtual in the place of real addresses), malformed, failed or busy',
+        'virtual, forwarded, unreachable (virtual addresses replace unreachable real ones), malformed, failed or busy',
     },
   ),
-  sojourn_ntmobile_path_changes_total: counter(['mn'], 'What became of paths and their ways.', {
+  sojourn_ntmobile_path_changes_total: counter(['mn'], 'Changes of paths.', {
     change: 'made, ended, silent, direct-path-found, direct-path-lost or path-switched',
   }),
 } as const satisfies Readonly<Record<string, MetricRow>>;
@@ -300,7 +293,7 @@ export function isMetricName(name: string): name is MetricName {
   return Object.hasOwn(METRICS, name);
 }
 
-/** The metrics that daemons of `role` tell, in the order of the table. */
+/** The metrics of daemons of `role`, in the order of the table. */
 export function metricsOf(role: string): readonly (readonly [MetricName, MetricRow])[] {
   return Object.entries(METRICS).flatMap(([name, row]): (readonly [MetricName, MetricRow])[] =>
     isMetricName(name) && rolesOf(row).includes(role) ? [[name, row]] : [],

@@ -1,6 +1,6 @@
 /**
- * Metrics by HTTP on a loopback port: GET /metrics, for a Prometheus on this host. Where none is
- * configured, none is open.
+ * Metrics by HTTP on a loopback port, GET /metrics, for a Prometheus on this host. Open only if it
+ * is configured.
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -10,7 +10,7 @@ import { METRICS_CONTENT_TYPE, type Metrics } from './metrics.ts';
 export interface MetricsAddress {
   /** A loopback address. */
   readonly address: IpAddress;
-  /** 0: any free one. */
+  /** 0 means any free port. */
   readonly port: number;
 }
 
@@ -29,7 +29,7 @@ export class MetricsPort {
     this.#server = server;
   }
 
-  /** Throws what the host throws when the port cannot be had. */
+  /** Throws the host's error if the port is not available. */
   static async open({ address, port }: MetricsAddress, metrics: Metrics): Promise<MetricsPort> {
     const server = createServer(LIMITS, (request, response) => answer(request, response, metrics));
     server.maxConnections = MOST_CONNECTIONS;
@@ -38,7 +38,7 @@ export class MetricsPort {
       if (thrown instanceof Error) thrown.message = `daemon.metrics: ${thrown.message}`;
       throw thrown;
     });
-    // Whoever scrapes does not keep the daemon from ending.
+    // A connected scraper must not keep the process alive.
     server.unref();
     return new MetricsPort(server);
   }
@@ -55,7 +55,7 @@ export class MetricsPort {
 }
 
 function answer(request: IncomingMessage, response: ServerResponse, metrics: Metrics): void {
-  // A scraper that vanished is no event of ours.
+  // A scraper that disconnects is not an error of the daemon.
   response.on('error', () => {});
   const path = (request.url ?? '').split('?')[0];
   if (request.method !== 'GET' && request.method !== 'HEAD') {

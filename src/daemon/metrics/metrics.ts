@@ -1,6 +1,6 @@
 /**
- * The metrics of one daemon, as Prometheus reads them. Nothing is computed before somebody asks,
- * but what only passes by: events and timings.
+ * The metrics of one daemon in Prometheus's text format. Only events and timings are recorded
+ * continuously; everything else is collected at a scrape.
  */
 import { readdirSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
@@ -20,7 +20,7 @@ export interface MetricsOptions {
   /** As in the labels of `sojourn_build_info`. */
   readonly role: string;
   readonly messages: MessageWatch;
-  /** Asks the daemon as an operator does; undefined: it does not know the command. */
+  /** Sends an operator command to the daemon; undefined if the daemon refuses it. */
   ask(command: string): Promise<JsonValue | undefined>;
 }
 
@@ -31,7 +31,7 @@ export const METRICS_CONTENT_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
 export class Metrics implements EventSink {
   readonly #options: MetricsOptions;
   readonly #registry = new Registry();
-  readonly #made = new Map<MetricName, Counter | Gauge | Histogram>();
+  readonly #metrics = new Map<MetricName, Counter | Gauge | Histogram>();
   readonly #events = new Samples();
   readonly #timings = new Timings((metric, labels, seconds) =>
     this.#observe(metric, labels, seconds),
@@ -50,7 +50,7 @@ export class Metrics implements EventSink {
     this.#timings.event(event, atWallMs);
   }
 
-  /** Prometheus text; one after the other, where several ask at once. */
+  /** Prometheus text; concurrent scrapes run one after the other. */
   text(): Promise<string> {
     const next = this.#turn.then(() => this.#collect());
     this.#turn = next.catch(() => {});
@@ -75,7 +75,7 @@ export class Metrics implements EventSink {
       samples.add('sojourn_events_total', labels, value);
     }
     for (const name of samples.metrics()) this.#metric(name);
-    for (const [name, metric] of this.#made) fill(name, metric, samples);
+    for (const [name, metric] of this.#metrics) fill(name, metric, samples);
     return await this.#registry.metrics();
   }
 
@@ -85,7 +85,7 @@ export class Metrics implements EventSink {
   }
 
   #metric(name: MetricName): Counter | Gauge | Histogram {
-    const known = this.#made.get(name);
+    const known = this.#metrics.get(name);
     if (known !== undefined) return known;
     const { type, help, labels, buckets }: MetricRow = METRICS[name];
     const common = { name, help, labelNames: Object.keys(labels), registers: [this.#registry] };
@@ -95,7 +95,7 @@ export class Metrics implements EventSink {
         : type === 'gauge'
           ? new Gauge(common)
           : new Histogram({ ...common, buckets: [...(buckets ?? [])] });
-    this.#made.set(name, made);
+    this.#metrics.set(name, made);
     return made;
   }
 }
@@ -126,7 +126,7 @@ function addProcess(samples: Samples, role: string): void {
 
 function openDescriptors(): number {
   try {
-    // The one that reads them is among them.
+    // Without the descriptor that reads the directory.
     return readdirSync('/proc/self/fd').length - 1;
   } catch {
     return 0;

@@ -1,9 +1,9 @@
-/** What a daemon's metrics are at one moment, before they become text. */
+/** The values of a daemon's metrics at one moment. */
 import type { MetricName } from './metric-table.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
-/** Where a count of the daemon goes. */
+/** The metric and labels of one counter. */
 export interface CounterMetric {
   readonly metric: MetricName;
   readonly labels: Labels;
@@ -17,7 +17,7 @@ export interface Sample {
 export class Samples {
   readonly #byMetric = new Map<MetricName, Map<string, Sample>>();
 
-  /** Adds to what the same labels have already. */
+  /** Adds to the value of the same labels. */
   add(metric: MetricName, labels: Labels, value: number): void {
     let samples = this.#byMetric.get(metric);
     if (samples === undefined) {

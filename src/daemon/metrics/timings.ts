@@ -1,4 +1,4 @@
-/** How long registrations and handovers took, from the events and the messages of a daemon. */
+/** Durations of registrations and handovers, from the events and messages of a daemon. */
 
 import type { Direction } from '#daemon/messages/message-watch.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
@@ -10,12 +10,12 @@ type Observe = (metric: TimedMetric, labels: Labels, seconds: number) => void;
 
 const MOBILE_IPV6 = { protocol: 'mobile-ipv6' };
 const NTMOBILE = { protocol: 'ntmobile' };
-/** Requests that nobody answered are forgotten. */
+/** Unanswered requests beyond this number are forgotten, oldest first. */
 const MOST_OPEN = 64;
 
 export class Timings {
   readonly #observe: Observe;
-  /** Wall time of each registration request without answer, by its transaction. */
+  /** Wall time of each unanswered registration request, by transaction. */
   readonly #asked = new Map<number, number>();
   #movedAt: number | undefined;
 
@@ -55,7 +55,7 @@ export class Timings {
   }
 
   #ask(transaction: number, atWallMs: number): void {
-    // A retransmission does not count anew.
+    // A retransmission belongs to the first transmission.
     if (this.#asked.has(transaction)) return;
     const [oldest] = this.#asked.keys();
     if (oldest !== undefined && this.#asked.size >= MOST_OPEN) this.#asked.delete(oldest);

@@ -90,7 +90,7 @@ describe('sojourn while two daemons run', () => {
           `  care-of address  ${careOf} on eth0\\n  tunnel           ipip, no NAT\\n` +
           `  lifetime left    9 min \\d+ s of (9 min 5\\d s|10 min)\\n` +
           `  last handover    \\d+ s ago, to ${careOf}, acknowledged after [\\d.]+ ` +
-          `ms\\n\\nhost\\n  kernel  as wanted\\n  store   as wanted\\n$`,
+          `ms\\n\\nhost\\n  kernel  in sync\\n  store   in sync\\n$`,
       ),
     );
     const bindings = await sojourn('--daemon', 'ha', 'bindings');
@@ -127,7 +127,7 @@ describe('sojourn while two daemons run', () => {
     await follower.stop();
     expect(follower.output()).not.toMatch(/atMs=|undefined|\d\.\d{4}/);
     expect((await sojourn('--daemon', 'mn', 'status')).stdout).toContain(
-      'tunnel           udp, NAT on the way',
+      'tunnel           udp, through a NAT',
     );
     expect((await sojourn('--daemon', 'ha', 'bindings')).stdout).toMatch(
       /udp +yes, 198\.51\.100\.\d+:4191/,

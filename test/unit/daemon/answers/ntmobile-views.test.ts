@@ -48,14 +48,14 @@ describe('NTMobile', () => {
         '  virtual addresses  fd12:3456:789a::1, 198.18.0.1',
         '  credential         1 h left',
         '  coordinator        dc.example, registered',
-        '  at                 192.0.2.77 on wlan0',
+        '  local addresses    192.0.2.77 on wlan0',
         '  NAT                endpoint-independent',
         '  relays             192.0.2.5 (8.1 ms)',
         '  paths              1 direct, 1 down',
         '',
         'host',
-        '  kernel  as wanted',
-        '  store   as wanted',
+        '  kernel  in sync',
+        '  store   in sync',
       ].join('\n'),
     );
   });
@@ -87,9 +87,9 @@ describe('NTMobile', () => {
     };
     expect(formatAnswer('paths', [path, general], NOW)).toBe(
       [
-        'NAME             VIRTUAL ADDRESSES              PATH                    THROUGH            FOR        ROUND TRIP',
-        'b.nodes.example  fd12:3456:789a::2, 198.18.0.2  direct                  203.0.113.5:40000  1 min 1 s  12.3 ms',
-        'www.example      fd12:3456:789a::2, 198.18.0.2  by relay (no NTMobile)  203.0.113.5:40000  1 min 1 s  -',
+        'NAME             VIRTUAL ADDRESSES              PATH                   THROUGH            FOR        ROUND TRIP',
+        'b.nodes.example  fd12:3456:789a::2, 198.18.0.2  direct                 203.0.113.5:40000  1 min 1 s  12.3 ms',
+        'www.example      fd12:3456:789a::2, 198.18.0.2  relayed (no NTMobile)  203.0.113.5:40000  1 min 1 s  -',
       ].join('\n'),
     );
   });
@@ -110,9 +110,9 @@ describe('NTMobile', () => {
     expect(formatAnswer('status', server, NOW)).toBe(
       [
         'account server',
-        '  listens at         [::]:4501',
+        '  listens on         [::]:4501',
         '  zone               nodes.example',
-        '  certificate        AB:CD, made by itself',
+        '  certificate        AB:CD, self-signed',
         '  certificate until  2027-01-01T00:00:00.000Z',
         '  accounts           3 (1 disabled)',
         '  devices            2',
@@ -210,7 +210,7 @@ describe('NTMobile', () => {
         ...['relay', '  public key     hex:00', '  addresses      [2001:db8::2]:7890'],
         ...[
           '  coordinator    dc.example: NOT REGISTERED',
-          '  nodes          3, 2 of them with servers',
+          '  nodes          3, 2 of them use servers',
         ],
         ...[
           '  legs of paths  2',
@@ -218,9 +218,9 @@ describe('NTMobile', () => {
           '  load           1.5 %',
           '',
           'host',
-          '  kernel  as wanted',
+          '  kernel  in sync',
         ],
-        '  store   as wanted',
+        '  store   in sync',
       ].join('\n'),
     );
   });

@@ -53,13 +53,13 @@ describe('status of a mobile node', () => {
         '  home addresses   2001:db8:1:100::10, 198.51.100.10',
         '  home agent       ha.example.net (2001:db8:1::1, 192.0.2.1)',
         '  care-of address  192.0.2.77 on wlan0',
-        '  tunnel           udp, NAT on the way',
+        '  tunnel           udp, through a NAT',
         '  lifetime left    9 min 57 s of 10 min',
         '  last handover    2 min 5 s ago, to 192.0.2.77, acknowledged after 18.1 ms',
         '',
         'host',
-        '  kernel  as wanted',
-        '  store   as wanted',
+        '  kernel  in sync',
+        '  store   in sync',
       ].join('\n'),
     );
   });
@@ -114,7 +114,7 @@ describe('status of a mobile node', () => {
     );
     expect(told).toContain('refused  address eth0 2001:db8:1::5: ENODEV');
     expect(told).toContain('store    2 failures, 5 records waiting');
-    expect(told).not.toContain('as wanted');
+    expect(told).not.toContain('in sync');
   });
 });
 
@@ -150,7 +150,7 @@ describe('status of a mobile router', () => {
     };
     const homes = [{ ...HOME, ...NETWORKS, ...home }];
     const told = formatAnswer('status', { role: 'mobile-router', homes, ...WELL }, NOW);
-    expect(told).toMatch(/^office: stopped, as no home agent serves the mobile networks\n/);
+    expect(told).toMatch(/^office: stopped: no home agent serves the mobile networks\n/);
     expect(told).toMatch(
       /\n {2}last refusal +not-authorized-for-prefix\n {2}lifetime left +not registered\n/,
     );
