@@ -64,9 +64,9 @@ const VALIDITY: readonly {
     broken: ({ path, homeAddressOption }) => path.kind === 'udp' && homeAddressOption,
   },
   {
-    // RFC 5555 §2.3.2.1 "MUST include". Only this option covers the kind of link by the authenticator:
-    // without this rule an attacker could wrap a Binding Update for IPv6, whose care-of address the
-    // authenticator covers, into UDP and so redirect the tunnel to itself.
+    // RFC 5555 §2.3.2.1 "MUST include". The authenticator covers the kind of link by this option
+    // alone: without this rule an attacker could wrap a Binding Update for IPv6, whose care-of
+    // address the authenticator covers, into UDP and so redirect the tunnel to itself.
     reason: 'care-of-address-of-other-link',
     broken: ({ path, update }) =>
       (path.kind === 'udp') !== (findOption(update.options, 'ipv4-care-of-address') !== undefined),

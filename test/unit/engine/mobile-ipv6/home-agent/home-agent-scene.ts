@@ -38,8 +38,8 @@ export const HOME_ADDRESS = ipv6('2001:db8:1::100');
 export const SECOND_HOME_ADDRESS = ipv6('2001:db8:1::101');
 export const CARE_OF = ipv6('2001:db8:a::7');
 export const OTHER_CARE_OF = ipv6('2001:db8:b::7');
-export const IDENTIFIER = 'alice@example.org';
-export const EPOCH_MS = 1_700_000_000_000;
+const IDENTIFIER = 'alice@example.org';
+const EPOCH_MS = 1_700_000_000_000;
 
 export function prefix(text: string): Prefix {
   const parsed = parsePrefix(text);
