@@ -39,19 +39,19 @@ export class Peer implements SessionListener<string> {
   readonly own;
   readonly sessions: Sessions<string>;
   readonly answers: (NtmobileMessage | undefined)[] = [];
-  readonly asked: NtmobileMessage[] = [];
+  readonly requests: NtmobileMessage[] = [];
   session: Session | undefined;
   credential: Uint8Array | undefined;
   reply: (message: NtmobileMessage) => NtmobileMessage | undefined = () => undefined;
   readonly #scene: Scene;
-  readonly place: { address: UdpPath['remote']; port: number };
+  readonly endpoint: { address: UdpPath['remote']; port: number };
 
   constructor(scene: Scene, seed: number, credential: Uint8Array | undefined) {
     const random = randomOf(seed);
     this.credential = credential;
     this.#scene = scene;
     this.own = keyPairOf(random(32));
-    this.place = { address: ipv4(`203.0.113.${seed}`), port: 7890 };
+    this.endpoint = { address: ipv4(`203.0.113.${seed}`), port: 7890 };
     this.sessions = new Sessions(
       { own: this.own, random, suites: suiteBit(1), credential: () => this.credential },
       this,
@@ -66,8 +66,8 @@ export class Peer implements SessionListener<string> {
 
   udpPath(port = ENDPOINT.port): UdpPath {
     return {
-      local: this.place.address,
-      localPort: this.place.port,
+      local: this.endpoint.address,
+      localPort: this.endpoint.port,
       remote: ENDPOINT.address,
       remotePort: port,
       relayIndex: 0,
@@ -88,7 +88,7 @@ export class Peer implements SessionListener<string> {
   }
 
   /** Asks, and gives what came back. */
-  ask(
+  request(
     type: NtmobileMessageType,
     options: readonly NtmobileOption[],
     udpPath?: UdpPath,
@@ -101,7 +101,7 @@ export class Peer implements SessionListener<string> {
         step,
         session,
         udpPath === undefined ? { type, options } : { type, options, udpPath },
-        'asked',
+        'request',
       ),
     );
     this.#scene.pass(9_000);
@@ -109,7 +109,7 @@ export class Peer implements SessionListener<string> {
   }
 
   register(...options: readonly NtmobileOption[]): NtmobileMessage | undefined {
-    return this.ask('registration-request', [{ type: 'lifetime', seconds: 600 }, ...options]);
+    return this.request('registration-request', [{ type: 'lifetime', seconds: 600 }, ...options]);
   }
 
   /** One call of the sessions; what they send leaves at once. */
@@ -133,7 +133,7 @@ export class Peer implements SessionListener<string> {
     _session: Session,
     { message }: ReceivedMessage,
   ): NtmobileMessage | undefined {
-    this.asked.push(message);
+    this.requests.push(message);
     return this.reply(message);
   }
   answered(
@@ -164,7 +164,7 @@ export class Scene {
   readonly stored = new Map<string, { table: string; key: string; value: JsonValue }>();
   /** What each credential's octets say. */
   readonly holders = new Map<string, CredentialHolder>();
-  readonly #judge: CredentialVerifier = (credential, publicKey, now) => {
+  readonly #verify: CredentialVerifier = (credential, publicKey, now) => {
     const holder = this.holders.get(hex(credential));
     const right =
       holder !== undefined && hex(holder.nodeId) === hex(sha256(publicKey).slice(0, 16));
@@ -174,7 +174,7 @@ export class Scene {
   engine: DirectionCoordinator = this.#start();
   readonly events: EngineEvent[] = [];
   readonly replies: { readonly ok: boolean; readonly value: JsonValue }[] = [];
-  readonly #flying: { at: Monotonic; deliver: () => void }[] = [];
+  readonly #inFlight: { at: Monotonic; deliver: () => void }[] = [];
 
   #configuration(): DirectionCoordinatorConfiguration {
     return {
@@ -184,7 +184,7 @@ export class Scene {
         secret: new Uint8Array(32).fill(3),
         relayKeys: [RELAY_KEY, SECOND_RELAY_KEY],
       },
-      verifyCredential: this.#judge,
+      verifyCredential: this.#verify,
       ...{
         systemPrefix: prefix('fd12:3456:789a::/48'),
         generalIpv4Prefix: prefix('198.19.0.0/16'),
@@ -212,13 +212,13 @@ export class Scene {
   /** The operator decides otherwise. */
   reconfigure(changes: Partial<DirectionCoordinatorConfiguration>): void {
     // The same judge as long as nobody gives another one.
-    this.#changes = { verifyCredential: this.#judge, ...this.#changes, ...changes };
+    this.#changes = { verifyCredential: this.#verify, ...this.#changes, ...changes };
     const out: Output[] = [];
     this.engine.reconfigure(this.now, this.#configuration(), out);
     expect(out).toEqual([]);
   }
 
-  ask(command: string, parameters: JsonObject = {}) {
+  command(command: string, parameters: JsonObject = {}) {
     this.step({ kind: 'request', id: 1, command, parameters });
     return this.replies.at(-1);
   }
@@ -230,10 +230,10 @@ export class Scene {
       if (output.kind === 'send' && output.path.kind === 'datagram') {
         const { path, packet } = output;
         const peer = this.peers.find(
-          ({ place }) => place.address === path.remote && place.port === path.remotePort,
+          ({ endpoint }) => endpoint.address === path.remote && endpoint.port === path.remotePort,
         );
         if (peer !== undefined)
-          this.#fly(() =>
+          this.#deliverLater(() =>
             peer.act((step) => peer.sessions.receive(step, peer.udpPath(path.localPort), packet)),
           );
       } else if (output.kind === 'persist') {
@@ -248,7 +248,7 @@ export class Scene {
   }
 
   toCoordinator(peer: Peer, udpPath: UdpPath, packet: Uint8Array): void {
-    const { address, port } = peer.place;
+    const { address, port } = peer.endpoint;
     const path = {
       local: udpPath.remote,
       localPort: udpPath.remotePort,
@@ -256,17 +256,19 @@ export class Scene {
       remotePort: port,
       relayIndex: 0,
     };
-    this.#fly(() => this.step({ kind: 'datagram', path: { kind: 'datagram', ...path }, packet }));
+    this.#deliverLater(() =>
+      this.step({ kind: 'datagram', path: { kind: 'datagram', ...path }, packet }),
+    );
   }
 
-  #fly(deliver: () => void): void {
-    this.#flying.push({ at: after(this.now, 10), deliver });
+  #deliverLater(deliver: () => void): void {
+    this.#inFlight.push({ at: after(this.now, 10), deliver });
   }
 
   pass(ms: number): void {
     const until = after(this.now, ms);
     for (;;) {
-      const flight = this.#flying[0];
+      const flight = this.#inFlight[0];
       const due = Math.min(
         flight?.at ?? NEVER,
         this.engine.deadline(),
@@ -275,7 +277,7 @@ export class Scene {
       if (due > until) break;
       this.now = monotonic(Math.max(this.now, due));
       if (flight !== undefined && flight.at <= this.now) {
-        this.#flying.shift();
+        this.#inFlight.shift();
         flight.deliver();
       } else if (this.engine.deadline() <= this.now) this.step({ kind: 'tick' });
       else

@@ -83,7 +83,7 @@ describe('a registration', () => {
     scene.pass(301_000);
     a.register();
     const name: NtmobileOption = { type: 'name', name: 'b.nodes.example' };
-    expect(a.ask('direction-request', [PATH_OPTION, name])?.status).toBe(
+    expect(a.request('direction-request', [PATH_OPTION, name])?.status).toBe(
       NtmobileStatus.peerNotReachable,
     );
     expect(scene.engine.counters).toMatchObject({ 'registration-ended': 1 });
@@ -91,7 +91,7 @@ describe('a registration', () => {
 
   it('shows the address at either port', () => {
     const a = node(scene, 1, 'a');
-    const seen = a.ask('address-request', [], a.udpPath(SECOND.port));
+    const seen = a.request('address-request', [], a.udpPath(SECOND.port));
     expect(seen?.options).toEqual([
       { type: 'observed-endpoint', endpoint: { address: '203.0.113.1', port: 7890 } },
     ]);
@@ -101,7 +101,7 @@ describe('a registration', () => {
 describe('the operator', () => {
   it('sees who is registered, and from where', () => {
     node(scene, 1, 'a').register();
-    expect(scene.ask('nodes')).toMatchObject({
+    expect(scene.command('nodes')).toMatchObject({
       ok: true,
       value: [
         {
@@ -128,7 +128,7 @@ describe('the operator', () => {
         'virtual IPv6 address': holder?.virtualIpv6 ?? '',
       };
       const wanted = by === 'node id' || by === 'virtual IPv6 address' ? ways[by] : by;
-      expect(scene.ask('revoke', { node: wanted })).toEqual({
+      expect(scene.command('revoke', { node: wanted })).toEqual({
         ...{ kind: 'reply', id: 1, ok: true },
         value: { name: 'a.nodes.example' },
       });
@@ -137,15 +137,15 @@ describe('the operator', () => {
       ]);
       expect(scene.engine.counters).toMatchObject({ 'registration-revoked': 1 });
       scene.restart();
-      expect(scene.ask('nodes')).toMatchObject({ value: [{ name: 'b.nodes.example' }] });
-      expect(scene.ask('revoke', { node: wanted })).toMatchObject({ ok: false });
+      expect(scene.command('nodes')).toMatchObject({ value: [{ name: 'b.nodes.example' }] });
+      expect(scene.command('revoke', { node: wanted })).toMatchObject({ ok: false });
     },
   );
 
   it('whose node may come again, with new keys', () => {
     const a = node(scene, 1, 'a');
     a.register();
-    scene.ask('revoke', { node: 'a.nodes.example' });
+    scene.command('revoke', { node: 'a.nodes.example' });
     a.connect();
     scene.pass(1000);
     expect(a.register()?.status).toBe(0);
@@ -168,8 +168,8 @@ describe('a direction to a node', () => {
     });
     b.register();
     b.reply = confirming;
-    const answer = a.ask('direction-request', toB);
-    const [told] = b.asked;
+    const answer = a.request('direction-request', toB);
+    const [told] = b.requests;
     expect(told?.type).toBe('route-direction');
     for (const [options, role, other, holder] of [
       [told?.options ?? [], DirectionRole.responder, 'a.nodes.example', b],
@@ -205,7 +205,7 @@ describe('a direction to a node', () => {
     const [a, b] = [node(scene, 1, 'a'), node(scene, 2, 'b')];
     for (const peer of [a, b]) peer.register();
     b.reply = confirming;
-    expect(a.ask('direction-request', [PATH_OPTION, option])?.status).toBe(0);
+    expect(a.request('direction-request', [PATH_OPTION, option])?.status).toBe(0);
   });
 
   it.each([
@@ -239,7 +239,11 @@ describe('a direction to a node', () => {
       const a = node(scene, 1, 'a', groups.a ?? []);
       if (groups.a !== undefined) a.register();
       if (groups.b !== undefined) node(scene, 2, 'b', groups.b).register();
-      expect(a.ask(type, options)).toMatchObject({ type: 'route-direction', answer: true, status });
+      expect(a.request(type, options)).toMatchObject({
+        type: 'route-direction',
+        answer: true,
+        status,
+      });
     },
   );
 
@@ -250,8 +254,8 @@ describe('a direction to a node', () => {
     scene.restart();
     a.connect();
     a.register();
-    expect(a.ask('direction-request', toB)?.status).toBe(0);
-    expect(b.asked).toHaveLength(1);
+    expect(a.request('direction-request', toB)?.status).toBe(0);
+    expect(b.requests).toHaveLength(1);
   });
 });
 
@@ -271,9 +275,9 @@ describe('a direction to a general node', () => {
     relayed.reply = serving;
     const a = node(scene, 1, 'a');
     a.register();
-    const first = a.ask('direction-request', toServer);
-    expect(relayed.asked[0]).toMatchObject({ type: 'relay-direction' });
-    expect(findNtmobileOption(relayed.asked[0]?.options ?? [], 'node-id')?.nodeId).toEqual(
+    const first = a.request('direction-request', toServer);
+    expect(relayed.requests[0]).toMatchObject({ type: 'relay-direction' });
+    expect(findNtmobileOption(relayed.requests[0]?.options ?? [], 'node-id')?.nodeId).toEqual(
       a.nodeId,
     );
     expect(first?.options.map(({ type }) => type)).toEqual([
@@ -301,7 +305,7 @@ describe('a direction to a general node', () => {
       endpoint: { address: ipv4('198.51.100.9'), port: 7890 },
     });
     a.register();
-    expect(a.ask('direction-request', toServer)?.options).toEqual(first?.options);
+    expect(a.request('direction-request', toServer)?.options).toEqual(first?.options);
   });
 
   it.each([
@@ -314,15 +318,15 @@ describe('a direction to a general node', () => {
     relayed.reply = (message) => ({ ...serving(message), status: found, options: [] });
     const a = node(scene, 1, 'a');
     a.register();
-    expect(a.ask('direction-request', toServer)?.status).toBe(told);
+    expect(a.request('direction-request', toServer)?.status).toBe(told);
   });
 
   it('needs a relay that is there', () => {
     const a = node(scene, 1, 'a');
     a.register();
-    expect(a.ask('direction-request', toServer)?.status).toBe(NtmobileStatus.noRelay);
+    expect(a.request('direction-request', toServer)?.status).toBe(NtmobileStatus.noRelay);
     relay(scene);
-    expect(a.ask('direction-request', toServer)?.status).toBe(NtmobileStatus.noRelay);
+    expect(a.request('direction-request', toServer)?.status).toBe(NtmobileStatus.noRelay);
   });
 
   it('goes by the relay that the node reaches it by already', () => {
@@ -331,7 +335,8 @@ describe('a direction to a general node', () => {
     const a = node(scene, 1, 'a');
     a.register();
     const relayOf = (options: readonly NtmobileOption[]) =>
-      findNtmobileOption(a.ask('direction-request', options)?.options ?? [], 'relay')?.publicKey;
+      findNtmobileOption(a.request('direction-request', options)?.options ?? [], 'relay')
+        ?.publicKey;
     expect(relayOf(toServer)).toEqual(RELAY_KEY);
     const present = { type: 'relay', publicKey: SECOND_RELAY_KEY, endpoints: [] } as const;
     expect(relayOf([...toServer, present])).toEqual(SECOND_RELAY_KEY);
@@ -345,13 +350,13 @@ describe('a direction to a general node', () => {
     second.reply = serving;
     const a = node(scene, 1, 'a');
     a.register();
-    expect(a.ask('direction-request', toServer)?.status).toBe(0);
-    expect(first.asked).toHaveLength(1);
-    expect(a.ask('direction-request', toServer)?.status).toBe(0);
-    expect(first.asked).toHaveLength(1);
+    expect(a.request('direction-request', toServer)?.status).toBe(0);
+    expect(first.requests).toHaveLength(1);
+    expect(a.request('direction-request', toServer)?.status).toBe(0);
+    expect(first.requests).toHaveLength(1);
     first.reply = serving;
     scene.pass(60_000);
-    expect(a.ask('direction-request', toServer)?.status).toBe(0);
-    expect([first.asked.length, second.asked.length]).toEqual([2, 2]);
+    expect(a.request('direction-request', toServer)?.status).toBe(0);
+    expect([first.requests.length, second.requests.length]).toEqual([2, 2]);
   });
 });

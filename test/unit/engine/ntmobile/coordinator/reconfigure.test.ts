@@ -13,7 +13,7 @@ beforeEach(() => {
   scene = new Scene();
 });
 
-const names = (): unknown => scene.ask('nodes')?.value;
+const names = (): unknown => scene.command('nodes')?.value;
 const relaysTold = (peer: Peer): number =>
   (peer.register()?.options ?? []).filter((option) => option.type === 'relay').length;
 
@@ -64,22 +64,22 @@ describe('authorities', () => {
     expect(b.register()?.status).toBe(0);
   });
 
-  it('are asked again only where they are others', () => {
+  it('are requests again only where they are others', () => {
     node(scene, 1, 'a').register();
-    let asked = 0;
-    const judgeCredential = (credential: Uint8Array) => {
-      asked += 1;
+    let requests = 0;
+    const verifyCredential = (credential: Uint8Array) => {
+      requests += 1;
       return scene.holders.get(hex(credential));
     };
-    scene.reconfigure({ verifyCredential: judgeCredential });
+    scene.reconfigure({ verifyCredential: verifyCredential });
     scene.pass(1);
-    expect(asked).toBe(1);
-    scene.reconfigure({ verifyCredential: judgeCredential, relayRateKilobits: 5 });
+    expect(requests).toBe(1);
+    scene.reconfigure({ verifyCredential: verifyCredential, relayRateKilobits: 5 });
     scene.pass(1);
-    expect(asked).toBe(1);
+    expect(requests).toBe(1);
   });
 
-  it('are asked about many nodes bit by bit', () => {
+  it('are requests about many nodes bit by bit', () => {
     scene.reconfigure({ maximumRegistrations: 1000 });
     for (let seed = 11; seed < 121; seed += 1) {
       const peer = node(scene, seed, `n${seed}`);
@@ -87,7 +87,7 @@ describe('authorities', () => {
       if (session === undefined) throw new Error('not connected');
       const options = [{ type: 'lifetime', seconds: 600 }] as const;
       peer.act((step) =>
-        sessions.request(step, session, { type: 'registration-request', options }, 'asked'),
+        sessions.request(step, session, { type: 'registration-request', options }, 'request'),
       );
       scene.pass(30);
     }

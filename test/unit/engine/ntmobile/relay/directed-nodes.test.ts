@@ -7,7 +7,8 @@ import { hex } from '#base/bytes.ts';
 import { ipv4 } from '#base/ip.ts';
 import { wall } from '#base/time.ts';
 import { DirectionRole } from '#wire/ntmobile/options.ts';
-import { Peer, Scene } from './relay-scene.ts';
+import { Peer } from './relay-peer.ts';
+import { Scene } from './relay-scene.ts';
 
 const HOME = { address: ipv4('203.0.113.1'), port: 7890 };
 const ELSEWHERE = { address: ipv4('192.0.2.77'), port: 4000 };
@@ -72,7 +73,7 @@ describe('a tunnel', () => {
   it('opens what comes right behind the first handshake', () => {
     const late = new Peer(scene, 9);
     direct(late);
-    late.begin();
+    late.startHandshake();
     scene.pass(11);
     // The Tunnel Response is on its way: the node has not said a word under its keys.
     expect(scene.sealingKeys).toMatchObject([{ receive: [{ cipher: 'aes-128-gcm' }] }]);
@@ -85,9 +86,9 @@ describe('a tunnel', () => {
   it('of a handshake that nobody confirmed goes', () => {
     const late = new Peer(scene, 9);
     direct(late);
-    late.begin();
+    late.startHandshake();
     scene.pass(11);
-    late.gone = true;
+    late.offline = true;
     scene.pass(11_000);
     expect(scene.tunnels).toEqual([]);
     expect(scene.sealingKeys).toEqual([]);
@@ -96,19 +97,19 @@ describe('a tunnel', () => {
   it('has the former keys beside the new ones', () => {
     direct(node);
     scene.pass(400_000);
-    node.ask('keep-alive', []);
+    node.request('keep-alive', []);
     scene.pass(220_000);
     expect(scene.sealingKeys[0]?.receive).toHaveLength(2);
   });
 
   it('goes with its node', () => {
     direct(node);
-    node.gone = true;
+    node.offline = true;
     scene.pass(620_000);
     expect(scene.tunnels).toEqual([]);
     expect(scene.planeRoutes).toEqual([]);
     expect(scene.engine.counters).toMatchObject({ 'node-idle': 1 });
-    node.gone = false;
+    node.offline = false;
     node.connect();
     expect(scene.tunnels).toHaveLength(1);
   });
@@ -120,11 +121,11 @@ describe('a tunnel', () => {
     scene.pass(290_000);
     other.attach(DirectionRole.initiator);
     scene.pass(8_000);
-    expect([scene.tunnels.length, scene.desired.length]).toEqual([1, 1]);
+    expect([scene.tunnels.length, scene.legs.length]).toEqual([1, 1]);
     scene.pass(3_000);
-    expect([scene.tunnels.length, scene.desired.length]).toEqual([0, 0]);
+    expect([scene.tunnels.length, scene.legs.length]).toEqual([0, 0]);
     expect(scene.engine.counters).toMatchObject({ 'credential-expired': 1 });
-    other.ask('keep-alive', []);
+    other.request('keep-alive', []);
     other.connect();
     expect(scene.tunnels).toEqual([]);
   });
@@ -163,8 +164,8 @@ describe('a tunnel', () => {
 describe('a node that moves', () => {
   it('has its tunnel there at once, for three times what came until it answered there', () => {
     direct(node);
-    node.place = ELSEWHERE;
-    node.ask('keep-alive', [paddedTo(1_200)], 15);
+    node.endpoint = ELSEWHERE;
+    node.request('keep-alive', [paddedTo(1_200)], 15);
     const there = { remote: ELSEWHERE.address, remotePort: ELSEWHERE.port };
     // Less what an answer and Path Challenges need.
     const amplificationLimit = { creditOctets: 3 * 1_200 - 320 };
@@ -180,43 +181,43 @@ describe('a node that moves', () => {
     direct(node, other);
     node.attach(DirectionRole.initiator);
     other.attach(DirectionRole.responder);
-    node.place = ELSEWHERE;
-    other.place = { ...ELSEWHERE, port: 4001 };
-    node.ask('keep-alive', [paddedTo(700)], 0);
-    other.ask('keep-alive', [paddedTo(800)], 15);
+    node.endpoint = ELSEWHERE;
+    other.endpoint = { ...ELSEWHERE, port: 4001 };
+    node.request('keep-alive', [paddedTo(700)], 0);
+    other.request('keep-alive', [paddedTo(800)], 15);
     const accounts = scene.tunnels.map(({ amplificationLimit }) => amplificationLimit);
     expect(accounts.map((account) => account?.creditOctets)).toEqual([
       3 * 700 - 320,
       3 * 800 - 320,
     ]);
-    expect(scene.desired.map(({ amplificationLimit }) => amplificationLimit)).toEqual(accounts);
+    expect(scene.legs.map(({ amplificationLimit }) => amplificationLimit)).toEqual(accounts);
     expect(accounts[0]?.number).not.toBe(accounts[1]?.number);
   });
 
   it('gets more for each request from there, and nothing for one that pays for no more than its answer', () => {
     direct(node);
-    node.place = ELSEWHERE;
+    node.endpoint = ELSEWHERE;
     node.reply = () => undefined;
     const credit = () => scene.tunnels[0]?.amplificationLimit?.creditOctets;
-    node.ask('keep-alive', [], 15, 10);
+    node.request('keep-alive', [], 15, 10);
     expect(scene.tunnels).toMatchObject([{ remote: ELSEWHERE.address, validated: false }]);
     expect(credit()).toBe(0);
-    node.ask('keep-alive', [paddedTo(1_000)], 15, 10);
+    node.request('keep-alive', [paddedTo(1_000)], 15, 10);
     expect(credit()).toBe(3 * 1_000 - 320);
-    node.ask('keep-alive', [paddedTo(500)], 15, 10);
+    node.request('keep-alive', [paddedTo(500)], 15, 10);
     expect(credit()).toBe(3 * 1_500 - 640);
-    // At another place it begins anew.
-    node.place = { ...ELSEWHERE, port: 4001 };
-    node.ask('keep-alive', [paddedTo(200)], 15, 10);
+    // At another endpoint it begins anew.
+    node.endpoint = { ...ELSEWHERE, port: 4001 };
+    node.request('keep-alive', [paddedTo(200)], 15, 10);
     expect(scene.tunnels).toMatchObject([{ remotePort: 4001 }]);
     expect(credit()).toBe(3 * 200 - 320);
   });
 
   it('and does not answer has it where it was', () => {
     direct(node);
-    node.place = ELSEWHERE;
-    node.ask('keep-alive', [], 15);
-    node.gone = true;
+    node.endpoint = ELSEWHERE;
+    node.request('keep-alive', [], 15);
+    node.offline = true;
     scene.pass(2_900);
     expect(scene.tunnels).toMatchObject([{ remote: ELSEWHERE.address, validated: false }]);
     scene.pass(200);
@@ -233,19 +234,19 @@ describe('a node that moves', () => {
       [107, 5],
       [1_200, 5],
     ] as const) {
-      node.place = { ...ELSEWHERE, port: 5_000 + octets };
+      node.endpoint = { ...ELSEWHERE, port: 5_000 + octets };
       node.reply = () => undefined;
-      node.heard.length = 0;
-      node.ask('keep-alive', octets === 32 ? [] : [paddedTo(octets)], 3_500, 10);
-      expect(node.heard.map(({ type }) => type)).toEqual(Array(times).fill('path-challenge'));
+      node.received.length = 0;
+      node.request('keep-alive', octets === 32 ? [] : [paddedTo(octets)], 3_500, 10);
+      expect(node.received.map(({ type }) => type)).toEqual(Array(times).fill('path-challenge'));
     }
   });
 
   it('is found by its data when somebody else let it seem to be elsewhere', () => {
     direct(node);
-    node.place = ELSEWHERE;
-    node.ask('keep-alive', [paddedTo(1_200)], 5);
-    node.place = HOME;
+    node.endpoint = ELSEWHERE;
+    node.request('keep-alive', [paddedTo(1_200)], 5);
+    node.endpoint = HOME;
     scene.pass(10);
     expect(scene.tunnels).toMatchObject([{ remote: ELSEWHERE.address, validated: false }]);
     roam(HOME);
@@ -256,7 +257,7 @@ describe('a node that moves', () => {
 
   it('is looked for where its data comes from', () => {
     direct(node);
-    node.place = ELSEWHERE;
+    node.endpoint = ELSEWHERE;
     roam(ELSEWHERE);
     expect(scene.tunnels).toMatchObject([{ remote: HOME.address }]);
     scene.pass(20);
@@ -272,7 +273,7 @@ describe('a node that moves', () => {
     roam(ELSEWHERE);
     scene.pass(4_000);
     expect(scene.tunnels).toMatchObject([{ remote: HOME.address }]);
-    expect(scene.desired).toMatchObject([{ remote: HOME.address, validated: true }]);
+    expect(scene.legs).toMatchObject([{ remote: HOME.address, validated: true }]);
     expect(scene.engine.counters).toMatchObject({ 'node-moved': before });
   });
 });
@@ -280,8 +281,8 @@ describe('a node that moves', () => {
 describe('a relay that was away', () => {
   it('has everything but keys at once, and calls its nodes where they were', () => {
     direct(node);
-    node.place = ELSEWHERE;
-    node.ask('keep-alive', []);
+    node.endpoint = ELSEWHERE;
+    node.request('keep-alive', []);
     const maps = scene.maps;
     scene.restart(2_000);
     expect(scene.maps).toEqual(maps);
@@ -297,11 +298,11 @@ describe('a relay that was away', () => {
   it('forgets nodes that do not answer, and calls them no more', () => {
     direct(node);
     scene.node(2);
-    node.gone = true;
+    node.offline = true;
     scene.restart();
     scene.pass(20_000);
     expect([...scene.stored.keys()].filter((key) => key.startsWith('places '))).toEqual([]);
-    node.gone = false;
+    node.offline = false;
     scene.restart();
     expect(node.calls).toBe(0);
   });

@@ -6,7 +6,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
 import { HandshakeUse, LONGEST_FIRST_DATAGRAM } from '#wire/ntmobile/datagram.ts';
 import { DirectionRole, findNtmobileOption } from '#wire/ntmobile/options.ts';
-import { PATH, type Peer, Scene } from './relay-scene.ts';
+import { PATH, type Peer } from './relay-peer.ts';
+import { Scene } from './relay-scene.ts';
 
 const { initiator, responder } = DirectionRole;
 const ELSEWHERE = { address: ipv4('192.0.2.77'), port: 4000 };
@@ -50,7 +51,7 @@ describe('a Tunnel Request that comes along with a request for a leg', () => {
     const answer = a.attach(initiator, {}, undefined, first(datagram));
     expect(answer?.status).toBe(0);
     expect(taken(answer)?.datagram).toHaveLength(0);
-    expect(scene.enveloped).toEqual([{ to: b.place.address, index, datagram }]);
+    expect(scene.enveloped).toEqual([{ to: b.endpoint.address, index, datagram }]);
     scene.pass(10_000);
     expect(scene.enveloped).toHaveLength(1);
     expect(scene.engine.counters).toMatchObject({
@@ -69,7 +70,7 @@ describe('a Tunnel Request that comes along with a request for a leg', () => {
       b.sessions.receive(step, { ...b.udpPath, relayIndex: passed.index }, passed.datagram),
     );
     expect(b.sessions.counters).toEqual(before);
-    expect(b.judged).toEqual([HandshakeUse.node]);
+    expect(b.initiationUses).toEqual([HandshakeUse.node]);
   });
 
   it('goes on once, however often its request comes', () => {
@@ -90,7 +91,7 @@ describe('a Tunnel Request that comes along with a request for a leg', () => {
     expect(scene.enveloped).toEqual([]);
     scene.pass(2_500);
     const index = indexOf(b.attach(responder));
-    expect(scene.enveloped).toEqual([{ to: b.place.address, index, datagram }]);
+    expect(scene.enveloped).toEqual([{ to: b.endpoint.address, index, datagram }]);
     b.attach(responder);
     expect(scene.enveloped).toHaveLength(1);
   });
@@ -119,13 +120,13 @@ describe('a Tunnel Request that comes along with a request for a leg', () => {
     expect(scene.enveloped.map(({ datagram }) => datagram)).toEqual([newer]);
   });
 
-  it('goes to no place that was not proved', () => {
+  it('goes to no endpoint that was not proved', () => {
     b.attach(responder);
     b.deaf = true;
-    b.place = ELSEWHERE;
+    b.endpoint = ELSEWHERE;
     // As long as those of nodes are: it pays for more than one Path Challenge.
-    b.ask('keep-alive', [{ type: 'padding', data: new Uint8Array(80) }], 25);
-    expect(scene.desired).toMatchObject([{ remote: ELSEWHERE.address, validated: false }]);
+    b.request('keep-alive', [{ type: 'padding', data: new Uint8Array(80) }], 25);
+    expect(scene.legs).toMatchObject([{ remote: ELSEWHERE.address, validated: false }]);
     a.attach(initiator, {}, undefined, first(tunnelRequest()));
     expect(scene.enveloped).toEqual([]);
     b.deaf = false;

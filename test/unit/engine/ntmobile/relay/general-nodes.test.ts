@@ -7,7 +7,8 @@ import { type IpAddress, ipv4, ipv6, parseIpAddress } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import { FAMILY_IPV4, FAMILY_IPV6, type NtmobileOption } from '#wire/ntmobile/options.ts';
-import { type Found, generalIpv4, generalIpv6, Peer, Scene } from './relay-scene.ts';
+import { generalIpv4, generalIpv6, Peer } from './relay-peer.ts';
+import { type Resolution, Scene } from './relay-scene.ts';
 
 const BOTH = FAMILY_IPV4 | FAMILY_IPV6;
 const R6 = ipv6('2001:db8:6::1');
@@ -63,13 +64,13 @@ const direct = (name: string, n = 1, nodes = [node], over: readonly NtmobileOpti
   scene.coordinator.direct(name, n, nodes, over);
 
 describe('a server with both families', () => {
-  it('has a real address in the place of each virtual one', () => {
+  it('has a real address in the endpoint of each virtual one', () => {
     expect(direct('www.example')).toEqual({ status: 0, families: BOTH, seconds: 60 });
     expect(scene.maps).toEqual([`${generalIpv6(1)} ${R6}`, `${generalIpv4(1)} ${R4}`]);
     expect(scene.translations).toEqual([]);
   });
 
-  it('is not asked for again while the answer is fresh, nor by itself', () => {
+  it('is not requests for again while the answer is fresh, nor by itself', () => {
     direct('www.example');
     expect(direct('www.example').seconds).toBeLessThan(60);
     scene.pass(HOUR_MS);
@@ -167,7 +168,7 @@ describe('a server with one family', () => {
 });
 
 describe('a Relay Direction', () => {
-  it.each<readonly [string, Found, number, string]>([
+  it.each<readonly [string, Resolution, number, string]>([
     ['nobody has', 'missing', 4, 'direction-no-name'],
     ['no server knows about', 'failing', 5, 'direction-unresolved'],
     ['no server answers about', 'silent', 5, 'direction-unresolved'],
@@ -194,7 +195,7 @@ describe('a Relay Direction', () => {
     expect(scene.tunnels).toEqual([]);
   });
 
-  it('for a name that is an address is judged by that', () => {
+  it('for a name that is an address is initiationUses by that', () => {
     scene.names.set('10.0.0.1', [ipv4('10.0.0.1')]);
     expect(direct('10.0.0.1').status).toBe(6);
   });
@@ -277,27 +278,27 @@ describe('the limits', () => {
     expect(direct('www.example', 4).status).toBe(0);
   });
 
-  it('of one node: what it asked for two hours ago makes room', () => {
+  it('of one node: what it requests for two hours ago makes room', () => {
     for (const n of [1, 2, 3, 4]) scene.names.set(`n${n}.example`, [R4]);
     for (const n of [1, 2, 3]) expect(direct(`n${n}.example`, n).status).toBe(0);
     expect(direct('n4.example', 4).status).toBe(9);
     expect(direct('n3.example', 3).status).toBe(0);
     for (let passed = 0; passed < 2 * HOUR_MS; passed += 300_000) {
-      node.ask('keep-alive', []);
+      node.request('keep-alive', []);
       scene.pass(300_000);
     }
     expect(direct('n4.example', 4).status).toBe(0);
     expect([...scene.stored.keys()].filter((key) => key.startsWith('directed '))).toHaveLength(3);
   });
 
-  it('of all: the one that was asked for longest ago makes room when that is two hours', () => {
+  it('of all: the one that was requests for longest ago makes room when that is two hours', () => {
     const nodes = [node, scene.node(2)];
     for (const n of [1, 2, 3, 4, 5]) scene.names.set(`n${n}.example`, [R4]);
     for (const n of [1, 2, 3, 4])
       expect(direct(`n${n}.example`, n, [nodes[n % 2] ?? node]).status).toBe(0);
     expect(direct('n5.example', 5).status).toBe(9);
     for (let passed = 0; passed < 2 * HOUR_MS; passed += 300_000) {
-      for (const one of nodes) one.ask('keep-alive', []);
+      for (const one of nodes) one.request('keep-alive', []);
       scene.pass(300_000);
     }
     expect(direct('n5.example', 5).status).toBe(0);
@@ -309,11 +310,11 @@ describe('a general node', () => {
   it('stays as long as a node is there that was directed to it, and two hours more', () => {
     direct('six.example');
     for (let passed = 0; passed < 6 * HOUR_MS; passed += 300_000) {
-      node.ask('keep-alive', []);
+      node.request('keep-alive', []);
       scene.pass(300_000);
     }
     expect(scene.maps).toHaveLength(1);
-    node.gone = true;
+    node.offline = true;
     // Ten minutes until the node is thought to be gone.
     scene.pass(2 * HOUR_MS);
     expect(scene.maps).toHaveLength(1);
@@ -326,17 +327,17 @@ describe('a general node', () => {
   it('is no longer the business of a node that went two hours ago, or never came', () => {
     const [other, stranger] = [scene.node(2), new Peer(scene, 3)];
     direct('four.example', 1, [node, other, stranger]);
-    node.gone = true;
+    node.offline = true;
     const directed = () =>
       [...scene.stored.keys()].filter((key) => /^(directed|shadows) /.test(key));
     expect(directed()).toHaveLength(3 + 2);
     for (let passed = 0; passed < 3 * HOUR_MS; passed += 300_000) {
-      other.ask('keep-alive', []);
+      other.request('keep-alive', []);
       scene.pass(300_000);
     }
     expect(scene.maps).toHaveLength(1);
     expect(directed()).toHaveLength(1 + 1);
-    node.gone = false;
+    node.offline = false;
     node.connect();
     expect(scene.tunnels).toHaveLength(1);
   });

@@ -3,7 +3,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
 import { NtmobileStatus } from '#wire/ntmobile/message.ts';
 import { DirectionRole, findNtmobileOption } from '#wire/ntmobile/options.ts';
-import { PATH, Peer, Scene } from './relay-scene.ts';
+import { PATH, Peer } from './relay-peer.ts';
+import { Scene } from './relay-scene.ts';
 
 const { initiator, responder, general } = DirectionRole;
 const ELSEWHERE = { address: ipv4('192.0.2.77'), port: 4000 };
@@ -16,29 +17,29 @@ beforeEach(() => {
 
 describe('a registration', () => {
   it('says where the relay is, and is refreshed at half of its lifetime', () => {
-    const [first] = scene.coordinator.asked;
+    const [first] = scene.coordinator.requests;
     expect(first?.type).toBe('registration-request');
     expect(findNtmobileOption(first?.options ?? [], 'candidate')?.endpoint.address).toBe(
       '198.51.100.9',
     );
     scene.pass(29_000);
-    expect(scene.coordinator.asked).toHaveLength(1);
+    expect(scene.coordinator.requests).toHaveLength(1);
     scene.node(1).attach(initiator);
     scene.pass(2_000);
-    expect(scene.coordinator.asked).toHaveLength(2);
-    expect(findNtmobileOption(scene.coordinator.asked[1]?.options ?? [], 'load')?.thousandths).toBe(
-      250,
-    );
+    expect(scene.coordinator.requests).toHaveLength(2);
+    expect(
+      findNtmobileOption(scene.coordinator.requests[1]?.options ?? [], 'load')?.thousandths,
+    ).toBe(250);
   });
 
   it('is made again with new keys after the coordinator was silent', () => {
-    scene.coordinator.gone = true;
+    scene.coordinator.offline = true;
     scene.pass(60_000);
     scene.step({ kind: 'request', id: 1, command: 'status', parameters: {} });
     expect(scene.replies[0]).toMatchObject({
       registrations: [{ coordinator: 'dc', registered: false }],
     });
-    scene.coordinator.gone = false;
+    scene.coordinator.offline = false;
     scene.pass(70_000);
     scene.step({ kind: 'request', id: 2, command: 'status', parameters: {} });
     expect(scene.replies[1]).toMatchObject({
@@ -53,7 +54,7 @@ describe('the operator', () => {
     node.attach(initiator);
     scene.step({ kind: 'request', id: 1, command: 'nodes', parameters: {} });
     expect(scene.replies[0]).toMatchObject([
-      { legs: 1, validated: true, remote: node.place.address },
+      { legs: 1, validated: true, remote: node.endpoint.address },
     ]);
   });
 });
@@ -86,19 +87,19 @@ describe('a leg', () => {
       validated: true,
       rateKilobits: 1000,
     };
-    expect(scene.desired).toEqual([{ ...own, other: 0, local: '198.51.100.9' }]);
+    expect(scene.legs).toEqual([{ ...own, other: 0, local: '198.51.100.9' }]);
     const other = findNtmobileOption(b.attach(responder)?.options ?? [], 'relay-index')?.index;
-    expect(scene.desired).toMatchObject([
+    expect(scene.legs).toMatchObject([
       { index, other },
       { index: other, other: index, remote: '203.0.113.2' },
     ]);
   });
 
-  it('keeps its index when it is asked for again', () => {
+  it('keeps its index when it is requests for again', () => {
     const a = scene.node(1);
     const first = a.attach(initiator);
     expect(a.attach(initiator, { rateKilobits: 2000 })?.options).toEqual(first?.options);
-    expect(scene.desired).toMatchObject([{ rateKilobits: 2000 }]);
+    expect(scene.legs).toMatchObject([{ rateKilobits: 2000 }]);
   });
 
   it.each([
@@ -108,7 +109,7 @@ describe('a leg', () => {
     ['a role that is no end', { role: general }, undefined],
   ])('is not given for %s', (_what, over, key) => {
     expect(scene.node(1).attach(initiator, over, key)?.status).toBe(NtmobileStatus.wrongToken);
-    expect(scene.desired).toEqual([]);
+    expect(scene.legs).toEqual([]);
     expect(scene.engine.counters).toMatchObject({ 'attach-wrong-token': 1, attached: 0 });
   });
 
@@ -121,7 +122,7 @@ describe('a leg', () => {
     expect(a.attach(initiator, path(2))?.status).toBe(NtmobileStatus.busy);
     for (const fill of [3, 4]) expect(b.attach(initiator, path(fill))?.status).toBe(0);
     expect(c.attach(initiator, path(5))?.status).toBe(NtmobileStatus.busy);
-    expect(scene.desired).toHaveLength(4);
+    expect(scene.legs).toHaveLength(4);
   });
 
   it('goes when it is released, and the other one when it was alone for long', () => {
@@ -129,50 +130,50 @@ describe('a leg', () => {
     a.attach(initiator);
     b.attach(responder);
     scene.pass(200_000);
-    expect(scene.desired).toHaveLength(2);
+    expect(scene.legs).toHaveLength(2);
     b.release(new Uint8Array(8));
     a.release(PATH);
-    expect(scene.desired).toMatchObject([{ remote: '203.0.113.2', other: 0 }]);
+    expect(scene.legs).toMatchObject([{ remote: '203.0.113.2', other: 0 }]);
     scene.pass(121_000);
-    expect(scene.desired).toEqual([]);
+    expect(scene.legs).toEqual([]);
   });
 
-  it('goes when nothing was heard of its node for ten minutes', () => {
+  it('goes when nothing was received of its node for ten minutes', () => {
     const [a, b] = [scene.node(1), scene.node(2)];
     a.attach(initiator);
     b.attach(responder);
-    a.gone = true;
+    a.offline = true;
     scene.pass(590_000);
-    b.ask('keep-alive', []);
+    b.request('keep-alive', []);
     scene.pass(20_000);
-    expect(scene.desired).toMatchObject([{ remote: '203.0.113.2', other: 0 }]);
+    expect(scene.legs).toMatchObject([{ remote: '203.0.113.2', other: 0 }]);
     expect(scene.engine.counters).toMatchObject({ 'node-idle': 1 });
   });
 });
 
 describe('a node that moves', () => {
-  it('has its legs at the new place at once, paid for in full after it answered there', () => {
+  it('has its legs at the new endpoint at once, paid for in full after it answered there', () => {
     const a = scene.node(1);
     a.attach(initiator);
-    a.place = ELSEWHERE;
-    a.ask('keep-alive', [], 15);
-    expect(scene.desired).toMatchObject([
+    a.endpoint = ELSEWHERE;
+    a.request('keep-alive', [], 15);
+    expect(scene.legs).toMatchObject([
       { remote: '192.0.2.77', remotePort: 4000, validated: false },
     ]);
     scene.pass(20);
-    expect(scene.desired).toMatchObject([{ remote: '192.0.2.77', validated: true }]);
+    expect(scene.legs).toMatchObject([{ remote: '192.0.2.77', validated: true }]);
   });
 
-  it('has its former place again when nobody answered at the new one', () => {
+  it('has its former endpoint again when nobody answered at the new one', () => {
     const a = scene.node(1);
     a.attach(initiator);
-    a.place = ELSEWHERE;
-    a.ask('keep-alive', [], 15);
-    a.gone = true;
+    a.endpoint = ELSEWHERE;
+    a.request('keep-alive', [], 15);
+    a.offline = true;
     scene.pass(2_900);
-    expect(scene.desired).toMatchObject([{ remote: '192.0.2.77', validated: false }]);
+    expect(scene.legs).toMatchObject([{ remote: '192.0.2.77', validated: false }]);
     scene.pass(200);
-    expect(scene.desired).toMatchObject([{ remote: '203.0.113.1', validated: true }]);
+    expect(scene.legs).toMatchObject([{ remote: '203.0.113.1', validated: true }]);
     expect(scene.engine.counters).toMatchObject({ 'path-validation-failed': 1, 'node-moved': 1 });
   });
 
@@ -190,8 +191,8 @@ describe('a node that moves', () => {
         ]),
       );
     scene.toRelay = toRelay;
-    a.place = ELSEWHERE;
-    a.ask('keep-alive', []);
+    a.endpoint = ELSEWHERE;
+    a.request('keep-alive', []);
     for (const packet of late) {
       const path = {
         kind: 'datagram',
@@ -203,6 +204,6 @@ describe('a node that moves', () => {
       scene.step({ kind: 'datagram', path: { ...path, ...from }, packet });
     }
     expect(late).toHaveLength(1);
-    expect(scene.desired).toMatchObject([{ remote: '192.0.2.77', validated: true }]);
+    expect(scene.legs).toMatchObject([{ remote: '192.0.2.77', validated: true }]);
   });
 });

@@ -6,7 +6,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4, ipv6 } from '#base/ip.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
 import { NtmobileStatus } from '#wire/ntmobile/message.ts';
-import { generalIpv4, generalIpv6, type Peer, prefixOf, Scene } from './relay-scene.ts';
+import { generalIpv4, generalIpv6, type Peer } from './relay-peer.ts';
+import { prefixOf, Scene } from './relay-scene.ts';
 
 const R6 = ipv6('2001:db8:6::1');
 const R4 = ipv4('203.0.113.80');
@@ -54,7 +55,7 @@ describe('destinations', () => {
 });
 
 describe('limits', () => {
-  it('are the new ones for what is asked for from now on, and what there is stays', () => {
+  it('are the new ones for what is requests for from now on, and what there is stays', () => {
     for (const [name, n] of [
       ['www.example', 1],
       ['far.example', 2],
