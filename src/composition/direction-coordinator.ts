@@ -7,7 +7,7 @@ import {
   type CredentialVerifier,
   credentialVerifierFor,
 } from '#engine/ntmobile/common/credential-verifier.ts';
-import type { DirectionCoordinatorConfiguration } from '#engine/ntmobile/coordinator/configuration.ts';
+import type { CoordinatorConfiguration } from '#engine/ntmobile/coordinator/configuration.ts';
 import { createDirectionCoordinator } from '#engine/ntmobile/coordinator/direction-coordinator.ts';
 import type { ListenAt } from '#host/datagram-sockets.ts';
 import { NameServer } from '#host/dns/name-server.ts';
@@ -22,7 +22,7 @@ type Derived = 'own' | 'verifyCredential' | 'secret' | 'secondEndpoints';
 
 export interface DirectionCoordinatorSettings {
   readonly daemon: ServiceSettings;
-  readonly coordinator: Omit<DirectionCoordinatorConfiguration, Derived>;
+  readonly coordinator: Omit<CoordinatorConfiguration, Derived>;
   /** Ed25519 public keys of account servers. */
   readonly authorities: readonly Uint8Array[];
   readonly addresses: readonly IpAddress[];

@@ -9,7 +9,7 @@ import type { KeyPair } from '#crypto/primitives.ts';
 import type { CredentialVerifier } from '#engine/ntmobile/common/credential-verifier.ts';
 import type { Endpoint } from '#wire/ntmobile/options.ts';
 
-export interface DirectionCoordinatorConfiguration {
+export interface CoordinatorConfiguration {
   readonly own: KeyPair;
   readonly verifyCredential: CredentialVerifier;
   /** The domain that contains the names of all nodes, without a trailing dot. */

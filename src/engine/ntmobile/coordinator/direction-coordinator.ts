@@ -26,7 +26,7 @@ import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import { answerTo, observedEndpointOption } from './answers.ts';
-import type { DirectionCoordinatorConfiguration } from './configuration.ts';
+import type { CoordinatorConfiguration } from './configuration.ts';
 import { DirectionRequests } from './direction-requests.ts';
 import { DirectionWriter, type PendingDirection } from './directions.ts';
 import { GeneralNodes } from './general-nodes.ts';
@@ -39,7 +39,7 @@ import { GENERAL_NODES_TABLE, REGISTRATIONS_TABLE } from './stored-records.ts';
 /** Never throws for a peer's fault. `clock` must be the first input. */
 export interface DirectionCoordinator
   extends Engine<CommonInput>,
-    Reconfigurable<DirectionCoordinatorConfiguration> {
+    Reconfigurable<CoordinatorConfiguration> {
   readonly counters: Counters;
   /** The virtual addresses of a name, for the name server; undefined if no node has the name. */
   addressesOf(
@@ -48,7 +48,7 @@ export interface DirectionCoordinator
 }
 
 export function createDirectionCoordinator(
-  configuration: DirectionCoordinatorConfiguration,
+  configuration: CoordinatorConfiguration,
   random: RandomBytes,
 ): DirectionCoordinator {
   return new DirectionCoordinatorEngine(configuration, random);
@@ -57,7 +57,7 @@ export function createDirectionCoordinator(
 class DirectionCoordinatorEngine
   implements DirectionCoordinator, SessionListener<PendingDirection>
 {
-  #configuration: DirectionCoordinatorConfiguration;
+  #configuration: CoordinatorConfiguration;
   readonly #clock = new WallClock();
   readonly #counters = new CounterSet<CoordinatorCounter>(COORDINATOR_COUNTERS);
   readonly #registrations = new Registrations();
@@ -68,7 +68,7 @@ class DirectionCoordinatorEngine
   readonly #registrar: Registrar;
   readonly #directionRequests: DirectionRequests;
 
-  constructor(configuration: DirectionCoordinatorConfiguration, random: RandomBytes) {
+  constructor(configuration: CoordinatorConfiguration, random: RandomBytes) {
     const { own, handshakesPerSecond, secret, systemPrefix, generalIpv4Prefix } = configuration;
     const suites = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
     const sessions = new Sessions<PendingDirection>(
@@ -105,7 +105,7 @@ class DirectionCoordinatorEngine
     return earliest(this.#sessions.deadline(), this.#registrar.deadline());
   }
 
-  reconfigure(now: Monotonic, configuration: DirectionCoordinatorConfiguration): void {
+  reconfigure(now: Monotonic, configuration: CoordinatorConfiguration): void {
     this.#configuration = configuration;
     this.#writer.reconfigure(configuration);
     this.#sessions.setHandshakesPerSecond(configuration.handshakesPerSecond);

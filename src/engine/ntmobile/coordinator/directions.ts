@@ -29,7 +29,7 @@ import {
   type NtmobileOption,
 } from '#wire/ntmobile/options.ts';
 import { relayOption } from './answers.ts';
-import type { DirectionCoordinatorConfiguration } from './configuration.ts';
+import type { CoordinatorConfiguration } from './configuration.ts';
 import type { GeneralNode } from './general-nodes.ts';
 import type { NodeRegistration } from './registrations.ts';
 import type { Relay } from './relays.ts';
@@ -80,14 +80,14 @@ function describe(
 /** Builds the options of directions. */
 export class DirectionWriter {
   readonly #clock: WallClock;
-  #configuration: DirectionCoordinatorConfiguration;
+  #configuration: CoordinatorConfiguration;
 
-  constructor(configuration: DirectionCoordinatorConfiguration, clock: WallClock) {
+  constructor(configuration: CoordinatorConfiguration, clock: WallClock) {
     this.#configuration = configuration;
     this.#clock = clock;
   }
 
-  reconfigure(configuration: DirectionCoordinatorConfiguration): void {
+  reconfigure(configuration: CoordinatorConfiguration): void {
     this.#configuration = configuration;
   }
 

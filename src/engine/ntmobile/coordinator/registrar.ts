@@ -22,7 +22,7 @@ import {
   type NtmobileOption,
 } from '#wire/ntmobile/options.ts';
 import { answerTo, observedEndpointOption, relayOption } from './answers.ts';
-import type { DirectionCoordinatorConfiguration } from './configuration.ts';
+import type { CoordinatorConfiguration } from './configuration.ts';
 import type { CoordinatorCounter } from './reasons.ts';
 import { NOT_MEASURED, NodeRegistration, type Registrations } from './registrations.ts';
 import type { Relays } from './relays.ts';
@@ -49,13 +49,13 @@ export class Registrar {
   readonly #relays: Relays;
   readonly #counters: CounterSet<CoordinatorCounter>;
   readonly #clock: WallClock;
-  #configuration: DirectionCoordinatorConfiguration;
+  #configuration: CoordinatorConfiguration;
   #relayKeys: ReadonlySet<string>;
   /** Node ids whose credentials have not been checked with the new authorities. */
   #unchecked: Uint8Array[] = [];
   #recheckAt: Monotonic = NEVER;
 
-  constructor(configuration: DirectionCoordinatorConfiguration, options: RegistrarOptions) {
+  constructor(configuration: CoordinatorConfiguration, options: RegistrarOptions) {
     this.#registrations = options.registrations;
     this.#relays = options.relays;
     this.#counters = options.counters;
@@ -68,10 +68,7 @@ export class Registrar {
    * Returns the sessions of relays that are no longer configured. If the authorities changed,
    * {@link recheckCredentials} checks the registered nodes afterwards.
    */
-  reconfigure(
-    now: Monotonic,
-    configuration: DirectionCoordinatorConfiguration,
-  ): readonly Session[] {
+  reconfigure(now: Monotonic, configuration: CoordinatorConfiguration): readonly Session[] {
     const sameAuthorities = configuration.verifyCredential === this.#configuration.verifyCredential;
     this.#configuration = configuration;
     this.#relayKeys = new Set(configuration.relayKeys.map(hex));

@@ -1,4 +1,4 @@
-/** A direction coordinator with nodes and relays around it, under virtual time. */
+/** A direction coordinator with nodes and relays in virtual time. */
 
 import { expect } from 'vitest';
 import { hex } from '#base/bytes.ts';
@@ -17,7 +17,7 @@ import type {
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { ReceivedMessage, SessionListener } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { DirectionCoordinatorConfiguration } from '#engine/ntmobile/coordinator/configuration.ts';
+import type { CoordinatorConfiguration } from '#engine/ntmobile/coordinator/configuration.ts';
 import {
   createDirectionCoordinator,
   type DirectionCoordinator,
@@ -34,7 +34,7 @@ export const SECOND = { address: ipv4('198.51.100.1'), port: 7891 };
 export const PATH = new Uint8Array(8).fill(7);
 export const PATH_OPTION: NtmobileOption = { type: 'path-id', pathId: PATH };
 
-/** A node or relay: only its sessions, with what it hears written down. */
+/** A node or relay that consists of its sessions, and records what it receives. */
 export class Peer implements SessionListener<string> {
   readonly own;
   readonly sessions: Sessions<string>;
@@ -112,7 +112,7 @@ export class Peer implements SessionListener<string> {
     return this.request('registration-request', [{ type: 'lifetime', seconds: 600 }, ...options]);
   }
 
-  /** One call of the sessions; what they send leaves at once. */
+  /** Calls the sessions and sends their datagrams. */
   act<T>(call: (step: Step) => T): T {
     const out: Output[] = [];
     const result = call({ now: this.#scene.now, out });
@@ -157,12 +157,12 @@ function prefix(text: string): Prefix {
   return parsed;
 }
 
-/** A coordinator and its peers; each way takes ten milliseconds. */
+/** A coordinator and its peers. Every datagram takes 10 ms. */
 export class Scene {
   now = monotonic(5_000_000);
   readonly peers: Peer[] = [];
   readonly stored = new Map<string, { table: string; key: string; value: JsonValue }>();
-  /** What each credential's octets say. */
+  /** The holders of credentials, by the octets in hexadecimal digits. */
   readonly holders = new Map<string, CredentialHolder>();
   readonly #verify: CredentialVerifier = (credential, publicKey, now) => {
     const holder = this.holders.get(hex(credential));
@@ -170,13 +170,13 @@ export class Scene {
       holder !== undefined && hex(holder.nodeId) === hex(sha256(publicKey).slice(0, 16));
     return right && now < holder.notAfter ? holder : undefined;
   };
-  #changes: Partial<DirectionCoordinatorConfiguration> = {};
+  #changes: Partial<CoordinatorConfiguration> = {};
   engine: DirectionCoordinator = this.#start();
   readonly events: EngineEvent[] = [];
   readonly replies: { readonly ok: boolean; readonly value: JsonValue }[] = [];
   readonly #inFlight: { at: Monotonic; deliver: () => void }[] = [];
 
-  #configuration(): DirectionCoordinatorConfiguration {
+  #configuration(): CoordinatorConfiguration {
     return {
       ...{
         own: COORDINATOR,
@@ -209,9 +209,9 @@ export class Scene {
     this.step({ kind: 'restored' });
   }
 
-  /** The operator decides otherwise. */
-  reconfigure(changes: Partial<DirectionCoordinatorConfiguration>): void {
-    // The same judge as long as nobody gives another one.
+  /** The operator changes the configuration. */
+  reconfigure(changes: Partial<CoordinatorConfiguration>): void {
+    // The same function, so that the authorities count as unchanged by default.
     this.#changes = { verifyCredential: this.#verify, ...this.#changes, ...changes };
     const out: Output[] = [];
     this.engine.reconfigure(this.now, this.#configuration(), out);
@@ -308,7 +308,7 @@ export function node(
   return peer;
 }
 
-/** `seed` 9 or 10: one of the two that may register. */
+/** The configured relays have the seeds 9 and 10. */
 export function relay(scene: Scene, seed = 9): Peer {
   const peer = new Peer(scene, seed, undefined);
   peer.connect();
