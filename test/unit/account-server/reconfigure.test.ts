@@ -79,7 +79,7 @@ describe('RateLimiter', () => {
     expect(limiter.take('a', now)).toBe(5000);
   });
 
-  it('is updated when the service is reconfigured', async () => {
+  it('limits logins at the new rate once the service is reconfigured', async () => {
     const account = { perMinute: 1, burst: 1 };
     const { limits } = scene.configuration;
     scene.service.reconfigure({ ...scene.configuration, limits: { ...limits, account } });

@@ -164,13 +164,13 @@ describe('AccountService.login', () => {
   });
 });
 
-describe('devices of an account', () => {
+describe('the devices of an account', () => {
   const nameOf = (key: NodeKey, issued: Parameters<AccountScene['verify']>[0]) => {
     const credential = scene.verify(issued, key);
     return typeof credential === 'string' ? credential : credential.name;
   };
 
-  it('are named after the account, their login or their key', async () => {
+  it('get their names from the account, their login or their key', async () => {
     expect(nameOf(laptop, granted(await scene.login(laptop, 'alice')))).toBe('alice.nodes.example');
     const second = `d${hex(nodeIdOf(phone.publicKey)).slice(0, 12)}.alice.nodes.example`;
     expect(nameOf(phone, granted(await scene.login(phone, 'alice')))).toBe(second);
@@ -185,7 +185,7 @@ describe('devices of an account', () => {
     expect(refused(taken)).toBe('device-name-taken');
   });
 
-  it('have distinct addresses that survive a restart', async () => {
+  it('keep distinct addresses over a restart', async () => {
     const first = granted(await scene.login(laptop, 'alice')).device.virtualIpv4;
     const second = granted(await scene.login(phone, 'bob', { password: 'another password' })).device
       .virtualIpv4;
@@ -205,7 +205,7 @@ describe('devices of an account', () => {
     expect(granted(await scene.login(phone, 'alice')).device.virtualIpv4).toBe('198.18.0.2');
   });
 
-  it('are limited in number, and a refused login creates none', async () => {
+  it('reach a maximum number, and a refused login creates none', async () => {
     const enrolmentToken = await scene.token('alice');
     for (let count = 0; count < 4; count++) granted(await scene.login(new NodeKey(), 'alice'));
     expect(refused(await scene.login(laptop, 'alice', { enrolmentToken }))).toBe(
@@ -296,7 +296,7 @@ describe('AccountService.renew', () => {
 });
 
 describe('an account', () => {
-  it('has no login and no renewal while it is disabled', async () => {
+  it('refuses login and renewal while it is disabled', async () => {
     const { renewalToken } = granted(await scene.login(laptop, 'alice'));
     const enrolmentToken = await scene.token('alice');
     await scene.request('account-disable', { name: 'alice' });
@@ -313,7 +313,7 @@ describe('an account', () => {
     granted(await scene.login(phone, 'alice', { enrolmentToken }));
   });
 
-  it('has no device, login or renewal once it is removed', async () => {
+  it('loses its devices when it is removed', async () => {
     const { renewalToken } = granted(await scene.login(laptop, 'alice'));
     await scene.request('account-remove', { name: 'alice' });
     expect(refused(scene.renew(laptop, renewalToken))).toBe('wrong-renewal-token');

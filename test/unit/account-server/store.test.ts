@@ -223,10 +223,10 @@ describe('RateLimiter', () => {
   });
 });
 
-describe('the TLS certificate', () => {
+describe('ownCertificate and readCertificate', () => {
   const NOW_MS = Date.now();
 
-  it('is self-signed once for its names, in a file that only its owner can read', async () => {
+  it('create a self-signed certificate once, in a file that only its owner can read', async () => {
     const file = join(directory, 'own.pem');
     const made = await ownCertificate(file, ['as.example', '2001:db8::1'], NOW_MS);
     const certificate = new X509Certificate(made.cert);
@@ -239,7 +239,7 @@ describe('the TLS certificate', () => {
     );
   });
 
-  it('is refused with its file name if others can read it or it is invalid', async () => {
+  it('name the file that is invalid or that others can read', async () => {
     const file = join(directory, 'open.pem');
     await ownCertificate(file, ['as.example'], NOW_MS);
     chmodSync(file, 0o644);
@@ -250,7 +250,7 @@ describe('the TLS certificate', () => {
     );
   });
 
-  it('must match the key of the operator', async () => {
+  it('accept a certificate of the operator only with its key', async () => {
     const [one, other] = [join(directory, 'one.pem'), join(directory, 'other.pem')];
     const made = await ownCertificate(one, ['as.example'], NOW_MS);
     await ownCertificate(other, ['as.example'], NOW_MS);

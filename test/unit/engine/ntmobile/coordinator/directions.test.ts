@@ -1,7 +1,4 @@
-/**
- * The direction coordinator: registrations, and directions in the order that
- * docs/reference/ntmobile.md §6 and the published sequences have.
- */
+/** Registrations and directions of the direction coordinator: docs/reference/ntmobile.md §6. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
@@ -31,7 +28,7 @@ beforeEach(() => {
 });
 
 describe('a registration', () => {
-  it('is granted with the lifetime that the coordinator allows, the address that it saw, and the zone', () => {
+  it('grants the maximum lifetime, and reports the observed endpoint and the zone', () => {
     const answer = node(scene, 1, 'a').register();
     expect(answer).toMatchObject({ type: 'registration-response', status: 0 });
     expect(answer?.options).toEqual([
@@ -42,7 +39,7 @@ describe('a registration', () => {
     ]);
   });
 
-  it('needs a credential of that key', () => {
+  it('needs a credential of the key of the node', () => {
     const other = node(scene, 1, 'a');
     const peer = new Peer(scene, 2, Uint8Array.of(1, 0, 0, 5, 1));
     peer.connect();
@@ -55,7 +52,7 @@ describe('a registration', () => {
     expect(other.register()?.status).toBe(0);
   });
 
-  it('lives as long as the newest credential', () => {
+  it('expires with the newest credential at the latest', () => {
     const a = node(scene, 1, 'a');
     const [former] = scene.holders.values();
     if (former === undefined) throw new Error('no credential');
@@ -70,14 +67,14 @@ describe('a registration', () => {
     expect(findNtmobileOption(a.register()?.options ?? [], 'lifetime')?.seconds).toBe(300);
   });
 
-  it('is refused beyond the limit, and a refresh is not', () => {
+  it('fails beyond the limit, except for a refresh', () => {
     const peers = [1, 2, 3].map((seed) => node(scene, seed, `n${seed}`));
     for (const peer of peers) expect(peer.register()?.status).toBe(0);
     expect(node(scene, 4, 'd').register()?.status).toBe(NtmobileStatus.busy);
     for (const peer of peers) expect(peer.register()?.status).toBe(0);
   });
 
-  it('ends, and its name is unreachable then, not unknown', () => {
+  it('leaves its name unreachable, not unknown, after it expires', () => {
     const [a, b] = [node(scene, 1, 'a'), node(scene, 2, 'b')];
     b.register();
     scene.pass(301_000);
@@ -89,7 +86,7 @@ describe('a registration', () => {
     expect(scene.engine.counters).toMatchObject({ 'registration-ended': 1 });
   });
 
-  it('shows the address at either port', () => {
+  it('reports the observed endpoint at the second port too', () => {
     const a = node(scene, 1, 'a');
     const seen = a.request('address-request', [], a.udpPath(SECOND.port));
     expect(seen?.options).toEqual([
@@ -98,8 +95,8 @@ describe('a registration', () => {
   });
 });
 
-describe('the operator', () => {
-  it('sees who is registered, and from where', () => {
+describe('an operator command', () => {
+  it('lists the registered nodes with their endpoints', () => {
     node(scene, 1, 'a').register();
     expect(scene.command('nodes')).toMatchObject({
       ok: true,
@@ -116,7 +113,7 @@ describe('the operator', () => {
   });
 
   it.each(['a.nodes.example', 'node id', 'virtual IPv6 address'])(
-    'ends a registration by %s, for good',
+    'revokes a registration by %s, also after a restart',
     (by) => {
       const a = node(scene, 1, 'a');
       const b = node(scene, 2, 'b');
@@ -142,7 +139,7 @@ describe('the operator', () => {
     },
   );
 
-  it('whose node may come again, with new keys', () => {
+  it('revokes the keys of a node, which may register again with new ones', () => {
     const a = node(scene, 1, 'a');
     a.register();
     scene.command('revoke', { node: 'a.nodes.example' });
@@ -155,7 +152,7 @@ describe('the operator', () => {
 describe('a direction to a node', () => {
   const toB: readonly NtmobileOption[] = [PATH_OPTION, { type: 'name', name: 'b.nodes.example' }];
 
-  it('tells both of each other, and gives each a token for its leg', () => {
+  it('describes both nodes to each other, with a token for each leg', () => {
     const relayed = relay(scene);
     const tokenKey =
       findNtmobileOption(relayed.answers[0]?.options ?? [], 'token-key')?.key ?? new Uint8Array(32);
@@ -201,7 +198,7 @@ describe('a direction to a node', () => {
   it.each([
     ['its virtual IPv6 address', { type: 'virtual-ipv6', address: ipv6('fd12:3456:789a::2') }],
     ['its virtual IPv4 address', { type: 'virtual-ipv4', address: ipv4('198.18.0.2') }],
-  ] as const)('is given for %s as for its name', (_what, option) => {
+  ] as const)('accepts %s in place of the name', (_what, option) => {
     const [a, b] = [node(scene, 1, 'a'), node(scene, 2, 'b')];
     for (const peer of [a, b]) peer.register();
     b.reply = confirming;
@@ -209,7 +206,7 @@ describe('a direction to a node', () => {
   });
 
   it.each([
-    ['nobody registered', {}, 'direction-request', toB, NtmobileStatus.notRegistered],
+    ['an unregistered requester', {}, 'direction-request', toB, NtmobileStatus.notRegistered],
     ['an unknown name of the zone', { a: [] }, 'direction-request', toB, NtmobileStatus.noSuchName],
     ['no name', { a: [], b: [] }, 'direction-request', DIRECTION, NtmobileStatus.noSuchName],
     [
@@ -234,7 +231,7 @@ describe('a direction to a node', () => {
       NtmobileStatus.notAllowed,
     ],
   ] as const)(
-    'is refused: %s',
+    'fails for %s',
     (_why, groups: { a?: readonly string[]; b?: readonly string[] }, type, options, status) => {
       const a = node(scene, 1, 'a', groups.a ?? []);
       if (groups.a !== undefined) a.register();
@@ -247,7 +244,7 @@ describe('a direction to a node', () => {
     },
   );
 
-  it('is given after a restart: the other node is called where it was', () => {
+  it('starts a handshake with the other node after a restart', () => {
     const [a, b] = [node(scene, 1, 'a'), node(scene, 2, 'b')];
     for (const peer of [a, b]) peer.register();
     b.reply = confirming;
@@ -270,7 +267,7 @@ describe('a direction to a general node', () => {
     ],
   });
 
-  it('asks the relay first, and gives its addresses, the same each time and over a restart', () => {
+  it('directs the relay first, and assigns the same addresses again after a restart', () => {
     const relayed = relay(scene);
     relayed.reply = serving;
     const a = node(scene, 1, 'a');
@@ -313,7 +310,7 @@ describe('a direction to a general node', () => {
     ['SERVFAIL', NtmobileStatus.nameNotResolved, NtmobileStatus.nameNotResolved],
     ['a private address', NtmobileStatus.notAllowed, NtmobileStatus.notAllowed],
     ['a fault of its own', NtmobileStatus.wrongToken, NtmobileStatus.noRelay],
-  ])('passes on what the relay found: %s', (_what, found, told) => {
+  ])('reports the status of the relay for %s', (_what, found, told) => {
     const relayed = relay(scene);
     relayed.reply = (message) => ({ ...serving(message), status: found, options: [] });
     const a = node(scene, 1, 'a');
@@ -321,7 +318,7 @@ describe('a direction to a general node', () => {
     expect(a.request('direction-request', toServer)?.status).toBe(told);
   });
 
-  it('needs a relay that is there', () => {
+  it('needs a relay that is registered', () => {
     const a = node(scene, 1, 'a');
     a.register();
     expect(a.request('direction-request', toServer)?.status).toBe(NtmobileStatus.noRelay);
@@ -329,7 +326,7 @@ describe('a direction to a general node', () => {
     expect(a.request('direction-request', toServer)?.status).toBe(NtmobileStatus.noRelay);
   });
 
-  it('goes by the relay that the node reaches it by already', () => {
+  it('prefers the relay that the node already uses', () => {
     const relays = [relay(scene), relay(scene, 10)];
     for (const one of relays) one.reply = serving;
     const a = node(scene, 1, 'a');
@@ -345,7 +342,7 @@ describe('a direction to a general node', () => {
     );
   });
 
-  it('goes by another relay when one is silent, and for a minute by that one first', () => {
+  it('uses another relay if one is silent, and prefers it for a minute', () => {
     const [first, second] = [relay(scene), relay(scene, 10)];
     second.reply = serving;
     const a = node(scene, 1, 'a');

@@ -1,7 +1,4 @@
-/**
- * A direction coordinator that is told by its operator to believe, allow or limit something else,
- * while nodes and relays are registered.
- */
+/** Changes of a coordinator's configuration while nodes and relays are registered. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';
 import { NtmobileStatus } from '#wire/ntmobile/message.ts';
@@ -14,36 +11,36 @@ beforeEach(() => {
 });
 
 const names = (): unknown => scene.command('nodes')?.value;
-const relaysTold = (peer: Peer): number =>
+const announcedRelays = (peer: Peer): number =>
   (peer.register()?.options ?? []).filter((option) => option.type === 'relay').length;
 
-describe('relays', () => {
-  it('that may register no longer are told of to nobody, and are not let in again', () => {
+describe('changed relay keys', () => {
+  it('remove a relay from registrations, and refuse its handshake', () => {
     const a = node(scene, 1, 'a');
     const first = relay(scene, 9);
     relay(scene, 10);
-    expect(relaysTold(a)).toBe(2);
+    expect(announcedRelays(a)).toBe(2);
     scene.reconfigure({ relayKeys: [SECOND_RELAY_KEY] });
-    expect(relaysTold(a)).toBe(1);
+    expect(announcedRelays(a)).toBe(1);
     const refused = scene.engine.counters['initiation-refused'] ?? 0;
     first.connect();
     scene.pass(30_000);
     expect(scene.engine.counters['initiation-refused']).toBeGreaterThan(refused);
-    expect(relaysTold(a)).toBe(1);
+    expect(announcedRelays(a)).toBe(1);
   });
 
-  it('that may register now do so', () => {
+  it('admit a new relay', () => {
     scene.reconfigure({ relayKeys: [] });
     const a = node(scene, 1, 'a');
-    expect(relaysTold(a)).toBe(0);
+    expect(announcedRelays(a)).toBe(0);
     scene.reconfigure({ relayKeys: [RELAY_KEY] });
     relay(scene, 9);
-    expect(relaysTold(a)).toBe(1);
+    expect(announcedRelays(a)).toBe(1);
   });
 });
 
-describe('authorities', () => {
-  it('that are believed no longer take their nodes with them, and no others', () => {
+describe('changed authorities', () => {
+  it('revoke the nodes of a removed authority, and no others', () => {
     const [a, b] = [node(scene, 1, 'a'), node(scene, 2, 'b')];
     for (const peer of [a, b]) expect(peer.register()?.status).toBe(0);
     const holders = new Map(scene.holders);
@@ -59,27 +56,27 @@ describe('authorities', () => {
     expect([...scene.stored.keys()].filter((key) => key.startsWith('registrations'))).toHaveLength(
       1,
     );
-    // Its keys are gone with the registration: nobody answers it.
+    // The coordinator dropped its keys with the registration.
     expect(a.register()).toBeUndefined();
     expect(b.register()?.status).toBe(0);
   });
 
-  it('are requests again only where they are others', () => {
+  it('recheck credentials only if the authorities differ', () => {
     node(scene, 1, 'a').register();
-    let requests = 0;
+    let verified = 0;
     const verifyCredential = (credential: Uint8Array) => {
-      requests += 1;
+      verified += 1;
       return scene.holders.get(hex(credential));
     };
-    scene.reconfigure({ verifyCredential: verifyCredential });
+    scene.reconfigure({ verifyCredential });
     scene.pass(1);
-    expect(requests).toBe(1);
-    scene.reconfigure({ verifyCredential: verifyCredential, relayRateKilobits: 5 });
+    expect(verified).toBe(1);
+    scene.reconfigure({ verifyCredential, relayRateKilobits: 5 });
     scene.pass(1);
-    expect(requests).toBe(1);
+    expect(verified).toBe(1);
   });
 
-  it('are requests about many nodes bit by bit', () => {
+  it('recheck many nodes in batches', () => {
     scene.reconfigure({ maximumRegistrations: 1000 });
     for (let seed = 11; seed < 121; seed += 1) {
       const peer = node(scene, seed, `n${seed}`);
@@ -101,8 +98,8 @@ describe('authorities', () => {
   });
 });
 
-describe('limits', () => {
-  it('count from the next registration', () => {
+describe('changed limits', () => {
+  it('apply to the next registration', () => {
     const [a, b] = [node(scene, 1, 'a'), node(scene, 2, 'b')];
     expect(findNtmobileOption(a.register()?.options ?? [], 'lifetime')?.seconds).toBe(300);
     scene.reconfigure({ maximumLifetimeSeconds: 120, maximumRegistrations: 1 });
@@ -110,7 +107,7 @@ describe('limits', () => {
     expect(b.register()?.status).toBe(NtmobileStatus.busy);
   });
 
-  it('of strangers hold at once', () => {
+  it('apply to handshakes without a cookie at once', () => {
     scene.reconfigure({ handshakesPerSecond: 1 });
     for (const seed of [1, 2, 3]) node(scene, seed, `n${seed}`);
     expect(scene.engine.counters['cookie-sent']).toBeGreaterThan(0);

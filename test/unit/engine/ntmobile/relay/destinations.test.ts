@@ -1,4 +1,4 @@
-/** Which real addresses a relay serves. docs/reference/ntmobile.md §10. */
+/** The destinations that a relay serves. docs/reference/ntmobile.md §10. */
 import { describe, expect, it } from 'vitest';
 import { parseIpAddress, parsePrefix } from '#base/ip.ts';
 import { Destinations } from '#engine/ntmobile/relay/general/destinations.ts';
@@ -23,7 +23,7 @@ function rules(denied: readonly string[] = [], allowed: readonly string[] = []):
   });
 }
 
-describe('a relay', () => {
+describe('Destinations', () => {
   it.each([
     ...[
       '93.184.215.14',
@@ -41,7 +41,7 @@ describe('a relay', () => {
   });
 
   it.each([
-    // Nowhere, this host, this link, everybody.
+    // Unspecified, loopback, link-local, multicast, broadcast.
     ...[
       '0.0.0.0',
       '0.1.2.3',
@@ -53,7 +53,7 @@ describe('a relay', () => {
       '240.0.0.1',
     ],
     ...['::', '::1', 'fe80::1', 'fec0::1', 'ff02::1', 'ff05::1:3'],
-    // Private.
+    // Private networks.
     ...[
       '10.0.0.1',
       '172.16.0.1',
@@ -72,7 +72,7 @@ describe('a relay', () => {
       '2001::1',
       '5f00::1',
     ],
-    // With an IPv4 address in it.
+    // IPv6 addresses that contain an IPv4 address.
     ...['::ffff:8.8.8.8', '::ffff:10.0.0.1', '::127.0.0.1', '::8.8.8.8'],
     ...[
       '64:ff9b::a00:1',
@@ -86,7 +86,7 @@ describe('a relay', () => {
     expect(rules().refuses(addressOf(text))).toBe(true);
   });
 
-  it('refuses its own addresses, also where another one leads to them', () => {
+  it('refuses the addresses of the relay, also inside IPv6 addresses', () => {
     const destinations = rules();
     destinations.own = new Set(['198.51.100.2', '2001:db8:2::1'].map(addressOf));
     for (const text of ['198.51.100.2', '2001:db8:2::1', '64:ff9b::c633:6402', '2002:c633:6402::1'])
@@ -94,7 +94,7 @@ describe('a relay', () => {
     expect(destinations.refuses(addressOf('198.51.100.3'))).toBe(false);
   });
 
-  it('takes the longest prefix of the configuration and its own, and of two alike the one that refuses', () => {
+  it('decides by the longest prefix, and refuses if two have the same length', () => {
     const destinations = rules(
       ['203.0.113.0/24', '10.1.2.0/24'],
       ['10.1.0.0/16', '203.0.113.128/25', '10.1.2.0/24'],
@@ -107,7 +107,7 @@ describe('a relay', () => {
       expect([text, destinations.refuses(addressOf(text))]).toEqual([text, true]);
   });
 
-  it('serves by the configuration nothing that is never anybody else’s', () => {
+  it('refuses addresses of the host, the link and the system although they are allowed', () => {
     const destinations = rules(
       [],
       ['127.0.0.1/32', '169.254.169.254/32', '::1/128', 'fd12:3456:789a:1::1/128'],
@@ -116,7 +116,7 @@ describe('a relay', () => {
       expect(destinations.refuses(addressOf(text))).toBe(true);
   });
 
-  it('serves nothing but what is allowed, where everything is denied', () => {
+  it('serves only allowed prefixes if everything is denied', () => {
     const destinations = rules(['0.0.0.0/0', '::/0'], ['192.0.2.0/24']);
     expect(destinations.refuses(addressOf('192.0.2.1'))).toBe(false);
     expect(destinations.refuses(addressOf('8.8.8.8'))).toBe(true);

@@ -1,7 +1,4 @@
-/**
- * The relay and the tunnels of nodes that were directed to general nodes: who has one, where it
- * leads, when it ends. docs/reference/ntmobile.md §10.
- */
+/** Tunnels of nodes that were directed to general nodes. docs/reference/ntmobile.md §10. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';
 import { ipv4 } from '#base/ip.ts';
@@ -25,7 +22,7 @@ beforeEach(() => {
 
 const direct = (...nodes: readonly Peer[]) => scene.coordinator.direct('www.example', 1, nodes);
 
-/** So many octets make a Keep Alive a datagram of `octets`. */
+/** Pads a Keep Alive to a datagram of `octets`. */
 const paddedTo = (octets: number) =>
   ({ type: 'padding', data: new Uint8Array(octets - 35) }) as const;
 
@@ -40,8 +37,8 @@ function roam(from: typeof ELSEWHERE): void {
   scene.step({ kind: 'roaming', tunnel: tunnel?.id ?? 0, ...ends, relayIndex: 0 });
 }
 
-describe('a tunnel', () => {
-  it('is made for a node that was directed, with its keys and for its addresses, and for nobody else', () => {
+describe('the tunnel of a directed node', () => {
+  it('exists for a directed node only, with its keys and addresses', () => {
     scene.node(2);
     expect(scene.tunnels).toEqual([]);
     direct(node);
@@ -70,12 +67,12 @@ describe('a tunnel', () => {
     ).toEqual([hex(keys?.receive ?? new Uint8Array()), hex(keys?.send ?? new Uint8Array())]);
   });
 
-  it('opens what comes right behind the first handshake', () => {
+  it('opens data that follows the first handshake', () => {
     const late = new Peer(scene, 9);
     direct(late);
     late.startHandshake();
     scene.pass(11);
-    // The Tunnel Response is on its way: the node has not said a word under its keys.
+    // The Tunnel Response is in flight: the node has not used its keys.
     expect(scene.sealingKeys).toMatchObject([{ receive: [{ cipher: 'aes-128-gcm' }] }]);
     expect(scene.sealingKeys[0]?.send).toBeUndefined();
     scene.pass(200);
@@ -83,7 +80,7 @@ describe('a tunnel', () => {
     expect(scene.tunnels).toHaveLength(1);
   });
 
-  it('of a handshake that nobody confirmed goes', () => {
+  it('ends if the handshake is not confirmed', () => {
     const late = new Peer(scene, 9);
     direct(late);
     late.startHandshake();
@@ -94,7 +91,7 @@ describe('a tunnel', () => {
     expect(scene.sealingKeys).toEqual([]);
   });
 
-  it('has the former keys beside the new ones', () => {
+  it('keeps the former keys after a rekey', () => {
     direct(node);
     scene.pass(400_000);
     node.request('keep-alive', []);
@@ -102,7 +99,7 @@ describe('a tunnel', () => {
     expect(scene.sealingKeys[0]?.receive).toHaveLength(2);
   });
 
-  it('goes with its node', () => {
+  it('ends when its node is silent', () => {
     direct(node);
     node.offline = true;
     scene.pass(620_000);
@@ -114,7 +111,7 @@ describe('a tunnel', () => {
     expect(scene.tunnels).toHaveLength(1);
   });
 
-  it('and the legs end with the credential', () => {
+  it('ends with the credential, like the legs', () => {
     scene.notAfter = wall(scene.now + OFFSET_MS + 300_000);
     const other = scene.node(2);
     direct(other);
@@ -130,7 +127,7 @@ describe('a tunnel', () => {
     expect(scene.tunnels).toEqual([]);
   });
 
-  it('goes on with a new credential', () => {
+  it('continues with a new credential', () => {
     scene.notAfter = wall(scene.now + OFFSET_MS + 900_000);
     const other = scene.node(2);
     direct(other);
@@ -140,7 +137,7 @@ describe('a tunnel', () => {
     expect(scene.tunnels).toHaveLength(1);
   });
 
-  it('of two nodes with one address is the one’s with the later credential', () => {
+  it('gets an address of two credentials if its credential expires later', () => {
     const other = scene.node(2);
     direct(node, other);
     const routes = (one: Peer) =>
@@ -161,13 +158,13 @@ describe('a tunnel', () => {
   });
 });
 
-describe('a node that moves', () => {
-  it('has its tunnel there at once, for three times what came until it answered there', () => {
+describe('a directed node that moves', () => {
+  it('moves its tunnel at once, with an anti-amplification limit until it answers', () => {
     direct(node);
     node.endpoint = ELSEWHERE;
     node.request('keep-alive', [paddedTo(1_200)], 15);
     const there = { remote: ELSEWHERE.address, remotePort: ELSEWHERE.port };
-    // Less what an answer and Path Challenges need.
+    // Minus the reserve for an answer and Path Challenges.
     const amplificationLimit = { creditOctets: 3 * 1_200 - 320 };
     expect(scene.tunnels).toMatchObject([{ ...there, validated: false, amplificationLimit }]);
     scene.pass(20);
@@ -176,7 +173,7 @@ describe('a node that moves', () => {
     expect(scene.tunnels[0]).not.toHaveProperty('amplificationLimit');
   });
 
-  it('has one account for its tunnel and its legs, another node another', () => {
+  it('shares one anti-amplification limit between its tunnel and its legs', () => {
     const other = scene.node(2);
     direct(node, other);
     node.attach(DirectionRole.initiator);
@@ -194,7 +191,7 @@ describe('a node that moves', () => {
     expect(accounts[0]?.number).not.toBe(accounts[1]?.number);
   });
 
-  it('gets more for each request from there, and nothing for one that pays for no more than its answer', () => {
+  it('gets credit for each request beyond the reserve', () => {
     direct(node);
     node.endpoint = ELSEWHERE;
     node.reply = () => undefined;
@@ -206,14 +203,14 @@ describe('a node that moves', () => {
     expect(credit()).toBe(3 * 1_000 - 320);
     node.request('keep-alive', [paddedTo(500)], 15, 10);
     expect(credit()).toBe(3 * 1_500 - 640);
-    // At another endpoint it begins anew.
+    // The credit restarts on another path.
     node.endpoint = { ...ELSEWHERE, port: 4001 };
     node.request('keep-alive', [paddedTo(200)], 15, 10);
     expect(scene.tunnels).toMatchObject([{ remotePort: 4001 }]);
     expect(credit()).toBe(3 * 200 - 320);
   });
 
-  it('and does not answer has it where it was', () => {
+  it('returns to its former path when it does not answer', () => {
     direct(node);
     node.endpoint = ELSEWHERE;
     node.request('keep-alive', [], 15);
@@ -226,7 +223,7 @@ describe('a node that moves', () => {
     expect(scene.engine.counters).toMatchObject({ 'path-validation-failed': 1 });
   });
 
-  it('is challenged once where a request does not pay for more', () => {
+  it('gets one Path Challenge if the request does not pay for more', () => {
     direct(node);
     for (const [octets, times] of [
       [32, 1],
@@ -242,7 +239,7 @@ describe('a node that moves', () => {
     }
   });
 
-  it('is found by its data when somebody else let it seem to be elsewhere', () => {
+  it('recovers by its data from a spoofed move', () => {
     direct(node);
     node.endpoint = ELSEWHERE;
     node.request('keep-alive', [paddedTo(1_200)], 5);
@@ -255,7 +252,7 @@ describe('a node that moves', () => {
     expect(scene.tunnels[0]).not.toHaveProperty('validated');
   });
 
-  it('is looked for where its data comes from', () => {
+  it('moves when it answers a probe of the path of its data', () => {
     direct(node);
     node.endpoint = ELSEWHERE;
     roam(ELSEWHERE);
@@ -264,7 +261,7 @@ describe('a node that moves', () => {
     expect(scene.tunnels).toMatchObject([{ remote: ELSEWHERE.address }]);
   });
 
-  it('is not moved by data that somebody else sends again', () => {
+  it('stays on its path when an attacker replays its data', () => {
     direct(node);
     node.attach(DirectionRole.initiator);
     const before = scene.engine.counters['node-moved'];
@@ -278,8 +275,8 @@ describe('a node that moves', () => {
   });
 });
 
-describe('a relay that was away', () => {
-  it('has everything but keys at once, and calls its nodes where they were', () => {
+describe('a restarted relay', () => {
+  it('restores everything except keys, and calls its nodes on their last paths', () => {
     direct(node);
     node.endpoint = ELSEWHERE;
     node.request('keep-alive', []);
@@ -295,7 +292,7 @@ describe('a relay that was away', () => {
     expect(node.calls).toBe(calls);
   });
 
-  it('forgets nodes that do not answer, and calls them no more', () => {
+  it('forgets nodes that do not answer', () => {
     direct(node);
     scene.node(2);
     node.offline = true;
@@ -307,7 +304,7 @@ describe('a relay that was away', () => {
     expect(node.calls).toBe(0);
   });
 
-  it('calls many nodes without doing nothing else meanwhile', () => {
+  it('calls many nodes in batches', () => {
     const many = Array.from({ length: 120 }, (_, at) => scene.node(100 + at));
     scene.restart();
     scene.pass(400);

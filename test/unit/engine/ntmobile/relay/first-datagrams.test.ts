@@ -1,5 +1,5 @@
 /**
- * A relay and what comes along with requests for legs: the initiator's Tunnel Request.
+ * First datagrams: Tunnel Requests piggybacked on Relay Attach Requests.
  * docs/reference/ntmobile.md §6, §8, §9.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -34,7 +34,7 @@ function tunnelRequest(
     ...over,
   };
   const { piggybackedInitiation } = a.act((step) => a.sessions.connect(step, to));
-  if (piggybackedInitiation === undefined) throw new Error('nothing to carry');
+  if (piggybackedInitiation === undefined) throw new Error('no piggybacked initiation');
   return piggybackedInitiation;
 }
 
@@ -44,8 +44,8 @@ const indexOf = (answer: ReturnType<Peer['attach']>) =>
 const taken = (answer: ReturnType<Peer['attach']>) =>
   findNtmobileOption(answer?.options ?? [], 'first-datagram');
 
-describe('a Tunnel Request that comes along with a request for a leg', () => {
-  it('goes on in the envelope of the other leg, where that is there, and the answer says so', () => {
+describe('a piggybacked Tunnel Request', () => {
+  it('leaves in the envelope of the other leg, and the answer confirms it', () => {
     const index = indexOf(b.attach(responder));
     const datagram = tunnelRequest();
     const answer = a.attach(initiator, {}, undefined, first(datagram));
@@ -60,11 +60,11 @@ describe('a Tunnel Request that comes along with a request for a leg', () => {
     });
   });
 
-  it('is read by the other node as if it had come through the leg', () => {
+  it('reaches the other node as if it had arrived through the leg', () => {
     b.attach(responder);
     a.attach(initiator, {}, undefined, first(tunnelRequest()));
     const [passed] = scene.enveloped;
-    if (passed === undefined) throw new Error('nothing was passed on');
+    if (passed === undefined) throw new Error('nothing was forwarded');
     const before = b.sessions.counters;
     b.act((step) =>
       b.sessions.receive(step, { ...b.udpPath, relayIndex: passed.index }, passed.datagram),
@@ -73,7 +73,7 @@ describe('a Tunnel Request that comes along with a request for a leg', () => {
     expect(b.initiationUses).toEqual([HandshakeUse.node]);
   });
 
-  it('goes on once, however often its request comes', () => {
+  it('leaves once although its attach request is retransmitted', () => {
     b.attach(responder);
     a.deaf = true;
     a.attach(initiator, {}, undefined, first(tunnelRequest()), { ms: 900, attemptMs: 2_000 });
@@ -96,7 +96,7 @@ describe('a Tunnel Request that comes along with a request for a leg', () => {
     expect(scene.enveloped).toHaveLength(1);
   });
 
-  it('waits for three seconds, and not when its own leg went', () => {
+  it('waits for three seconds, and not after its own leg is released', () => {
     a.attach(initiator, {}, undefined, first(tunnelRequest()));
     scene.pass(3_100);
     b.attach(responder);
@@ -112,7 +112,7 @@ describe('a Tunnel Request that comes along with a request for a leg', () => {
     expect(scene.enveloped).toEqual([]);
   });
 
-  it('is the newest one that waits', () => {
+  it('replaces an older one that waits', () => {
     a.attach(initiator, {}, undefined, first(tunnelRequest()));
     const newer = tunnelRequest();
     a.attach(initiator, {}, undefined, first(newer));
@@ -120,11 +120,11 @@ describe('a Tunnel Request that comes along with a request for a leg', () => {
     expect(scene.enveloped.map(({ datagram }) => datagram)).toEqual([newer]);
   });
 
-  it('goes to no endpoint that was not proved', () => {
+  it('waits until the other path is validated', () => {
     b.attach(responder);
     b.deaf = true;
     b.endpoint = ELSEWHERE;
-    // As long as those of nodes are: it pays for more than one Path Challenge.
+    // As long as a Keep Alive of a real node, which pays for several Path Challenges.
     b.request('keep-alive', [{ type: 'padding', data: new Uint8Array(80) }], 25);
     expect(scene.legs).toMatchObject([{ remote: ELSEWHERE.address, validated: false }]);
     a.attach(initiator, {}, undefined, first(tunnelRequest()));
@@ -135,19 +135,22 @@ describe('a Tunnel Request that comes along with a request for a leg', () => {
   });
 });
 
-describe('what comes along with a request for a leg and is no Tunnel Request of its path', () => {
+describe('an invalid first datagram', () => {
   it.each([
-    ['nothing at all', () => new Uint8Array(0)],
-    ['octets', () => new Uint8Array(200).fill(0xa5)],
+    ['an empty datagram', () => new Uint8Array(0)],
+    ['random octets', () => new Uint8Array(200).fill(0xa5)],
     ['sealed data', () => Uint8Array.of(0x10, 0, 0, 1, ...new Uint8Array(60))],
     ['an envelope', () => Uint8Array.of(0xd0, 0, 0, 1, ...tunnelRequest())],
-    ['one of another path', () => tunnelRequest({ pathId: new Uint8Array(8).fill(1) })],
-    ['one to a relay', () => tunnelRequest({ use: HandshakeUse.relay })],
     [
-      'a longer one than any',
+      'a Tunnel Request of another path',
+      () => tunnelRequest({ pathId: new Uint8Array(8).fill(1) }),
+    ],
+    ['a Tunnel Request to a relay', () => tunnelRequest({ use: HandshakeUse.relay })],
+    [
+      'a datagram that is too long',
       () => Uint8Array.of(...tunnelRequest(), ...new Uint8Array(LONGEST_FIRST_DATAGRAM)),
     ],
-  ])('is dropped, and the leg given: %s', (_what, made) => {
+  ])('grants the leg and drops %s', (_what, made) => {
     b.attach(responder);
     const answer = a.attach(initiator, {}, undefined, first(made()));
     expect(answer?.status).toBe(0);
@@ -156,20 +159,20 @@ describe('what comes along with a request for a leg and is no Tunnel Request of 
     expect(scene.engine.counters).toMatchObject({ 'first-datagram-refused': 1, attached: 2 });
   });
 
-  it('is dropped of a responder', () => {
+  it('drops a datagram of a responder', () => {
     a.attach(initiator);
     expect(taken(b.attach(responder, {}, undefined, first(tunnelRequest())))).toBeUndefined();
     expect(scene.enveloped).toEqual([]);
     expect(scene.engine.counters).toMatchObject({ 'first-datagram-refused': 1 });
   });
 
-  it('is dropped with a token that is none', () => {
+  it('drops a datagram with an invalid token', () => {
     b.attach(responder);
     a.attach(initiator, {}, new Uint8Array(32).fill(5), first(tunnelRequest()));
     expect(scene.enveloped).toEqual([]);
   });
 
-  it('is dropped where one node sends more than a few', () => {
+  it('drops datagrams beyond the rate limit of a node', () => {
     b.attach(responder);
     for (let sent = 0; sent < 60; sent += 1)
       a.attach(initiator, {}, undefined, first(tunnelRequest()), { ms: 1, attemptMs: 100 });

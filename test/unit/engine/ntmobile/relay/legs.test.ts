@@ -1,4 +1,4 @@
-/** The relay: registrations, legs for who has a token, and nodes that move. */
+/** A relay's registrations, legs, and nodes that move. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
 import { NtmobileStatus } from '#wire/ntmobile/message.ts';
@@ -15,8 +15,8 @@ beforeEach(() => {
   scene.start();
 });
 
-describe('a registration', () => {
-  it('says where the relay is, and is refreshed at half of its lifetime', () => {
+describe('a registration of the relay', () => {
+  it('contains the endpoints of the relay, and is refreshed at half of its lifetime', () => {
     const [first] = scene.coordinator.requests;
     expect(first?.type).toBe('registration-request');
     expect(findNtmobileOption(first?.options ?? [], 'candidate')?.endpoint.address).toBe(
@@ -32,7 +32,7 @@ describe('a registration', () => {
     ).toBe(250);
   });
 
-  it('is made again with new keys after the coordinator was silent', () => {
+  it('starts again with new keys after the coordinator was silent', () => {
     scene.coordinator.offline = true;
     scene.pass(60_000);
     scene.step({ kind: 'request', id: 1, command: 'status', parameters: {} });
@@ -48,8 +48,8 @@ describe('a registration', () => {
   });
 });
 
-describe('the operator', () => {
-  it('sees which nodes are there, where, and how many legs each has', () => {
+describe('the operator command nodes', () => {
+  it('lists the attached nodes with their endpoints and numbers of legs', () => {
     const node = scene.node(1);
     node.attach(initiator);
     scene.step({ kind: 'request', id: 1, command: 'nodes', parameters: {} });
@@ -59,7 +59,7 @@ describe('the operator', () => {
   });
 });
 
-describe('a handshake', () => {
+describe('a handshake with the relay', () => {
   it('needs a valid credential', () => {
     const peer = new Peer(scene, 3, Uint8Array.of(1, 0, 0, 5, 2));
     peer.connect();
@@ -67,7 +67,7 @@ describe('a handshake', () => {
     expect(scene.engine.counters['initiation-refused']).toBeGreaterThan(0);
   });
 
-  it('with a path id is none with the relay', () => {
+  it('fails with a path id', () => {
     const peer = new Peer(scene, 3);
     peer.connect(PATH);
     expect(peer.session?.current).toBeUndefined();
@@ -75,7 +75,7 @@ describe('a handshake', () => {
 });
 
 describe('a leg', () => {
-  it('is joined to the other one of its path', () => {
+  it('forwards to the other leg of its path', () => {
     const [a, b] = [scene.node(1), scene.node(2)];
     const answer = a.attach(initiator);
     expect(answer).toMatchObject({ type: 'relay-attach-response', status: 0 });
@@ -95,7 +95,7 @@ describe('a leg', () => {
     ]);
   });
 
-  it('keeps its index when it is requests for again', () => {
+  it('keeps its index when it is requested again', () => {
     const a = scene.node(1);
     const first = a.attach(initiator);
     expect(a.attach(initiator, { rateKilobits: 2000 })?.options).toEqual(first?.options);
@@ -103,17 +103,17 @@ describe('a leg', () => {
   });
 
   it.each([
-    ['another key', {}, new Uint8Array(32).fill(5)],
-    ['another node', { nodeId: new Uint8Array(16) }, undefined],
-    ['a token that is over', { notAfterSeconds: 1n }, undefined],
-    ['a role that is no end', { role: general }, undefined],
-  ])('is not given for %s', (_what, over, key) => {
+    ['a token of another key', {}, new Uint8Array(32).fill(5)],
+    ['a token for another node', { nodeId: new Uint8Array(16) }, undefined],
+    ['an expired token', { notAfterSeconds: 1n }, undefined],
+    ['a token without the role of a leg', { role: general }, undefined],
+  ])('refuses %s', (_what, over, key) => {
     expect(scene.node(1).attach(initiator, over, key)?.status).toBe(NtmobileStatus.wrongToken);
     expect(scene.legs).toEqual([]);
     expect(scene.engine.counters).toMatchObject({ 'attach-wrong-token': 1, attached: 0 });
   });
 
-  it('of one node is not given to another, and not beyond the limits', () => {
+  it('belongs to one node, and is refused beyond the limits', () => {
     const [a, b, c] = [scene.node(1), scene.node(2), scene.node(3)];
     a.attach(initiator);
     expect(b.attach(initiator)?.status).toBe(NtmobileStatus.notAllowed);
@@ -125,7 +125,7 @@ describe('a leg', () => {
     expect(scene.legs).toHaveLength(4);
   });
 
-  it('goes when it is released, and the other one when it was alone for long', () => {
+  it('ends on release, and its peer leg ends after a timeout', () => {
     const [a, b] = [scene.node(1), scene.node(2)];
     a.attach(initiator);
     b.attach(responder);
@@ -138,7 +138,7 @@ describe('a leg', () => {
     expect(scene.legs).toEqual([]);
   });
 
-  it('goes when nothing was received of its node for ten minutes', () => {
+  it('ends when its node is silent for ten minutes', () => {
     const [a, b] = [scene.node(1), scene.node(2)];
     a.attach(initiator);
     b.attach(responder);
@@ -152,7 +152,7 @@ describe('a leg', () => {
 });
 
 describe('a node that moves', () => {
-  it('has its legs at the new endpoint at once, paid for in full after it answered there', () => {
+  it('moves its legs at once, without a limit once it answered the Path Challenge', () => {
     const a = scene.node(1);
     a.attach(initiator);
     a.endpoint = ELSEWHERE;
@@ -164,7 +164,7 @@ describe('a node that moves', () => {
     expect(scene.legs).toMatchObject([{ remote: '192.0.2.77', validated: true }]);
   });
 
-  it('has its former endpoint again when nobody answered at the new one', () => {
+  it('returns to its former path when the Path Challenge is not answered', () => {
     const a = scene.node(1);
     a.attach(initiator);
     a.endpoint = ELSEWHERE;
@@ -177,7 +177,7 @@ describe('a node that moves', () => {
     expect(scene.engine.counters).toMatchObject({ 'path-validation-failed': 1, 'node-moved': 1 });
   });
 
-  it('is not moved by what came late', () => {
+  it('stays on its path when an older request arrives late', () => {
     const a = scene.node(1);
     a.attach(initiator);
     const late: Uint8Array[] = [];

@@ -1,7 +1,4 @@
-/**
- * A relay that is told by its operator to serve or bear something else, while nodes use it.
- * docs/reference/ntmobile.md §10.
- */
+/** Changes of a relay's configuration while nodes use it. docs/reference/ntmobile.md §10. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4, ipv6 } from '#base/ip.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
@@ -26,8 +23,8 @@ beforeEach(() => {
 
 const direct = (name: string, n = 1) => scene.coordinator.direct(name, n, [node]);
 
-describe('destinations', () => {
-  it('that are denied now are served no longer, and nothing else is touched', () => {
+describe('changed destinations', () => {
+  it('withdraw addresses that are denied now, and no others', () => {
     direct('www.example', 1);
     direct('far.example', 2);
     scene.reconfigure({ deniedDestinations: [prefixOf('203.0.113.0/24')] });
@@ -36,7 +33,7 @@ describe('destinations', () => {
     expect(direct('far.example', 2).status).toBe(0);
   });
 
-  it('that are denied no longer are found again', () => {
+  it('serve addresses that are no longer denied', () => {
     scene.reconfigure({ deniedDestinations: [prefixOf('203.0.113.0/24')] });
     expect(direct('four.example').status).not.toBe(0);
     scene.reconfigure({ deniedDestinations: [] });
@@ -44,7 +41,7 @@ describe('destinations', () => {
     expect(scene.maps).toEqual([`${generalIpv4(1)} ${R4}`]);
   });
 
-  it('of a private network are served as long as they are allowed', () => {
+  it('serve a private network while it is allowed', () => {
     const inside = ipv4('10.1.0.7');
     scene.names.set('inside.example', [inside]);
     scene.reconfigure({ allowedDestinations: [prefixOf('10.1.0.0/16')] });
@@ -54,8 +51,8 @@ describe('destinations', () => {
   });
 });
 
-describe('limits', () => {
-  it('are the new ones for what is requests for from now on, and what there is stays', () => {
+describe('changed limits', () => {
+  it('apply to later directions, and keep existing ones', () => {
     for (const [name, n] of [
       ['www.example', 1],
       ['far.example', 2],
@@ -70,7 +67,7 @@ describe('limits', () => {
     expect(direct('four.example', 3).status).toBe(0);
   });
 
-  it('are what the load is reckoned by', () => {
+  it('change the reported load', () => {
     const load = (): unknown => {
       scene.step({ kind: 'request', id: 1, command: 'status', parameters: {} });
       const status = scene.replies.at(-1);

@@ -36,7 +36,7 @@ export const generalIpv6 = (n: number): Ipv6Address => ipv6(`fd12:3456:789a:1::$
 export const generalIpv4 = (n: number): Ipv4Address => ipv4(`198.19.0.${n}`);
 
 /** What a peer needs of its scene. */
-export interface PeerNetwork {
+interface PeerNetwork {
   readonly now: Monotonic;
   readonly peers: Peer[];
   pass(ms: number): void;
@@ -157,7 +157,7 @@ export class Peer implements SessionListener<string> {
     );
   }
 
-  /** As a coordinator, directs nodes to a general node. Its virtual addresses are derived from `n`. */
+  /** As a coordinator, directs nodes to a general node with virtual addresses made from `n`. */
   direct(name: string, n: number, nodes: readonly Peer[], over: readonly NtmobileOption[] = []) {
     const given: readonly NtmobileOption[] = [
       { type: 'path-id', pathId: PATH },

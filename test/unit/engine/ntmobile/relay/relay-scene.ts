@@ -1,7 +1,8 @@
 /** A relay with a coordinator and nodes in virtual time. Every datagram takes 10 ms. */
-import { type IpAddress, type Prefix, parsePrefix } from '#base/ip.ts';
+import { type IpAddress, type Prefix, parseIpAddress, parsePrefix } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
 import { after, type Monotonic, monotonic, NEVER, wall } from '#base/time.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import { type DesiredPart, describeTunnel } from '#engine/contract/desired-state.ts';
 import type {
   DesiredAddressMap,
@@ -21,6 +22,37 @@ export function prefixOf(text: string): Prefix {
   const prefix = parsePrefix(text);
   if (prefix === undefined) throw new Error(text);
   return prefix;
+}
+
+function address(text: string): IpAddress {
+  const parsed = parseIpAddress(text);
+  if (parsed === undefined) throw new Error(text);
+  return parsed;
+}
+
+/** A running interface with these addresses. */
+export function link(name: string, ...addresses: readonly string[]): NetworkInterface {
+  return {
+    ...{
+      index: 2,
+      name,
+      running: true,
+      epoch: 1,
+      mtu: 1400,
+      linkAddress: new Uint8Array(6),
+      routers: [],
+    },
+    addresses: addresses.map((text) => ({
+      ...{
+        address: address(text),
+        prefixLength: 24,
+        tentative: false,
+        duplicate: false,
+        deprecated: false,
+      },
+      ...{ validUntil: NEVER, epoch: 1 },
+    })),
+  };
 }
 
 /** The result of the name server; `silent`: no answer. */
