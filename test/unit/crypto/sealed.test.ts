@@ -16,7 +16,8 @@ import {
   receiveInitiation,
 } from '#crypto/handshake.ts';
 import { keyPairOf, sharedSecret } from '#crypto/primitives.ts';
-import { Opener, REPLAY_WINDOW, ReplayWindow, Sealer } from '#crypto/sealed.ts';
+import { REPLAY_WINDOW, ReplayWindow } from '#crypto/replay-window.ts';
+import { Opener, Sealer } from '#crypto/sealed.ts';
 import { type NtmobileDatagram, ntmobileDatagramCodec, suiteBit } from '#wire/ntmobile/datagram.ts';
 
 const octets = (count: number, value: number) => new Uint8Array(count).fill(value);

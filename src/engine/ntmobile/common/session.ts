@@ -10,7 +10,8 @@
 import { equalBytes } from '#base/bytes.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { SessionKeys } from '#crypto/handshake.ts';
-import { Opener, REPLAY_WINDOW, Sealer } from '#crypto/sealed.ts';
+import { REPLAY_WINDOW } from '#crypto/replay-window.ts';
+import { Opener, Sealer } from '#crypto/sealed.ts';
 import type { Timed } from '#engine/common/timer-heap.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';
