@@ -81,7 +81,7 @@ export class HandshakeResponder {
           suite,
           keys,
           initiator: false,
-          answeredTo: udpPath,
+          respondedTo: udpPath,
         };
         return { generation: new KeyGeneration(at, material), datagram: answer.datagram };
       },

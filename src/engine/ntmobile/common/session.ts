@@ -50,7 +50,7 @@ export class KeyGeneration {
       readonly suite: number;
       readonly keys: SessionKeys;
       readonly initiator: boolean;
-      readonly answeredTo?: UdpPath;
+      readonly respondedTo?: UdpPath;
     },
   ) {
     this.receiveSpi = material.receiveSpi;
@@ -58,7 +58,7 @@ export class KeyGeneration {
     this.suite = material.suite;
     this.#dataKeys = { send: material.keys.send.data, receive: material.keys.receive.data };
     this.initiator = material.initiator;
-    this.respondedTo = material.answeredTo;
+    this.respondedTo = material.respondedTo;
     this.endsAt = after(now, KEY_END_MS);
     this.sealer = new Sealer(CONTROL_AEAD, material.keys.send.control, 'control', material.sendSpi);
     this.opener = new Opener(CONTROL_AEAD, material.keys.receive.control, REPLAY_WINDOW.control);

@@ -124,13 +124,13 @@ export class CoordinatorLink {
   }
 
   /** The account server named this coordinator; undefined: none. */
-  use(step: Step, coordinator: CoordinatorDescription | undefined): void {
+  setCoordinator(step: Step, coordinator: CoordinatorDescription | undefined): void {
     const former = this.#coordinator;
     this.#coordinator = coordinator;
     if (former !== undefined && coordinator !== undefined && former.name === coordinator.name)
       return;
     this.#disconnect();
-    this.#begin(step);
+    this.start(step);
   }
 
   /** The node moved: another NAT may be in front of it. */
@@ -143,11 +143,7 @@ export class CoordinatorLink {
   }
 
   /** Registers from the present attachment. */
-  begin(step: Step): void {
-    this.#begin(step);
-  }
-
-  #begin(step: Step): void {
+  start(step: Step): void {
     const udpPath = this.#udpPath();
     if (udpPath === undefined) {
       this.#state = 'detached';
@@ -326,7 +322,7 @@ export class CoordinatorLink {
     ) {
       if (due === 'keepalive') this.#keepAlive(step);
       else if (due === 'refresh') this.#register(step);
-      else this.#begin(step);
+      else this.start(step);
     }
   }
 

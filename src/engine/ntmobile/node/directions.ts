@@ -11,10 +11,10 @@ import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { NameAnswer } from '#engine/contract/ntmobile.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 
-const NEEDED_MS = 600_000;
+const IN_USE_MS = 600_000;
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 30_000;
-const MOST_NAMES = 4_096;
+const MAX_NAMES = 4_096;
 
 export interface Direction {
   readonly name: string;
@@ -25,7 +25,7 @@ export interface Direction {
   pendingSession: Session | undefined;
   /** Request it as soon as the node is registered. */
   postponed: boolean;
-  neededUntil: Monotonic;
+  inUseUntil: Monotonic;
   /** The last answer to applications, and until when it may be given again without a request. */
   addresses: readonly IpAddress[];
   freshUntil: Monotonic;
@@ -54,10 +54,10 @@ export class Directions {
   request(now: Monotonic, name: string, pathId: () => Uint8Array): Direction {
     const known = this.#byName.get(name);
     if (known !== undefined) {
-      known.neededUntil = after(now, NEEDED_MS);
+      known.inUseUntil = after(now, IN_USE_MS);
       return known;
     }
-    if (this.#byName.size >= MOST_NAMES) this.#dropOldest();
+    if (this.#byName.size >= MAX_NAMES) this.#dropOldest();
     const direction: Direction = {
       ...{
         name,
@@ -65,7 +65,7 @@ export class Directions {
         waiting: [],
         pendingSession: undefined,
         postponed: false,
-        neededUntil: after(now, NEEDED_MS),
+        inUseUntil: after(now, IN_USE_MS),
       },
       ...{ addresses: [], freshUntil: now, retryMs: FIRST_RETRY_MS, retryAt: NEVER },
     };
@@ -96,7 +96,7 @@ export class Directions {
   /** Its path ended: schedules another request while the name is in use. */
   lost(now: Monotonic, direction: Direction): void {
     direction.freshUntil = now;
-    if (now >= direction.neededUntil) return;
+    if (now >= direction.inUseUntil) return;
     direction.retryAt = after(now, direction.retryMs);
     direction.retryMs = Math.min(2 * direction.retryMs, LONGEST_RETRY_MS);
   }

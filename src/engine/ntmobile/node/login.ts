@@ -9,7 +9,7 @@ import { after, type Monotonic, NEVER, type Wall, wall } from '#base/time.ts';
 import { Timers, type TimerTable } from '#engine/common/timers.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { LoginInput } from '#engine/contract/ntmobile.ts';
-import { type Granted, loginRecord, readLogin } from './stored-login.ts';
+import { type LoginGrant, loginRecord, readLogin } from './stored-login.ts';
 
 export const LOGIN_TABLE = 'ntmobile-login';
 const LOGIN_KEY = 'granted';
@@ -26,9 +26,9 @@ const TIMERS = {
 
 export class Login {
   readonly #timers = new Timers<keyof typeof TIMERS>();
-  #granted: Granted | undefined;
+  #granted: LoginGrant | undefined;
   #offsetMs = 0;
-  #asking = false;
+  #inFlight = false;
   #retryMs = FIRST_RETRY_MS;
   #failure: string | undefined;
   /**
@@ -43,7 +43,7 @@ export class Login {
   }
 
   /** The present credential; undefined before the first login and after its expiry. */
-  valid(now: Wall): Granted | undefined {
+  valid(now: Wall): LoginGrant | undefined {
     return this.#granted !== undefined && this.#granted.notAfter > now ? this.#granted : undefined;
   }
 
@@ -65,9 +65,9 @@ export class Login {
   }
 
   /** A network is available or all records are restored: requests a credential, now or when due. */
-  begin(step: Step): void {
-    if (this.#asking || this.#timers.deadline() < Number.POSITIVE_INFINITY) return;
-    if (this.valid(this.#wall(step.now)) === undefined) this.#ask(step);
+  start(step: Step): void {
+    if (this.#inFlight || this.#timers.deadline() < Number.POSITIVE_INFINITY) return;
+    if (this.valid(this.#wall(step.now)) === undefined) this.#requestLogin(step);
     else this.#arm(step.now);
   }
 
@@ -75,7 +75,7 @@ export class Login {
   moved(step: Step): void {
     if (!this.#retryOnMove || this.#timers.at('retry') === NEVER) return;
     this.#retryMs = FIRST_RETRY_MS;
-    this.#ask(step);
+    this.#requestLogin(step);
   }
 
   #arm(now: Monotonic): void {
@@ -88,17 +88,17 @@ export class Login {
     this.#timers.set('end', after(now, Math.max(0, this.#granted.notAfter - wallNow)));
   }
 
-  #ask({ out }: Step): void {
-    this.#asking = true;
+  #requestLogin({ out }: Step): void {
+    this.#inFlight = true;
     this.#timers.clear('renew', 'retry');
     const token = this.#granted?.renewalToken ?? '';
     out.push({ kind: 'login', renewalToken: token === '' ? undefined : token });
   }
 
   /** Handles the answer of the account server. Returns whether there is a new credential. */
-  take(step: Step, { outcome }: LoginInput): boolean {
+  completed(step: Step, { outcome }: LoginInput): boolean {
     const { now, out } = step;
-    this.#asking = false;
+    this.#inFlight = false;
     if (!outcome.granted) {
       const { reason, message, final } = outcome;
       this.#failure = message;
@@ -141,7 +141,7 @@ export class Login {
       due = this.#timers.due(step.now)
     ) {
       if (due === 'end') ended = true;
-      else this.#ask(step);
+      else this.#requestLogin(step);
     }
     return ended;
   }

@@ -61,28 +61,29 @@ export class Names {
    * Queries before the first login, when the names of the system are not known yet; undefined
    * afterwards.
    */
-  #early: QueryInput[] | undefined = [];
-  #earlyUntil: Monotonic = NEVER;
+  #beforeLogin: QueryInput[] | undefined = [];
+  #waitForLoginUntil: Monotonic = NEVER;
 
   constructor(context: NamesContext) {
     this.#context = context;
   }
 
   deadline(): Monotonic {
-    return earliest(this.#directions.deadline(), this.#earlyUntil);
+    return earliest(this.#directions.deadline(), this.#waitForLoginUntil);
   }
 
   tick(step: Step): void {
-    if (step.now >= this.#earlyUntil) this.begin(step);
-    for (const direction of this.#directions.takeDue(step.now)) this.#ask(step, direction);
+    if (step.now >= this.#waitForLoginUntil) this.loginCompleted(step);
+    for (const direction of this.#directions.takeDue(step.now))
+      this.#requestDirection(step, direction);
   }
 
   /** The first login succeeded, failed or takes too long: names are answered from what is known. */
-  begin(step: Step): void {
-    const early = this.#early ?? [];
-    this.#early = undefined;
-    this.#earlyUntil = NEVER;
-    for (const query of early) this.query(step, query);
+  loginCompleted(step: Step): void {
+    const queries = this.#beforeLogin ?? [];
+    this.#beforeLogin = undefined;
+    this.#waitForLoginUntil = NEVER;
+    for (const query of queries) this.query(step, query);
   }
 
   /** The node is registered: requests the directions that wait for it. */
@@ -94,7 +95,7 @@ export class Names {
         direction.pendingSession !== undefined ||
         direction.waiting.length > 0
       )
-        this.#ask(step, direction);
+        this.#requestDirection(step, direction);
     }
   }
 
@@ -117,20 +118,20 @@ export class Names {
 
   answered(step: Step, { name }: DirectionPurpose, answer: NtmobileMessage | undefined): void {
     const direction = this.#directions.get(name);
-    if (direction !== undefined) this.#directed(step, direction, answer);
+    if (direction !== undefined) this.#directionAnswered(step, direction, answer);
   }
 
   query(step: Step, query: QueryInput): void {
-    if (this.#early !== undefined) {
-      this.#early.push(query);
-      this.#earlyUntil = earliest(this.#earlyUntil, after(step.now, FIRST_LOGIN_MS));
+    if (this.#beforeLogin !== undefined) {
+      this.#beforeLogin.push(query);
+      this.#waitForLoginUntil = earliest(this.#waitForLoginUntil, after(step.now, FIRST_LOGIN_MS));
       return;
     }
     const { id, name, unreachable } = query;
     const answer = (given: NameAnswer): void => {
       step.out.push({ kind: 'answer', id, answer: given });
     };
-    if (this.#context.trust.granted === undefined || !this.#isOurs(name, unreachable)) {
+    if (this.#context.trust.granted === undefined || !this.#isOverlayName(name, unreachable)) {
       const { ipv4, ipv6 } = this.#context.attachment();
       answer({
         outcome: 'forward',
@@ -156,10 +157,10 @@ export class Names {
       return;
     }
     direction.waiting.push(id);
-    this.#ask(step, direction);
+    this.#requestDirection(step, direction);
   }
 
-  #isOurs(name: string, unreachable: boolean): boolean {
+  #isOverlayName(name: string, unreachable: boolean): boolean {
     const { generalNames, unreachableNames } = this.#context.configuration;
     const domains = [
       ...generalNames,
@@ -170,7 +171,7 @@ export class Names {
   }
 
   /** Requests the direction now, or as soon as the node is registered. */
-  #ask(step: Step, direction: Direction): void {
+  #requestDirection(step: Step, direction: Direction): void {
     const session = this.#context.coordinator.session;
     direction.postponed = session === undefined;
     if (session === undefined || direction.pendingSession === session) return;
@@ -189,7 +190,7 @@ export class Names {
     );
   }
 
-  #directed(step: Step, direction: Direction, answer: NtmobileMessage | undefined): void {
+  #directionAnswered(step: Step, direction: Direction, answer: NtmobileMessage | undefined): void {
     direction.pendingSession = undefined;
     const addresses =
       answer?.status === NtmobileStatus.granted

@@ -136,11 +136,11 @@ class NtmobileNode implements NtmobileNodeEngine {
 
   step(now: Monotonic, input: NtmobileNodeInput, out: Output[]): void {
     const step = { now, out };
-    this.#take(step, input);
+    this.#handle(step, input);
     if (input.kind !== 'record' && input.kind !== 'clock') this.#tick(step);
   }
 
-  #take(step: Step, input: NtmobileNodeInput): void {
+  #handle(step: Step, input: NtmobileNodeInput): void {
     switch (input.kind) {
       case 'datagram':
         if (input.path.kind === 'datagram') this.#sessions.receive(step, input.path, input.packet);
@@ -169,8 +169,8 @@ class NtmobileNode implements NtmobileNodeEngine {
       case 'restored':
         this.#trust.granted = this.#login.valid(this.#wall(step.now));
         if (this.#trust.granted === undefined) break;
-        this.#begin(step);
-        this.#names.begin(step);
+        this.#applyCredential(step);
+        this.#names.loginCompleted(step);
         break;
       case 'request':
         step.out.push({ kind: 'reply', id: input.id, ...this.#answerOperator(step, input) });
@@ -197,7 +197,7 @@ class NtmobileNode implements NtmobileNodeEngine {
   #updateAttachment(step: Step): void {
     const moved = this.#attachment.update(step.now);
     const attachment = this.#attachment.current;
-    if (this.#attachment.attached) this.#login.begin(step);
+    if (this.#attachment.attached) this.#login.start(step);
     if (!moved) return;
     this.#counters.count('moved');
     if (this.#attachment.attached) this.#login.moved(step);
@@ -209,7 +209,7 @@ class NtmobileNode implements NtmobileNodeEngine {
     this.#coordinator.moved(attachment);
     // Data depends on paths and relays, so they come before the coordinator.
     this.#pathManager.moved(step);
-    if (this.#trust.granted !== undefined) this.#coordinator.begin(step);
+    if (this.#trust.granted !== undefined) this.#coordinator.start(step);
     if (rulesLast) this.#setDesiredUplinks(step);
   }
 
@@ -218,9 +218,9 @@ class NtmobileNode implements NtmobileNodeEngine {
   }
 
   #loggedIn(step: Step, input: LoginInput): void {
-    if (!this.#login.take(step, input)) {
+    if (!this.#login.completed(step, input)) {
       this.#counters.count('login-failed');
-      this.#names.begin(step);
+      this.#names.loginCompleted(step);
       return;
     }
     this.#counters.count('login');
@@ -228,8 +228,8 @@ class NtmobileNode implements NtmobileNodeEngine {
     this.#trust.granted = this.#login.valid(this.#wall(step.now));
     if (renewed) this.#coordinator.renewed(step);
     if (renewed) this.#pathManager.renewed(step);
-    this.#begin(step);
-    this.#names.begin(step);
+    this.#applyCredential(step);
+    this.#names.loginCompleted(step);
     if (this.#own === undefined) return;
     const { name, virtualIpv6, virtualIpv4 } = this.#own;
     const notAfter = this.#trust.granted?.notAfter;
@@ -242,7 +242,7 @@ class NtmobileNode implements NtmobileNodeEngine {
     });
   }
 
-  #begin(step: Step): void {
+  #applyCredential(step: Step): void {
     const granted = this.#trust.granted;
     const own =
       granted === undefined
@@ -262,7 +262,7 @@ class NtmobileNode implements NtmobileNodeEngine {
       virtualAddressPart(addresses, [granted.systemPrefix, virtualIpv4Prefix], this.#configuration),
     );
     this.#own = own;
-    this.#coordinator.use(step, granted.coordinators[0]);
+    this.#coordinator.setCoordinator(step, granted.coordinators[0]);
   }
 
   /** A disabled account reaches this point no later than the expiry of its credential. */
@@ -270,7 +270,7 @@ class NtmobileNode implements NtmobileNodeEngine {
     emitEvent(step, 'credential-ended', 'warn', { name: this.#own?.name });
     this.#trust.granted = undefined;
     this.#own = undefined;
-    this.#coordinator.use(step, undefined);
+    this.#coordinator.setCoordinator(step, undefined);
     this.#pathManager.endAll(step);
     setDesired(step, 'ntmobile/own', undefined);
   }

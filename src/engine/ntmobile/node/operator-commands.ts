@@ -12,13 +12,13 @@ import type { CoordinatorLink } from './coordinator-link.ts';
 import { natText } from './nat-mapping.ts';
 import type { PathManager } from './paths/path-manager.ts';
 import type { PeerNode } from './peer-node.ts';
-import type { Granted } from './stored-login.ts';
+import type { LoginGrant } from './stored-login.ts';
 
 /** The parts of the node that answers are made from. */
 interface NodeView {
   /** The content of this node's credential; undefined while there is none. */
   readonly own: PeerNode | undefined;
-  readonly granted: Granted | undefined;
+  readonly granted: LoginGrant | undefined;
   readonly loginFailure: string | undefined;
   readonly attachment: Attachment;
   readonly coordinator: CoordinatorLink;

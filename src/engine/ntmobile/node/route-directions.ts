@@ -79,7 +79,7 @@ export class RouteDirections {
     const { trust, pathManager } = this.#context;
     if (addresses.length === 0 || !addresses.every((address) => trust.isGeneral(address)))
       return undefined;
-    pathManager.general.make(step, pathManager.relay(option), { name, addresses });
+    pathManager.general.assign(step, pathManager.relay(option), { name, addresses });
     return addresses;
   }
 
@@ -95,8 +95,8 @@ export class RouteDirections {
       return confirm(NtmobileStatus.malformed);
     const { trust, pathManager } = this.#context;
     const other = trust.verifiedPeer(this.#context.wall(step), options);
-    const former = pathManager.path(pathId);
-    if (other === undefined || (former !== undefined && former.peer.name !== other.name))
+    const known = pathManager.path(pathId);
+    if (other === undefined || (known !== undefined && known.peer.name !== other.name))
       return confirm(NtmobileStatus.notAllowed);
     pathManager.makePath(step, { pathId, other, initiator: false }, options);
     return confirm(NtmobileStatus.granted, [

@@ -71,7 +71,7 @@ export class SessionDispatch implements SessionListener<NodePurpose> {
   }
 
   responseSent(step: Step, session: Session): void {
-    this.#context.pathManager().offered(step, session);
+    this.#context.pathManager().responseSent(step, session);
   }
 
   established(step: Step, session: Session): void {

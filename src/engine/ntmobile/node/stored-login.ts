@@ -11,11 +11,11 @@ import type { CoordinatorDescription, LoginInput } from '#engine/contract/ntmobi
 type Outcome = Extract<LoginInput['outcome'], { readonly granted: true }>;
 
 /** `renewalToken` is empty when it is not usable any more. */
-export interface Granted extends Omit<Outcome, 'granted'> {
+export interface LoginGrant extends Omit<Outcome, 'granted'> {
   readonly renewAt: Wall;
 }
 
-export function loginRecord(granted: Granted): JsonObject {
+export function loginRecord(granted: LoginGrant): JsonObject {
   const {
     credential,
     notAfter,
@@ -44,7 +44,7 @@ export function loginRecord(granted: Granted): JsonObject {
 }
 
 /** Undefined for a record that this program did not write. */
-export function readLogin(value: JsonValue): Granted | undefined {
+export function readLogin(value: JsonValue): LoginGrant | undefined {
   const record = objectOf(value) ?? {};
   const credential = octets(record['credential']);
   const systemPrefix = parsePrefix(text(record['systemPrefix']) ?? '');

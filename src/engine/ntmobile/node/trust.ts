@@ -17,7 +17,7 @@ import type { CounterSet } from '#engine/common/counters.ts';
 import { findNtmobileOption, type NtmobileOption } from '#wire/ntmobile/options.ts';
 import type { PeerNode } from './peer-node.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';
-import type { Granted } from './stored-login.ts';
+import type { LoginGrant } from './stored-login.ts';
 
 /** Subnet of general nodes, docs/reference/ntmobile.md §2. */
 const GENERAL_SUBNET = 1;
@@ -26,7 +26,7 @@ export class Trust {
   readonly #virtualIpv4Prefix: Prefix;
   readonly #counters: CounterSet<NtmobileNodeCounter>;
   /** The last login while it is valid; without it no credential is valid. */
-  granted: Granted | undefined;
+  granted: LoginGrant | undefined;
 
   constructor(virtualIpv4Prefix: Prefix, counters: CounterSet<NtmobileNodeCounter>) {
     this.#virtualIpv4Prefix = virtualIpv4Prefix;

@@ -15,12 +15,12 @@ const CHECK_PACING_MS = 20;
  * given up.
  */
 const LIVENESS_MS = 5_000;
-const SPARE_MS = 20_000;
+const UNUSED_CHECK_MS = 20_000;
 const FIRST_RETRY_MS = 2_000;
 const LONGEST_RETRY_MS = 300_000;
 const MAX_PATHS = 16;
 /** Another direct path must be shorter by this factor to replace the one in use. */
-const BETTER = 0.8;
+const SWITCH_FACTOR = 0.8;
 
 export interface DirectPath {
   readonly key: string;
@@ -125,7 +125,7 @@ export class DirectPaths {
     this.#best = this.#choose();
     for (const each of this.#paths.values()) {
       if (each.roundTripMs === undefined || each.checking) continue;
-      const wait = each === this.#best ? LIVENESS_MS : SPARE_MS;
+      const wait = each === this.#best ? LIVENESS_MS : UNUSED_CHECK_MS;
       if (each === directPath || each.nextAt > after(now, wait)) each.nextAt = after(now, wait);
     }
     return this.#best !== previous;
@@ -135,7 +135,10 @@ export class DirectPaths {
     let best = this.#best?.roundTripMs === undefined ? undefined : this.#best;
     for (const directPath of this.#paths.values()) {
       if (directPath.roundTripMs === undefined) continue;
-      if (best?.roundTripMs === undefined || directPath.roundTripMs < BETTER * best.roundTripMs)
+      if (
+        best?.roundTripMs === undefined ||
+        directPath.roundTripMs < SWITCH_FACTOR * best.roundTripMs
+      )
         best = directPath;
     }
     return best;

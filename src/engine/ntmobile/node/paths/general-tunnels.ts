@@ -47,24 +47,25 @@ export class GeneralTunnels {
   }
 
   /** A direction names a relay for a general node. */
-  make(
+  assign(
     step: Step,
     relay: RelayLink,
     node: { readonly name: string; readonly addresses: readonly IpAddress[] },
   ): void {
-    const former = this.#tunnelOf(node.name);
-    const stays = former !== undefined && former.relay !== relay && udpPathOf(former) !== undefined;
-    if (former !== undefined && former.relay !== relay && !stays) {
-      former.addresses.delete(node.name);
-      this.updateDesired(step, former.relay);
+    const previous = this.#tunnelOf(node.name);
+    const keepRelay =
+      previous !== undefined && previous.relay !== relay && udpPathOf(previous) !== undefined;
+    if (previous !== undefined && previous.relay !== relay && !keepRelay) {
+      previous.addresses.delete(node.name);
+      this.updateDesired(step, previous.relay);
     }
-    const general = stays ? former : this.#of(relay);
+    const general = keepRelay ? previous : this.#tunnelTo(relay);
     general.addresses.set(node.name, node.addresses);
     general.relay.open(step);
     this.updateDesired(step, general.relay);
   }
 
-  #of(relay: RelayLink): GeneralTunnel {
+  #tunnelTo(relay: RelayLink): GeneralTunnel {
     const known = this.#byRelay.get(relay.id);
     if (known !== undefined) return known;
     const general = {
@@ -90,7 +91,7 @@ export class GeneralTunnels {
   established(step: Step, relay: RelayLink, newSession: boolean): void {
     const general = this.#byRelay.get(relay.id);
     if (general === undefined) return;
-    if (newSession && general.wasEstablished) this.#ask(step, general, true);
+    if (newSession && general.wasEstablished) this.#requestDirections(step, general, true);
     this.updateDesired(step, relay);
   }
 
@@ -99,10 +100,10 @@ export class GeneralTunnels {
     const general = this.#byRelay.get(relay.id);
     if (general === undefined) return;
     this.updateDesired(step, relay);
-    this.#ask(step, general, false);
+    this.#requestDirections(step, general, false);
   }
 
-  #ask(step: Step, { addresses }: GeneralTunnel, retrySoon: boolean): void {
+  #requestDirections(step: Step, { addresses }: GeneralTunnel, retrySoon: boolean): void {
     for (const name of addresses.keys()) this.#context.nameLost(step, name, retrySoon);
   }
 

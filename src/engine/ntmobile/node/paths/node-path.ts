@@ -140,7 +140,7 @@ export class NodePath {
     this.#hosts = hosts;
     if (peerMoved) this.#directPaths.invalidateAll(step.now);
     this.#directPaths.setCandidates(step.now, candidates);
-    if (peerMoved) this.#settle(step);
+    if (peerMoved) this.updateUdpPath(step);
   }
 
   established(step: Step, session: Session): void {
@@ -148,7 +148,7 @@ export class NodePath {
     this.unconfirmedSession = undefined;
     this.#heardFromPeer(step);
     this.#newestTransaction = undefined;
-    this.#settle(step);
+    this.updateUdpPath(step);
     this.#context.pathChanged(step, this);
     this.tick(step);
   }
@@ -164,7 +164,7 @@ export class NodePath {
   /** This node moved. The relay was informed before. */
   moved(step: Step): void {
     this.#directPaths.invalidateAll(step.now);
-    this.#settle(step);
+    this.updateUdpPath(step);
     this.announce(step, ANNOUNCEMENT_MS);
     this.tick(step);
   }
@@ -234,7 +234,7 @@ export class NodePath {
     if (this.#isNewest(transaction))
       this.candidatesReceived(step, filterNtmobileOptions(options, 'candidate'));
     if (udpPath.relayIndex === 0)
-      this.seenAt(step, { address: udpPath.remote, port: udpPath.remotePort });
+      this.peerObservedAt(step, { address: udpPath.remote, port: udpPath.remotePort });
     return pathResponse(message, udpPath);
   }
 
@@ -246,7 +246,7 @@ export class NodePath {
   }
 
   /** An authenticated datagram of the peer arrived from there. */
-  seenAt(step: Step, endpoint: Endpoint): void {
+  peerObservedAt(step: Step, endpoint: Endpoint): void {
     const directPath = this.#directPaths.add(step.now, endpoint);
     if (directPath === undefined) return;
     this.#directPaths.checkNow(step.now, directPath);
@@ -262,19 +262,19 @@ export class NodePath {
     }
     const directPath = this.#directPaths.get(purpose.endpointKey);
     if (directPath === undefined) return;
-    const right = isValidResponse(purpose, answer, directPath);
-    if (right && directPath.roundTripMs === undefined)
+    const valid = isValidResponse(purpose, answer, directPath);
+    if (valid && directPath.roundTripMs === undefined)
       this.#context.counters.count('direct-path-found');
-    if (!right && directPath.roundTripMs !== undefined)
+    if (!valid && directPath.roundTripMs !== undefined)
       this.#context.counters.count('direct-path-lost');
     if (
       this.#directPaths.checkCompleted(
         step.now,
         directPath,
-        right ? step.now - purpose.sentAt : undefined,
+        valid ? step.now - purpose.sentAt : undefined,
       )
     )
-      this.#settle(step);
+      this.updateUdpPath(step);
   }
 
   #unanswered(step: Step): void {
@@ -285,11 +285,7 @@ export class NodePath {
   }
 
   /** The leg at the relay or a direct path became available or failed. */
-  settle(step: Step): void {
-    this.#settle(step);
-  }
-
-  #settle(step: Step): void {
+  updateUdpPath(step: Step): void {
     const udpPath = this.udpPath();
     if (udpPath !== undefined && this.session !== undefined) this.session.udpPath = udpPath;
     const same =

@@ -144,18 +144,18 @@ export class PathManager {
       return known;
     }
     const { sessions, port } = this.#context;
-    const made = new RelayLink(
+    const link = new RelayLink(
       option,
       { sessions, port, attachment: this.#context.attachment() },
       {
         firstDatagram: (step, path) => this.#firstDatagram(step, path),
         attached: (step, path, passed) => this.#legAttached(step, path, passed),
-        detached: (step, path) => this.#legDetached(step, made, path),
-        unreached: (step) => this.general.unreached(step, made),
+        detached: (step, path) => this.#legDetached(step, link, path),
+        unreached: (step) => this.general.unreached(step, link),
       },
     );
-    this.#relays.set(made.id, made);
-    return made;
+    this.#relays.set(link.id, link);
+    return link;
   }
 
   /** The node has another credential. */
@@ -211,7 +211,7 @@ export class PathManager {
     const path = this.#paths.get(id);
     const udpPath = path?.relay?.udpPathOfLeg(id);
     if (path === undefined || udpPath === undefined) return;
-    if (path.session?.current !== undefined) path.settle(step);
+    if (path.session?.current !== undefined) path.updateUdpPath(step);
     this.#handshakes.legGranted(step, path, udpPath, passed);
   }
 
@@ -222,12 +222,12 @@ export class PathManager {
     this.#context.counters.count('leg-refused');
     this.#handshakes.legRefused(path);
     path.relay = undefined;
-    path.settle(step);
+    path.updateUdpPath(step);
     if (path.initiator) this.#context.nameLost(step, path.peer.name, false);
   }
 
   /** A Tunnel Response was sent: data under its keys must be accepted from now on. */
-  offered(step: Step, session: Session): void {
+  responseSent(step: Step, session: Session): void {
     const path = session.use === HandshakeUse.node ? this.path(session.pathId) : undefined;
     if (path === undefined) return;
     if (path.session === undefined) path.unconfirmedSession = session;
@@ -292,7 +292,7 @@ export class PathManager {
 
   peerRoamed(step: Step, tunnel: number, address: IpAddress, port: number): void {
     for (const peer of this.#paths.peers()) {
-      if (peer.tunnel === tunnel) establishedOf(peer)[0]?.seenAt(step, { address, port });
+      if (peer.tunnel === tunnel) establishedOf(peer)[0]?.peerObservedAt(step, { address, port });
     }
   }
 

@@ -164,7 +164,7 @@ export class RelayLink {
     const leg = { pathId, token, index: this.#legs.get(hex(pathId))?.index };
     this.#legs.set(hex(pathId), leg);
     if (this.#session?.current === undefined) this.open(step);
-    else this.#ask(step, this.#session, leg);
+    else this.#requestLeg(step, this.#session, leg);
   }
 
   release(step: Step, pathId: Uint8Array): void {
@@ -191,7 +191,7 @@ export class RelayLink {
     const session = this.#session;
     if (session === undefined) return;
     for (const leg of this.#legs.values())
-      if (leg.index === undefined) this.#ask(step, session, leg);
+      if (leg.index === undefined) this.#requestLeg(step, session, leg);
     this.#keepAlive(step);
   }
 
@@ -215,7 +215,7 @@ export class RelayLink {
     for (const path of paths) this.#listener.detached(step, path);
   }
 
-  #ask(step: Step, session: Session, { pathId, token }: Leg): void {
+  #requestLeg(step: Step, session: Session, { pathId, token }: Leg): void {
     const path = hex(pathId);
     const datagram = this.#listener.firstDatagram(step, path);
     const first = datagram === undefined ? [] : [{ type: 'first-datagram', datagram } as const];

@@ -11,7 +11,7 @@ type Refused = Extract<LoginInput['outcome'], { readonly granted: false }>;
 function afterRefusal(refusal: Partial<Refused>): Output[] {
   const login = new Login();
   const out: Output[] = [];
-  login.begin({ now: monotonic(0), out });
+  login.start({ now: monotonic(0), out });
   const outcome = {
     granted: false,
     reason: 'unreachable',
@@ -19,7 +19,7 @@ function afterRefusal(refusal: Partial<Refused>): Output[] {
     final: false,
     ...refusal,
   } as const;
-  login.take({ now: monotonic(10), out }, { kind: 'logged-in', outcome });
+  login.completed({ now: monotonic(10), out }, { kind: 'logged-in', outcome });
   expect(out.map(({ kind }) => kind)).toEqual(['login', 'event']);
   const moved: Output[] = [];
   login.moved({ now: monotonic(10), out: moved });
@@ -41,7 +41,7 @@ describe('a node that moves after a failed login', () => {
 it('a node with a login in flight does not repeat it when it moves', () => {
   const login = new Login();
   const out: Output[] = [];
-  login.begin({ now: monotonic(0), out });
+  login.start({ now: monotonic(0), out });
   login.moved({ now: monotonic(0), out });
   expect(out).toHaveLength(1);
 });
