@@ -4,8 +4,8 @@ import { hex } from '#base/bytes.ts';
 import { ipv4 } from '#base/ip.ts';
 import { wall } from '#base/time.ts';
 import { DirectionRole } from '#wire/ntmobile/options.ts';
-import { Peer } from './relay-peer.ts';
-import { Scene } from './relay-scene.ts';
+import { Peer } from '../relay-peer.ts';
+import { Scene } from '../relay-scene.ts';
 
 const HOME = { address: ipv4('203.0.113.1'), port: 7890 };
 const ELSEWHERE = { address: ipv4('192.0.2.77'), port: 4000 };

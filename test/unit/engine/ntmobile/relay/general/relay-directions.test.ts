@@ -3,8 +3,8 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4, ipv6 } from '#base/ip.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import { FAMILY_IPV4, FAMILY_IPV6, type NtmobileOption } from '#wire/ntmobile/options.ts';
-import { generalIpv4, generalIpv6, type Peer } from './relay-peer.ts';
-import { link, type Resolution, Scene } from './relay-scene.ts';
+import { generalIpv4, generalIpv6, type Peer } from '../relay-peer.ts';
+import { link, type Resolution, Scene } from '../relay-scene.ts';
 
 const BOTH = FAMILY_IPV4 | FAMILY_IPV6;
 const R6 = ipv6('2001:db8:6::1');
