@@ -11,13 +11,13 @@ function item(name: number): Item {
   return { name, heapIndex: -1, dueAt: NEVER };
 }
 
-describe('timer heap', () => {
-  it('has no deadline when empty', () => {
+describe('TimerHeap', () => {
+  it('gives NEVER as deadline when it is empty', () => {
     expect(new TimerHeap<Item>().deadline()).toBe(NEVER);
     expect(new TimerHeap<Item>().takeDue(monotonic(1e9))).toBeUndefined();
   });
 
-  it('gives nothing before its time', () => {
+  it('gives no item before its deadline', () => {
     const heap = new TimerHeap<Item>();
     heap.set(item(1), monotonic(10));
     expect(heap.takeDue(monotonic(9))).toBeUndefined();

@@ -63,17 +63,17 @@ describe('BindingCache', () => {
 });
 
 describe('the key of a binding', () => {
-  it.each([NO_BID, 1, 65_535])('is the same after formatting and parsing with BID %i', (bid) => {
+  it.each([NO_BID, 1, 65_535])('survives formatting and parsing with BID %i', (bid) => {
     const key = { homeAddress: HOME_ADDRESS, bid };
     expect(parseBindingKey(formatBindingKey(key))).toEqual(key);
   });
 
-  it('is the home address alone without binding identifier', () => {
+  it('consists of the home address alone without binding identifier', () => {
     expect(formatBindingKey({ homeAddress: HOME_ADDRESS, bid: NO_BID })).toBe(HOME_ADDRESS);
   });
 
   it.each(['', 'x', `${HOME_ADDRESS}#`, `${HOME_ADDRESS}#0`, `${HOME_ADDRESS}#65536`])(
-    'is not read from %j',
+    'cannot be parsed from %j',
     (text) => {
       expect(parseBindingKey(text)).toBeUndefined();
     },

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { nextSequence, sequenceGreater } from '#engine/mobile-ipv6/common/sequence-number.ts';
 
-describe('sequence numbers, RFC 6275 §9.5.1', () => {
+describe('sequence numbers (RFC 6275 §9.5.1)', () => {
   it.each([
     // last, received, greater
     [15, 16, true],
@@ -17,11 +17,11 @@ describe('sequence numbers, RFC 6275 §9.5.1', () => {
     [32783, 32783, false],
     [32783, 15, false],
     [65535, 0, true],
-  ])('after %i, %i is greater: %s', (last, received, greater) => {
+  ])('%i, then %i: greater is %s', (last, received, greater) => {
     expect(sequenceGreater(received, last)).toBe(greater);
   });
 
-  it('wraps', () => {
+  it('wrap at 65536', () => {
     expect(nextSequence(65535)).toBe(0);
     expect(nextSequence(7)).toBe(8);
   });

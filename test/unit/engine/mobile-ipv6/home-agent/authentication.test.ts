@@ -1,6 +1,6 @@
 /**
- * What a home agent must not believe: its own records of another configuration or clock, Binding
- * Updates out of order, places that lead back.
+ * Input that a home agent must not trust: its own records from another configuration or clock,
+ * Binding Updates out of order, care-of addresses that lead back.
  */
 import { describe, expect, it } from 'vitest';
 import { assert } from '#base/assert.ts';
@@ -44,7 +44,7 @@ const AS_BOB = {
   registrationKey: registrationKey(2000),
 };
 
-/** Everything that leads to `text` in the plane, by wish. */
+/** Keys of the desired state whose routes in the data plane lead to `text`. */
 function leadingTo(scene: Scene, text: string): readonly string[] {
   const { address, length } = prefix(text);
   return [...scene.desired].flatMap(([key, part]) =>
@@ -62,8 +62,8 @@ function changeRecord(scene: Scene, changes: object): void {
   scene.store.set(key, { ...(typeof value === 'object' ? value : {}), ...changes });
 }
 
-describe('after a restart with another configuration', () => {
-  it('the IPv4 home address that belongs to another mobile node now is his alone', () => {
+describe('a home agent restarted with another configuration', () => {
+  it('withdraws an IPv4 home address that another mobile node owns now', () => {
     const scene = new Scene({ mobileNodes: [ALICE, BOB] });
     scene.update(OVER_IPV6, { sequence: 1, options: [ASK] });
     const mobileNodes = [
@@ -75,13 +75,13 @@ describe('after a restart with another configuration', () => {
     expect(leadingTo(restarted, `${HOME_ADDRESS}/128`)).toEqual([`binding/${HOME_ADDRESS}`]);
     restarted.update(OVER_IPV6, { sequence: 1, options: [ASK], ...AS_BOB });
     expect(leadingTo(restarted, `${FIXED}/32`)).toEqual([`binding/${BOB_HOME}`]);
-    // Once more: what was taken away does not come back from the store.
+    // Another restart: the withdrawn address is not restored from the store.
     expect(leadingTo(new Scene({ mobileNodes }, restarted), `${FIXED}/32`)).toEqual([
       `binding/${BOB_HOME}`,
     ]);
   });
 
-  it('an address of the pool stays bound', () => {
+  it('keeps an address of the pool bound', () => {
     const mobileNodes = [{ ...ALICE, ipv4HomeAddresses: [], mayUseIpv4Pool: true }];
     const changes = { mobileNodes, ipv4Pool: prefix('198.51.100.128/30') };
     const scene = new Scene(changes);
@@ -92,7 +92,7 @@ describe('after a restart with another configuration', () => {
     expect(leadingTo(new Scene({ mobileNodes }, scene), '198.51.100.129/32')).toEqual([]);
   });
 
-  it('a mobile network prefix that was taken from the mobile router is not routed to it', () => {
+  it('does not route a mobile network prefix that the mobile router lost', () => {
     const network = prefix('2001:db8:5::/56');
     const scene = new Scene({ mobileNodes: [{ ...ALICE, mobileNetworkPrefixes: [network] }] });
     scene.update(OVER_IPV6, { sequence: 1, flags: { mobileRouter: true } });
@@ -102,7 +102,7 @@ describe('after a restart with another configuration', () => {
     expect(restarted.desired.get(`binding/${HOME_ADDRESS}`)?.routes ?? []).toEqual([]);
   });
 
-  it('a binding at an address that the home agent gave up is dropped', () => {
+  it('drops a binding at an address that the home agent does not have any more', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1 });
     const moved = new Scene({ addresses: [ipv6('2001:db8:1::2')] }, scene);
@@ -115,8 +115,8 @@ describe('after a restart with another configuration', () => {
   });
 });
 
-describe('after a restart', () => {
-  it('a wall clock set back meanwhile does not prolong a binding', () => {
+describe('a restarted home agent', () => {
+  it('does not prolong a binding when the wall clock was set back', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1 });
     const restarted = scene.restartAt(-86_400_000);
@@ -131,7 +131,7 @@ describe('after a restart', () => {
     ['tunnel', 1.5],
     ['tunnel', 2 ** 31],
     ['tunnel', 1e300],
-  ])('a record with %s %d gives a tunnel with an id of our own', (name, value) => {
+  ])('chooses the tunnel id itself for a record with %s %d', (name, value) => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1 });
     changeRecord(scene, { [name]: value });
@@ -152,7 +152,7 @@ describe('after a restart', () => {
     { local: '2001:db8:1::1' },
     { encapsulation: 'gre' },
     { careOfAddress: '::' },
-  ])('drops a record that no registration can have made: %j', (changes) => {
+  ])('drops a record that no registration can lead to: %j', (changes) => {
     const scene = new Scene();
     scene.update(udpPath('203.0.113.9', 60001), { sequence: 1, ipv4CareOf: ipv4('10.0.0.2') });
     changeRecord(scene, changes);
@@ -162,8 +162,8 @@ describe('after a restart', () => {
   });
 });
 
-describe('order', () => {
-  it('a registration that a later de-registration overtook does not come to life', () => {
+describe('the order of Binding Updates', () => {
+  it('does not accept a registration that a later de-registration overtook', () => {
     const scene = new Scene();
     const late = scene.build(OVER_IPV6, { sequence: 5 });
     scene.pass(1);
@@ -174,7 +174,7 @@ describe('order', () => {
     expect(scene.update(OVER_IPV6, { sequence: 7 }).message.status).toBe(0);
   });
 
-  it('a stranger to the home address leaves no trace of his de-registration', () => {
+  it('stores nothing for a de-registration by a mobile node that does not own the address', () => {
     const scene = new Scene({ mobileNodes: [ALICE, BOB] });
     const stranger = { ...AS_BOB, homeAddress: HOME_ADDRESS };
     expect(
@@ -185,19 +185,19 @@ describe('order', () => {
   });
 });
 
-describe('identity', () => {
-  it('RFC 4282 §2.1 an identifier is UTF-8', () => {
+describe('the identifier of a mobile node', () => {
+  it('RFC 4282 §2.1 may contain any UTF-8 character', () => {
     const identifier = 'jürgen@exämple.org';
     const scene = new Scene({ mobileNodes: [{ ...ALICE, identifier }] });
     expect(scene.update(OVER_IPV6, { sequence: 1, identifier }).message.status).toBe(0);
   });
 });
 
-describe('places that lead back', () => {
+describe('a care-of address that leads back', () => {
   it.each([
     ['the home agent itself', HOME_AGENT_V4],
     ['the IPv4 home address of the same binding', FIXED],
-  ])('a Binding Update over UDP from %s is refused by 174', (_, remote) => {
+  ])('refuses a Binding Update over UDP from %s with 174', (_, remote) => {
     const scene = new Scene();
     scene.update(udpPath('203.0.113.9', 60001), {
       sequence: 1,
@@ -214,7 +214,7 @@ describe('places that lead back', () => {
     expect(scene.snapshot()).toEqual(before);
   });
 
-  it('two home addresses bound to each other while both wait for duplicate address detection', () => {
+  it('refuses two home addresses bound to each other during duplicate address detection', () => {
     const scene = new Scene({ homeLink: 'lan0' });
     const crosswise = { careOf: SECOND_HOME_ADDRESS, homeAddress: HOME_ADDRESS };
     scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, ...crosswise }));
@@ -237,7 +237,7 @@ describe('link-local addresses (L flag) on a home link with two prefixes', () =>
       (part.proxyNeighbours ?? []).some(({ address }) => address === 'fe80::100') ? [key] : [],
     );
 
-  it('§10.3.1 the one that is defended for another mobile node is a duplicate', () => {
+  it('§10.3.1 refuses one that it defends for another mobile node', () => {
     const scene = new Scene({ homeLink: 'lan0', homePrefixes, mobileNodes });
     scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, flags }));
     scene.pass(1000);
@@ -247,7 +247,7 @@ describe('link-local addresses (L flag) on a home link with two prefixes', () =>
     expect(linkLocal(scene)).toEqual([`binding/${HOME_ADDRESS}`]);
   });
 
-  it('nor can both wait for it at a time, or a refresh ask for it', () => {
+  it('gives one to a single mobile node when two wait for it, and to no refresh', () => {
     const scene = new Scene({ homeLink: 'lan0', homePrefixes, mobileNodes });
     scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, flags }));
     scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, ...asCarol }));
@@ -262,8 +262,8 @@ describe('link-local addresses (L flag) on a home link with two prefixes', () =>
   });
 });
 
-describe('size', () => {
-  it('no number of options makes an acknowledgement longer than a Mobility Header can be', () => {
+describe('the size of an acknowledgement', () => {
+  it('fits a Mobility Header for any number of options in the Binding Update', () => {
     for (let count = 1; count < 247; count += count >= 235 ? 1 : 39) {
       const scene = new Scene({ refreshAdvice: 0.5 });
       const options = Array.from({ length: count }, () => ASK);
@@ -284,7 +284,7 @@ describe('size', () => {
 describe('a captured Binding Update', () => {
   const ATTACKER = udpPath('203.0.113.66', 666);
 
-  it('for IPv6, whose authenticator covers its care-of address, does not lead to who wraps it into UDP', () => {
+  it('does not redirect the tunnel when an attacker wraps one for IPv6 into UDP', () => {
     const scene = new Scene();
     const options = [{ type: 'alternate-care-of-address', address: CARE_OF }] as const;
     const genuine = scene.build(OVER_IPV6, { sequence: 1, options });
@@ -294,12 +294,12 @@ describe('a captured Binding Update', () => {
     scene.deliver(ATTACKER, scene.packet(HOME_ADDRESS, HOME_AGENT, undefined, packet.payload));
     expect([scene.sent, scene.snapshot()]).toEqual([[], before]);
     expect(scene.counter('care-of-address-of-other-link')).toBe(1);
-    // The genuine one is none the worse for it.
+    // The genuine Binding Update is accepted afterwards.
     scene.deliver(OVER_IPV6, genuine);
     expect(scene.acknowledgement().message.status).toBe(0);
   });
 
-  it('for IPv4 does not de-register when it comes from the home address', () => {
+  it('does not de-register when one for IPv4 is sent from the home address', () => {
     const scene = new Scene();
     const path = udpPath('203.0.113.9', 60001);
     const ipv4CareOf = ipv4('10.0.0.2');

@@ -18,10 +18,10 @@ import {
 
 // IPv6 header 40, Destination Options with Home Address option 24.
 const HEADER_AT = 64;
-// Behind next header, length and four octets of padding, whose contents nobody looks at.
+// After next header, length and four octets of padding, whose contents are ignored.
 const HOME_ADDRESS_OPTION_AT = 46;
 
-/** A scene with one binding, and a Binding Update that would move it. */
+/** A scene with one binding, and a Binding Update that moves it. */
 function prepared() {
   const scene = new Scene();
   scene.update(OVER_IPV6, { sequence: 1 });
@@ -35,7 +35,7 @@ function flipped(bytes: Uint8Array, at: number, mask: number): Uint8Array {
   return copy;
 }
 
-/** The octets with their Mobility Header's checksum made right again. */
+/** The octets with the right checksum in their Mobility Header. */
 function withChecksum(bytes: Uint8Array): Uint8Array {
   fillMobilityChecksum(bytes.subarray(HEADER_AT), HOME_ADDRESS, HOME_AGENT);
   return bytes;
@@ -48,8 +48,8 @@ function reply(scene: Scene) {
   return packet;
 }
 
-describe('bad input changes no state', () => {
-  it('truncated at every length', () => {
+describe('bad input', () => {
+  it('changes no state when it is truncated at any length', () => {
     const { scene, move, before } = prepared();
     const whole = move();
     for (let length = 0; length < whole.length; length++) {
@@ -61,7 +61,7 @@ describe('bad input changes no state', () => {
     expect(scene.sent).toEqual([]);
   });
 
-  it('every single bit flipped from the Home Address option on', () => {
+  it('changes no state with any single bit flipped after the Home Address option', () => {
     const { scene, move, before } = prepared();
     const whole = move();
     for (let bit = HOME_ADDRESS_OPTION_AT * 8; bit < whole.length * 8; bit++)
@@ -69,7 +69,7 @@ describe('bad input changes no state', () => {
     expect(scene.snapshot()).toEqual(before);
   });
 
-  it('every single bit flipped and the checksum made right: the authenticator does not fit', () => {
+  it('fails authentication with any single bit flipped and the right checksum', () => {
     const { scene, move, before } = prepared();
     const whole = move();
     for (let bit = HEADER_AT * 8; bit < whole.length * 8; bit++) {
@@ -83,7 +83,7 @@ describe('bad input changes no state', () => {
     expect(scene.counter('authentication-failed')).toBeGreaterThan(100);
   });
 
-  it('octets behind the packet are ignored, behind the header too', () => {
+  it('octets after the packet or after the Mobility Header change nothing', () => {
     const { scene, move } = prepared();
     const padded = new Uint8Array(2000);
     padded.set(move());
@@ -91,7 +91,7 @@ describe('bad input changes no state', () => {
     expect(scene.acknowledgement().message.status).toBe(0);
   });
 
-  it('HA_1_1_3 wrong checksum: silence', () => {
+  it('HA_1_1_3 gets no answer with a wrong checksum', () => {
     const { scene, move, before } = prepared();
     scene.deliver(OVER_IPV6, flipped(move(), HEADER_AT + 5, 1));
     expect([scene.sent, scene.snapshot(), scene.counter('checksum-invalid')]).toEqual([
@@ -101,7 +101,7 @@ describe('bad input changes no state', () => {
     ]);
   });
 
-  it('HA_1_1_2 Payload Proto other than 59: Parameter Problem that points at it', () => {
+  it('HA_1_1_2 gets a Parameter Problem that points at a Payload Proto other than 59', () => {
     const { scene, move, before } = prepared();
     scene.deliver(OVER_IPV6, withChecksum(flipped(move(), HEADER_AT, 59 ^ 58)));
     const packet = reply(scene);
@@ -118,7 +118,7 @@ describe('bad input changes no state', () => {
     expect([scene.snapshot(), scene.counter('payload-protocol-invalid')]).toEqual([before, 1]);
   });
 
-  it('HA_1_1_4 Header Len too small: Parameter Problem that points at it', () => {
+  it('HA_1_1_4 gets a Parameter Problem that points at a Header Len that is too small', () => {
     const { scene, before } = prepared();
     const short = Uint8Array.of(59, 0, 5, 0, 0, 0, 0, 2);
     fillMobilityChecksum(short, HOME_ADDRESS, HOME_AGENT);
@@ -131,7 +131,7 @@ describe('bad input changes no state', () => {
     expect([scene.snapshot(), scene.counter('header-length-invalid')]).toEqual([before, 1]);
   });
 
-  it('HA_1_1_1 unknown MH type: Binding Error 2 to the source, rate-limited', () => {
+  it('HA_1_1_1 gets a rate-limited Binding Error 2 for an unknown MH type', () => {
     const { scene, before } = prepared();
     const message: MobilityMessage = { type: 'unknown', messageType: 99, data: new Uint8Array(10) };
     const bytes = encodeMobility(message, HOME_ADDRESS, HOME_AGENT);
@@ -148,7 +148,7 @@ describe('bad input changes no state', () => {
     expect([scene.counter('error-rate-limited'), scene.snapshot()]).toEqual([41, before]);
   });
 
-  it('Home Address option without binding: Binding Error 1; with one it is not served', () => {
+  it('gets Binding Error 1 for a Home Address option without binding, none with a binding', () => {
     const { scene, before } = prepared();
     const echo = new Uint8Array(8);
     scene.deliver(OVER_IPV6, scene.packet(OTHER_CARE_OF, HOME_AGENT, HOME_ADDRESS, echo, 58));
@@ -163,7 +163,7 @@ describe('bad input changes no state', () => {
     ]).toEqual([1, 1, before]);
   });
 
-  it('neither Mobility Header nor Home Address option, no Binding Error to a multicast source', () => {
+  it('gets no Binding Error without Home Address option or from a multicast source', () => {
     const { scene, before } = prepared();
     scene.deliver(OVER_IPV6, scene.packet(CARE_OF, HOME_AGENT, undefined, new Uint8Array(8), 58));
     scene.deliver(
@@ -176,7 +176,7 @@ describe('bad input changes no state', () => {
     ]);
   });
 
-  it('fragmented, two Home Address options, type 2 routing header to us', () => {
+  it('gets dropped as a fragment, with two Home Address options or a type 2 routing header', () => {
     const { scene, before } = prepared();
     const payload = encodeMobility(
       { type: 'binding-refresh-request', options: [] },
@@ -211,7 +211,7 @@ describe('bad input changes no state', () => {
     }
   });
 
-  it('RFC 8200 §4.2 unknown options: skipped, dropped, or Parameter Problem 2, as their type says', () => {
+  it('RFC 8200 §4.2 unknown options get skipped, dropped or answered as their type says', () => {
     const { scene, before } = prepared();
     // IPv6 | Destination Options(option, Home Address) | Mobility Header(BU)
     const move = scene.build(OVER_IPV6, { sequence: 2, careOf: OTHER_CARE_OF });
@@ -246,7 +246,7 @@ describe('bad input changes no state', () => {
     expect(scene.acknowledgement().message.status).toBe(0);
   });
 
-  it('RFC 8200 §4.4 unknown routing header: Parameter Problem 0 while segments are left, else skipped', () => {
+  it('RFC 8200 §4.4 gets Parameter Problem 0 for unknown routing with segments left', () => {
     const { scene, before } = prepared();
     const parsed = ipv6Codec.parse(scene.build(OVER_IPV6, { sequence: 2, careOf: OTHER_CARE_OF }));
     if (isMalformed(parsed)) throw new Error(parsed.reason);
@@ -267,7 +267,7 @@ describe('bad input changes no state', () => {
     expect(scene.acknowledgement().message.status).toBe(0);
   });
 
-  it('RFC 4443 §2.4 no Parameter Problem to an ICMPv6 error, and not more than ten a second', () => {
+  it('RFC 4443 §2.4 gets no Parameter Problem as an ICMPv6 error, and at most ten a second', () => {
     const { scene } = prepared();
     const packet = (protocol: number) => {
       const bytes = scene.packet(
@@ -286,7 +286,7 @@ describe('bad input changes no state', () => {
     expect([scene.sent.length, scene.counter('error-rate-limited')]).toEqual([10, 20]);
   });
 
-  it('RFC 6275 §9.3.1 home address that is not unicast routable: Binding Error 1, but silence to a Binding Update', () => {
+  it('RFC 6275 §9.3.1 gets Binding Error 1 for a multicast home address, no Binding Update', () => {
     const { scene, before } = prepared();
     const wrong = ipv6('ff02::7');
     scene.deliver(OVER_IPV6, scene.packet(CARE_OF, HOME_AGENT, wrong, new Uint8Array(8), 17));
@@ -302,7 +302,7 @@ describe('bad input changes no state', () => {
     ]);
   });
 
-  it('messages that nobody sends to a home agent', () => {
+  it('counts as unexpected when a home agent does not serve the message', () => {
     const { scene, before } = prepared();
     const messages: MobilityMessage[] = [
       { type: 'binding-refresh-request', options: [] },
@@ -321,7 +321,7 @@ describe('bad input changes no state', () => {
     expect(scene.counter('malformed-packet')).toBe(1);
   });
 
-  it('random octets never throw', () => {
+  it('never throws when it is random octets', () => {
     const { scene, before } = prepared();
     let seed = 1;
     const next = () => {

@@ -12,8 +12,8 @@ import {
   solicit,
 } from './home-link-scene.ts';
 
-describe('duplicate address detection on behalf (RFC 6275 §10.3.1)', () => {
-  it('HA_2_3_1 probes, waits for RetransTimer, then acknowledges and takes over', () => {
+describe('duplicate address detection (RFC 6275 §10.3.1)', () => {
+  it('HA_2_3_1 probes, waits for RetransTimer, then acknowledges and announces', () => {
     const scene = onLink();
     scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1 }));
     // HA → link  Neighbour Solicitation from :: for the home address
@@ -43,13 +43,13 @@ describe('duplicate address detection on behalf (RFC 6275 §10.3.1)', () => {
       routes: [{ destination: prefix(`${HOME_ADDRESS}/128`), table: 254, device: '%tun' }],
       proxyNeighbours: [{ device: 'home0', address: HOME_ADDRESS }],
     });
-    // HA_4_1_1 three advertisements in all
+    // HA_4_1_1 three advertisements altogether
     scene.sent = [];
     scene.pass(10_000);
     expect(scene.sent).toHaveLength(2);
   });
 
-  it('HA_2_3_2 with the L flag for the link-local address too', () => {
+  it('HA_2_3_2 probes for the link-local address too with the L flag', () => {
     const scene = onLink();
     scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, flags: COMPATIBLE }));
     expect(said(scene).map(({ body }) => body)).toMatchObject([
@@ -71,13 +71,13 @@ describe('duplicate address detection on behalf (RFC 6275 §10.3.1)', () => {
       (scene) => advertise(scene, LINK_LOCAL),
       COMPATIBLE,
     ],
-    ['a probe of somebody else', (scene) => solicit(scene, HOME_ADDRESS, ipv6('::')), {}],
+    ['a probe of another host', (scene) => solicit(scene, HOME_ADDRESS, ipv6('::')), {}],
     [
-      'HA_2_4_4 without the A flag',
+      'HA_2_4_4 an advertisement, A clear',
       (scene) => advertise(scene, HOME_ADDRESS),
       { acknowledge: false },
     ],
-  ])('%s: 134', (_, object, flags) => {
+  ])('%s: the home agent refuses with 134', (_, object, flags) => {
     const scene = onLink();
     scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, flags }));
     scene.pass(500);
@@ -91,7 +91,7 @@ describe('duplicate address detection on behalf (RFC 6275 §10.3.1)', () => {
     ]);
   });
 
-  it('HA_2_3_3 an advertisement for the link-local address does not matter without the L flag', () => {
+  it('HA_2_3_3 ignores an advertisement for the link-local address without the L flag', () => {
     const scene = onLink();
     scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1 }));
     advertise(scene, LINK_LOCAL);
@@ -99,7 +99,7 @@ describe('duplicate address detection on behalf (RFC 6275 §10.3.1)', () => {
     expect(scene.desired.has(`binding/${HOME_ADDRESS}`)).toBe(true);
   });
 
-  it('absorbs retransmissions meanwhile and answers the newest', () => {
+  it('absorbs retransmissions while it runs and answers the newest', () => {
     const scene = onLink();
     scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1 }));
     scene.pass(400);
@@ -112,7 +112,7 @@ describe('duplicate address detection on behalf (RFC 6275 §10.3.1)', () => {
     expect(scene.acknowledgement().message).toMatchObject({ status: 0, sequence: 2 });
   });
 
-  it('a node that goes home meanwhile is not registered after all', () => {
+  it('ends without registration when the node de-registers from home', () => {
     const scene = onLink();
     scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1 }));
     scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 2, lifetimeUnits: 0 }));
@@ -120,7 +120,7 @@ describe('duplicate address detection on behalf (RFC 6275 §10.3.1)', () => {
     expect([...scene.desired.keys()]).toEqual(['home-agent']);
   });
 
-  it('is not repeated for a known binding', () => {
+  it('does not run again for a home address with a binding', () => {
     const scene = registered();
     expect(scene.update(OVER_IPV6, { sequence: 2 }).message.status).toBe(0);
   });

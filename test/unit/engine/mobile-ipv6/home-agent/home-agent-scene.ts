@@ -1,5 +1,6 @@
 /**
- * A home agent and hand-made mobile nodes for unit tests: real codecs, real MACs, time by hand.
+ * A home agent and hand-made mobile nodes for unit tests, with real codecs and MACs. The test moves
+ * time.
  */
 
 import { expect } from 'vitest';
@@ -79,13 +80,13 @@ export const CONFIGURATION: HomeAgentConfiguration = {
   tunnelMtu: { ipip: 1460, udp: 1472 },
 };
 
-/** What a Binding Update says; what is left out has a sensible value. */
+/** The contents of a Binding Update; members that are left out have a usual value. */
 export interface Update {
   readonly sequence: number;
   readonly flags?: Partial<BindingUpdateFlags>;
   readonly lifetimeUnits?: number;
   readonly homeAddress?: Ipv6Address;
-  /** `native`: IPv6 source. `udp`: content of the IPv4 Care-of Address option. */
+  /** The IPv6 source. */
   readonly careOf?: Ipv6Address;
   /** Home address as the source, without Home Address option (at home). */
   readonly atHome?: boolean;
@@ -113,7 +114,7 @@ export const OVER_IPV6: PacketPath = { kind: 'ipv6' };
 export class Scene {
   readonly engine: ReturnType<typeof createHomeAgent>;
   configuration: HomeAgentConfiguration;
-  /** Wish of the engine, by key. */
+  /** The engine's desired host state, by key. */
   readonly desired = new Map<string, DesiredPart>();
   /** The store: `table key` → value. */
   readonly store = new Map<string, JsonValue>();
@@ -147,7 +148,7 @@ export class Scene {
     for (const output of out) this.#apply(output);
   }
 
-  /** The operator decides otherwise; what is due then is done. */
+  /** Applies another configuration, and the timers that are due then. */
   reconfigure(changes: Partial<HomeAgentConfiguration>): void {
     this.configuration = { ...this.configuration, ...changes };
     const out: Output[] = [];
@@ -185,7 +186,7 @@ export class Scene {
   }
 
   /**
-   * Moves time to the engine's own deadlines, one after the other, up to `milliseconds` from now.
+   * Moves time by `milliseconds`, with a tick at each of the engine's deadlines.
    */
   pass(milliseconds: number): void {
     const end = monotonic(this.now + milliseconds);
@@ -202,7 +203,7 @@ export class Scene {
     this.input({ kind: 'clock', offsetMs: this.#offsetMs });
   }
 
-  /** A restart at once, with a wall clock that was set meanwhile. */
+  /** Restarts at once, with a wall clock that was set by `milliseconds`. */
   restartAt(milliseconds: number): Scene {
     this.#offsetMs += milliseconds;
     return new Scene(this.configuration, this);
@@ -282,7 +283,7 @@ export class Scene {
     this.input({ kind: 'datagram', path, packet });
   }
 
-  /** Sends a Binding Update and gives the one acknowledgement that follows at once. */
+  /** Sends a Binding Update and gives the acknowledgement, the only packet in answer. */
   update(path: PacketPath, update: Update): Received {
     this.sent = [];
     this.deliver(path, this.build(path, update));
@@ -322,10 +323,10 @@ export class Scene {
     return this.engine.counters[reason] ?? Number.NaN;
   }
 
-  /** Everything that a wrong message must leave alone. */
+  /** Everything that an invalid message must not change. */
   snapshot(): unknown {
     return structuredClone({
-      wish: [...this.desired],
+      desired: [...this.desired],
       store: [...this.store],
       bindings: this.ask('bindings').value,
       tunnels: this.ask('tunnels').value,

@@ -86,7 +86,7 @@ export function advertise(scene: Scene, target: Ipv6Address) {
   );
 }
 
-/** What was sent on the link, readable. */
+/** The packets that the home agent sent on the link, in readable form. */
 export function said(scene: Scene) {
   return scene.sent.map(({ path, packet }) => {
     if (path.kind !== 'link') return { path };
@@ -106,7 +106,7 @@ export function said(scene: Scene) {
   });
 }
 
-/** Registered after duplicate address detection; announcements are over. */
+/** Registered after duplicate address detection and all unsolicited advertisements. */
 export function registered(options: Parameters<Scene['build']>[1] = { sequence: 1 }): Scene {
   const scene = onLink();
   scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, options));

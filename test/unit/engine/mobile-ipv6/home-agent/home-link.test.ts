@@ -49,7 +49,7 @@ describe('interception (RFC 6275 §10.4.1)', () => {
     ]);
   });
 
-  it('HA_4_2_9, HA_4_2_12 the link-local address with the L flag only', () => {
+  it('HA_4_2_9, HA_4_2_12 defends the link-local address with the L flag only', () => {
     const compatible = registered({ sequence: 1, flags: COMPATIBLE });
     solicit(compatible, LINK_LOCAL);
     expect(compatible.sent).toHaveLength(1);
@@ -58,7 +58,7 @@ describe('interception (RFC 6275 §10.4.1)', () => {
     expect(other.sent).toEqual([]);
   });
 
-  it('HA_4_3_1 nobody else, no wrong hop limit, no other device, not what it sent itself', () => {
+  it('HA_4_3_1 ignores other targets, wrong hop limits, other devices and its own packets', () => {
     const scene = registered();
     solicit(scene, SECOND_HOME_ADDRESS);
     expect(scene.sent).toEqual([]);
@@ -75,7 +75,7 @@ describe('interception (RFC 6275 §10.4.1)', () => {
     expect([...scene.desired.keys()]).toEqual(['home-agent']);
   });
 
-  it('takes over the IPv4 home address by ARP (RFC 5555 §4.5)', () => {
+  it('intercepts the IPv4 home address by ARP (RFC 5555 §4.5)', () => {
     const scene = onLink();
     scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, options: [ASK] }));
     scene.sent = [];
@@ -123,8 +123,8 @@ describe('interception (RFC 6275 §10.4.1)', () => {
   });
 });
 
-describe('the node is home again (RFC 6275 §10.3.2)', () => {
-  it('asks for its link-layer address and answers there, whatever the routes say', () => {
+describe('the answer to a node at home (RFC 6275 §10.3.2)', () => {
+  it('goes to the link-layer address that the node answers a solicitation with', () => {
     const scene = registered();
     // MN → HA  Binding Update from the home address, lifetime 0
     scene.deliver(
@@ -145,7 +145,7 @@ describe('the node is home again (RFC 6275 §10.3.2)', () => {
     expect(scene.sent).toEqual([]);
   });
 
-  it('answers at once where the node asked from, its solicitation before or after the Binding Update', () => {
+  it('goes at once to the source of a solicitation before or after the Binding Update', () => {
     const heard = { kind: 'link', device: 'home0', protocol: 'ipv6', linkAddress: NEIGHBOUR };
     const before = registered();
     solicit(before, HOME_AGENT, HOME_ADDRESS);
@@ -171,7 +171,7 @@ describe('the node is home again (RFC 6275 §10.3.2)', () => {
     });
   });
 
-  it('takes a link-layer address that it heard for one answer only', () => {
+  it('uses the source of a solicitation for one answer only', () => {
     const scene = registered();
     solicit(scene, HOME_AGENT, HOME_ADDRESS);
     scene.deliver(
@@ -188,7 +188,7 @@ describe('the node is home again (RFC 6275 §10.3.2)', () => {
     ]);
   });
 
-  it('leaves it to the kernel when nobody answers', () => {
+  it('goes through the kernel when the node does not answer the solicitation', () => {
     const scene = registered();
     scene.deliver(
       OVER_IPV6,
@@ -199,7 +199,7 @@ describe('the node is home again (RFC 6275 §10.3.2)', () => {
     expect(scene.acknowledgement().path).toEqual(OVER_IPV6);
   });
 
-  it('the address bytes of this file are what they seem', () => {
+  it('takes a link-local address with the interface identifier of the home address', () => {
     expect(addressToBytes(LINK_LOCAL).subarray(8)).toEqual(
       addressToBytes(HOME_ADDRESS).subarray(8),
     );

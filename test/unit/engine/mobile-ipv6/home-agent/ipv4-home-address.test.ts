@@ -38,11 +38,11 @@ function as(number: number) {
   };
 }
 
-describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
+describe('the IPv4 home address of a registration (RFC 5555 §3.1.1, §4.5)', () => {
   it.each([
-    ['the fixed one asked for', FIXED],
+    ['the requested fixed one', FIXED],
     ['the fixed one for 0.0.0.0', UNSPECIFIED_V4],
-  ])('gives %s and routes it into the same tunnel', (_, address) => {
+  ])('can be %s, routed into the same tunnel', (_, address) => {
     const scene = new Scene();
     const answer = scene.update(OVER_IPV6, { sequence: 1, options: [ask(address)] });
     expect(optionOf(answer, 'ipv4-address-acknowledgement')).toEqual({
@@ -57,7 +57,7 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
     ]);
   });
 
-  it('works over UDP, and keeps the address while the node moves', () => {
+  it('works over UDP and stays while the node moves', () => {
     const scene = new Scene();
     scene.update(udpPath('203.0.113.9', 60001), {
       sequence: 1,
@@ -69,7 +69,7 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
     expect(scene.desired.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(2);
   });
 
-  it('§4.4.2.1 a Binding Update without the option ends the IPv4 binding only', () => {
+  it('§4.4.2.1 ends alone with a Binding Update without the option', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1, options: [ask()] });
     const answer = scene.update(OVER_IPV6, { sequence: 2 });
@@ -82,7 +82,7 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
     ['no unicast address: 131', ask(ipv4('224.0.0.1')), 131],
     ['prefix length zero: 131', ask(FIXED, 0), 131],
     ['a prefix: 133', ask(UNSPECIFIED_V4, 24, true), 133],
-  ])('%s; the IPv6 binding is made nevertheless', (_, option, status) => {
+  ])('%s; the IPv6 binding is created nevertheless', (_, option, status) => {
     const scene = new Scene();
     const answer = scene.update(OVER_IPV6, { sequence: 1, options: [option] });
     expect(answer.message.status).toBe(0);
@@ -93,7 +93,7 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
     expect(scene.desired.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(1);
   });
 
-  it('one fixed address is not given to two home addresses of the node', () => {
+  it('belongs to one of two home addresses of a node', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1, options: [ask()] });
     const second = { homeAddress: SECOND_HOME_ADDRESS };
@@ -103,7 +103,7 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
     expect(optionOf(dynamic, 'ipv4-address-acknowledgement')?.status).toBe(132);
   });
 
-  it('§4.5 without pool: 132; with a pool that the node may not use: 129', () => {
+  it('§4.5 gets 132 without pool, 129 with a pool that the node may not use', () => {
     const scene = new Scene({ mobileNodes: [node(1)] });
     const answer = scene.update(OVER_IPV6, { sequence: 1, options: [ask()], ...as(1) });
     expect(optionOf(answer, 'ipv4-address-acknowledgement')?.status).toBe(132);
@@ -113,7 +113,7 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
     expect(optionOf(prohibited, 'ipv4-address-acknowledgement')?.status).toBe(129);
   });
 
-  it('§3.1.1 the P flag counts in a new registration only: a refresh keeps its address', () => {
+  it('§3.1.1 stays in a refresh with the P flag, which counts in a first registration only', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1, options: [ask()] });
     const answer = scene.update(OVER_IPV6, {
@@ -127,7 +127,7 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
     expect(scene.desired.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(2);
   });
 
-  it('pool: own address for good, the longest idle one is given away last, 132 when none is left', () => {
+  it('stays with its node; an exhausted pool reassigns the longest idle one, else 132', () => {
     // Two usable addresses for three nodes.
     const scene = new Scene({
       mobileNodes: [node(1), node(2), node(3)],
@@ -148,7 +148,7 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
     expect(given(1, 3)).toBe('198.51.100.129');
     expect(given(3, 2)).toBe('198.51.100.130');
     expect(given(2, 3)).toBe(132);
-    // Node 1 asks for what it knows; after a restart everybody still has his own.
+    // Node 1 requests its address; after a restart each node still has its own.
     const restarted = new Scene(
       { mobileNodes: [node(1), node(2), node(3)], ipv4Pool: prefix('198.51.100.128/30') },
       scene,
@@ -162,15 +162,15 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
       status: 0,
       address: '198.51.100.129',
     });
-    const robbed = restarted.update(OVER_IPV6, {
+    const reassigned = restarted.update(OVER_IPV6, {
       sequence: 4,
       options: [ask(ipv4('198.51.100.130'))],
       ...as(2),
     });
-    expect(optionOf(robbed, 'ipv4-address-acknowledgement')?.status).toBe(130);
+    expect(optionOf(reassigned, 'ipv4-address-acknowledgement')?.status).toBe(130);
   });
 
-  it('a reassigned pool address is idle again after its new holder de-registers', () => {
+  it('becomes idle again after the new holder of a reassigned one de-registers', () => {
     const scene = new Scene({
       mobileNodes: [node(1), node(2)],
       ipv4Pool: prefix('198.51.100.128/32'),
@@ -187,7 +187,7 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
     expect(given(1, 3)).toBe('198.51.100.128');
   });
 
-  it('a pool address that is not used beside a fixed one is idle: another may have it', () => {
+  it('becomes idle in the pool while its node uses a fixed one', () => {
     const both = {
       ...node(1),
       ipv4HomeAddresses: [FIXED],
@@ -211,7 +211,7 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
     });
   });
 
-  it('the pool never gives a fixed address or the home agent its own', () => {
+  it('never comes from the pool when it is fixed or the home agent’s own', () => {
     const scene = new Scene({
       mobileNodes: [{ ...ALICE, ipv4HomeAddresses: [ipv4('198.51.100.129')] }, node(1)],
       ipv4Addresses: [ipv4('198.51.100.130')],

@@ -1,6 +1,6 @@
 /**
- * The home agent's side of network mobility beyond the published cases: IPv4 prefixes, two homes,
- * circles, restarts. RFC 3963 §6, RFC 5555 §3.1.1.
+ * Mobile networks at the home agent beyond the published cases: IPv4 prefixes, two home addresses,
+ * tunnel loops, restarts. RFC 3963 §6, RFC 5555 §3.1.1.
  */
 import { describe, expect, it } from 'vitest';
 import { type Ipv4Address, type Ipv6Address, ipv4, ipv6, parsePrefix } from '#base/ip.ts';
@@ -59,7 +59,7 @@ function answersOf(received: Received): readonly (readonly [number, number, Ipv4
   );
 }
 
-/** A registration with R, over IPv6. */
+/** A registration with the R flag, over IPv6. */
 function registered(
   scene: Scene,
   sequence: number,
@@ -70,7 +70,7 @@ function registered(
 }
 
 describe('an IPv4 mobile network prefix', () => {
-  it('§3.1.1 is given when it is the one that is configured, beside the IPv4 home address, in order', () => {
+  it('§3.1.1 goes beside the IPv4 home address, in the order of the options', () => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
     const [fixed = ipv4('0.0.0.0')] = ALICE.ipv4HomeAddresses;
     const answer = registered(scene, 1, [asIpv4(fixed, 32, false), asIpv4('198.51.100.128', 28)]);
@@ -83,9 +83,9 @@ describe('an IPv4 mobile network prefix', () => {
   });
 
   it.each([
-    ['of the wanted length', 29, '198.51.100.144', 29],
-    ['of another length where there is none', 26, '198.51.100.128', 28],
-  ])('§4.5 is chosen for 0.0.0.0: one %s', (_what, asked, address, length) => {
+    ['of the requested length', 29, '198.51.100.144', 29],
+    ['of another length when none has it', 26, '198.51.100.128', 28],
+  ])('§4.5 0.0.0.0 gets a prefix %s', (_what, asked, address, length) => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
     expect(answersOf(registered(scene, 1, [asIpv4('0.0.0.0', asked)]))).toEqual([
       [0, length, address],
@@ -93,37 +93,40 @@ describe('an IPv4 mobile network prefix', () => {
     expect(forwarded(scene)).toContain(`${address}/${length}`);
   });
 
-  it('is given once in one Binding Update', () => {
+  it('counts once in one Binding Update', () => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
     const asked = [asIpv4('0.0.0.0', 28), asIpv4('0.0.0.0', 28), asIpv4('0.0.0.0', 28)];
     expect(answersOf(registered(scene, 1, asked)).map(([status]) => status)).toEqual([0, 0, 133]);
   });
 
   it.each([
-    ['somebody else’s', '203.0.113.0', 28],
+    ['another router’s', '203.0.113.0', 28],
     ['a part of one', '198.51.100.136', 29],
     ['of no length', '198.51.100.128', 0],
-  ])('is refused by 133: %s; the registration stands without it', (_what, address, length) => {
-    const scene = new Scene({ mobileNodes: [ROUTER] });
-    const option = {
-      type: 'mobile-network-prefix',
-      prefixLength: 64,
-      prefix: ipv6('2001:db8:5::'),
-    } as const;
-    const answer = registered(scene, 1, [option, asIpv4(address, length)]);
-    expect(answer.message.status).toBe(0);
-    expect(answersOf(answer)).toEqual([[133, 0, address]]);
-    expect(forwarded(scene)).toEqual([`${HOME_ADDRESS}/128`, '2001:db8:5::/64']);
-  });
+  ])(
+    'gets 133 when it is %s; the registration is accepted without it',
+    (_what, address, length) => {
+      const scene = new Scene({ mobileNodes: [ROUTER] });
+      const option = {
+        type: 'mobile-network-prefix',
+        prefixLength: 64,
+        prefix: ipv6('2001:db8:5::'),
+      } as const;
+      const answer = registered(scene, 1, [option, asIpv4(address, length)]);
+      expect(answer.message.status).toBe(0);
+      expect(answersOf(answer)).toEqual([[133, 0, address]]);
+      expect(forwarded(scene)).toEqual([`${HOME_ADDRESS}/128`, '2001:db8:5::/64']);
+    },
+  );
 
-  it('is not for a mobile node', () => {
+  it('gets 133 when a mobile node requests it', () => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
     const answer = scene.update(OVER_IPV6, { sequence: 1, options: [asIpv4('0.0.0.0', 28)] });
     expect(answersOf(answer)).toEqual([[133, 0, '0.0.0.0']]);
     expect(forwarded(scene)).toEqual([`${HOME_ADDRESS}/128`]);
   });
 
-  it('of the configuration is forwarded in implicit mode, and in explicit mode only when asked for', () => {
+  it('takes part in implicit mode, and in explicit mode only when it is requested', () => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
     registered(scene, 1, []);
     expect(forwarded(scene)).toEqual([
@@ -147,7 +150,7 @@ describe('a prefix of two home addresses', () => {
   } as const;
   const second = { homeAddress: SECOND_HOME_ADDRESS };
 
-  it('is forwarded for the first, until that is gone', () => {
+  it('belongs to the first until that de-registers', () => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
     registered(scene, 1, [option]);
     expect(registered(scene, 1, [option], second).message.status).toBe(142);
@@ -156,7 +159,7 @@ describe('a prefix of two home addresses', () => {
     expect(forwarded(scene, SECOND_HOME_ADDRESS)).toContain('2001:db8:5::/64');
   });
 
-  it('is left out of what implicit mode gives the second; with nothing left that is 143', () => {
+  it('does not go to the second in implicit mode; with no prefix left that gets 143', () => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
     registered(scene, 1, [option]);
     expect(registered(scene, 1, [], second).message.status).toBe(0);
@@ -167,10 +170,10 @@ describe('a prefix of two home addresses', () => {
   });
 });
 
-describe('care-of addresses that lead back', () => {
+describe('a care-of address in a mobile network', () => {
   const inside = (network: string) => ipv6(`${network}::77`);
 
-  it('into the router’s own network: 174', () => {
+  it('gets 174 when it lies in the router’s own network', () => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
     expect(registered(scene, 1, [], { careOf: inside('2001:db8:5') }).message.status).toBe(174);
     const answer = scene.update(udpPath('198.51.100.130'), {
@@ -181,7 +184,7 @@ describe('care-of addresses that lead back', () => {
     expect(answer.message.status).toBe(174);
   });
 
-  it('two routers behind each other: the second is refused, and taken when the first has left', () => {
+  it('gets 174 when two routers are behind each other, until the first has moved', () => {
     const scene = new Scene({ mobileNodes: [ROUTER, BOB] });
     expect(
       scene.update(OVER_IPV6, { sequence: 1, ...AS_BOB, careOf: inside('2001:db8:5') }).message
@@ -194,7 +197,7 @@ describe('care-of addresses that lead back', () => {
     expect(registered(scene, 2, [], { careOf: inside('2001:db8:6') }).message.status).toBe(0);
   });
 
-  it('a node behind a router is none', () => {
+  it('causes no loop when a node is behind a router', () => {
     const scene = new Scene({ mobileNodes: [ROUTER, BOB] });
     registered(scene, 1, []);
     const nested = scene.update(
@@ -202,23 +205,23 @@ describe('care-of addresses that lead back', () => {
       { sequence: 1, ...AS_BOB, careOf: inside('2001:db8:5') },
     );
     expect(nested.message.status).toBe(0);
-    // Answered as if it had come natively: the kernel leads it into the router's tunnel.
+    // The answer is an ordinary IPv6 packet: the kernel routes it into the router's tunnel.
     expect(nested.path).toEqual(OVER_IPV6);
   });
 });
 
-describe('the operator', () => {
-  it('who may be no router is told 140, whatever prefixes he has', () => {
+describe('the configuration of a mobile router', () => {
+  it('leads to 140 when the node may not be a router, even with prefixes', () => {
     const scene = new Scene({ mobileNodes: [{ ...ROUTER, mobileRouter: false }] });
     expect(registered(scene, 1, []).message.status).toBe(140);
   });
 
-  it('a router for which nothing is configured is told 143', () => {
+  it('leads to 143 when the router has no prefix', () => {
     const scene = new Scene({ mobileNodes: [{ ...ALICE, mobileRouter: true }] });
     expect(registered(scene, 1, []).message.status).toBe(143);
   });
 
-  it('sees every prefix, and where it is forwarded to', () => {
+  it('shows the operator every prefix and its binding', () => {
     const scene = new Scene({ mobileNodes: [ROUTER, BOB] });
     registered(scene, 1, [
       { type: 'mobile-network-prefix', prefixLength: 64, prefix: ipv6('2001:db8:5::') },
@@ -248,7 +251,7 @@ describe('the operator', () => {
     ]);
   });
 
-  it('has networks at home routed to the home address, and nowhere without one', () => {
+  it('routes a network at home to the home address, and is unreachable without one', () => {
     const homeLink = new Scene({ mobileNodes: [ROUTER], homeLink: 'eth1' });
     const routes = homeLink.desired.get('home-agent')?.routes ?? [];
     expect(routes).toContainEqual(
@@ -266,7 +269,7 @@ describe('the operator', () => {
     expect(virtual.filter(({ gateway }) => gateway !== undefined)).toEqual([]);
   });
 
-  it('a restart keeps R and prefixes; a prefix that is no longer granted is dropped', () => {
+  it('keeps R and prefixes across a restart, without a prefix that is not granted any more', () => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
     registered(scene, 1, []);
     const again = scene.restartAt(1000);
@@ -313,7 +316,7 @@ describe('the prefix table', () => {
     );
   }
 
-  it('finds the binding of the longest prefix around an address, and no more once it is released', () => {
+  it('finds the binding of the longest prefix around an address until it is released', () => {
     const table = new PrefixTable();
     const wide = bindingWith(HOME_ADDRESS, ['2001:db8:5::/48', '198.51.100.0/24']);
     const narrow = bindingWith(SECOND_HOME_ADDRESS, ['2001:db8:5:1::/64', '198.51.100.128/28']);
@@ -321,14 +324,14 @@ describe('the prefix table', () => {
     table.add(narrow);
     const around = (address: string) =>
       table.longestMatch(parsePrefix(address)?.address ?? HOME_ADDRESS)?.homeAddress;
-    const places = [
+    const addresses = [
       '2001:db8:5:1::9',
       '2001:db8:5:2::9',
       '198.51.100.130',
       '198.51.100.1',
       '2001:db8:6::1',
     ];
-    expect(places.map(around)).toEqual([
+    expect(addresses.map(around)).toEqual([
       SECOND_HOME_ADDRESS,
       HOME_ADDRESS,
       SECOND_HOME_ADDRESS,
@@ -336,12 +339,12 @@ describe('the prefix table', () => {
       undefined,
     ]);
     table.release(narrow);
-    expect(places.slice(0, 3).map(around)).toEqual([HOME_ADDRESS, HOME_ADDRESS, HOME_ADDRESS]);
+    expect(addresses.slice(0, 3).map(around)).toEqual([HOME_ADDRESS, HOME_ADDRESS, HOME_ADDRESS]);
     table.release(wide);
-    expect([places.map(around), table.size]).toEqual([places.map(() => undefined), 0]);
+    expect([addresses.map(around), table.size]).toEqual([addresses.map(() => undefined), 0]);
   });
 
-  it('knows a mobile router from a mobile node', () => {
+  it('distinguishes a mobile router from a mobile node', () => {
     expect(
       [bindingWith(HOME_ADDRESS, ['2001:db8:5::/48']), bindingWith(HOME_ADDRESS, [])].map(
         (b) => b.mobileRouter,

@@ -10,7 +10,7 @@ function homeAddress(node: number) {
   return ipv6(`2001:db8:1::4:${node}`);
 }
 
-// Two nodes of two home addresses each; nodes 0 and 1 belong to the first.
+// Two mobile nodes with two home addresses each; addresses 0 and 1 belong to the first.
 const MOBILE_NODES = [0, 1].map((number) => ({
   ...ALICE,
   identifier: `node${number}@example.org`,
@@ -41,8 +41,8 @@ function apply(scene: Scene, sequence: number, move: Move): void {
     identifier: `node${owner}@example.org`,
     registrationKey: registrationKey(4000 + owner),
   };
-  // Places 0 and 1 are IPv6, 2 is public IPv4, 3 and 4 are two ports of one NAT: few, so that nodes
-  // meet.
+  // Points of attachment: 0 and 1 are IPv6, 2 is public IPv4, 3 and 4 are two ports of one NAT.
+  // They are few, so that nodes share them.
   if (move.place < 2)
     scene.update(OVER_IPV6, { ...update, careOf: ipv6(`2001:db8:a::${move.place + 1}`) });
   else if (move.place === 2)
@@ -57,7 +57,7 @@ function apply(scene: Scene, sequence: number, move: Move): void {
 }
 
 /**
- * Every binding routes into a tunnel that exists, every tunnel is used, no two tunnels have the
+ * Every binding routes into an existing tunnel, every tunnel is used, and no two tunnels have the
  * same endpoint.
  */
 function check(scene: Scene): void {
@@ -79,7 +79,7 @@ function check(scene: Scene): void {
 }
 
 describe('any run of registrations, moves, de-registrations and expiries', () => {
-  it('keeps wish, store and cache in step, and a restart wishes the same', () => {
+  it('keeps desired state, store and cache consistent, and a restart restores them', () => {
     fc.assert(
       fc.property(fc.array(MOVE, { maxLength: 40 }), (moves) => {
         const scene = new Scene({ mobileNodes: MOBILE_NODES });

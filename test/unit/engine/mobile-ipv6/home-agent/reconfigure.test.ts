@@ -1,5 +1,5 @@
 /**
- * A home agent that is told by its operator to grant something else, while nodes are registered.
+ * A home agent whose configuration changes while mobile nodes are registered.
  */
 import { describe, expect, it } from 'vitest';
 import { isMalformed } from '#base/bytes.ts';
@@ -54,7 +54,7 @@ const bound = (scene: Scene): readonly string[] =>
     .filter((key) => key.startsWith('binding/'))
     .map((key) => key.replace('binding/', ''));
 
-/** What was sent, by the names of the messages. */
+/** The names of the messages that the home agent sent. */
 function messages({ sent }: Scene): readonly unknown[] {
   return sent.map(({ packet }) => {
     const outer = ipv6Codec.parse(packet);
@@ -63,7 +63,7 @@ function messages({ sent }: Scene): readonly unknown[] {
   });
 }
 
-/** After the change everything is as after a restart with the new configuration. */
+/** Checks that the state is the same as after a restart with the new configuration. */
 function expectAsAfterRestart(scene: Scene): void {
   const restarted = new Scene(scene.configuration, scene);
   expect(new Map([...scene.desired].sort())).toEqual(new Map([...restarted.desired].sort()));
@@ -72,7 +72,7 @@ function expectAsAfterRestart(scene: Scene): void {
 }
 
 describe('a mobile node', () => {
-  it('that is granted registers at once, and no other one notices', () => {
+  it('registers at once when it is added, and no other node is affected', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1 });
     const before = scene.desired.get(`binding/${HOME_ADDRESS}`);
@@ -86,7 +86,7 @@ describe('a mobile node', () => {
     expect(scene.ask('status').value).toMatchObject({ mobileNodes: 2, bindings: 2 });
   });
 
-  it('that is granted no longer loses its binding, and is refused', () => {
+  it('loses its binding and is refused when it is removed', () => {
     const scene = new Scene({ mobileNodes: [ALICE, BOB] });
     scene.update(OVER_IPV6, { sequence: 1 });
     scene.update(OVER_IPV6, { sequence: 1, ...AS_BOB });
@@ -102,7 +102,7 @@ describe('a mobile node', () => {
     expect(scene.sent).toEqual([]);
   });
 
-  it('that loses one of its home addresses keeps the other', () => {
+  it('keeps its other home address when it loses one', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1 });
     scene.update(OVER_IPV6, { sequence: 1, homeAddress: SECOND_HOME_ADDRESS });
@@ -111,7 +111,7 @@ describe('a mobile node', () => {
     expect(scene.update(OVER_IPV6, { sequence: 2 }).message.status).toBe(133);
   });
 
-  it('whose home address is given to somebody else goes, and what it sent is not taken for the other', () => {
+  it('loses its binding when another node gets its home address', () => {
     const scene = new Scene();
     const captured = scene.build(OVER_IPV6, { sequence: 1 });
     scene.deliver(OVER_IPV6, captured);
@@ -127,7 +127,7 @@ describe('a mobile node', () => {
 });
 
 describe('keys', () => {
-  it('may be added and taken away one after the other, as long as one stays', () => {
+  it('may be added and removed one by one as long as one stays', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1 });
     scene.reconfigure({
@@ -154,14 +154,14 @@ describe('keys', () => {
     ['is replaced under the same SPI', [registrationKey(1000, 7)]],
     ['has another algorithm', [{ ...registrationKey(1000), algorithm: 'hmac-sha1-96' as const }]],
     ['is gone', [registrationKey(1001)]],
-  ])('end what was registered by one that %s', (_, registrationKeys) => {
+  ])('end a binding whose key %s', (_, registrationKeys) => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1 });
     scene.reconfigure({ mobileNodes: [{ ...ALICE, registrationKeys }] });
     expect(bound(scene)).toEqual([]);
   });
 
-  it('when they are required end what was registered without', () => {
+  it('end a binding without key when they become required', () => {
     const open = { insecure: true, mobileNodes: [{ ...ALICE, registrationKeys: [] }] };
     const scene = new Scene(open);
     scene.update(OVER_IPV6, { sequence: 1, registrationKey: undefined, timestamp: undefined });
@@ -180,7 +180,7 @@ describe('mobile networks', () => {
   });
   const asRouter = { flags: { mobileRouter: true } };
 
-  it('that are granted no longer are not forwarded, and the router is asked to register again', () => {
+  it('lose a removed prefix, and the router gets a Binding Refresh Request', () => {
     const scene = new Scene({ mobileNodes: [router(...NETWORKS)] });
     scene.update(OVER_IPV6, { sequence: 1, ...asRouter });
     const routes = () =>
@@ -195,7 +195,7 @@ describe('mobile networks', () => {
     expect(routes()).toHaveLength(2);
   });
 
-  it('in another order are the same', () => {
+  it('stay as they are in another order of the configuration', () => {
     const scene = new Scene({ mobileNodes: [router(...NETWORKS)] });
     scene.update(OVER_IPV6, { sequence: 1, ...asRouter });
     scene.reconfigure({ mobileNodes: [router(...[...NETWORKS].reverse())] });
@@ -203,7 +203,7 @@ describe('mobile networks', () => {
     expectAsAfterRestart(scene);
   });
 
-  it('of a router that may be none any more go with its binding', () => {
+  it('end with the binding of a node that may not be a router any more', () => {
     const scene = new Scene({ mobileNodes: [router(...NETWORKS)] });
     scene.update(OVER_IPV6, { sequence: 1, ...asRouter });
     scene.reconfigure({ mobileNodes: [{ ...router(...NETWORKS), mobileRouter: false }] });
@@ -211,7 +211,7 @@ describe('mobile networks', () => {
     expect(scene.update(OVER_IPV6, { sequence: 2 }).message.status).toBe(0);
   });
 
-  it('given to another router are free for it at once', () => {
+  it('become free at once for another router', () => {
     const scene = new Scene({ mobileNodes: [router(...NETWORKS), BOB] });
     scene.update(OVER_IPV6, { sequence: 1, ...asRouter });
     scene.reconfigure({ mobileNodes: [ALICE, { ...BOB, mobileNetworkPrefixes: NETWORKS }] });
@@ -237,7 +237,7 @@ describe('IPv4 home addresses', () => {
       : undefined;
   };
 
-  it('that are fixed no longer are taken back, and the node is asked to register again', () => {
+  it('end when they are not fixed any more, with a Binding Refresh Request', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1, options: [ASK] });
     expect(given(scene)).toBe('198.51.100.5');
@@ -247,7 +247,7 @@ describe('IPv4 home addresses', () => {
     expectAsAfterRestart(scene);
   });
 
-  it('of the pool that become somebody’s for good are his', () => {
+  it('move from the pool to the node that gets them as fixed ones', () => {
     const scene = new Scene(pooled([LOST, BOB]));
     scene.update(OVER_IPV6, { sequence: 1, options: [ASK] });
     expect(given(scene)).toBe('198.51.100.129');
@@ -261,7 +261,7 @@ describe('IPv4 home addresses', () => {
     expectAsAfterRestart(scene);
   });
 
-  it('that were somebody’s for good are the pool’s again, also where it was past them', () => {
+  it('return to the pool when they are not fixed any more, even below its cursor', () => {
     const fixed = { ...BOB, ipv4HomeAddresses: [ipv4('198.51.100.129')] };
     const scene = new Scene(pooled([LOST, fixed]));
     scene.update(OVER_IPV6, { sequence: 1, options: [ASK] });
@@ -271,7 +271,7 @@ describe('IPv4 home addresses', () => {
     expect(given(scene, BOB_HOME)).toBe('198.51.100.129');
   });
 
-  it('of the pool are kept by who may still have one, and lost by who may not', () => {
+  it('stay with nodes that may use the pool and end for others', () => {
     const scene = new Scene(pooled([LOST, BOB]));
     scene.update(OVER_IPV6, { sequence: 1, options: [ASK] });
     scene.reconfigure({ mobileNodes: [{ ...LOST, mayUseIpv4Pool: true }] });
@@ -283,7 +283,7 @@ describe('IPv4 home addresses', () => {
 });
 
 describe('a home link', () => {
-  it('is not waited for on behalf of who is granted nothing any more', () => {
+  it('ends duplicate address detection for a node that is removed', () => {
     const scene = new Scene({ homeLink: 'home0', mobileNodes: [ALICE, BOB] });
     scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1 }));
     scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, ...AS_BOB }));

@@ -23,7 +23,7 @@ const BOB = {
   homeAddresses: [BOB_ADDRESS],
 };
 
-/** Sends it and checks that nothing but counters changed. */
+/** Sends the Binding Update and checks that only counters change. */
 function refused(scene: Scene, update: Update, path = OVER_IPV6) {
   const before = scene.snapshot();
   const answer = scene.update(path, update);
@@ -46,22 +46,22 @@ describe('statuses of refused registrations', () => {
     },
   );
 
-  it('HA_2_2_3 home address of another mobile node: 129', () => {
+  it('HA_2_2_3 a home address of another mobile node gets 129', () => {
     const scene = new Scene({ mobileNodes: [ALICE, BOB] });
     expect(refused(scene, { sequence: 1, homeAddress: BOB_ADDRESS }).message.status).toBe(129);
   });
 
-  it('HA_2_2_6 home address of nobody: 133', () => {
+  it('HA_2_2_6 a home address without owner gets 133', () => {
     expect(
       refused(new Scene(), { sequence: 1, homeAddress: ipv6('2001:db8:1::999') }).message.status,
     ).toBe(133);
   });
 
-  it('no home prefix configured: 131', () => {
+  it('every home address gets 131 without configured home prefix', () => {
     expect(refused(new Scene({ homePrefixes: [] }), { sequence: 1 }).message.status).toBe(131);
   });
 
-  it('nobody learns or deletes by his own key what is bound to another', () => {
+  it('a key of another mobile node neither reveals nor deletes a binding', () => {
     const scene = new Scene({ mobileNodes: [ALICE, BOB] });
     scene.update(OVER_IPV6, { sequence: 500 });
     const bob = { identifier: 'bob@example.org', registrationKey: registrationKey(2000) };
@@ -75,7 +75,7 @@ describe('statuses of refused registrations', () => {
     });
   });
 
-  it('too many bindings: 130, but a known one may be refreshed', () => {
+  it('a new binding above the maximum gets 130, a refresh is accepted', () => {
     const scene = new Scene({ maximumBindings: 1, mobileNodes: [ALICE, BOB] });
     scene.update(OVER_IPV6, { sequence: 1 });
     const bob = {
@@ -87,7 +87,7 @@ describe('statuses of refused registrations', () => {
     expect(scene.update(OVER_IPV6, { sequence: 2 }).message.status).toBe(0);
   });
 
-  it('R flag without prefixes: 140; with them their routes follow the binding; type change: 139', () => {
+  it('the R flag gets 140 without prefixes, 139 when it changes, and routes with prefixes', () => {
     const flags = { mobileRouter: true };
     expect(refused(new Scene(), { sequence: 1, flags }).message.status).toBe(140);
     const network = prefix('2001:db8:5::/56');
@@ -109,7 +109,7 @@ describe('statuses of refused registrations', () => {
     expect(refused(scene, { sequence: 2, flags, options: [endless] }).message.status).toBe(141);
   });
 
-  it('RFC 3963 §6.2 R flag without H flag: 140, with a binding or without', () => {
+  it('RFC 3963 §6.2 the R flag without H flag gets 140, with or without a binding', () => {
     const flags = { mobileRouter: true, homeRegistration: false };
     const scene = new Scene();
     expect(refused(scene, { sequence: 1, flags }).message.status).toBe(140);
@@ -117,7 +117,7 @@ describe('statuses of refused registrations', () => {
     expect(refused(scene, { sequence: 2, flags }).message.status).toBe(140);
   });
 
-  it('H flag clear for a home registration: 139', () => {
+  it('a clear H flag for a home registration gets 139', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1 });
     expect(refused(scene, { sequence: 2, flags: { homeRegistration: false } }).message.status).toBe(
@@ -125,16 +125,16 @@ describe('statuses of refused registrations', () => {
     );
   });
 
-  it('care-of address that leads back home or is ours: 174', () => {
+  it('a care-of address that leads back home or is the home agent’s gets 174', () => {
     const scene = new Scene();
     expect(refused(scene, { sequence: 1, careOf: HOME_AGENT }).message.status).toBe(174);
-    // The second home address is bound to the first, which then asks to be bound to the second.
+    // The second home address is bound to the first, which then registers the second as care-of.
     const second = ipv6('2001:db8:1::101');
     scene.update(OVER_IPV6, { sequence: 1, homeAddress: second, careOf: HOME_ADDRESS });
     expect(refused(scene, { sequence: 1, careOf: second }).message.status).toBe(174);
   });
 
-  it('sequence number at or below the last: 135 with the last one', () => {
+  it('a sequence number at or below the last gets 135 with the last one', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 15 });
     // HA_2_6_1, HA_2_6_2, HA_2_6_3, HA_3_3_1
@@ -154,7 +154,7 @@ describe('statuses of refused registrations', () => {
 });
 
 describe('authentication (RFC 4285)', () => {
-  it('§5.1.1 wrong authenticator: 146, signed with the right key', () => {
+  it('§5.1.1 answers a wrong authenticator with 146, signed with the right key', () => {
     const scene = new Scene();
     const forged = { ...registrationKey(1000), key: new Uint8Array(32).fill(9) };
     const answer = refused(scene, { sequence: 1, registrationKey: forged });
@@ -167,21 +167,21 @@ describe('authentication (RFC 4285)', () => {
     ['no option', { registrationKey: undefined }, 'authentication-missing'],
     ['unknown SPI', { registrationKey: registrationKey(1001) }, 'no-security-association'],
     ['unknown identifier', { identifier: 'mallory@example.org' }, 'no-security-association'],
-  ])('§5 %s: silence', (_, update, reason) => {
+  ])('§5 does not answer a Binding Update with %s', (_, update, reason) => {
     const scene = new Scene();
     const before = scene.snapshot();
     scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, ...update }));
     expect([scene.sent, scene.snapshot(), scene.counter(reason)]).toEqual([[], before, 1]);
   });
 
-  it('finds the key by home address, or by an SPI of one node only, without identifier', () => {
+  it('finds the key by home address, else by an SPI of a single node, without identifier', () => {
     const scene = new Scene();
     expect(scene.update(OVER_IPV6, { sequence: 1, identifier: undefined }).message.status).toBe(0);
     const elsewhere = { homeAddress: ipv6('2001:db8:9::1'), identifier: undefined };
     expect(scene.update(OVER_IPV6, { sequence: 1, ...elsewhere }).message.status).toBe(132);
   });
 
-  it('without authentication only when configured, and never for who has a key', () => {
+  it('may be missing only when configured so, and never for a node with a key', () => {
     const open = { identifier: undefined, registrationKey: undefined, timestamp: undefined };
     const keyless = { ...ALICE, registrationKeys: [] };
     const scene = new Scene({ insecure: true, mobileNodes: [keyless] });
@@ -194,21 +194,24 @@ describe('authentication (RFC 4285)', () => {
     expect([keyed.sent, keyed.counter('authentication-missing')]).toEqual([[], 1]);
   });
 
-  it('§6 no timestamp: 145', () => {
+  it('§6 answers a missing timestamp with 145', () => {
     expect(refused(new Scene(), { sequence: 1, timestamp: undefined }).message.status).toBe(145);
   });
 
-  it.each([-8000, 8000])('§6 clock off by %i ms: 144 with our seconds and its fraction', (skew) => {
-    const scene = new Scene();
-    const timestamp = scene.timestamp(skew);
-    const answer = refused(scene, { sequence: 1, timestamp });
-    expect(answer.message.status).toBe(144);
-    const returned = optionOf(answer, 'replay-protection')?.timestamp ?? 0n;
-    expect(returned & 0xffffffffn).toBe(timestamp & 0xffffffffn);
-    expect(returned >> 32n).toBe(ntpTimestamp(scene.wallNow()) >> 32n);
-  });
+  it.each([-8000, 8000])(
+    '§6 answers a clock off by %i ms with 144, own seconds and the node’s fraction',
+    (skew) => {
+      const scene = new Scene();
+      const timestamp = scene.timestamp(skew);
+      const answer = refused(scene, { sequence: 1, timestamp });
+      expect(answer.message.status).toBe(144);
+      const returned = optionOf(answer, 'replay-protection')?.timestamp ?? 0n;
+      expect(returned & 0xffffffffn).toBe(timestamp & 0xffffffffn);
+      expect(returned >> 32n).toBe(ntpTimestamp(scene.wallNow()) >> 32n);
+    },
+  );
 
-  it('§6 the timestamp comes before 133, 132 and 129', () => {
+  it('§6 checks the timestamp before 133, 132 and 129', () => {
     const scene = new Scene({ mobileNodes: [ALICE, BOB] });
     const timestamp = scene.timestamp(8000);
     expect(refused(scene, { sequence: 1, lifetimeUnits: 0, timestamp }).message.status).toBe(144);
@@ -220,9 +223,9 @@ describe('authentication (RFC 4285)', () => {
     ).toBe(145);
   });
 
-  // The node must not take a late message for a wrong clock, so RFC 6275 §10.3.2 decides, and the
-  // answer is 135, not 144.
-  it('§6 a replay: 135, also after the binding is gone and after a restart, and 144 once it is old', () => {
+  // The mobile node must not mistake a late message for a wrong clock. So RFC 6275 §10.3.2 decides
+  // and the answer is 135, not 144.
+  it('§6 a replay: 135 even without binding or after a restart, 144 when it is old', () => {
     const scene = new Scene();
     const captured = scene.build(OVER_IPV6, { sequence: 1 });
     scene.deliver(OVER_IPV6, captured);
@@ -242,7 +245,7 @@ describe('authentication (RFC 4285)', () => {
     expect(restarted.acknowledgement().message.status).toBe(144);
   });
 
-  it('RFC 6275 §10.3.2 a reordered older Binding Update: 135 with the last number', () => {
+  it('RFC 6275 §10.3.2 answers a reordered Binding Update with 135 and the last number', () => {
     const scene = new Scene();
     const older = scene.build(OVER_IPV6, { sequence: 7 });
     scene.pass(20);
@@ -307,7 +310,7 @@ describe('silent discards (RFC 6275 §9.5.1, §6.1.7)', () => {
     expect([scene.sent, scene.snapshot(), scene.counter(reason)]).toEqual([[], before, 1]);
   });
 
-  it('home address option over UDP, IPv4 care-of address that is none', () => {
+  it('drops a Home Address option over UDP and an invalid IPv4 care-of address', () => {
     const scene = new Scene();
     const path = udpPath('203.0.113.9');
     scene.deliver(path, scene.build(OVER_IPV6, { sequence: 1 }));
@@ -317,7 +320,7 @@ describe('silent discards (RFC 6275 §9.5.1, §6.1.7)', () => {
     expect(scene.sent).toEqual([]);
   });
 
-  it('Binding Identifier (RFC 5648) is skipped', () => {
+  it('skips a Binding Identifier option (RFC 5648)', () => {
     const bid = {
       type: 'binding-identifier',
       bindingId: 1,
@@ -328,7 +331,7 @@ describe('silent discards (RFC 6275 §9.5.1, §6.1.7)', () => {
     expect(new Scene().update(OVER_IPV6, { sequence: 1, options: [bid] }).message.status).toBe(0);
   });
 
-  it('reports a refusal to the operator, but not without end', () => {
+  it('reports refusals to the operator at a limited rate', () => {
     const scene = new Scene();
     for (let count = 0; count < 100; count++)
       scene.update(OVER_IPV6, { sequence: 1, homeAddress: ipv6('2001:db8:9::1') });

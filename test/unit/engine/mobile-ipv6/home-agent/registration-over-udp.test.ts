@@ -15,7 +15,7 @@ import {
 describe('home registration over UDP (RFC 5555)', () => {
   const PUBLIC = '203.0.113.9';
 
-  it('behind a NAT: UDP tunnel to the outer source, NAT Detection option, answer by the way it came', () => {
+  it('uses a UDP tunnel to the outer source and a NAT Detection option behind a NAT', () => {
     const scene = new Scene();
     // MN 10.0.0.2 → NAT 203.0.113.9:60001 → HA  IPv4 | UDP | IPv6 (src HoA) | Binding Update
     const path = udpPath(PUBLIC, 60001);
@@ -53,7 +53,7 @@ describe('home registration over UDP (RFC 5555)', () => {
     expect(scene.counter('binding-moved')).toBe(1);
   });
 
-  it('without NAT: plain tunnel over IPv4', () => {
+  it('uses a plain tunnel over IPv4 without NAT', () => {
     const scene = new Scene();
     const answer = scene.update(udpPath(PUBLIC), { sequence: 1, ipv4CareOf: ipv4(PUBLIC) });
     expect(scene.desired.get('tunnel/1')?.tunnels?.[0]).toMatchObject({
@@ -65,7 +65,7 @@ describe('home registration over UDP (RFC 5555)', () => {
     });
   });
 
-  it('forced UDP granted: F in the answer, no keepalive', () => {
+  it('grants forced UDP with F in the answer and no keepalive', () => {
     const scene = new Scene();
     const answer = scene.update(udpPath(PUBLIC), {
       sequence: 1,
@@ -81,7 +81,7 @@ describe('home registration over UDP (RFC 5555)', () => {
     });
   });
 
-  it('forced UDP by the home agent: F in every answer on IPv4', () => {
+  it('sets F in every answer on IPv4 when the home agent forces UDP', () => {
     const scene = new Scene({ forceUdp: true, acceptForcedUdp: false });
     const answer = scene.update(udpPath(PUBLIC), { sequence: 1, ipv4CareOf: ipv4(PUBLIC) });
     expect(optionOf(answer, 'nat-detection')).toMatchObject({
@@ -93,7 +93,7 @@ describe('home registration over UDP (RFC 5555)', () => {
     expect(scene.desired.get('tunnel/1')?.tunnels?.[0]?.path.carrier).toBe('ip');
   });
 
-  it('forced UDP not accepted: status 144 with the timestamp unchanged; behind a NAT it is granted anyhow', () => {
+  it('refuses forced UDP with 144 and the timestamp unchanged, except behind a NAT', () => {
     const scene = new Scene({ acceptForcedUdp: false });
     const timestamp = scene.timestamp();
     const flags = { forceUdp: true };
@@ -137,7 +137,7 @@ describe('home registration over UDP (RFC 5555)', () => {
     expect([...scene.desired.keys()]).toEqual(['home-agent']);
   });
 
-  it('RFC 5555 §4.2 tells of a NAT in refusals and in answers to de-registrations too', () => {
+  it('RFC 5555 §4.2 reports a NAT in refusals and in answers to de-registrations too', () => {
     const scene = new Scene();
     const path = udpPath(PUBLIC, 60001);
     const ipv4CareOf = ipv4('10.0.0.2');
@@ -165,7 +165,7 @@ describe('home registration over UDP (RFC 5555)', () => {
 });
 
 describe('several bindings at one endpoint', () => {
-  it('two home addresses of one node share a tunnel; each move takes its own binding along', () => {
+  it('share a tunnel for one node until one of its home addresses moves', () => {
     const scene = new Scene();
     const second = { homeAddress: SECOND_HOME_ADDRESS };
     scene.update(OVER_IPV6, { sequence: 1 });
@@ -186,7 +186,7 @@ describe('several bindings at one endpoint', () => {
     expect([...scene.desired.keys()]).toEqual(['home-agent']);
   });
 
-  it('two mobile nodes behind the same NAT endpoint: routes decide who may send what', () => {
+  it('share a tunnel for two mobile nodes; its routes say which node may send', () => {
     const bob = {
       ...ALICE,
       identifier: 'bob@example.org',

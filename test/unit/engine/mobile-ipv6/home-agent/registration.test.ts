@@ -16,7 +16,7 @@ import {
 } from './home-agent-scene.ts';
 
 describe('home registration over IPv6', () => {
-  it('HA_2_1_1 accepts, answers with type 2 routing header, tunnels', () => {
+  it('HA_2_1_1 gets an acceptance with a type 2 routing header, and a tunnel', () => {
     const scene = new Scene();
     // MN → HA  Binding Update (HAO), A=1
     // MN ← HA  Binding Acknowledgement (type 2 routing header), status 0
@@ -43,7 +43,7 @@ describe('home registration over IPv6', () => {
     expect(scene.events.map((event) => event.name)).toEqual(['binding-created']);
   });
 
-  it('signs the acknowledgement and returns timestamp and identifier', () => {
+  it('gets a signed acknowledgement with its timestamp and identifier', () => {
     const scene = new Scene();
     const timestamp = scene.timestamp();
     const answer = scene.update(OVER_IPV6, { sequence: 7, timestamp });
@@ -55,12 +55,12 @@ describe('home registration over IPv6', () => {
     expect(optionOf(answer, 'mobile-node-identifier')?.subtype).toBe(1);
   });
 
-  it('HA_2_1_2 answers without the A flag too', () => {
+  it('HA_2_1_2 gets an answer without the A flag too', () => {
     const answer = new Scene().update(OVER_IPV6, { sequence: 1, flags: { acknowledge: false } });
     expect(answer.message.status).toBe(0);
   });
 
-  it('HA_2_1_3 shortens the lifetime to its own limit', () => {
+  it('HA_2_1_3 gets at most the lifetime that the home agent allows', () => {
     const scene = new Scene({ maximumLifetimeSeconds: 123 });
     expect(
       scene.update(OVER_IPV6, { sequence: 1, lifetimeUnits: 65535 }).message.lifetimeUnits,
@@ -70,7 +70,7 @@ describe('home registration over IPv6', () => {
     );
   });
 
-  it('HA_2_1_4 deletes the binding when the lifetime has run out', () => {
+  it('HA_2_1_4 loses its binding at the end of the lifetime', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1, lifetimeUnits: 10 });
     scene.pass(39_999);
@@ -81,7 +81,7 @@ describe('home registration over IPv6', () => {
     expect(scene.store.has(`binding ${HOME_ADDRESS}`)).toBe(false);
   });
 
-  it('§9.3.2 asks for a refresh by type 2 routing header before the lifetime ends', () => {
+  it('§9.3.2 gets a refresh request by type 2 routing header before the lifetime ends', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1, lifetimeUnits: 10 });
     // MN ← HA  Binding Refresh Request, 4 s before the end of 40 s
@@ -95,13 +95,13 @@ describe('home registration over IPv6', () => {
       destination: CARE_OF,
       extensions: [{ type: 'type-2-routing', homeAddress: HOME_ADDRESS }],
     });
-    // MN → HA  Binding Update: no second request until the new lifetime is nearly over
+    // MN → HA  Binding Update: no second request until the new lifetime nearly ends
     scene.update(OVER_IPV6, { sequence: 2, lifetimeUnits: 10 });
     scene.pass(35_999);
     expect(scene.sent).toEqual([]);
   });
 
-  it('asks for a refresh through the tunnel on IPv4', () => {
+  it('gets a refresh request through the tunnel on IPv4', () => {
     const scene = new Scene();
     scene.update(udpPath('203.0.113.9'), {
       sequence: 1,
@@ -116,7 +116,7 @@ describe('home registration over IPv6', () => {
     });
   });
 
-  it('HA_2_1_11 leaves the K flag clear: keys are static', () => {
+  it('HA_2_1_11 gets an answer with a clear K flag: keys are static', () => {
     const answer = new Scene().update(OVER_IPV6, {
       sequence: 1,
       flags: { keyManagementMobility: true },
@@ -124,7 +124,7 @@ describe('home registration over IPv6', () => {
     expect(answer.message.flags.keyManagementMobility).toBe(false);
   });
 
-  it('refreshes without touching the wish, moves with the tunnel keeping its id', () => {
+  it('leaves the desired state alone in a refresh and keeps the tunnel’s id in a move', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1 });
     const before = new Map(scene.desired);
@@ -146,7 +146,7 @@ describe('home registration over IPv6', () => {
     });
   });
 
-  it('takes the care-of address from the Alternate Care-of Address option, answers to the source', () => {
+  it('takes the Alternate Care-of Address and is answered to the source', () => {
     const scene = new Scene();
     const answer = scene.update(OVER_IPV6, {
       sequence: 1,
@@ -157,7 +157,7 @@ describe('home registration over IPv6', () => {
     expect(scene.desired.get('tunnel/1')?.tunnels?.[0]?.path.remote).toBe(OTHER_CARE_OF);
   });
 
-  it('gives Binding Refresh Advice below the lifetime when configured', () => {
+  it('gets Binding Refresh Advice below the lifetime when configured', () => {
     const answer = new Scene({ refreshAdvice: 0.5 }).update(OVER_IPV6, {
       sequence: 1,
       lifetimeUnits: 100,
@@ -175,7 +175,7 @@ describe('home registration over IPv6', () => {
 });
 
 describe('de-registration', () => {
-  it('HA_3_1_1 lifetime zero from the care-of address', () => {
+  it('HA_3_1_1 works by lifetime zero from the care-of address', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1 });
     const answer = scene.update(OVER_IPV6, { sequence: 2, lifetimeUnits: 0 });
@@ -184,7 +184,7 @@ describe('de-registration', () => {
     expect([...scene.desired.keys()]).toEqual(['home-agent']);
   });
 
-  it('HA_3_1_4 from home: no Home Address option, no routing header', () => {
+  it('HA_3_1_4 works from home without Home Address option and routing header', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1 });
     const answer = scene.update(OVER_IPV6, { sequence: 2, lifetimeUnits: 0, atHome: true });
@@ -193,7 +193,7 @@ describe('de-registration', () => {
     expect(scene.counter('binding-deleted')).toBe(1);
   });
 
-  it('HA_3_1_5 care-of address equal to the home address means the same, whatever the lifetime', () => {
+  it('HA_3_1_5 works by the home address as care-of address with any lifetime', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1 });
     expect(scene.update(OVER_IPV6, { sequence: 2, atHome: true }).message).toMatchObject({
@@ -202,28 +202,28 @@ describe('de-registration', () => {
     });
   });
 
-  it('HA_3_1_2 care-of address equal to the home address with option: routing header back', () => {
+  it('HA_3_1_2 gets a routing header back after a Home Address option', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1 });
     const answer = scene.update(OVER_IPV6, { sequence: 2, lifetimeUnits: 0, careOf: HOME_ADDRESS });
     expect([answer.packet.destination, answer.routingHeader]).toEqual([HOME_ADDRESS, HOME_ADDRESS]);
   });
 
-  it('HA_3_2_1 without binding: status 133', () => {
+  it('HA_3_2_1 gets status 133 when no binding exists', () => {
     const answer = new Scene().update(OVER_IPV6, { sequence: 1, lifetimeUnits: 0 });
     expect(answer.message).toMatchObject({ status: 133, sequence: 1, lifetimeUnits: 0 });
   });
 
-  it('a Binding Update delayed on the way does not bring the binding back (RFC 6275 §10.3.2)', () => {
+  it('stands against a delayed Binding Update (RFC 6275 §10.3.2)', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1 });
-    // MN → HA  refresh, held up on its way
+    // MN → HA  refresh, delayed
     const stale = scene.build(OVER_IPV6, { sequence: 2, timestamp: scene.timestamp(2000) });
     // MN → HA  de-registration from home
     scene.update(OVER_IPV6, { sequence: 3, lifetimeUnits: 0, atHome: true });
     scene.deliver(OVER_IPV6, stale);
     expect(scene.acknowledgement().message).toMatchObject({ status: 135, sequence: 3 });
-    // After MAX_DELETE_BCE_TIMEOUT any number is good.
+    // After MAX_DELETE_BCE_TIMEOUT every sequence number is accepted.
     scene.pass(10_000);
     expect(scene.update(OVER_IPV6, { sequence: 1 }).message.status).toBe(0);
   });

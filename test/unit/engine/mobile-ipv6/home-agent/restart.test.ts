@@ -18,7 +18,7 @@ const ASK = {
   address: UNSPECIFIED_V4,
 } as const;
 
-/** A scene with a natted binding that has everything, and a native one. */
+/** A scene with a binding behind a NAT that has all options, and one over IPv6. */
 function busy(): Scene {
   const mobileNodes = [{ ...ALICE, mobileNetworkPrefixes: [prefix('2001:db8:5::/56')] }];
   const scene = new Scene({ mobileNodes });
@@ -33,8 +33,8 @@ function busy(): Scene {
   return scene;
 }
 
-describe('restart after kill -9', () => {
-  it('wishes the same as before, bindings and tunnel ids included, without a message of any node', () => {
+describe('a home agent restarted after kill -9', () => {
+  it('restores desired state, bindings and tunnel ids without any message', () => {
     const scene = busy();
     scene.pass(60_000);
     const restarted = new Scene(scene.configuration, scene);
@@ -45,7 +45,7 @@ describe('restart after kill -9', () => {
     expect(restarted.counter('binding-restored')).toBe(2);
   });
 
-  it('goes on with sequence numbers and lifetimes', () => {
+  it('continues sequence numbers and lifetimes', () => {
     const scene = busy();
     scene.pass(60_000);
     const restarted = new Scene(scene.configuration, scene);
@@ -65,7 +65,7 @@ describe('restart after kill -9', () => {
     expect(restarted.desired.has(`binding/${HOME_ADDRESS}`)).toBe(false);
   });
 
-  it('a jump of the wall clock ends no binding', () => {
+  it('keeps its bindings when the wall clock jumps', () => {
     const scene = busy();
     const rows = scene.ask('bindings').value;
     scene.jumpClock(3_600_000);
@@ -73,7 +73,7 @@ describe('restart after kill -9', () => {
     expect(restarted.ask('bindings').value).toEqual(rows);
   });
 
-  it('drops what expired meanwhile, and what the configuration no longer allows', () => {
+  it('drops bindings that have expired or that the configuration does not allow any more', () => {
     const scene = busy();
     scene.now = new Scene().now;
     const late = busy();
@@ -111,7 +111,7 @@ describe('restart after kill -9', () => {
   );
 });
 
-describe('operator', () => {
+describe('the operator', () => {
   it('sees bindings, tunnels, status and counters', () => {
     const scene = busy();
     scene.pass(10_000);
@@ -160,20 +160,23 @@ describe('operator', () => {
     expect(scene.ask('revoke', {}).ok).toBe(false);
   });
 
-  it('wishes forwarding and, for a virtual home network, the home prefixes into the tunnel device', () => {
-    const wish = new Scene({ ipv4Pool: prefix('203.0.113.0/28') }).desired.get('home-agent');
+  it('gets forwarding and, for a virtual home network, routes into the tunnel device', () => {
+    const desired = new Scene({ ipv4Pool: prefix('203.0.113.0/28') }).desired.get('home-agent');
     expect(
-      wish?.routes?.map(({ destination, device, table }) => [destination, device, table]),
+      desired?.routes?.map(({ destination, device, table }) => [destination, device, table]),
     ).toEqual([
       [prefix('2001:db8:1::/64'), '%tun', 254],
       [prefix('198.51.100.0/24'), '%tun', 254],
       [prefix('203.0.113.0/28'), '%tun', 254],
     ]);
-    expect(wish?.sysctls).toContainEqual({ path: 'net/ipv6/conf/all/forwarding', value: '1' });
-    expect(wish?.sysctls).toContainEqual({ path: 'net/ipv4/conf/all/send_redirects', value: '0' });
+    expect(desired?.sysctls).toContainEqual({ path: 'net/ipv6/conf/all/forwarding', value: '1' });
+    expect(desired?.sysctls).toContainEqual({
+      path: 'net/ipv4/conf/all/send_redirects',
+      value: '0',
+    });
   });
 
-  it('goes on hearing router advertisements where its host did, before it forwards', () => {
+  it('keeps router advertisements accepted on interfaces where its host accepted them', () => {
     const paths =
       new Scene({ acceptRaInterfaces: ['eth0', 'default'] }).desired.get('home-agent')?.sysctls ??
       [];
