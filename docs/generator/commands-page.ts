@@ -1,6 +1,6 @@
 /** docs/reference/cli.md: the commands of `sojourn`, and what `--json` gives. */
 
-import { type AnswerForm, QUESTIONS } from '#daemon/answers/answer-table.ts';
+import { type AnswerForm, QUERIES } from '#daemon/answers/answer-table.ts';
 import { EVENT_FIELDS } from '#engine/common/events/event-row.ts';
 import { commands, globalOptions } from './commands.ts';
 import { cell, code, item, pairs } from './markdown.ts';
@@ -50,7 +50,7 @@ const EVENT = {
 };
 
 export function commandsPage(): string {
-  const questions = Object.entries(QUESTIONS).map(([name, { forms }]) =>
+  const questions = Object.entries(QUERIES).map(([name, { forms }]) =>
     questionSection(name, forms),
   );
   return [

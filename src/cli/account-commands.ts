@@ -5,20 +5,20 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { read } from 'read';
 import type { JsonObject } from '#base/json.ts';
-import type { Ask, GlobalOptions } from './asking.ts';
+import type { AnswerPrinter, GlobalOptions } from './daemon-request.ts';
 
 /** The daemon's name unless the operator says another. */
 const DAEMON = 'as';
 
-export function addAccountCommands(root: Command, ask: Ask): void {
+export function addAccountCommands(root: Command, printAnswer: AnswerPrinter): void {
   const group = root.command(DAEMON).description('accounts, devices and keys of an account server');
-  accountCommands(group.command('account').description('who may have devices'), ask);
+  accountCommands(group.command('account').description('who may have devices'), printAnswer);
   const device = group.command('device').description('what has logged in');
   plain(
     device,
     'list [account]',
     'devices, of one account or of all',
-    ask,
+    printAnswer,
     'device-list',
     (name) => ({ name }),
   );
@@ -26,7 +26,7 @@ export function addAccountCommands(root: Command, ask: Ask): void {
     device,
     'remove <device>',
     'by name or node id: it has to log in again',
-    ask,
+    printAnswer,
     'device-remove',
     (named) => ({
       device: named,
@@ -37,7 +37,7 @@ export function addAccountCommands(root: Command, ask: Ask): void {
     authority,
     'list',
     'the present one, the next one, and former ones that are believed still',
-    ask,
+    printAnswer,
     'authority-list',
   );
   authority
@@ -47,19 +47,25 @@ export function addAccountCommands(root: Command, ask: Ask): void {
     )
     .option('--after <seconds>', 'how long from now', wholeNumber)
     .action((options: { after?: number }, command: Command) =>
-      ask(optionsOf(command), 'authority-rotate', { afterSeconds: options.after }),
+      printAnswer(optionsOf(command), 'authority-rotate', { afterSeconds: options.after }),
     );
   plain(
     group,
     'fingerprint',
     'SHA-256 of the TLS certificate, for clients to pin',
-    ask,
+    printAnswer,
     'fingerprint',
   );
-  plain(group, 'reload', "read the TLS certificate's files again", ask, 'certificate-reload');
+  plain(
+    group,
+    'reload',
+    "read the TLS certificate's files again",
+    printAnswer,
+    'certificate-reload',
+  );
 }
 
-function accountCommands(account: Command, ask: Ask): void {
+function accountCommands(account: Command, printAnswer: AnswerPrinter): void {
   account
     .command('add <name>')
     .description('with a password, which is asked for (or read from standard input)')
@@ -74,14 +80,14 @@ function accountCommands(account: Command, ask: Ask): void {
       ) => {
         const password = options.password ? await readPassword(command) : undefined;
         const { fqdn, group: groups } = options;
-        await ask(optionsOf(command), 'account-add', { name, fqdn, groups, password });
+        await printAnswer(optionsOf(command), 'account-add', { name, fqdn, groups, password });
       },
     );
   account
     .command('password <name>')
     .description('set another password')
     .action(async (name: string, _: unknown, command: Command) => {
-      await ask(optionsOf(command), 'account-password', {
+      await printAnswer(optionsOf(command), 'account-password', {
         name,
         password: await readPassword(command),
       });
@@ -90,27 +96,27 @@ function accountCommands(account: Command, ask: Ask): void {
     .command('groups <name> [groups...]')
     .description('set other groups, from the next credential on')
     .action((name: string, groups: string[], _: unknown, command: Command) =>
-      ask(optionsOf(command), 'account-groups', { name, groups }),
+      printAnswer(optionsOf(command), 'account-groups', { name, groups }),
     );
   account
     .command('token <name>')
     .description('make an enrolment token: good for one login of one device')
     .option('--valid <seconds>', 'how long it is good; default a day', wholeNumber)
     .action((name: string, options: { valid?: number }, command: Command) =>
-      ask(optionsOf(command), 'account-token', { name, seconds: options.valid }),
+      printAnswer(optionsOf(command), 'account-token', { name, seconds: options.valid }),
     );
   const named = (name: string | undefined): JsonObject => ({ name });
-  plain(account, 'list', 'all of them', ask, 'account-list');
+  plain(account, 'list', 'all of them', printAnswer, 'account-list');
   plain(
     account,
     'disable <name>',
     'no login and no renewal: credentials end, and tunnels with them',
-    ask,
+    printAnswer,
     'account-disable',
     named,
   );
-  plain(account, 'enable <name>', 'the opposite', ask, 'account-enable', named);
-  plain(account, 'remove <name>', 'with its devices', ask, 'account-remove', named);
+  plain(account, 'enable <name>', 'the opposite', printAnswer, 'account-enable', named);
+  plain(account, 'remove <name>', 'with its devices', printAnswer, 'account-remove', named);
 }
 
 /** A command with at most one argument and no options. */
@@ -118,12 +124,12 @@ function plain(
   group: Command,
   syntax: string,
   description: string,
-  ask: Ask,
+  printAnswer: AnswerPrinter,
   command: string,
   parameters: (argument: string | undefined) => JsonObject = () => ({}),
 ): void {
   const made = group.command(syntax).description(description);
-  made.action(() => ask(optionsOf(made), command, parameters(made.args[0])));
+  made.action(() => printAnswer(optionsOf(made), command, parameters(made.args[0])));
 }
 
 function optionsOf(command: Command): GlobalOptions {
@@ -139,12 +145,12 @@ function wholeNumber(text: string): number {
 /** Twice from a terminal, so that a slip is seen; one line from anything else. */
 async function readPassword(command: Command): Promise<string> {
   if (!process.stdin.isTTY) return await readLine();
-  const ask = (prompt: string) =>
+  const prompted = (prompt: string) =>
     read({ prompt, silent: true, output: process.stderr }).catch(() =>
       command.error('sojourn: no password was given'),
     );
-  const password = await ask('Password: ');
-  if (password !== (await ask('Again: '))) command.error('sojourn: the two are not the same');
+  const password = await prompted('Password: ');
+  if (password !== (await prompted('Again: '))) command.error('sojourn: the two are not the same');
   return password;
 }
 

@@ -7,8 +7,8 @@ import { CommanderError } from 'commander';
 import { ControlUnavailable } from '#daemon/control/control-client.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
 import { InstallationRefused } from '#installer/payload.ts';
-import { CommandFailure } from './asking.ts';
-import { DockerError } from './docker-lab/engine.ts';
+import { CommandFailure } from './daemon-request.ts';
+import { DockerError } from './docker-lab/docker.ts';
 import { program } from './program.ts';
 
 function exitCodeOf(thrown: unknown): ExitCode {

@@ -14,7 +14,12 @@ import {
   waitUntilHealthy,
   waitUntilRegistered,
 } from './docker-lab/lab.ts';
-import { ACCESS_NETWORKS, isAccessNetwork, isMovingNode, MOVING_NODES } from './docker-lab/map.ts';
+import {
+  ACCESS_NETWORKS,
+  isAccessNetwork,
+  isMovingNode,
+  MOVING_NODES,
+} from './docker-lab/topology.ts';
 
 interface LabOptions {
   readonly docker?: true;

@@ -13,10 +13,10 @@ import { ExitCode } from '#daemon/exit-codes.ts';
 import { packageVersion } from '#daemon/version.ts';
 import { addInstallationCommands } from '#installer/commands.ts';
 import { addAccountCommands } from './account-commands.ts';
-import { CommandFailure, print, socketOf } from './asking.ts';
 import { completion, SHELLS, type Shell } from './completion.ts';
+import { CommandFailure, printAnswer, socketOf } from './daemon-request.ts';
 import { addLabCommands } from './lab-commands.ts';
-import { addInterventions, addQuestions } from './question-commands.ts';
+import { addInterventions, addQueries } from './query-commands.ts';
 import { reload } from './reload-command.ts';
 import { addStreams } from './stream-commands.ts';
 
@@ -36,14 +36,14 @@ export function program(): Command {
     .showSuggestionAfterError()
     .exitOverride()
     .addHelpText('after', EXIT_CODES_HELP);
-  addQuestions(root);
+  addQueries(root);
   addStreams(root);
-  addInterventions(root, print);
+  addInterventions(root, printAnswer);
   root
     .command('request <command> [parameters]')
     .description('send any command, with parameters as a JSON object, and print the answer')
     .action((name, parameters, _, command) =>
-      print(command.optsWithGlobals(), name, parametersOf(parameters)),
+      printAnswer(command.optsWithGlobals(), name, parametersOf(parameters)),
     );
   root
     .command('check <daemon> [file]')
@@ -67,7 +67,7 @@ export function program(): Command {
     .command('cleanup <daemon> <file>')
     .description('remove what a killed daemon with this configuration left in the kernel')
     .action((daemon, file) => runDaemon(daemon, ['--cleanup', '--config', file]));
-  addAccountCommands(root, print);
+  addAccountCommands(root, printAnswer);
   addInstallationCommands(root);
   addLabCommands(root);
   root

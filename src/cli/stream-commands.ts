@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import type { JsonObject } from '#base/json.ts';
 import { formatEvent, formatMessage } from '#daemon/answers/views.ts';
 import { ControlClient } from '#daemon/control/control-client.ts';
-import { type GlobalOptions, socketOf } from './asking.ts';
+import { type GlobalOptions, socketOf } from './daemon-request.ts';
 
 export function addStreams(root: Command): void {
   root

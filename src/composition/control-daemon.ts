@@ -1,6 +1,6 @@
 /** A daemon with an engine that exchanges control datagrams and forwards no packets. */
 import { DatagramSockets, type ListenAt } from '#host/datagram-sockets.ts';
-import { NO_KERNEL, planeWithoutTunnels } from './control-only.ts';
+import { NO_KERNEL, planeWithoutTunnels } from './control-ports.ts';
 import { type EngineHost, type EngineSetup, startEngineDaemon } from './engine-daemon.ts';
 import {
   type DaemonDescription,

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { ACCESS_NETWORKS, dockerName, MOVING_NODES } from '#cli/docker-lab/map.ts';
+import { ACCESS_NETWORKS, dockerName, MOVING_NODES } from '#cli/docker-lab/topology.ts';
 import { Engine, say } from './engine.ts';
 
 const CLI = new URL('../../src/cli/cli.ts', import.meta.url).pathname;

@@ -7,7 +7,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { formatTable } from '#daemon/answers/tables.ts';
-import { DockerError, execute } from './engine.ts';
+import { DockerError, execute } from './docker.ts';
 import { Flow, type FlowOptions } from './flow.ts';
 import { move, reset, waitUntilHealthy, waitUntilRegistered } from './lab.ts';
 import {
@@ -16,7 +16,7 @@ import {
   ADDRESSES,
   dockerName,
   type MovingNode,
-} from './map.ts';
+} from './topology.ts';
 
 const OCTETS_PER_SECOND = 400_000;
 /** Of silence after a move before a download counts as dead. */

@@ -3,8 +3,8 @@
  * still, whether each octet was right.
  */
 import type { ChildProcess } from 'node:child_process';
-import { executing } from './engine.ts';
-import { dockerName } from './map.ts';
+import { executing } from './docker.ts';
+import { dockerName } from './topology.ts';
 
 export interface FlowEnd {
   readonly octets: number;

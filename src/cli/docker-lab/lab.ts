@@ -4,14 +4,14 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JsonObject } from '#base/json.ts';
-import { docker, execute } from './engine.ts';
+import { docker, execute } from './docker.ts';
 import {
   type AccessNetwork,
   dockerName,
   isAccessNetwork,
   MOVING_NODES,
   type MovingNode,
-} from './map.ts';
+} from './topology.ts';
 
 const PREFIX = dockerName('');
 const POLL_MS = 200;

@@ -14,7 +14,7 @@ export interface AnswerForm {
   readonly fields: Fields;
 }
 
-export interface Question {
+export interface Query {
   readonly about: string;
   readonly forms: readonly AnswerForm[];
 }
@@ -61,7 +61,7 @@ const NODE: Fields = {
   remotePort: "source port of the node's datagrams",
 };
 
-export const QUESTIONS: Readonly<Record<string, Question>> = {
+export const QUERIES: Readonly<Record<string, Query>> = {
   status: {
     about: 'state of the daemon; exit code 1 if a registration is missing',
     forms: [

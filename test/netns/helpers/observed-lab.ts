@@ -10,7 +10,7 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { hex } from '#base/bytes.ts';
 import type { JsonObject } from '#base/json.ts';
-import { QUESTIONS } from '#daemon/answers/answer-table.ts';
+import { QUERIES } from '#daemon/answers/answer-table.ts';
 import { ask, ControlClient } from '#daemon/control/control-client.ts';
 import { parseJson } from '#daemon/control/json-lines.ts';
 import {
@@ -159,7 +159,7 @@ export class ObservedLab implements AsyncDisposable {
     socket,
   }: DaemonProcess): Promise<readonly (readonly [command: string, text: string])[]> {
     const answers: [string, string][] = [];
-    for (const command of [...Object.keys(QUESTIONS), 'metrics']) {
+    for (const command of [...Object.keys(QUERIES), 'metrics']) {
       answers.push([command, JSON.stringify(await ask(socket, command))]);
     }
     using client = await ControlClient.connect(socket);

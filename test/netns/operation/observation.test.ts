@@ -7,7 +7,7 @@ import { spawnSync } from 'node:child_process';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JsonObject, JsonValue } from '#base/json.ts';
-import { type AnswerForm, QUESTIONS } from '#daemon/answers/answer-table.ts';
+import { type AnswerForm, QUERIES } from '#daemon/answers/answer-table.ts';
 import { parseJson } from '#daemon/control/json-lines.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
 import { METRICS, type MetricRow } from '#daemon/metrics/metric-table.ts';
@@ -199,7 +199,7 @@ function faultsOf({ shape, fields }: AnswerForm, value: JsonValue): readonly str
   ]);
 }
 
-const ANSWERS = Object.entries(QUESTIONS).flatMap(([command, { forms }]) =>
+const ANSWERS = Object.entries(QUERIES).flatMap(([command, { forms }]) =>
   forms.flatMap((form) => form.daemons.map((role) => [command, role, form] as const)),
 );
 
@@ -232,21 +232,18 @@ describe('answers of daemons', () => {
     }
   });
 
-  it.each(Object.entries(QUESTIONS))(
-    'become a table for people: %s',
-    async (command, { forms }) => {
-      for (const role of new Set(forms.map(({ daemons: [first] }) => first))) {
-        const found = observed.daemons().findLast((one) => one.role === role);
-        const { code, stdout } = await observed.sojourn(
-          '--daemon',
-          found?.daemon.name ?? '',
-          command,
-        );
-        expect([role, code]).toEqual([role, 0]);
-        expect(stdout).toMatch(SOUND);
-      }
-    },
-  );
+  it.each(Object.entries(QUERIES))('become a table for people: %s', async (command, { forms }) => {
+    for (const role of new Set(forms.map(({ daemons: [first] }) => first))) {
+      const found = observed.daemons().findLast((one) => one.role === role);
+      const { code, stdout } = await observed.sojourn(
+        '--daemon',
+        found?.daemon.name ?? '',
+        command,
+      );
+      expect([role, code]).toEqual([role, 0]);
+      expect(stdout).toMatch(SOUND);
+    }
+  });
 });
 
 describe('operator interventions', () => {

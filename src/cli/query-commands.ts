@@ -1,22 +1,27 @@
-/** The commands of `sojourn` that ask daemons, and those by which an operator steps in. */
+/** The commands of `sojourn` that printAnswer daemons, and those by which an operator steps in. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { QUESTIONS } from '#daemon/answers/answer-table.ts';
+import { QUERIES } from '#daemon/answers/answer-table.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
-import { type Ask, CommandFailure, type GlobalOptions, printQuestion } from './asking.ts';
+import {
+  type AnswerPrinter,
+  CommandFailure,
+  type GlobalOptions,
+  printQuery,
+} from './daemon-request.ts';
 
 const SHORTEST_WATCH_SECONDS = 0.1;
 
-export function addQuestions(root: Command): void {
-  for (const [name, { about }] of Object.entries(QUESTIONS)) question(root, name, about);
-  question(root, 'metrics', 'metrics as Prometheus reads them (docs/reference/metrics.md)');
+export function addQueries(root: Command): void {
+  for (const [name, { about }] of Object.entries(QUERIES)) query(root, name, about);
+  query(root, 'metrics', 'metrics as Prometheus reads them (docs/reference/metrics.md)');
 }
 
-function question(root: Command, name: string, about: string): void {
+function query(root: Command, name: string, about: string): void {
   root
     .command(name)
     .description(about)
     .option('-w, --watch [seconds]', 'again and again, every 2 seconds unless given', seconds)
-    .action((_, command: Command) => printQuestion(command.optsWithGlobals<GlobalOptions>(), name));
+    .action((_, command: Command) => printQuery(command.optsWithGlobals<GlobalOptions>(), name));
 }
 
 function seconds(text: string): number {
@@ -35,14 +40,14 @@ interface MoveOptions {
   readonly release?: true;
 }
 
-export function addInterventions(root: Command, ask: Ask): void {
+export function addInterventions(root: Command, printAnswer: AnswerPrinter): void {
   root
     .command('revoke <who>')
     .description(
       'end a binding of a home agent (by home address), or a registration of a direction coordinator (by name, node id or address)',
     )
     .action((who: string, _, command: Command) =>
-      ask(optionsOf(command), 'revoke', { homeAddress: who, node: who }),
+      printAnswer(optionsOf(command), 'revoke', { homeAddress: who, node: who }),
     );
   root
     .command('move [care-of-address]')
@@ -61,24 +66,29 @@ export function addInterventions(root: Command, ask: Ask): void {
         );
       }
       const { interface: device, home } = options;
-      await ask(optionsOf(command), 'move', { careOfAddress, interface: device, home });
+      await printAnswer(optionsOf(command), 'move', { careOfAddress, interface: device, home });
     });
   ofHome(
     root,
-    ask,
+    printAnswer,
     'reregister',
     'have a mobile node register anew now, also after it has stopped',
   );
-  ofHome(root, ask, 'deregister', 'have a mobile node de-register, until it is told to register');
+  ofHome(
+    root,
+    printAnswer,
+    'deregister',
+    'have a mobile node de-register, until it is told to register',
+  );
 }
 
-function ofHome(root: Command, ask: Ask, name: string, about: string): void {
+function ofHome(root: Command, printAnswer: AnswerPrinter, name: string, about: string): void {
   root
     .command(name)
     .description(about)
     .option('--home <name>', 'for this home only')
     .action((options: { home?: string }, command: Command) =>
-      ask(optionsOf(command), name, { home: options.home }),
+      printAnswer(optionsOf(command), name, { home: options.home }),
     );
 }
 

@@ -21,7 +21,7 @@ export interface GlobalOptions {
 }
 
 /** Sends a command to the daemon that the options mean, and prints the answer. */
-export type Ask = (
+export type AnswerPrinter = (
   options: GlobalOptions,
   command: string,
   parameters: JsonObject,
@@ -50,7 +50,7 @@ export function socketOf(options: GlobalOptions): string {
   );
 }
 
-export async function print(
+export async function printAnswer(
   options: GlobalOptions,
   command: string,
   parameters: JsonObject,
@@ -63,9 +63,9 @@ export async function print(
 /**
  * For a question that changes nothing: once, or until it is interrupted where `--watch` says so.
  */
-export async function printQuestion(options: GlobalOptions, command: string): Promise<void> {
+export async function printQuery(options: GlobalOptions, command: string): Promise<void> {
   if (options.watch === undefined) {
-    await print(options, command, {});
+    await printAnswer(options, command, {});
     return;
   }
   const path = socketOf(options);
