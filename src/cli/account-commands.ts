@@ -1,23 +1,23 @@
 /**
  * `sojourn as …`: accounts, devices and keys of an account server. Passwords come from a prompt or
- * standard input, never from arguments, which others can see.
+ * standard input, never from arguments, which other users can see.
  */
 import { type Command, InvalidArgumentError } from 'commander';
 import { read } from 'read';
 import type { JsonObject } from '#base/json.ts';
 import type { AnswerPrinter, GlobalOptions } from './daemon-request.ts';
 
-/** The daemon's name unless the operator says another. */
+/** The default name of the daemon. */
 const DAEMON = 'as';
 
 export function addAccountCommands(root: Command, printAnswer: AnswerPrinter): void {
   const group = root.command(DAEMON).description('accounts, devices and keys of an account server');
-  accountCommands(group.command('account').description('who may have devices'), printAnswer);
-  const device = group.command('device').description('what has logged in');
+  accountCommands(group.command('account').description('manage accounts'), printAnswer);
+  const device = group.command('device').description('manage devices that have logged in');
   plain(
     device,
     'list [account]',
-    'devices, of one account or of all',
+    'list the devices of one account or of all',
     printAnswer,
     'device-list',
     (name) => ({ name }),
@@ -25,41 +25,41 @@ export function addAccountCommands(root: Command, printAnswer: AnswerPrinter): v
   plain(
     device,
     'remove <device>',
-    'by name or node id: it has to log in again',
+    'remove a device, by name or node id; it must log in again',
     printAnswer,
     'device-remove',
     (named) => ({
       device: named,
     }),
   );
-  const authority = group.command('authority').description('the keys that sign credentials');
+  const authority = group.command('authority').description('manage the keys that sign credentials');
   plain(
     authority,
     'list',
-    'the present one, the next one, and former ones that are believed still',
+    'list the current key, the next one, and former keys that are still valid',
     printAnswer,
     'authority-list',
   );
   authority
     .command('rotate')
     .description(
-      'make a new key that signs from some time on, so that all who verify hear of it before',
+      'make a new key that will sign later, so that direction coordinators and relays learn it first',
     )
-    .option('--after <seconds>', 'how long from now', wholeNumber)
+    .option('--after <seconds>', 'time until the new key signs', wholeNumber)
     .action((options: { after?: number }, command: Command) =>
       printAnswer(optionsOf(command), 'authority-rotate', { afterSeconds: options.after }),
     );
   plain(
     group,
     'fingerprint',
-    'SHA-256 of the TLS certificate, for clients to pin',
+    'show the SHA-256 fingerprint of the TLS certificate, for nodes to pin',
     printAnswer,
     'fingerprint',
   );
   plain(
     group,
     'reload',
-    "read the TLS certificate's files again",
+    'reload the files of the TLS certificate',
     printAnswer,
     'certificate-reload',
   );
@@ -68,10 +68,10 @@ export function addAccountCommands(root: Command, printAnswer: AnswerPrinter): v
 function accountCommands(account: Command, printAnswer: AnswerPrinter): void {
   account
     .command('add <name>')
-    .description('with a password, which is asked for (or read from standard input)')
+    .description('add an account; the password is prompted for, or read from standard input')
     .option('--fqdn <name>', 'name of its devices; default <name>.<zone>')
-    .option('--group <name...>', 'groups that its credentials name')
-    .option('--no-password', 'enrolment tokens are the only way in')
+    .option('--group <name...>', 'groups in its credentials')
+    .option('--no-password', 'allow logins with enrolment tokens only')
     .action(
       async (
         name: string,
@@ -85,7 +85,7 @@ function accountCommands(account: Command, printAnswer: AnswerPrinter): void {
     );
   account
     .command('password <name>')
-    .description('set another password')
+    .description('change the password')
     .action(async (name: string, _: unknown, command: Command) => {
       await printAnswer(optionsOf(command), 'account-password', {
         name,
@@ -94,29 +94,43 @@ function accountCommands(account: Command, printAnswer: AnswerPrinter): void {
     });
   account
     .command('groups <name> [groups...]')
-    .description('set other groups, from the next credential on')
+    .description('change the groups, with effect from the next credential')
     .action((name: string, groups: string[], _: unknown, command: Command) =>
       printAnswer(optionsOf(command), 'account-groups', { name, groups }),
     );
   account
     .command('token <name>')
-    .description('make an enrolment token: good for one login of one device')
-    .option('--valid <seconds>', 'how long it is good; default a day', wholeNumber)
+    .description('make an enrolment token for one login of one device')
+    .option('--valid <seconds>', 'lifetime of the token; default one day', wholeNumber)
     .action((name: string, options: { valid?: number }, command: Command) =>
       printAnswer(optionsOf(command), 'account-token', { name, seconds: options.valid }),
     );
   const named = (name: string | undefined): JsonObject => ({ name });
-  plain(account, 'list', 'all of them', printAnswer, 'account-list');
+  plain(account, 'list', 'list all accounts', printAnswer, 'account-list');
   plain(
     account,
     'disable <name>',
-    'no login and no renewal: credentials end, and tunnels with them',
+    'forbid logins and renewals; tunnels end when the credentials expire',
     printAnswer,
     'account-disable',
     named,
   );
-  plain(account, 'enable <name>', 'the opposite', printAnswer, 'account-enable', named);
-  plain(account, 'remove <name>', 'with its devices', printAnswer, 'account-remove', named);
+  plain(
+    account,
+    'enable <name>',
+    'allow logins and renewals again',
+    printAnswer,
+    'account-enable',
+    named,
+  );
+  plain(
+    account,
+    'remove <name>',
+    'remove an account with its devices',
+    printAnswer,
+    'account-remove',
+    named,
+  );
 }
 
 /** A command with at most one argument and no options. */
@@ -139,18 +153,18 @@ function optionsOf(command: Command): GlobalOptions {
 
 function wholeNumber(text: string): number {
   if (/^\d{1,9}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('a whole number is wanted');
+  throw new InvalidArgumentError('must be a whole number.');
 }
 
-/** Twice from a terminal, so that a slip is seen; one line from anything else. */
+/** Prompts twice on a terminal to detect a typing error; reads one line from any other input. */
 async function readPassword(command: Command): Promise<string> {
   if (!process.stdin.isTTY) return await readLine();
   const prompted = (prompt: string) =>
     read({ prompt, silent: true, output: process.stderr }).catch(() =>
-      command.error('sojourn: no password was given'),
+      command.error('sojourn: no password given'),
     );
   const password = await prompted('Password: ');
-  if (password !== (await prompted('Again: '))) command.error('sojourn: the two are not the same');
+  if (password !== (await prompted('Again: '))) command.error('sojourn: the passwords differ');
   return password;
 }
 

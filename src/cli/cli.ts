@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * `sojourn`: asks daemons over their control sockets, checks configurations, cleans up after a
- * crash.
+ * `sojourn`: queries and controls daemons over their control sockets, checks configurations, cleans
+ * up after a crash.
  */
 import { CommanderError } from 'commander';
 import { ControlUnavailable } from '#daemon/control/control-client.ts';
@@ -30,14 +30,14 @@ function isPermission(thrown: unknown): boolean {
   );
 }
 
-// `sojourn events | head` is no failure.
+// `sojourn events | head` closes standard output early; that is not a failure.
 process.stdout.on('error', () => process.exit(ExitCode.ok));
 
 try {
   await program().parseAsync();
 } catch (thrown) {
   process.exitCode = exitCodeOf(thrown);
-  // Commander has said what it has to say.
+  // Commander has printed its own message.
   if (!(thrown instanceof CommanderError))
     process.stderr.write(`sojourn: ${thrown instanceof Error ? thrown.message : String(thrown)}\n`);
 }

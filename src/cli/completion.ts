@@ -1,5 +1,5 @@
 /**
- * Completion for bash and zsh, made of the commands as they are declared. Names of daemons that run
+ * Completion for bash and zsh, generated from the declared commands. The names of running daemons
  * are looked up when the operator presses Tab.
  *
  *     source <(sojourn completion bash)        # or into /etc/bash_completion.d/sojourn
@@ -7,20 +7,20 @@
 import type { Command, Option } from 'commander';
 import { RUN_DIRECTORY } from '#daemon/directories.ts';
 
-/** One command with what can follow it. */
+/** One command with the words that can follow it. */
 interface Node {
   /** `as account add`; empty for `sojourn` itself. */
   readonly path: string;
   readonly words: readonly (readonly [word: string, about: string])[];
   readonly options: readonly (readonly [flag: string, about: string])[];
-  /** Flags that take a value, which is no command. */
+  /** Flags whose next word is a value, not a command. */
   readonly valued: readonly string[];
 }
 
 export const SHELLS = ['bash', 'zsh'] as const;
 export type Shell = (typeof SHELLS)[number];
 
-/** `daemons`: names under daemons/, what `check` and `cleanup` take. */
+/** `daemons`: names below daemons/, the arguments of `check` and `cleanup`. */
 export function completion(shell: Shell, root: Command, daemons: readonly string[]): string {
   const global = root.options.flatMap(flagsOf);
   const nodes = nodesOf(root, '').map((node) => withDaemons(node, daemons));
@@ -78,8 +78,8 @@ function cases(nodes: readonly Node[], line: (node: Node) => string): string {
 }
 
 /**
- * The path of the command that is being written: words that are no flags and no values of flags, as
- * far as there is such a command.
+ * The path of the command on the line: its words without flags and their values, as far as they name
+ * a command.
  */
 const WALK = (words: string, first: string) => `  local chosen='' word='' skip='' next='' i
   for ((i = ${first}; i < at; i++)); do

@@ -1,14 +1,14 @@
-/** Which control socket a command means. */
+/** The choice of the control socket for a command. */
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { RUN_DIRECTORY } from '#daemon/directories.ts';
 
 export type SocketChoice =
   | { readonly ok: true; readonly path: string }
-  /** `several`: the operator must say which. */
+  /** `several`: the operator must choose one. */
   | { readonly ok: false; readonly reason: 'none' | 'several'; readonly message: string };
 
-/** An explicit path, a daemon's name, or the only socket there is. */
+/** An explicit path, the socket of a named daemon, or the only socket. */
 export function chooseSocket(
   options: { readonly socket?: string | undefined; readonly daemon?: string | undefined },
   runDirectory = RUN_DIRECTORY,
@@ -25,17 +25,17 @@ export function chooseSocket(
   const [only] = sockets.values();
   if (only !== undefined && names.length === 1) return { ok: true, path: only };
   if (only === undefined) {
-    const message = `no daemon's socket in ${runDirectory}: is one running? (systemctl status 'sojourn-*', or give --socket)`;
+    const message = `no control socket in ${runDirectory}: check the daemons with systemctl status 'sojourn-*', or give --socket`;
     return { ok: false, reason: 'none', message };
   }
   return {
     ok: false,
     reason: 'several',
-    message: `several daemons run here; choose one: --daemon ${names.join(' | --daemon ')}`,
+    message: `several daemons run on this host; choose one: --daemon ${names.join(' | --daemon ')}`,
   };
 }
 
-/** Paths by daemon: those in `directory`, and those of units, each in a directory below it. */
+/** Socket paths by daemon name, in `directory` and in the directories of units below it. */
 function socketsIn(directory: string): ReadonlyMap<string, string> {
   try {
     const entries = readdirSync(directory, { withFileTypes: true });
@@ -53,7 +53,7 @@ function directSocketsIn(directory: string): readonly (readonly [string, string]
     const files = readdirSync(directory).filter((file) => file.endsWith('.sock'));
     return files.map((file) => [basename(file, '.sock'), join(directory, file)]);
   } catch {
-    // Not ours to read.
+    // A directory that this user may not read.
     return [];
   }
 }

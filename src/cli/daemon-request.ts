@@ -1,6 +1,6 @@
 /**
- * What every command of `sojourn` does: finds the daemon, asks it, prints the answer as a table or
- * as JSON, once or again and again.
+ * A request of `sojourn` to a daemon: finds its socket, sends the command, prints the answer as a
+ * table or as JSON, once or repeatedly.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JsonObject, JsonValue } from '#base/json.ts';
@@ -10,24 +10,24 @@ import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
 import { chooseSocket } from './control-socket-paths.ts';
 
-/** What every command can be given. */
+/** The options of every command. */
 export interface GlobalOptions {
   readonly json?: true;
   readonly socket?: string;
   readonly daemon?: string;
   readonly timeout: number;
-  /** Seconds between two answers; true: the default. */
+  /** Seconds between two answers; true for the default. */
   readonly watch?: number | true;
 }
 
-/** Sends a command to the daemon that the options mean, and prints the answer. */
+/** Sends a command to the chosen daemon and prints the answer. */
 export type AnswerPrinter = (
   options: GlobalOptions,
   command: string,
   parameters: JsonObject,
 ) => Promise<void>;
 
-/** Ends the command with this exit code; the message goes to standard error. */
+/** Ends the program with this exit code; the message goes to standard error. */
 export class CommandFailure extends Error {
   override readonly name = 'Failure';
   readonly code: ExitCode;
@@ -61,7 +61,7 @@ export async function printAnswer(
 }
 
 /**
- * For a question that changes nothing: once, or until it is interrupted where `--watch` says so.
+ * For a query, which changes nothing: prints once, or with `--watch` until interrupted.
  */
 export async function printQuery(options: GlobalOptions, command: string): Promise<void> {
   if (options.watch === undefined) {
@@ -76,16 +76,16 @@ export async function printQuery(options: GlobalOptions, command: string): Promi
   }
 }
 
-/** One answer of many: a JSON line, or a screen; of a daemon that is away that it is. */
+/** One of repeated answers, as a JSON line or a screen; an unreachable daemon is shown as such. */
 async function frame(options: GlobalOptions, command: string, seconds: number): Promise<string> {
   const value = await answerOf(options, command, {}).catch((thrown: unknown) => {
     if (thrown instanceof ControlUnavailable) return thrown;
     throw thrown;
   });
-  const away = value instanceof ControlUnavailable;
-  if (options.json) return `${JSON.stringify(away ? { error: value.message } : value)}\n`;
+  const unreachable = value instanceof ControlUnavailable;
+  if (options.json) return `${JSON.stringify(unreachable ? { error: value.message } : value)}\n`;
   const head = `sojourn ${command}  ${new Date().toLocaleTimeString()}  (every ${seconds} s)`;
-  const body = away ? value.message : shown(options, command, value);
+  const body = unreachable ? value.message : shown(options, command, value);
   return `${process.stdout.isTTY ? CLEAR_SCREEN : ''}${head}\n\n${body}\n${process.stdout.isTTY ? '' : '\n'}`;
 }
 
@@ -104,8 +104,9 @@ function shown({ json }: GlobalOptions, command: string, value: JsonValue): stri
 }
 
 /**
- * A mobile side is settled when each home is registered or at home, an NTMobile node when its
- * coordinator has it, a relay when a coordinator knows it; other daemons always are.
+ * A mobile node or router is settled if each home is registered or at home, an NTMobile node if it
+ * is registered with its coordinator, a relay if it is registered with some coordinator. Other
+ * daemons are always settled.
  */
 export function isSettled(status: JsonValue): boolean {
   if (!isJsonObject(status)) return true;

@@ -1,6 +1,6 @@
 /**
- * `sojourn lab … --docker`: the lab of compose.yaml. The lab in network namespaces is `npm run
- * lab`.
+ * `sojourn lab … --docker`: the container lab of compose.yaml. The lab in network namespaces is `npm
+ * run lab`.
  */
 import { Argument, type Command, InvalidArgumentError } from 'commander';
 import { formatTable } from '#daemon/answers/tables.ts';
@@ -29,31 +29,29 @@ interface LabOptions {
 export function addLabCommands(root: Command): void {
   const lab = root
     .command('lab')
-    .description(
-      'the lab in containers (compose.yaml): who is there, moving nodes, a demonstration',
-    );
-  add(lab, 'status', 'containers, their health, and the networks that they are plugged into')
+    .description('control the container lab (compose.yaml): status, moving nodes, a demonstration');
+  add(lab, 'status', 'list the containers, their health and their networks')
     .option(
       '--wait [seconds]',
-      'until all are healthy; exit 1 when they are not in time (default 120)',
+      'wait until all are healthy; exit code 1 after the timeout (default 120)',
       seconds,
     )
     .action((options: LabOptions & { wait?: number | true }, command: Command) =>
       status(options, command),
     );
-  add(lab, 'move', 'plug a node into another network')
+  add(lab, 'move', 'move a node to another access network')
     .addArgument(new Argument('<node>').choices(Object.keys(MOVING_NODES)))
     .addArgument(new Argument('<network>').choices(Object.keys(ACCESS_NETWORKS)))
     .action((node: string, network: string, options: LabOptions, command: Command) =>
       moveNode(node, network, options, command),
     );
-  add(lab, 'reset', 'every node back to where compose.yaml puts it').action(
+  add(lab, 'reset', 'move every node to its first network').action(
     async (options: LabOptions, command: Command) => {
       requireDocker(options, command);
       await reset();
     },
   );
-  add(lab, 'demo', 'downloads that survive every move; exit 1 when something was lost').action(
+  add(lab, 'demo', 'run downloads through every move; exit code 1 if one breaks').action(
     (options: LabOptions, command: Command) => runDemo(options, command),
   );
 }
@@ -62,19 +60,19 @@ function add(lab: Command, syntax: string, description: string): Command {
   return lab
     .command(syntax)
     .description(description)
-    .option('--docker', 'the lab in containers (the only one here)');
+    .option('--docker', 'the container lab (required)');
 }
 
 function seconds(text: string): number {
   if (/^\d{1,5}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('a number of seconds is wanted');
+  throw new InvalidArgumentError('must be a number of seconds.');
 }
 
-/** The other lab is another program's: nobody is to move something else than what was meant. */
+/** Another program controls the namespace lab; the option makes the choice explicit. */
 function requireDocker(options: LabOptions, command: Command): void {
   if (options.docker !== true)
     command.error(
-      'sojourn: say --docker for the lab in containers; the one in namespaces is: npm run lab -- shell',
+      'sojourn: give --docker for the container lab; for the namespace lab run: npm run lab -- shell',
       {
         exitCode: ExitCode.usage,
       },
@@ -113,7 +111,7 @@ async function moveNode(
   toStandardError(
     registered
       ? `${node} is registered from ${network} (${elapsed} s)`
-      : `${node} does not register from ${network}`,
+      : `${node} did not register from ${network}; see: sojourn lab status --docker`,
   );
   if (!registered) process.exitCode = ExitCode.negative;
 }

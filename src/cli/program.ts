@@ -1,6 +1,5 @@
 /**
- * The commands of `sojourn`, put together: completion and documents are made of what is declared
- * here.
+ * All commands of `sojourn`. Completion and documents are generated from these declarations.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
@@ -23,16 +22,16 @@ import { addStreams } from './stream-commands.ts';
 const DAEMONS_DIRECTORY = join(import.meta.dirname, '../../daemons');
 
 const EXIT_CODES_HELP = `
-Exit codes: 0 yes; 1 no (not registered, request refused); 64 usage; 69 no daemon answers; 77 not permitted; 78 wrong configuration.`;
+Exit codes: 0 success; 1 negative (not registered, request refused); 64 usage; 69 no daemon answers; 77 not permitted; 78 wrong configuration.`;
 
 export function program(): Command {
   const root = new Command('sojourn')
-    .description('Asks and checks the daemons of Sojourn.')
+    .description('Queries and controls the daemons of Sojourn.')
     .version(packageVersion())
-    .option('--json', 'print JSON, complete and stable, instead of tables')
-    .option('--daemon <name>', 'which daemon, by name (default: the only one that runs here)')
-    .option('--socket <path>', 'which daemon, by its control socket')
-    .option('--timeout <ms>', 'give up after so many milliseconds', milliseconds, 5000)
+    .option('--json', 'print complete, stable JSON instead of tables')
+    .option('--daemon <name>', 'daemon to use, by name (default: the only one on this host)')
+    .option('--socket <path>', 'daemon to use, by the path of its control socket')
+    .option('--timeout <ms>', 'timeout of a request, in milliseconds', milliseconds, 5000)
     .showSuggestionAfterError()
     .exitOverride()
     .addHelpText('after', EXIT_CODES_HELP);
@@ -48,7 +47,7 @@ export function program(): Command {
   root
     .command('check <daemon> [file]')
     .description(
-      `check a configuration file (default: ${CONFIGURATION_DIRECTORY}/<daemon>.yaml) and name every fault`,
+      `check a configuration file (default: ${CONFIGURATION_DIRECTORY}/<daemon>.yaml) and list every fault`,
     )
     .action((daemon, file = `${CONFIGURATION_DIRECTORY}/${daemon}.yaml`, _, command) => {
       const { json } = command.optsWithGlobals();
@@ -57,7 +56,7 @@ export function program(): Command {
   root
     .command('reload')
     .description(
-      'read the configuration anew: what a running daemon can take is in force, the rest needs a restart',
+      'reload the configuration: reloadable changes take effect, other changes need a restart',
     )
     .action(async (_, command) => {
       const options = command.optsWithGlobals();
@@ -65,14 +64,14 @@ export function program(): Command {
     });
   root
     .command('cleanup <daemon> <file>')
-    .description('remove what a killed daemon with this configuration left in the kernel')
+    .description('remove the kernel state of a killed daemon with this configuration')
     .action((daemon, file) => runDaemon(daemon, ['--cleanup', '--config', file]));
   addAccountCommands(root, printAnswer);
   addInstallationCommands(root);
   addLabCommands(root);
   root
     .command('completion')
-    .description('a script that completes this command: source <(sojourn completion bash)')
+    .description('print a completion script for this command: source <(sojourn completion bash)')
     .addArgument(new Argument('<shell>').choices(SHELLS))
     .action((shell: Shell) => void process.stdout.write(completion(shell, root, daemons())));
   return root;
@@ -102,13 +101,13 @@ function daemons(): readonly string[] {
   );
 }
 
-/** Daemons know their own configuration; this process only starts them. */
+/** Starts the daemon's program, which knows its own configuration. */
 function runDaemon(daemon: string, parameters: readonly string[]): void {
   const main = join(DAEMONS_DIRECTORY, daemon, 'main.ts');
   if (!/^[a-z]+$/.test(daemon) || !existsSync(main)) {
     throw new CommandFailure(
       ExitCode.usage,
-      `no daemon "${daemon}"; there are: ${daemons().join(', ')}`,
+      `unknown daemon "${daemon}"; known daemons: ${daemons().join(', ')}`,
     );
   }
   const { status } = spawnSync(process.execPath, [main, ...parameters], { stdio: 'inherit' });

@@ -1,4 +1,4 @@
-/** The commands of `sojourn` that printAnswer daemons, and those by which an operator steps in. */
+/** The commands of `sojourn` that query daemons, and those that change their state. */
 import { type Command, InvalidArgumentError } from 'commander';
 import { QUERIES } from '#daemon/answers/answer-table.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
@@ -13,14 +13,14 @@ const SHORTEST_WATCH_SECONDS = 0.1;
 
 export function addQueries(root: Command): void {
   for (const [name, { about }] of Object.entries(QUERIES)) query(root, name, about);
-  query(root, 'metrics', 'metrics as Prometheus reads them (docs/reference/metrics.md)');
+  query(root, 'metrics', 'metrics in the text format of Prometheus (docs/reference/metrics.md)');
 }
 
 function query(root: Command, name: string, about: string): void {
   root
     .command(name)
     .description(about)
-    .option('-w, --watch [seconds]', 'again and again, every 2 seconds unless given', seconds)
+    .option('-w, --watch [seconds]', 'repeat the query, every 2 seconds unless given', seconds)
     .action((_, command: Command) => printQuery(command.optsWithGlobals<GlobalOptions>(), name));
 }
 
@@ -51,10 +51,10 @@ export function addInterventions(root: Command, printAnswer: AnswerPrinter): voi
     );
   root
     .command('move [care-of-address]')
-    .description('have a mobile node use this address, or this interface, as long as it can')
-    .option('-i, --interface <name>', 'the best address of that interface')
+    .description('make a mobile node use this care-of address or interface while it is usable')
+    .option('-i, --interface <name>', 'use the best address of this interface')
     .option('--home <name>', 'for this home only')
-    .option('--release', 'let it choose by itself again')
+    .option('--release', 'return to the automatic choice')
     .action(async (careOfAddress: string | undefined, options: MoveOptions, command: Command) => {
       const given = [careOfAddress, options.interface, options.release].filter(
         (one) => one !== undefined,
@@ -62,7 +62,7 @@ export function addInterventions(root: Command, printAnswer: AnswerPrinter): voi
       if (given.length !== 1) {
         throw new CommandFailure(
           ExitCode.usage,
-          'move: give one of: an address, --interface, --release',
+          'move: give exactly one of an address, --interface and --release',
         );
       }
       const { interface: device, home } = options;
@@ -72,14 +72,9 @@ export function addInterventions(root: Command, printAnswer: AnswerPrinter): voi
     root,
     printAnswer,
     'reregister',
-    'have a mobile node register anew now, also after it has stopped',
+    'make a mobile node register again now, even after it has stopped',
   );
-  ofHome(
-    root,
-    printAnswer,
-    'deregister',
-    'have a mobile node de-register, until it is told to register',
-  );
+  ofHome(root, printAnswer, 'deregister', 'make a mobile node de-register until reregister');
 }
 
 function ofHome(root: Command, printAnswer: AnswerPrinter, name: string, about: string): void {

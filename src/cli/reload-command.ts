@@ -1,6 +1,6 @@
 /**
- * `sojourn reload`: a daemon reads its configuration anew, and says what is in force now and what
- * needs a restart.
+ * `sojourn reload`: a daemon reloads its configuration and lists the changes that took effect and
+ * those that need a restart.
  */
 
 import type { JsonObject, JsonValue } from '#base/json.ts';
@@ -15,8 +15,7 @@ export interface ReloadCommandOptions {
 }
 
 /**
- * Ends with 78 and every fault where the configuration is wrong, with 1 where the daemon could not
- * take it.
+ * Exit code 78 with every fault if the configuration is wrong, 1 if the daemon could not apply it.
  */
 export async function reload(
   socket: string,
@@ -41,7 +40,7 @@ export async function reload(
 export function formatReload(answer: JsonObject): string {
   const applied = listIn(answer, 'applied').map(changeText);
   const waiting = listIn(answer, 'needsRestart').map(changeText);
-  if (applied.length === 0 && waiting.length === 0) return 'nothing has changed';
+  if (applied.length === 0 && waiting.length === 0) return 'no changes';
   const section = (title: string, lines: readonly string[]): readonly string[] =>
     lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${line}`)];
   return [...section('in force now', applied), ...section('only after a restart', waiting)].join(

@@ -1,4 +1,4 @@
-/** The commands of `sojourn` that go on: events, and control messages as they pass. */
+/** The commands of `sojourn` with continuous output: events and control messages. */
 import { type Command, InvalidArgumentError } from 'commander';
 import type { JsonObject } from '#base/json.ts';
 import { formatEvent, formatMessage } from '#daemon/answers/views.ts';
@@ -8,19 +8,19 @@ import { type GlobalOptions, socketOf } from './daemon-request.ts';
 export function addStreams(root: Command): void {
   root
     .command('events')
-    .description('what happened lately (docs/reference/events.md)')
-    .option('-f, --follow', 'go on with what happens from now')
-    .option('-n, --last <count>', 'how many of the past', whole, 50)
+    .description('recent events (docs/reference/events.md)')
+    .option('-f, --follow', 'continue with new events')
+    .option('-n, --last <count>', 'number of past events', whole, 50)
     .action((options: { follow?: true; last: number }, command: Command) =>
       events(optionsOf(command), options),
     );
   root
     .command('trace')
     .description(
-      'every control message from now on, a line each: NTMobile decrypted, what became of it in [brackets]; no keys',
+      'new control messages, one a line: NTMobile decrypted, changed counters in [brackets]; never keys',
     )
     .option('-m, --message <name...>', 'only messages of this name')
-    .option('-n, --count <count>', 'end after so many', whole)
+    .option('-n, --count <count>', 'end after this number of messages', whole)
     .action((options: TraceOptions, command: Command) => trace(optionsOf(command), options));
 }
 

@@ -6,29 +6,27 @@ import { install, uninstall } from './installation.ts';
 export function addInstallationCommands(root: Command): void {
   root
     .command('install')
-    .description('put code, units, manual pages and examples in place, from the sources')
-    .option('--prefix <directory>', 'below which everything goes', absolute, '/usr/local')
-    .option('--destdir <directory>', 'stands for /, to make a package or an image', '/')
+    .description('install code, units, manual pages and examples from the sources')
+    .option('--prefix <directory>', 'directory to install below', absolute, '/usr/local')
+    .option('--destdir <directory>', 'root directory of a package or an image', '/')
     .action((options: { prefix: string; destdir: string }) => {
       process.stdout.write(`${install(options)}\n`);
     });
   root
     .command('uninstall')
-    .description(
-      'stop the daemons and remove what install put in place; configuration and state stay',
-    )
+    .description('stop the daemons and remove the installed files; configuration and state remain')
     .option(
       '--prefix <directory>',
-      'where it was installed (default: where this runs from, or /usr/local)',
+      'prefix of the installation (default: that of this program, or /usr/local)',
       absolute,
     )
-    .option('--destdir <directory>', 'stands for /', '/')
+    .option('--destdir <directory>', 'root directory of a package or an image', '/')
     .action(({ prefix, destdir }: { prefix?: string; destdir: string }) => {
       process.stdout.write(`${uninstall({ prefix, destdir })}\n`);
     });
 }
 
 function absolute(directory: string): string {
-  if (!isAbsolute(directory)) throw new InvalidArgumentError('must be an absolute path');
+  if (!isAbsolute(directory)) throw new InvalidArgumentError('must be an absolute path.');
   return directory === '/' ? directory : directory.replace(/\/+$/, '');
 }

@@ -1,5 +1,5 @@
 /**
- * `npm run package:deb`: a Debian package out of the same files as `sojourn install` puts in place.
+ * `npm run package:deb`: a Debian package with the files that `sojourn install` installs.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -23,10 +23,10 @@ import { installFiles } from './placement.ts';
 
 const REPOSITORY = join(import.meta.dirname, '../..');
 const SCRIPTS = ['postinst', 'prerm', 'postrm'] as const;
-/** Made by the compiler with what nobody needs at run time. */
+/** Binaries with symbols that are not needed at run time. */
 const STRIPPED = ['native/build/sojourn.node', 'bin/node'];
 
-/** Makes the package in `directory` and answers with its path. Throws what dpkg-deb has to say. */
+/** Makes the package in `directory` and returns its path. Throws the error of a failed program. */
 export function makeDebianPackage(directory: string): string {
   const root = mkdtempSync(join(tmpdir(), 'sojourn-deb-'));
   try {
@@ -40,13 +40,13 @@ function make(root: string, directory: string): string {
   const layout = layoutOf('/usr');
   const architecture = run('dpkg', ['--print-architecture']);
   const epoch = lastChangeSeconds();
-  // mkdtemp makes it for us alone; it stands for "/".
+  // mkdtemp makes the directory with mode 0700; in the package it is "/".
   chmodSync(root, 0o755);
   installFiles(payload(REPOSITORY, layout), [CONFIGURATION_DIRECTORY], root);
   for (const path of STRIPPED) run('strip', ['--strip-unneeded', join(root, layout.code, path)]);
   write(join(root, layout.documents, 'copyright'), template('copyright'));
   write(join(root, layout.documents, 'changelog.gz'), gzipSync(changelog(epoch), { level: 9 }));
-  // Debian has it in one place for all.
+  // Debian has the license in /usr/share/common-licenses.
   rmSync(join(root, layout.documents, 'LICENSE'));
 
   const files = filesBelow(root, '.').filter((path) => !path.startsWith('DEBIAN'));
@@ -69,7 +69,7 @@ function make(root: string, directory: string): string {
 
   mkdirSync(directory, { recursive: true });
   const target = join(directory, `sojourn_${packageVersion()}_${architecture}.deb`);
-  // Of zstd's levels the quick ones: most of it is Node, which the slow ones make little smaller.
+  // A fast zstd level: the package is mostly Node, which slow levels hardly make smaller.
   const options = ['--root-owner-group', '-Zzstd', '-z6', '--build', root, target];
   run('dpkg-deb', options, { SOURCE_DATE_EPOCH: String(epoch) });
   return target;
@@ -98,7 +98,7 @@ function changelog(epochSeconds: number): string {
   return `sojourn (${packageVersion()}) unstable; urgency=medium\n\n  * Made from the sources.\n\n -- ${maintainer}  ${date}\n`;
 }
 
-/** The same sources make the same package. Sources that are no repository: package.json's time. */
+/** Reproducible builds: the time of the last commit, or of package.json outside a repository. */
 function lastChangeSeconds(): number {
   const git = spawnSync('git', ['-C', REPOSITORY, 'log', '-1', '--format=%ct'], {
     encoding: 'utf8',

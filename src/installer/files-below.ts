@@ -2,8 +2,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * All files below `directory`, relative to `root` as it is; `enter` says by name and parent which
- * directories count. Sorted.
+ * All files below `directory`, sorted, as paths relative to `root`. `enter` decides by name and
+ * parent which directories are searched.
  */
 export function filesBelow(
   root: string,

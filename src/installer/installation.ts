@@ -1,4 +1,4 @@
-/** `sojourn install` and `sojourn uninstall`: without a package manager, from the sources. */
+/** `sojourn install` and `sojourn uninstall`: from the sources, without a package manager. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, realpathSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
@@ -6,19 +6,19 @@ import { CONFIGURATION_DIRECTORY, type Layout, layoutOf } from './layout.ts';
 import { InstallationRefused, payload } from './payload.ts';
 import { installFiles, readManifest, removeFiles, writeManifest } from './placement.ts';
 
-/** The sources, or the installed copy that this is a part of. */
+/** The sources, or the installed copy, that contain this file. */
 const HERE = join(import.meta.dirname, '../..');
 
 export interface InstallOptions {
   readonly prefix: string;
-  /** Stands for `/`; `/` itself: the running system, whose service manager is told. */
+  /** The root directory; `/` is the running system, whose service manager is notified. */
   readonly destdir: string;
 }
 
 const manifestOf = ({ code }: Layout): string => join(code, 'manifest');
 
 /**
- * Puts everything in place, over an older installation too. Answers with what to tell the operator.
+ * Installs everything, also over an older installation. Returns the message for the operator.
  */
 export function install(options: InstallOptions): string {
   const destination = resolve(options.destdir);
@@ -28,22 +28,22 @@ export function install(options: InstallOptions): string {
     readManifest(join(destination, manifestOf(layout))) === undefined
   ) {
     throw new InstallationRefused(
-      `${layout.code} is there and was not made by "sojourn install" (apt remove sojourn?)`,
+      `${layout.code} exists and was not made by "sojourn install" (if a package did, run apt remove sojourn first)`,
     );
   }
-  const former = readManifest(join(destination, manifestOf(layout))) ?? [];
+  const previous = readManifest(join(destination, manifestOf(layout))) ?? [];
   const made = installFiles(
     payload(HERE, layout),
     [CONFIGURATION_DIRECTORY, layout.code],
     destination,
   );
   const whole = new Set([
-    ...former.filter((path) => path.endsWith('/')),
+    ...previous.filter((path) => path.endsWith('/')),
     ...made,
     manifestOf(layout),
   ]);
   removeFiles(
-    former.filter((path) => !whole.has(path)),
+    previous.filter((path) => !whole.has(path)),
     destination,
   );
   writeManifest(join(destination, manifestOf(layout)), [...whole]);
@@ -56,13 +56,13 @@ export function install(options: InstallOptions): string {
     `installed ${made.length} files and directories: ${layout.code}, ${join(layout.commands, 'sojourn')}, units in ${layout.units}`,
     `next: write ${CONFIGURATION_DIRECTORY}/ha.yaml (root:sojourn-ha, mode 0640; examples in ${layout.documents}/examples),`,
     '      then: systemctl enable --now sojourn-ha',
-    ...(former.length > 0
-      ? ["daemons that run go on with the former version: systemctl try-restart 'sojourn-*'"]
+    ...(previous.length > 0
+      ? ["running daemons still use the previous version: systemctl try-restart 'sojourn-*'"]
       : []),
   ].join('\n');
 }
 
-/** Takes away what `install` put in place, and nothing else: configuration and state stay. */
+/** Removes the files that `install` made, and nothing else: configuration and state remain. */
 export function uninstall(options: {
   readonly prefix: string | undefined;
   readonly destdir: string;
@@ -71,9 +71,9 @@ export function uninstall(options: {
   const layout = layoutOf(options.prefix ?? installedPrefix(destination) ?? '/usr/local');
   const manifest = readManifest(join(destination, manifestOf(layout)));
   if (manifest === undefined) {
-    const message = `no installation below ${layout.prefix}: there is no ${manifestOf(layout)}`;
+    const message = `no installation below ${layout.prefix}: ${manifestOf(layout)} does not exist`;
     throw new InstallationRefused(
-      `${message} (give --prefix; a Debian package goes with: apt remove sojourn)`,
+      `${message} (give --prefix, or remove a Debian package with apt remove sojourn)`,
     );
   }
   if (destination === '/' && isSystemdRunning()) {
@@ -89,10 +89,10 @@ export function uninstall(options: {
   }
   removeFiles(manifest, destination);
   if (destination === '/') reloadUnits();
-  return `removed; ${CONFIGURATION_DIRECTORY}, /var/lib/sojourn and the users sojourn-* are left`;
+  return `removed; ${CONFIGURATION_DIRECTORY}, /var/lib/sojourn and the users sojourn-* remain`;
 }
 
-/** `/usr/local`, where this runs from `/usr/local/lib/sojourn` below `destination`. */
+/** `/usr/local` for a program that runs from `/usr/local/lib/sojourn` below `destination`. */
 function installedPrefix(destination: string): string | undefined {
   const here = realpathSync(HERE);
   const [, prefix] = /^(.*)\/lib\/sojourn$/.exec(here) ?? [];
@@ -108,7 +108,7 @@ function reloadUnits(): void {
   if (isSystemdRunning()) tell('systemctl', ['daemon-reload']);
 }
 
-/** What it has to say goes to the operator; without the program there is nobody to tell. */
+/** Runs a program, if it exists; the operator sees its output. */
 function tell(program: string, parameters: readonly string[]): void {
   spawnSync(program, parameters, { stdio: ['ignore', 'inherit', 'inherit'] });
 }

@@ -1,20 +1,19 @@
-/** Where what is installed lies. */
+/** The directories of an installation. */
 import { join } from 'node:path';
 
 export interface Layout {
   readonly prefix: string;
   /**
-   * Code, libraries, the addon and Node itself; one directory, so that nothing of it is on
-   * anybody's search path.
+   * Code, libraries, the addon and Node itself in one directory, outside any search path.
    */
   readonly code: string;
   readonly commands: string;
-  /** Of the daemons themselves, which their units start. */
+  /** The programs of the daemons, which their units start. */
   readonly daemons: string;
   readonly units: string;
   readonly users: string;
   readonly stateDirectories: string;
-  /** Of polkit: what daemons may ask other services for. */
+  /** Rules of polkit: the requests to other services that daemons may make. */
   readonly policies: string;
   readonly manual: string;
   readonly documents: string;
@@ -22,15 +21,15 @@ export interface Layout {
   readonly zshFunctions: string;
 }
 
-/** Configuration is the operator's: the directory is made, nothing in it is touched. */
+/** The directory is made if it does not exist; its files belong to the operator. */
 export const CONFIGURATION_DIRECTORY = '/etc/sojourn';
 
-/** polkit of Debian 12 looks below no other prefix. */
+/** polkit of Debian 12 reads rules below /usr and /etc only. */
 const POLICIES = 'polkit-1/rules.d';
-/** Prefixes below which systemd looks for units and users by itself. */
+/** Prefixes below which systemd finds units and users. */
 const KNOWN_TO_SYSTEMD: ReadonlySet<string> = new Set(['/usr', '/usr/local']);
 
-/** `/usr`: where a package of the distribution puts things. `prefix` is absolute. */
+/** `/usr` gives the directories of a distribution's package. `prefix` is absolute. */
 export function layoutOf(prefix: string): Layout {
   const share = join(prefix, 'share');
   const systemd = KNOWN_TO_SYSTEMD.has(prefix) ? join(prefix, 'lib') : '/etc';

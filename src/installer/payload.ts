@@ -1,4 +1,4 @@
-/** What is installed: each file with where it comes from and where it goes. */
+/** The files of an installation, each with its source and its target. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -11,11 +11,11 @@ import { runtimeModules } from './runtime-modules.ts';
 export interface PayloadFile {
   readonly target: string;
   readonly mode: number;
-  /** A file to copy, or what it holds. */
+  /** A file to copy, or the content. */
   readonly from: { readonly file: string } | { readonly octets: Uint8Array };
 }
 
-/** Cannot be done; `message` says why and what to do instead. */
+/** The installation is not possible; `message` says why and what to do instead. */
 export class InstallationRefused extends Error {
   override readonly name = 'InstallationRefused';
 }
@@ -25,7 +25,7 @@ const PROGRAM = 0o755;
 const ADDON = 'native/build/sojourn.node';
 const UNITS = 'systemd';
 
-/** Everything, for the sources in `repository`. Throws `InstallationRefused`. */
+/** All files, from the sources in `repository`. Throws `InstallationRefused`. */
 export function payload(repository: string, layout: Layout): readonly PayloadFile[] {
   const missing = [ADDON, 'package-lock.json', UNITS].find(
     (path) => !existsSync(join(repository, path)),
@@ -33,7 +33,7 @@ export function payload(repository: string, layout: Layout): readonly PayloadFil
   if (missing !== undefined) {
     const remedy =
       missing === ADDON
-        ? 'npm run build makes it'
+        ? 'run npm run build'
         : 'install from the sources, not from an installed copy';
     throw new InstallationRefused(`${join(repository, missing)} is missing (${remedy})`);
   }
@@ -48,12 +48,12 @@ export function payload(repository: string, layout: Layout): readonly PayloadFil
   ];
 }
 
-/** The daemons, by the names of their directories. */
+/** The names of the daemons, after their directories. */
 export function daemonNames(repository: string): readonly string[] {
   return readdirSync(join(repository, 'daemons')).toSorted();
 }
 
-/** Of the daemons: `sojourn-ha.service`. */
+/** The units of the daemons, such as `sojourn-ha.service`. */
 export function unitNames(repository: string): readonly string[] {
   return daemonNames(repository).map((name) => `sojourn-${name}.service`);
 }
@@ -80,7 +80,7 @@ function code(repository: string, { code }: Layout): readonly PayloadFile[] {
   return [
     ...files.map((path) => copied(repository, path, join(code, path))),
     written(runtimePackage(repository), join(code, 'package.json')),
-    // Node as it was tested: Debian 12 has an older one, which does not run TypeScript.
+    // The tested version of Node: that of Debian 12 is older and does not run TypeScript.
     { target: nodeOf(code), mode: PROGRAM, from: { file: process.execPath } },
   ];
 }
@@ -89,7 +89,7 @@ function nodeOf(code: string): string {
   return join(code, 'bin/node');
 }
 
-/** What Node reads of it at run time: version, kind of modules, what `#…` stands for. */
+/** The parts of package.json that Node reads: version, module type, targets of `#…` imports. */
 function runtimePackage(repository: string): string {
   const whole = parseObject(readFileSync(join(repository, 'package.json'), 'utf8')) ?? {};
   const { name, version, description, license, type, imports } = whole;
@@ -109,19 +109,19 @@ function units(repository: string, layout: Layout): readonly PayloadFile[] {
       .replaceAll('/usr/bin/', `${layout.commands}/`)
       .replaceAll('/usr/sbin/', `${layout.daemons}/`);
     const name = path.slice(UNITS.length + 1);
-    return written(text, placeOf(name, layout));
+    return written(text, targetOf(name, layout));
   });
 }
 
-/** What systemd reads besides units has the name of the suite. */
-function placeOf(name: string, { users, stateDirectories, units }: Layout): string {
+/** Files of systemd other than units get the name of the suite. */
+function targetOf(name: string, { users, stateDirectories, units }: Layout): string {
   if (name === 'sysusers.conf') return join(users, 'sojourn.conf');
   return name === 'tmpfiles.conf' ? join(stateDirectories, 'sojourn.conf') : join(units, name);
 }
 
 /**
- * `sojourn`, and each daemon by the name of its manual page. They become Node: what a unit starts
- * is the daemon itself.
+ * `sojourn`, and each daemon under the name of its manual page. The scripts exec Node, so that the
+ * main process of a unit is the daemon.
  */
 function programs(repository: string, { code, commands, daemons }: Layout): readonly PayloadFile[] {
   const program = (main: string): string =>
@@ -159,20 +159,20 @@ function documents(repository: string, { documents }: Layout): readonly PayloadF
   ];
 }
 
-/** As the command line itself writes them. */
+/** The completion scripts that the command line prints. */
 function completions(repository: string, layout: Layout): readonly PayloadFile[] {
-  const places = {
+  const targets = {
     bash: join(layout.bashCompletions, 'sojourn'),
     zsh: join(layout.zshFunctions, '_sojourn'),
   };
-  return Object.entries(places).flatMap(([shell, target]) => {
-    const asked = spawnSync(
+  return Object.entries(targets).flatMap(([shell, target]) => {
+    const printed = spawnSync(
       process.execPath,
       [join(repository, 'src/cli/cli.ts'), 'completion', shell],
       {
         encoding: 'utf8',
       },
     );
-    return asked.status === 0 ? [written(asked.stdout, target)] : [];
+    return printed.status === 0 ? [written(printed.stdout, target)] : [];
   });
 }

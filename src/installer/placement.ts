@@ -1,4 +1,4 @@
-/** Puts files in place and takes them away again, exactly those. */
+/** Installs files and removes exactly those files again. */
 import {
   chmodSync,
   copyFileSync,
@@ -14,14 +14,14 @@ import { dirname, join } from 'node:path';
 import type { PayloadFile } from './payload.ts';
 
 /**
- * What was put where, absolute as on the running system; a directory ends with a slash. In the
- * order of making.
+ * The installed paths, absolute on the running system, in the order of their creation. A directory
+ * ends with a slash.
  */
 export type Manifest = readonly string[];
 
 /**
- * Below `destination`, which stands for `/`. What a file replaces is replaced whole: a running
- * daemon keeps what it has.
+ * Installs below `destination`, the root directory. A file replaces an older one atomically, so that
+ * a running daemon keeps its version.
  */
 export function installFiles(
   files: readonly PayloadFile[],
@@ -33,7 +33,7 @@ export function installFiles(
     if (existsSync(join(destination, path))) return;
     makeDirectory(dirname(path));
     mkdirSync(join(destination, path));
-    // Whatever the umask is.
+    // mkdir alone would apply the umask.
     chmodSync(join(destination, path), 0o755);
     made.push(`${path}/`);
   };
@@ -51,7 +51,7 @@ export function installFiles(
   return made;
 }
 
-/** Files first, then the directories that are empty by then. What is gone already is no failure. */
+/** Removes the files, then the empty directories. Already removed ones are no failure. */
 export function removeFiles(manifest: Manifest, destination: string): void {
   const isDirectory = (path: string): boolean => path.endsWith('/');
   for (const path of manifest)

@@ -1,11 +1,12 @@
-/** Which files of node_modules a running daemon needs. */
+/** The files of node_modules that a running daemon needs. */
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { isJsonObject, parseObject } from '#daemon/control/json-lines.ts';
 import { filesBelow } from './files-below.ts';
 
 /**
- * Types, sources of other languages, and what is for people who work on the library. Licences stay.
+ * Type declarations, sources of other languages, and files for developers of the library. Licenses
+ * are kept.
  */
 const NOT_RUN = /\.(d\.[cm]?ts|[cm]?ts|map|flow|markdown|md|yml|tsbuildinfo|css|html|png|svg)$/;
 const NAMES_NOT_RUN =
@@ -28,8 +29,8 @@ const DIRECTORIES_NOT_RUN: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Paths relative to the repository, of all packages that package-lock.json lists for more than
- * development.
+ * The files of all packages that package-lock.json does not mark as development only, relative to
+ * the repository.
  */
 export function runtimeModules(repository: string): readonly string[] {
   const lock = parseObject(readFileSync(join(repository, 'package-lock.json'), 'utf8'));
@@ -42,8 +43,8 @@ export function runtimeModules(repository: string): readonly string[] {
 }
 
 /**
- * Of the package itself: those within it are listed by themselves. What is run may have a `doc`
- * further inside.
+ * The files of one package without nested packages, which have their own entries. Only top-level
+ * directories are skipped: code may have a `doc` directory further inside.
  */
 function filesOf(repository: string, directory: string): readonly string[] {
   const enter = (name: string, parent: string): boolean =>

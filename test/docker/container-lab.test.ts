@@ -103,7 +103,7 @@ describe('the lab', () => {
   it('shows downloads that survive every move, of a node, a network, and by NTMobile', async () => {
     const demo = await sojourn('lab', 'demo', '--docker');
     expect(demo.code, demo.output).toBe(0);
-    expect(demo.output).toContain('everything arrived');
+    expect(demo.output).toContain('all downloads are complete');
   }, 600_000);
 
   it('leaves nothing', async () => {

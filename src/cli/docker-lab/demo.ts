@@ -1,9 +1,8 @@
 /**
- * The container lab's demonstration: downloads go on while a mobile node, a mobile router and an
+ * The container lab's demonstration: downloads continue while a mobile node, a mobile router and an
  * NTMobile node move through every access network.
  *
- * Whatever is measured here goes through `docker exec`, which adds some milliseconds to every
- * silence.
+ * The measurements go through `docker exec`, which adds some milliseconds to every interruption.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { formatTable } from '#daemon/answers/tables.ts';
@@ -19,11 +18,11 @@ import {
 } from './topology.ts';
 
 const OCTETS_PER_SECOND = 400_000;
-/** Of silence after a move before a download counts as dead. */
-const PATIENCE_MS = 30_000;
+/** A download without data for this time after a move has failed. */
+const STALL_LIMIT_MS = 30_000;
 const STAY_MS = 1_500;
 
-/** One story: who moves, and what goes on meanwhile. */
+/** One part of the demonstration: a moving node and its downloads. */
 interface Act {
   readonly title: string;
   readonly node: MovingNode;
@@ -111,7 +110,7 @@ export interface DemoReport {
   readonly ok: boolean;
 }
 
-/** Runs all of it; `progress` hears of each step. Throws `DockerError` where the lab is not up. */
+/** Runs all parts; calls `progress` for each step. Throws `DockerError` if the lab is not up. */
 export async function demo(progress: (text: string) => void): Promise<DemoReport> {
   const waiting = await waitUntilHealthy(60, progress);
   if (waiting.length > 0) {
@@ -141,13 +140,13 @@ export function reportText({ moves, downloads, node, ok }: DemoReport): string {
   const ends = downloads.map(({ flow, octets, right }) => ({
     download: flow,
     octets,
-    wholeAndRight: right,
+    completeAndCorrect: right,
   }));
   return [
     formatTable(rows),
     formatTable(ends),
     `node to node by name: ${node ? 'yes' : 'no'}`,
-    ok ? 'everything arrived' : 'something was lost',
+    ok ? 'all downloads are complete' : 'a download is incomplete or wrong',
   ].join('\n\n');
 }
 
@@ -157,9 +156,8 @@ async function play(
 ): Promise<Pick<DemoReport, 'moves' | 'downloads'>> {
   const { node, journey, flows: wanted } = act;
   if (!(await waitUntilRegistered(node)))
-    throw new DockerError(`${node} does not register: docker logs ${dockerName(node)}`);
-  // Long enough for the whole journey; what is left in the end is broken off only when every move
-  // is over.
+    throw new DockerError(`${node} did not register; see: docker logs ${dockerName(node)}`);
+  // Large enough to last for all moves.
   const octets = OCTETS_PER_SECOND * Math.ceil(((STAY_MS + 3_000) * journey.length) / 1000);
   const flows = wanted.map(({ title, ...options }) => ({
     title: `${act.node} ${title}`,
@@ -177,12 +175,13 @@ async function play(
       for (const { title, flow } of flows)
         moves.push({ node, network, flow: title, stallMs: flow.stallSince(from) });
     }
-    progress('  the rest of the downloads …');
+    progress('  waiting for the downloads to end …');
     const downloads = await Promise.all(
       flows.map(async ({ title, flow }) => {
-        const { octets: came, expected, right, exitCode } = await flow.ended;
-        if (exitCode !== 0) progress(`  ${title}: curl ended with ${exitCode}`);
-        return { flow: title, octets: came, right: right && exitCode === 0 && came === expected };
+        const { octets: received, expected, right, exitCode } = await flow.ended;
+        if (exitCode !== 0) progress(`  ${title}: curl ended with exit code ${exitCode}`);
+        const complete = right && exitCode === 0 && received === expected;
+        return { flow: title, octets: received, right: complete };
       }),
     );
     return { moves, downloads };
@@ -192,26 +191,25 @@ async function play(
 }
 
 /**
- * Until something arrives on each of them that left after `from`; whoever has ended is not waited
- * for.
+ * Waits until data arrives on each unfinished flow after `from`.
  */
 async function untilFlowing(
   flows: readonly { readonly title: string; readonly flow: Flow }[],
   from: number,
 ): Promise<void> {
-  const end = performance.now() + PATIENCE_MS;
+  const end = performance.now() + STALL_LIMIT_MS;
   for (;;) {
     const silent = flows.filter(({ flow }) => !flow.done && !flow.flowsSince(from));
     if (silent.length === 0) return;
     if (performance.now() > end)
       throw new DockerError(
-        `nothing arrives any more: ${silent.map(({ title }) => title).join(', ')}`,
+        `no data for ${STALL_LIMIT_MS / 1000} s: ${silent.map(({ title }) => title).join(', ')}`,
       );
     await delay(20);
   }
 }
 
-/** Both behind NATs, one of them symmetric. */
+/** Both nodes are behind NATs, one of them symmetric. */
 async function reachNode(progress: (text: string) => void): Promise<boolean> {
   await move('mn', 'nat-sym');
   await move('mn2', 'nat-cone');

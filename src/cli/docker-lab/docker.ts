@@ -1,14 +1,14 @@
-/** The `docker` program, as far as the container lab needs it. */
+/** The calls of the `docker` program that the container lab needs. */
 import { type ChildProcess, spawn } from 'node:child_process';
 
-/** Docker said no, or is not there; `message` has its words and what to do. */
+/** Docker failed or is missing; `message` has its error and what to do. */
 export class DockerError extends Error {
   override readonly name = 'DockerError';
 }
 
 const OUTPUT_LIMIT = 16 * 1024 * 1024;
 
-/** Runs `docker` with these arguments; gives what it printed. Throws `DockerError`. */
+/** Runs `docker` with these arguments; returns its standard output. Throws `DockerError`. */
 export function docker(...args: readonly string[]): Promise<string> {
   const child = spawn('docker', args, { stdio: ['ignore', 'pipe', 'pipe'] });
   return new Promise((resolve, reject) => {
@@ -29,8 +29,7 @@ export function docker(...args: readonly string[]): Promise<string> {
 }
 
 /**
- * As `docker`, of a program in a container, which may fail: gives its exit code with what it
- * printed.
+ * Runs a program in a container, which may fail; returns its exit code and its standard output.
  */
 export async function execute(
   container: string,
@@ -47,21 +46,21 @@ export async function execute(
   });
 }
 
-/** A program in a container, running; its standard output can be read. */
+/** Starts a program in a container; its standard output is readable. */
 export function executing(container: string, ...argv: readonly string[]): ChildProcess {
   return spawn('docker', ['exec', container, ...argv], { stdio: ['ignore', 'pipe', 'ignore'] });
 }
 
 function unavailable(error: Error): DockerError {
   if ('code' in error && error.code === 'ENOENT')
-    return new DockerError('docker is missing (apt-get install docker.io docker-compose)');
-  return new DockerError(`docker cannot be run: ${error.message}`);
+    return new DockerError('docker is missing (run apt-get install docker.io docker-compose)');
+  return new DockerError(`docker could not be started: ${error.message}`);
 }
 
-function explain(args: readonly string[], words: string): string {
-  if (/Cannot connect to the Docker daemon/.test(words))
-    return 'no Docker engine answers (systemctl start docker, or are you in the group docker?)';
-  if (/No such (container|network|object)/.test(words))
-    return `the lab is not up (docker compose up -d --wait, in the directory of compose.yaml): ${words}`;
-  return `docker ${args[0] ?? ''}: ${words}`;
+function explain(args: readonly string[], output: string): string {
+  if (/Cannot connect to the Docker daemon/.test(output))
+    return 'no Docker engine answers (run systemctl start docker, or join the group docker)';
+  if (/No such (container|network|object)/.test(output))
+    return `the lab is not up (run docker compose up -d --wait in the directory of compose.yaml): ${output}`;
+  return `docker ${args[0] ?? ''}: ${output}`;
 }

@@ -1,6 +1,6 @@
 /**
- * A download in a container that goes on while somebody moves: how far it came, how long it stood
- * still, whether each octet was right.
+ * A download in a container that continues while nodes move: the octets received, the longest
+ * interruption, and whether each octet is right.
  */
 import type { ChildProcess } from 'node:child_process';
 import { executing } from './docker.ts';
@@ -10,7 +10,7 @@ export interface FlowEnd {
   readonly octets: number;
   readonly expected: number;
   readonly right: boolean;
-  /** Of curl: 0, or what it calls a reset, a time-out, …. */
+  /** curl's exit code: 0, or that of a reset, a timeout, …. */
   readonly exitCode: number;
 }
 
@@ -20,7 +20,7 @@ export interface FlowOptions {
   readonly url: string;
   readonly octets: number;
   readonly octetsPerSecond: number;
-  /** More arguments of curl: `--interface`, `-4`. */
+  /** Additional arguments of curl: `--interface`, `-4`. */
   readonly curl?: readonly string[];
 }
 
@@ -70,12 +70,12 @@ export class Flow {
     return this.#done;
   }
 
-  /** Since `from` (performance.now()) something arrived. */
+  /** Whether data arrived after `from` (performance.now()). */
   flowsSince(from: number): boolean {
     return this.#last > from;
   }
 
-  /** Milliseconds of the longest silence since `from`. */
+  /** Milliseconds of the longest interruption since `from`. */
   stallSince(from: number): number {
     const present = { from: this.#last, until: performance.now() };
     return [...this.#gaps, present]
@@ -92,7 +92,7 @@ export class Flow {
     this.#gaps.push({ from: this.#last, until: now });
     if (this.#gaps.length > 20_000) this.#gaps.splice(0, 10_000);
     this.#last = now;
-    // The rule of the lab's web servers (docker/lab/file-server.ts).
+    // The content that the lab's web servers send (docker/lab/file-server.ts).
     for (let index = 0; index < chunk.length && this.#right; index += 1) {
       const at = this.#octets + index;
       this.#right = chunk[index] === ((at * 31 + Math.floor(at / 256)) & 0xff);

@@ -1,6 +1,5 @@
 /**
- * The container lab: who is there and how, where nodes are plugged in, and plugging them in
- * elsewhere.
+ * The container lab: its containers and their health, and the networks that nodes are connected to.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JsonObject } from '#base/json.ts';
@@ -18,12 +17,12 @@ const POLL_MS = 200;
 
 export interface LabContainer {
   readonly name: string;
-  /** `healthy`, `starting`, `unhealthy`, or how it is where it has no health. */
+  /** `healthy`, `starting`, `unhealthy`, or the state of a container without a health check. */
   readonly state: string;
   readonly networks: readonly string[];
 }
 
-/** Every container of the lab, by name. Throws `DockerError`. */
+/** Every container of the lab, sorted by name. Throws `DockerError`. */
 export async function containers(): Promise<readonly LabContainer[]> {
   const format = '{{.Names}}\t{{.State}}\t{{.Status}}\t{{.Networks}}';
   const text = await docker('ps', '--all', '--filter', `name=^${PREFIX}`, '--format', format);
@@ -51,45 +50,45 @@ export function statusRows(all: readonly LabContainer[]): readonly JsonObject[] 
   }));
 }
 
-/** Waits until every container is healthy. Gives who is not at the end of the time. */
+/** Waits until every container is healthy; returns those that are not within the time. */
 export async function waitUntilHealthy(
   seconds: number,
   progress: (text: string) => void,
 ): Promise<readonly LabContainer[]> {
   const end = performance.now() + seconds * 1000;
-  let told = '';
+  let lastText = '';
   for (;;) {
     const all = await containers();
     const waiting = all.filter(({ state }) => state !== 'healthy');
     if (all.length > 0 && waiting.length === 0) return [];
     const text =
       all.length === 0
-        ? 'no container of the lab'
+        ? 'the lab has no containers'
         : `waiting for ${waiting.map(({ name }) => name).join(', ')}`;
-    if (text !== told) progress(text);
-    told = text;
+    if (text !== lastText) progress(text);
+    lastText = text;
     if (performance.now() > end) return waiting;
     await delay(1000);
   }
 }
 
-/** Where a node is plugged in; undefined: nowhere. */
-export async function whereIs(node: MovingNode): Promise<AccessNetwork | undefined> {
+/** The access network that a node is connected to, if any. */
+export async function accessNetworkOf(node: MovingNode): Promise<AccessNetwork | undefined> {
   const format = '{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}';
   const names = (await docker('inspect', '--format', format, dockerName(node))).trim().split(' ');
   return names.map((name) => name.replace(PREFIX, '')).find(isAccessNetwork);
 }
 
-/** Pulls the node's cable out of where it is and plugs it in there. */
+/** Disconnects the node from its access network and connects it to another one. */
 export async function move(node: MovingNode, network: AccessNetwork): Promise<void> {
-  const present = await whereIs(node);
+  const present = await accessNetworkOf(node);
   if (present === network) return;
   if (present !== undefined)
     await docker('network', 'disconnect', dockerName(present), dockerName(node));
   await docker('network', 'connect', dockerName(network), dockerName(node));
 }
 
-/** Everybody where compose.yaml puts them. */
+/** Moves every node to its network in compose.yaml. */
 export async function reset(): Promise<void> {
   for (const [node, network] of Object.entries(MOVING_NODES)) {
     if (isMovingNodeEntry(node)) await move(node, network);
@@ -100,7 +99,7 @@ function isMovingNodeEntry(node: string): node is MovingNode {
   return Object.hasOwn(MOVING_NODES, node);
 }
 
-/** Waits until the node's daemon says that it is registered; false at the end of the time. */
+/** Waits until the node's daemon is registered; false after the time. */
 export async function waitUntilRegistered(node: MovingNode, seconds = 60): Promise<boolean> {
   const end = performance.now() + seconds * 1000;
   while (performance.now() < end) {

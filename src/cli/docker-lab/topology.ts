@@ -1,6 +1,6 @@
-/** What of compose.yaml the command line has to know; test/docker says that both agree. */
+/** The facts about compose.yaml that the command line needs; test/docker compares both. */
 
-/** Networks that a node can be plugged into. */
+/** Networks that a node can be connected to. */
 export const ACCESS_NETWORKS = {
   ar6: 'IPv6 only',
   ar4: 'IPv4 only',
@@ -10,7 +10,7 @@ export const ACCESS_NETWORKS = {
 } as const;
 export type AccessNetwork = keyof typeof ACCESS_NETWORKS;
 
-/** Nodes that move, and where they are in the beginning. */
+/** Nodes that move, with their first networks. */
 export const MOVING_NODES = { mn: 'ar4', mn2: 'nat-cone', mr: 'ar6' } as const satisfies Record<
   string,
   AccessNetwork
@@ -38,7 +38,7 @@ export function isMovingNode(name: string): name is MovingNode {
   return Object.hasOwn(MOVING_NODES, name);
 }
 
-/** As compose.yaml calls containers and networks for Docker. */
+/** The name of a container or network of compose.yaml in Docker. */
 export function dockerName(name: string): string {
   return `sojourn-${name}`;
 }

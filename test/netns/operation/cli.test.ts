@@ -49,7 +49,7 @@ describe('sojourn before any daemon runs', () => {
     for (const command of ['status', 'bindings', 'tunnels', 'stats', 'events']) {
       const { code, stderr } = await sojourn(command);
       expect([command, code]).toEqual([command, ExitCode.unavailable]);
-      expect(stderr).toContain('is one running?');
+      expect(stderr).toContain('check the daemons with systemctl status');
     }
   });
 

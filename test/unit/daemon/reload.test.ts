@@ -118,7 +118,7 @@ describe('reload', () => {
       needsRestart: [{ setting: 'daemon.threads', old: 2, new: 4 }],
     });
     configure({ size: 2, key: 'text:a secret of this test' }, { logLevel: 'debug' });
-    expect((await reload()).stdout).toBe('nothing has changed\n');
+    expect((await reload()).stdout).toBe('no changes\n');
   });
 
   it('refuses a wrong configuration as a whole, with every fault, and exits with 78', async () => {
