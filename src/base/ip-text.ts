@@ -17,7 +17,8 @@ function decimalAt(bytes: Uint8Array, index: number): string | undefined {
 
 /** Dotted quad of four octets. */
 export function ipv4Text(bytes: Uint8Array, offset: number): string {
-  return `${decimalAt(bytes, offset)}.${decimalAt(bytes, offset + 1)}.${decimalAt(bytes, offset + 2)}.${decimalAt(bytes, offset + 3)}`;
+  const left = `${decimalAt(bytes, offset)}.${decimalAt(bytes, offset + 1)}`;
+  return `${left}.${decimalAt(bytes, offset + 2)}.${decimalAt(bytes, offset + 3)}`;
 }
 
 /** RFC 5952 text of sixteen octets. */

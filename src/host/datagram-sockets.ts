@@ -1,6 +1,6 @@
 /**
- * UDP sockets for daemons that carry control datagrams only: one for each address and port, so that
- * what was asked at one answers from it.
+ * UDP sockets of daemons that carry control datagrams only. There is one for each address and port,
+ * so that an answer leaves from the address that received the request.
  *
  * No RFC: docs/reference/ntmobile.md §1 (ports)
  */
@@ -12,7 +12,7 @@ import type { Punt } from '#runtime/ports.ts';
 
 const RECEIVE_BUFFER_OCTETS = 4 << 20;
 
-/** An endpoint to listen at. Port 0: any free one. */
+/** An endpoint to listen at. Port 0: a free one. */
 export interface ListenAt {
   readonly address: IpAddress;
   readonly port: number;
@@ -38,7 +38,7 @@ export class DatagramSockets implements Disposable {
   };
   #handler: (punt: Punt) => void = () => {};
 
-  /** Throws what the host throws when an address or port cannot be had. */
+  /** Throws the host's error when an address or port is not available. */
   static async open(endpoints: readonly ListenAt[]): Promise<DatagramSockets> {
     using made = new DisposableStack();
     const all = made.use(new DatagramSockets());
@@ -47,7 +47,7 @@ export class DatagramSockets implements Disposable {
     return all;
   }
 
-  /** Where the sockets are, in the order that was asked for. */
+  /** The bound endpoints, in the order of `open`. */
   get endpoints(): readonly ListenAt[] {
     return [...this.#sockets.values()].map((socket) => {
       const { address, port } = socket.address();
@@ -65,7 +65,7 @@ export class DatagramSockets implements Disposable {
     this.#handler = handler;
   }
 
-  /** Whether there was a socket to send from; whether it left, only the counters say. */
+  /** False without a socket to send from. A later failure shows in the counters only. */
   send(
     { local, localPort, remote, remotePort }: Extract<PacketPath, { kind: 'datagram' }>,
     packet: Uint8Array,
@@ -97,8 +97,7 @@ export class DatagramSockets implements Disposable {
     this.#sockets.set(keyOf(address, localPort), socket);
     socket.on('message', (message, from) => {
       const remote = parseIpAddress(from.address);
-      // A link-local peer has a zone in its name here, and nobody could answer it from another
-      // link.
+      // A link-local peer has a zone in its text here; an answer needs that link.
       if (remote === undefined) {
         this.#counters['drop-source'] += 1;
         return;

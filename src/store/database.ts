@@ -1,17 +1,14 @@
-/**
- * Opens SQLite files for whoever keeps something in one, and says what is wrong with them in the
- * operator's words.
- */
+/** Opens SQLite files, and explains to operators what is wrong with them. */
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-/** An earlier run may still be ending. */
+/** The former run may not have ended yet. */
 const BUSY_AT_START_MS = 2_000;
-/** The only loop waits, and with it every packet; what was not taken is kept and tried again. */
+/** A write blocks the event loop, and control packets with it. A refused write is retried. */
 const BUSY_MS = 20;
 
-/** The database cannot be used; `message` names the file and what the operator can do. */
+/** The database is not usable; `message` names the file and the remedy. */
 export class StoreError extends Error {
   readonly code: string;
   readonly file: string;
@@ -29,27 +26,27 @@ export class StoreError extends Error {
   }
 }
 
-/** Where a database is, and what operators are told of its loss. */
+/** A database file, and what its loss means to operators. */
 export interface DatabaseFile {
   readonly file: string;
-  /** What comes after starting empty: `nodes register anew by themselves`. */
+  /** What happens after a start with an empty file: `nodes register again by themselves`. */
   readonly afterLoss: string;
 }
 
 export interface DatabaseFormat {
-  /** Counts up with each change of `schema`. */
+  /** Grows with each change of `schema`. */
   readonly version: number;
-  /** Makes what is missing; harmless where nothing is. */
+  /** SQL that creates what is missing. */
   readonly schema: string;
   /**
-   * NORMAL: a power cut may lose the last transactions; FULL: none that was answered. Neither loses
-   * consistency, nor anything by a crash of the daemon.
+   * NORMAL: a power failure may lose the last transactions; FULL: it loses no committed one. In
+   * both modes the file stays consistent, and a crash of the daemon loses nothing.
    */
   readonly synchronous: 'NORMAL' | 'FULL';
 }
 
 /**
- * The database in `place`, in write-ahead mode; made when missing, readable by its owner only.
+ * Opens the database in write-ahead mode; creates a missing file, readable by its owner only.
  * Throws `StoreError`.
  */
 export function openDatabase(place: DatabaseFile, form: DatabaseFormat): DatabaseSync {
@@ -72,8 +69,8 @@ export function openDatabase(place: DatabaseFile, form: DatabaseFormat): Databas
 }
 
 /**
- * One level only: `recursive` never returns for a path below /proc (Node 20 to 26), and what is
- * above is the operator's.
+ * One level only: `recursive` never returns for a path below /proc (Node 20 to 26), and the parent
+ * directory is the operator's.
  */
 function makeDirectory(file: string): void {
   try {
@@ -97,14 +94,16 @@ function prepareDatabase(
   { version, schema, synchronous }: DatabaseFormat,
 ): void {
   database.exec(
-    `PRAGMA busy_timeout = ${BUSY_AT_START_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA foreign_keys = ON`,
+    `PRAGMA busy_timeout = ${BUSY_AT_START_MS}; PRAGMA journal_mode = WAL; ` +
+      `PRAGMA synchronous = ${synchronous}; PRAGMA foreign_keys = ON`,
   );
   const { user_version: found } = database.prepare('PRAGMA user_version').get() ?? {};
   if (typeof found === 'number' && found > version) {
     throw new StoreError(
       'STORE_VERSION',
       place.file,
-      `written by a newer version (schema ${found}, this one knows ${version}); run that version, or move the file away to start empty`,
+      `written by a newer version (schema ${found}, this one knows ${version}); ` +
+        'run that version, or move the file away to start empty',
     );
   }
   database.exec(`${schema}; PRAGMA user_version = ${version}`);
@@ -132,7 +131,8 @@ export function corrupt({ file, afterLoss }: DatabaseFile, cause: unknown): Stor
   return new StoreError(
     'STORE_CORRUPT',
     file,
-    `not a usable database; stop the daemon, move ${file}, ${file}-wal and ${file}-shm away and start again (${afterLoss}), or restore a backup`,
+    `not a usable database; stop the daemon, move ${file}, ${file}-wal and ${file}-shm away ` +
+      `and start again (${afterLoss}), or restore a backup`,
     cause,
   );
 }
@@ -140,7 +140,7 @@ export function corrupt({ file, afterLoss }: DatabaseFile, cause: unknown): Stor
 /** Primary result codes of SQLite. */
 const SQLITE = { busy: 5, locked: 6, corrupt: 11, notADatabase: 26 } as const;
 
-/** What SQLite throws becomes `StoreError`. */
+/** Turns errors of SQLite into `StoreError`. */
 export function translate<T>(place: DatabaseFile, body: () => T): T {
   try {
     return body();

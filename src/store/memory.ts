@@ -1,7 +1,7 @@
 import type { JsonValue } from '#base/json.ts';
 import type { StorePort } from '#runtime/ports.ts';
 
-/** Forgets with the process; `records` is what a crash would leave, keyed by table and key. */
+/** Records in memory; `records` is what a crash would leave, by table and key. */
 export class MemoryStore implements StorePort {
   readonly records = new Map<
     string,

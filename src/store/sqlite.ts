@@ -13,14 +13,14 @@ import {
 const FORM: DatabaseFormat = {
   version: 1,
   schema:
-    'CREATE TABLE IF NOT EXISTS records (tbl TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (tbl, key)) WITHOUT ROWID',
+    'CREATE TABLE IF NOT EXISTS records (tbl TEXT NOT NULL, key TEXT NOT NULL, ' +
+    'value TEXT NOT NULL, PRIMARY KEY (tbl, key)) WITHOUT ROWID',
   synchronous: 'NORMAL',
 };
 
 /**
- * Records in one SQLite file (write-ahead log, synchronous=NORMAL: a crash of the daemon loses
- * nothing, a power cut at most the last transactions, never consistency). Made when missing,
- * readable by its owner only. Throws `StoreError`.
+ * Records in one SQLite file, in write-ahead mode with synchronous=NORMAL (see `DatabaseFormat`).
+ * Creates a missing file, readable by its owner only. Throws `StoreError`.
  */
 export function openSqliteStore(file: string): StorePort {
   return new SqliteStore(file);
@@ -33,7 +33,7 @@ class SqliteStore implements StorePort {
   readonly #drop;
 
   constructor(file: string) {
-    this.#place = { file, afterLoss: 'nodes register anew by themselves' };
+    this.#place = { file, afterLoss: 'nodes register again by themselves' };
     this.#database = openDatabase(this.#place, FORM);
     this.#put = this.#database.prepare(
       'INSERT OR REPLACE INTO records (tbl, key, value) VALUES (?, ?, ?)',

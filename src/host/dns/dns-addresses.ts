@@ -8,11 +8,11 @@ const LONGEST_TIME_TO_LIVE_SECONDS = 86_400;
 
 interface AnsweredAddresses {
   readonly addresses: readonly IpAddress[];
-  /** The shortest of the records that lead to them. */
+  /** The shortest time to live of the records used. */
   readonly timeToLiveSeconds: number;
 }
 
-/** Those of `name` and of what it is an alias of; records of other names are not taken. */
+/** Addresses of `name` and of the names that it is an alias of; other records do not count. */
 export function answeredAddresses(
   { answers: records = [] }: DecodedPacket,
   name: string,
@@ -41,7 +41,7 @@ export function answeredAddresses(
   return { addresses, timeToLiveSeconds };
 }
 
-/** Names compare without case and without the last dot. */
+/** Names compare without case and without the trailing dot. */
 export function plainName(name: string): string {
   return name.toLowerCase().replace(/\.$/, '');
 }

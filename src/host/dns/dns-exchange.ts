@@ -1,11 +1,11 @@
 /**
- * One DNS query put to servers, as octets: whoever asked knows what is in it.
+ * Sends one DNS query to several servers. Queries and answers are octets; the caller parses them.
  *
  * RFC 1035 §4.2       UDP, TCP with two octets of length in front
- * RFC 5452 §4, §9     unpredictable ids and ports; an answer counts only when it is to the question
+ * RFC 5452 §4, §9     unpredictable ids and ports; an answer has to repeat the question
  *
- * Node's sockets have no SO_MARK; they ask from the host's own addresses instead, which the policy
- * rules keep out of the tunnels.
+ * Node's sockets have no SO_MARK. They are bound to the host's own addresses instead, which the
+ * policy rules keep out of the tunnels.
  */
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
@@ -19,40 +19,40 @@ export interface NameServer {
   readonly port: number;
 }
 
-/** A server, and the address that is asked from; undefined where that is left to routing. */
+/** A server and the source address of queries to it; undefined lets routing choose. */
 interface NameServerPath {
   readonly server: NameServer;
   readonly source: IpAddress | undefined;
 }
 
 export interface DnsExchangeRequest {
-  /** Of any id: each try has its own. */
+  /** Its id is ignored: each attempt has its own. */
   readonly query: Uint8Array;
-  /** Tried in this order, each soon after the former. */
+  /** In the order of attempts, which overlap. */
   readonly paths: readonly NameServerPath[];
-  /** `whole`: an answer that was cut is asked for again by TCP; `udp`: it is an answer. */
+  /** `whole`: repeat the query over TCP after a truncated answer; `udp`: return it. */
   readonly accept: 'whole' | 'udp';
-  /** For one server to answer. */
+  /** How long one server may take. */
   readonly timeoutMs: number;
-  /** The next way is tried as well when there is no answer after this. */
+  /** The next attempt starts when there is no answer after this. */
   readonly staggerMs: number;
 }
 
 /**
- * `octets`: an answer to the question; its id means nothing. The best that was found is given: a
- * failure of one server only where no other knew more.
+ * `octets`: an answer to the question, with an arbitrary id. The best of all answers: an error code
+ * of one server only if no other server gave a better one.
  */
 type DnsExchangeResult = { readonly octets: Buffer } | { readonly failure: string };
 
-/** Of one family. */
+/** Source addresses of one family. */
 const MAX_SOURCES = 4;
 const NO_ERROR = 0;
 const NAME_ERROR = 3;
 const MOST_OCTETS = 65_535;
 
 /**
- * Servers that can be asked from an address of their family come first. Those on the link or host
- * itself need none.
+ * Servers for which there is a source address of their family come first. Servers on the link or on
+ * this host need none.
  */
 export function nameServerPaths(
   servers: readonly NameServer[],
@@ -77,10 +77,7 @@ export function exchangeDns(inquiry: DnsExchangeRequest): Promise<DnsExchangeRes
   return new StaggeredExchange(inquiry).run();
 }
 
-/**
- * One question put to one server after the other, without waiting long for any: the first good
- * answer counts.
- */
+/** Asks one server after the other, without waiting long for any; the first good answer wins. */
 class StaggeredExchange {
   readonly #inquiry: DnsExchangeRequest;
   readonly #stop = new AbortController();
@@ -133,21 +130,21 @@ class StaggeredExchange {
   #tried(result: DnsExchangeResult): void {
     this.#waiting--;
     if (this.#stop.signal.aborted) return;
-    // What a server says of its own trouble is more than that another did not answer.
+    // A server's error code tells more than the silence of another server.
     if ('octets' in result || 'failure' in this.#last) this.#last = result;
     if (isGood(result)) this.#done.resolve(result);
     else this.#ask();
   }
 }
 
-/** Another server may know better than one that refuses or fails. */
+/** Another server may know the answer that this one refused. */
 function isGood(result: DnsExchangeResult): boolean {
   if ('failure' in result) return false;
   const code = responseCode(result.octets);
   return code === NO_ERROR || code === NAME_ERROR;
 }
 
-/** Anybody can send us a datagram. */
+/** Rejects datagrams that are not from the server, or not to this query (RFC 5452). */
 function answers(octets: Uint8Array, query: Uint8Array): boolean {
   return (
     isResponse(octets) &&
@@ -181,8 +178,8 @@ function askUdp(
     socket.on('message', (octets) => {
       if (answers(octets, query)) finish(() => resolve(octets));
     });
-    // Connected: only this server's datagrams come in, and its ICMP errors are told. A callback
-    // would get the failure instead of 'error'.
+    // A connected socket receives only this server's datagrams and ICMP errors. With a callback,
+    // `send` would report a failure there instead of by 'error'.
     socket.on('connect', () => socket.send(query));
     socket.on('listening', () => socket.connect(server.port, server.address));
     socket.bind({ port: 0, ...(source === undefined ? {} : { address: source }) });

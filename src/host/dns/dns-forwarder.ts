@@ -1,8 +1,7 @@
 /**
- * Hands DNS queries on to the resolvers of the access network, and asks them of addresses.
+ * Forwards DNS queries to the resolvers of the access network, and looks addresses up there.
  *
- * RFC 5625 §4   a proxy hands on what it does not understand: flags, types, EDNS options, octet by
- *               octet
+ * RFC 5625 §4   a proxy forwards what it does not understand (flags, types, EDNS options) unchanged
  */
 import { encode } from 'dns-packet';
 import type { IpAddress } from '#base/ip.ts';
@@ -16,25 +15,20 @@ export type AddressType = 'A' | 'AAAA';
 interface ForwarderOptions {
   /** Called for each query. */
   readonly servers: () => readonly NameServer[];
-  /** Addresses to ask from; called for each query. */
+  /** Source addresses of queries; called for each query. */
   readonly sources: () => readonly IpAddress[];
-  /** For one server to answer; default 3000. */
+  /** How long one server may take; default 3000. */
   readonly timeoutMs?: number;
-  /**
-   * The next server (or source) is asked as well when there is no answer after this; default 500.
-   */
+  /** The next server (or source) is tried when there is no answer after this; default 500. */
   readonly staggerMs?: number;
 }
 
-/**
- * How long what was looked up may be used: long enough for the queries that an application makes at
- * once.
- */
+/** How long a result is cached: an application makes several queries for one name at once. */
 const LOOKUP_LIFE_MS = 2_000;
 const MOST_LOOKUPS = 1_024;
 /** Recursion desired. */
 const FLAGS = 0x0100;
-/** NOERROR and NXDOMAIN: the server found out. */
+/** NOERROR and NXDOMAIN are definite answers. */
 const KNOWING: ReadonlySet<number> = new Set([0, 3]);
 
 export class Forwarder {
@@ -46,8 +40,8 @@ export class Forwarder {
   }
 
   /**
-   * The answer, to the id of the query; undefined when nobody answered. Over UDP an answer that was
-   * cut is handed on as such.
+   * The answer with the id of the query; undefined when no server answered. Over UDP, a truncated
+   * answer is returned as it is.
    */
   async forward(query: Uint8Array, transport: 'udp' | 'tcp'): Promise<Uint8Array | undefined> {
     const octets = await this.#inquire(query, transport === 'udp' ? 'udp' : 'whole');
@@ -57,8 +51,8 @@ export class Forwarder {
   }
 
   /**
-   * Addresses of that family; undefined when nobody could tell. Asked once for all who want to know
-   * at the same time.
+   * Addresses of that family; undefined without a definite answer. Callers that ask at the same
+   * time share one query.
    */
   addresses(name: string, type: AddressType): Promise<readonly IpAddress[] | undefined> {
     const key = `${type} ${name}`;

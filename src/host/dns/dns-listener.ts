@@ -1,9 +1,9 @@
 /**
- * The sockets of whoever answers DNS queries: UDP and TCP at the same addresses.
+ * The sockets of a DNS server: UDP and TCP at the same addresses.
  *
  * RFC 1035 §4.2             UDP; TCP with two octets of length in front
- * RFC 7766 §6.2, §6.2.1.1   several queries in one connection, answered in any order; idle
- * connections are closed, their number is bounded
+ * RFC 7766 §6.2, §6.2.1.1   several queries in one connection, answered in any order; a limit of
+ *                           connections, and of their idle time
  */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -14,12 +14,9 @@ export type DnsTransport = 'udp' | 'tcp';
 
 interface DnsListenerOptions {
   readonly addresses: readonly IpAddress[];
-  /** 0: any free one, the same for all. */
+  /** 0: a free port, the same at all addresses. */
   readonly port: number;
-  /**
-   * The octets of an answer, at once or later; undefined: there is none to that. Never throws or
-   * rejects.
-   */
+  /** The answer, at once or later; undefined to stay silent. Never throws or rejects. */
   answer(
     query: Uint8Array,
     transport: DnsTransport,
@@ -27,11 +24,11 @@ interface DnsListenerOptions {
 }
 
 const CONNECTION_LIMIT = 256;
-/** Of one connection, that wait for their answers. */
+/** Queries of one connection that wait for their answers. */
 const WAITING_LIMIT = 64;
 const IDLE_MS = 10_000;
 const LENGTH_OCTETS = 2;
-/** Queries that come while this process is at something else. */
+/** Room for queries that arrive while the event loop is busy. */
 const RECEIVE_BUFFER_OCTETS = 1 << 20;
 const UNREAD_LIMIT = 256 * 1024;
 
@@ -47,7 +44,7 @@ export class DnsListener implements AsyncDisposable {
     this.#answer = answer;
   }
 
-  /** Throws what the host throws when an address or the port cannot be had. */
+  /** Throws the host's error when an address or the port is not available. */
   static async open(options: DnsListenerOptions): Promise<DnsListener> {
     await using made = new AsyncDisposableStack();
     const listener = made.use(new DnsListener(options));
@@ -72,7 +69,7 @@ export class DnsListener implements AsyncDisposable {
       : createSocket('udp4');
     this.#sockets.push(socket);
     socket.on('message', (query, { port, address: client }) => {
-      // A failure to send is the same as a lost answer: the client asks again.
+      // A failure to send equals a lost answer: the client repeats its query.
       const send = (answer: Uint8Array | undefined): void => {
         if (answer !== undefined && this.#sockets.includes(socket))
           socket.send(answer, port, client, () => {});
@@ -130,7 +127,7 @@ class TcpClient {
     this.#takeQueries();
   }
 
-  /** Every whole query that may wait beside those that do. */
+  /** Takes complete queries, up to the limit of those that wait. */
   #takeQueries(): void {
     let at = 0;
     while (this.#waiting < WAITING_LIMIT && this.#received.length - at >= LENGTH_OCTETS) {
@@ -162,7 +159,7 @@ class TcpClient {
   #send(answer: Uint8Array | undefined): void {
     const connection = this.#connection;
     if (connection.destroyed) return;
-    // Nor does anybody ask on who does not take his answers.
+    // A client that does not read its answers gets no more of them.
     if (answer === undefined || connection.writableLength > UNREAD_LIMIT) {
       connection.destroy();
       return;

@@ -1,5 +1,5 @@
 /**
- * What of a DNS message can be told without reading its records.
+ * DNS messages without their records: id and question.
  *
  * RFC 1035 §4.1.1 (header), §4.1.2 (question);  RFC 4343 (names compare without case)
  */
@@ -8,7 +8,7 @@ export const DNS_HEADER_OCTETS = 12;
 const RESPONSE_BIT = 0x80;
 const TRUNCATED_BIT = 0x02;
 const RESPONSE_CODE = 0x0f;
-/** Pointers begin with these; there are none in a first question. */
+/** Two bits that mark a compression pointer; a first question has none. */
 const POINTER = 0xc0;
 const TYPE_AND_CLASS_OCTETS = 4;
 
@@ -31,7 +31,7 @@ export function withId(octets: Uint8Array, id: number): Buffer {
   return copy;
 }
 
-/** Octets of the only question; undefined where there is none, several, or half of one. */
+/** Octets of the question; undefined unless there is exactly one, and whole. */
 function questionOf(octets: Uint8Array): Uint8Array | undefined {
   if (octets.length < DNS_HEADER_OCTETS || octets[4] !== 0 || octets[5] !== 1) return undefined;
   let at = DNS_HEADER_OCTETS;
@@ -44,8 +44,8 @@ function questionOf(octets: Uint8Array): Uint8Array | undefined {
 }
 
 /**
- * Whether an answer is to that query. A server that could not read the question may leave it out of
- * its refusal.
+ * Whether `answer` repeats the question of `query`. A server that could not parse the question may
+ * leave it out of its error.
  */
 export function sameQuestion(answer: Uint8Array, query: Uint8Array): boolean {
   const asked = questionOf(query);

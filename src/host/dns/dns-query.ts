@@ -1,8 +1,8 @@
 /**
- * Queries as servers read them, and their answers.
+ * Queries as a server parses them, and the answers that it writes.
  *
  * RFC 1035 §4.1       header and question
- * RFC 6891 §6, §7     EDNS: the size that a client takes, BADVERS
+ * RFC 6891 §6, §7     EDNS: the client's UDP payload size, BADVERS
  */
 import {
   type Answer,
@@ -23,27 +23,27 @@ export const RCODE = {
   refused: 5,
 } as const;
 
-/** Without EDNS. RFC 1035 §2.3.4. */
+/** Largest UDP answer without EDNS. RFC 1035 §2.3.4. */
 const CLASSIC_SIZE = 512;
-/** What travels unfragmented over every IPv6 link. */
+/** Fits unfragmented into every IPv6 link. */
 const LARGEST_UDP = 1232;
 const LARGEST_TCP = 65_535;
 const OPCODE_BITS = 0x78;
 const RECURSION_DESIRED = 0x0100;
-/** Of the extended code 16, BADVERS, the upper eight bits. */
+/** Upper eight bits of the extended response code 16, BADVERS. */
 const BAD_VERSION = 1;
 
 export interface DnsQuery {
   readonly id: number;
-  /** As it was asked, upper case and all. */
+  /** As the client wrote it, with its upper case. */
   readonly question: Question;
   readonly edns: boolean;
   readonly recursionDesired: boolean;
-  /** Largest answer that the client takes. */
+  /** Largest answer that the client accepts. */
   readonly limit: number;
 }
 
-/** `answer` is what to say where there is no query to answer: a refusal, or nothing at all. */
+/** `answer`: the error for a malformed query, or undefined to stay silent. */
 type ReadQuery = { readonly query: DnsQuery } | { readonly answer: Uint8Array | undefined };
 
 export function readQuery(octets: Uint8Array, transport: 'udp' | 'tcp'): ReadQuery {
@@ -70,16 +70,16 @@ export function readQuery(octets: Uint8Array, transport: 'udp' | 'tcp'): ReadQue
 
 export interface DnsReplyContent {
   readonly rcode?: number;
-  /** Beside what the query determines. */
+  /** Beside those that the query determines. */
   readonly flags?: number;
   readonly answers?: readonly Answer[];
   readonly authorities?: readonly Answer[];
 }
 
-/** Cut at the question, with the flag that says so, where the whole is too long for the client. */
-export function respond(query: DnsQuery, said: DnsReplyContent, extendedRcode = 0): Uint8Array {
+/** Truncated behind the question, with the TC flag, if the whole is too long for the client. */
+export function respond(query: DnsQuery, content: DnsReplyContent, extendedRcode = 0): Uint8Array {
   const { id, question, edns, recursionDesired, limit } = query;
-  const { rcode = 0, flags = 0, answers = [], authorities = [] } = said;
+  const { rcode = 0, flags = 0, answers = [], authorities = [] } = content;
   const packet: Packet = {
     ...{ type: 'response', id, answers: [...answers], authorities: [...authorities] },
     questions: [question],
@@ -96,7 +96,7 @@ export function respond(query: DnsQuery, said: DnsReplyContent, extendedRcode = 
   });
 }
 
-/** Undefined for what is no message. */
+/** Undefined for octets that are no DNS message. */
 export function decoded(octets: Uint8Array): DecodedPacket | undefined {
   try {
     return decode(Buffer.from(octets.buffer, octets.byteOffset, octets.length));

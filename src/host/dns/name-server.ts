@@ -1,11 +1,11 @@
-/** An authoritative name server: its zone behind its sockets. RFC 1035 §4.2, §6.2. */
+/** An authoritative name server: one zone, UDP and TCP. RFC 1035 §4.2, §6.2. */
 import type { IpAddress } from '#base/ip.ts';
 import { DnsListener } from './dns-listener.ts';
 import { answerQuery, type Zone } from './zone-answer.ts';
 
 interface NameServerOptions {
   readonly addresses: readonly IpAddress[];
-  /** 0: any free one, the same for all. */
+  /** 0: a free port, the same at all addresses. */
   readonly port: number;
   readonly zone: Zone;
 }
@@ -19,7 +19,7 @@ export class NameServer implements AsyncDisposable {
     this.#served = served;
   }
 
-  /** Throws what the host throws when an address or the port cannot be had. */
+  /** Throws the host's error when an address or the port is not available. */
   static async open({ addresses, port, zone }: NameServerOptions): Promise<NameServer> {
     const served = { zone };
     const answer = (query: Uint8Array, transport: 'udp' | 'tcp') =>
@@ -27,7 +27,7 @@ export class NameServer implements AsyncDisposable {
     return new NameServer(await DnsListener.open({ addresses, port, answer }), served);
   }
 
-  /** For questions from now on. */
+  /** Answers later questions from another zone. */
   useZone(zone: Zone): void {
     this.#served.zone = zone;
   }

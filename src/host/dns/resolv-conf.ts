@@ -1,9 +1,9 @@
 /**
- * /etc/resolv.conf while a daemon's stub is the host's name server: what was there is kept, and
- * comes back.
+ * Makes a daemon's stub resolver the host's name server in /etc/resolv.conf, and restores the
+ * former file at the end.
  *
- * resolv.conf(5). Somebody else may write the file meanwhile, a DHCP client after a move for
- * instance: then that is what was there.
+ * resolv.conf(5). When another program writes the file meanwhile (a DHCP client after a move), its
+ * text becomes the former file, and the stub's is written again.
  */
 import {
   closeSync,
@@ -30,22 +30,22 @@ export const RESOLV_CONF = '/etc/resolv.conf';
 export interface ResolvConfPaths {
   /** Default `/etc/resolv.conf`. */
   readonly file?: string;
-  /** Where what was there is kept: it must outlive a restart of the host. */
+  /** Keeps the former file; has to survive a reboot. */
   readonly backup: string;
 }
 
 interface ResolvConfOptions extends ResolvConfPaths {
-  /** Addresses of the stub; port 53, for the file knows no other. */
+  /** Addresses of the stub; the port is 53, because resolv.conf cannot name another. */
   readonly servers: readonly string[];
-  /** The daemon's name. */
+  /** Name of the daemon. */
   readonly owner: string;
-  /** For the operator. */
+  /** Reports an event to the operator. */
   readonly note: (event: EngineEvent) => void;
 }
 
 const MARK = '# Made by Sojourn';
 const CHECK_MS = 10_000;
-/** Somebody who writes the file more often than this means it. */
+/** A program that writes the file more often than this gets its way. */
 const MOST_WRITES = 5;
 const WRITES_MS = 10_000;
 
@@ -54,7 +54,7 @@ const formerSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('link'), target: z.string(), text: z.string() }),
   z.object({ kind: z.literal('absent') }),
 ]);
-/** What was there. `text` of a link is that of the file it leads to. */
+/** The former file. Of a symbolic link, `text` is that of its target. */
 type Former = z.output<typeof formerSchema>;
 
 export class ResolvConf implements Disposable {
@@ -67,14 +67,14 @@ export class ResolvConf implements Disposable {
   #writes: number[] = [];
   #contested = false;
 
-  /** Throws what the file system throws. */
+  /** Throws the file system's error. */
   constructor(options: ResolvConfOptions) {
     this.#options = options;
     this.#file = options.file ?? RESOLV_CONF;
     const kept = readBackup(options.backup);
     this.#former = kept !== undefined && isOurs(this.#file) ? kept : formerOf(this.#file);
     this.#take();
-    // The directory: whoever writes the file carefully puts another one in its place.
+    // Watches the directory: a careful writer replaces the file by renaming a new one.
     this.#watcher = watch(dirname(this.#file), (_event, name) => {
       if (name === basename(this.#file)) this.#check();
     });
@@ -82,18 +82,20 @@ export class ResolvConf implements Disposable {
     this.#timer = setInterval(() => this.#check(), CHECK_MS).unref();
   }
 
-  /** The text of what was there, or was put there since. */
+  /** The text of the former file, or of the one that another program wrote since. */
   get former(): string {
     return this.#former.kind === 'absent' ? '' : this.#former.text;
   }
 
   #take(): void {
     const { backup, servers, owner } = this.#options;
-    // Search domains and options stay in force.
+    // Search domains and options remain in force.
     const kept = this.former
       .split('\n')
       .filter((line) => /^\s*(search|domain|options|sortlist)\s/.test(line));
-    const comment = `${MARK} (${owner}). What was here before is in ${backup}, and comes back when the daemon ends.`;
+    const comment =
+      `${MARK} (${owner}). The former file is in ${backup}; ` +
+      'the daemon restores it when it ends.';
     const text = [comment, ...servers.map((server) => `nameserver ${server}`), ...kept, ''].join(
       '\n',
     );
@@ -121,7 +123,9 @@ export class ResolvConf implements Disposable {
     this.#contested = true;
     const { servers, backup } = this.#options;
     rmSync(backup, { force: true });
-    const remedy = `have whoever writes it name ${servers.join(' and ')}, and set ntmobile.resolver: off`;
+    const remedy =
+      `make the program that writes it name ${servers.join(' and ')}, ` +
+      'and set ntmobile.resolver: off';
     this.#note('resolver-contested', { file: this.#file, remedy });
   }
 
@@ -129,13 +133,13 @@ export class ResolvConf implements Disposable {
     this.#options.note({ name, level: 'warn', fields });
   }
 
-  /** The file is nobody's business of ours any more; it stays as it is. */
+  /** Leaves the file as it is, and stops watching it. */
   leave(): void {
     this.#watcher.close();
     clearInterval(this.#timer);
   }
 
-  /** Puts back what was there. */
+  /** Restores the former file. */
   [Symbol.dispose](): void {
     this.leave();
     restoreResolvConf(this.#options);
@@ -143,8 +147,8 @@ export class ResolvConf implements Disposable {
 }
 
 /**
- * Puts back what a daemon that ended or was killed found; harmless where nothing is kept, or the
- * file is somebody else's now.
+ * Restores the former file after a daemon ended or was killed. Does nothing without a backup, or if
+ * another program wrote the file since.
  */
 export function restoreResolvConf({ file = RESOLV_CONF, backup }: ResolvConfPaths): void {
   const former = readBackup(backup);
@@ -160,14 +164,14 @@ export function restoreResolvConf({ file = RESOLV_CONF, backup }: ResolvConfPath
   rmSync(backup);
 }
 
-/** Whether the file can only be written in its place: a container's, or a namespace's. */
+/** Whether the file is a mount point (in a container), which a rename cannot replace. */
 export function isMountPoint(file: string): boolean {
   if (!existsSync(file)) return false;
   const real = realpathSync(file);
   return mountOf(real) !== mountOf(dirname(real));
 }
 
-/** proc(5): the id of the mount that a path is on. */
+/** The id of the mount that a path is on, proc(5). */
 function mountOf(path: string): string | undefined {
   const opened = openSync(path, 'r');
   try {
@@ -177,7 +181,7 @@ function mountOf(path: string): string | undefined {
   }
 }
 
-/** Undefined for what is no link. */
+/** Undefined if `file` is no symbolic link. */
 export function linkTarget(file: string): string | undefined {
   return isLink(file) ? readlinkSync(file) : undefined;
 }
@@ -194,7 +198,7 @@ function readText(file: string): string {
   return existsSync(file) ? readFileSync(file, 'utf8') : '';
 }
 
-/** Without lines of ours that somebody else kept. */
+/** Without the daemon's own lines, which another program may have copied. */
 function formerOf(file: string): Former {
   const text = readText(file)
     .split('\n')

@@ -1,11 +1,11 @@
 /**
  * A stub resolver for A and AAAA records.
  *
- * RFC 1035 §4.2   UDP first, TCP when the answer was cut;  RFC 3596 (AAAA)
+ * RFC 1035 §4.2   UDP first, TCP after a truncated answer;  RFC 3596 (AAAA)
  * Left out: search domains, /etc/hosts, DNSSEC validation, EDNS.
  *
- * A mobile node asks for the address of the other end of its tunnel, so the question must not go
- * through the tunnel: see dns-exchange.ts.
+ * A mobile node asks for the address of its tunnel's other end, so the query must not go through
+ * the tunnel: see dns-exchange.ts.
  */
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
@@ -23,21 +23,13 @@ import {
 import { decoded } from './dns-query.ts';
 
 interface ResolverOptions {
-  /**
-   * Servers, or who knows them, asked for each name; default: those of /etc/resolv.conf, read again
-   * for each name.
-   */
+  /** Default: those of /etc/resolv.conf, read again for each name. */
   readonly servers?: readonly NameServer[] | (() => readonly NameServer[]);
-  /**
-   * Addresses to ask from, the best first; default: what the host's routing chooses. Called for
-   * each name.
-   */
+  /** Source addresses, the best first; called for each name. Default: routing chooses. */
   readonly sources?: () => readonly IpAddress[];
-  /** For one server to answer; default 2000. */
+  /** How long one server may take; default 2000. */
   readonly timeoutMs?: number;
-  /**
-   * The next server (or source) is asked as well when there is no answer after this; default 300.
-   */
+  /** The next server (or source) is tried when there is no answer after this; default 300. */
   readonly staggerMs?: number;
   /** Rounds through all servers; default 2. */
   readonly rounds?: number;
@@ -81,7 +73,7 @@ export function createResolver(options: ResolverOptions = {}): ResolverPort {
   };
 }
 
-/** One family that failed does not spoil the other. */
+/** Addresses of one family count even if the query for the other failed. */
 function joined(answers: readonly Answer[]): Awaited<ReturnType<ResolverPort['resolve']>> {
   const good = answers.filter((answer) => 'addresses' in answer);
   const addresses = good.flatMap((answer) => answer.addresses);
@@ -101,8 +93,8 @@ function joined(answers: readonly Answer[]): Awaited<ReturnType<ResolverPort['re
 }
 
 /**
- * Addresses of the host's interfaces that reach beyond a link, without those of `devices` (the
- * tunnel, and what is behind it).
+ * Addresses of the host's interfaces of more than link scope, without those of `devices` (the
+ * tunnel, and networks behind it).
  */
 export function hostAddresses(devices: readonly string[]): readonly IpAddress[] {
   return Object.entries(networkInterfaces()).flatMap(([name, entries = []]) =>
@@ -136,7 +128,7 @@ async function ask(
 
 function answerOf(reply: DecodedPacket, { name, type }: Question): Answer {
   const code = (reply.flags ?? 0) & 0xf;
-  // Another server may know better than one that refuses or fails.
+  // Another server may know the answer that this one refused.
   if (code !== 0)
     return { failure: RESPONSE_CODES[code] ?? `RCODE${code}`, final: code === NAME_ERROR };
   return answeredAddresses(reply, name, type);
@@ -150,15 +142,15 @@ function readServers(): readonly NameServer[] {
   }
 }
 
-/** The servers that a resolv.conf names. */
+/** Name servers of a resolv.conf. */
 export function nameServersIn(text: string): readonly NameServer[] {
   const found = [...text.matchAll(/^\s*nameserver\s+(\S+)/gm)].map(([, address = '']) => address);
   return found.slice(0, MAX_SERVERS).map((address) => ({ address, port: DNS_PORT }));
 }
 
 /**
- * For a configured server: `192.0.2.53`, `2001:db8::53`, `192.0.2.53:5353` or
- * `[2001:db8::53]:5353`. Undefined when it is none.
+ * Parses `192.0.2.53`, `2001:db8::53`, `192.0.2.53:5353` or `[2001:db8::53]:5353`; undefined for
+ * other text.
  */
 export function parseNameServer(text: string): NameServer | undefined {
   return parseEndpoint(text, DNS_PORT);

@@ -1,14 +1,14 @@
 /**
- * The name server of the host's own applications: names of NTMobile are asked of the engine, all
- * others of the access network's resolvers.
+ * The name server of this host's applications: the engine answers names of NTMobile, the access
+ * network's resolvers all others.
  *
- * RFC 1035 §4.1, RFC 2308 §2 (no data, no such name), RFC 6891 (EDNS), RFC 5625 (what is not ours
- * is handed on as it is) docs/reference/ntmobile.md §6 (Direction Request)
+ * RFC 1035 §4.1, RFC 2308 §2 (no data, no such name), RFC 6891 (EDNS), RFC 5625 (other queries are
+ * forwarded unchanged), docs/reference/ntmobile.md §6 (Direction Request)
  *
- * A host that reaches the internet by one family only is not told of addresses of the other where
- * there are no better ones: such a name is asked of the engine a second time, and what it answers
- * are virtual addresses, behind which a relay stands. Both families of a virtual address answer, so
- * an application may use either.
+ * A host may reach the internet by one address family only. If a name has addresses of the other
+ * family alone, the stub asks the engine a second time; the engine answers with virtual addresses
+ * that lead to a relay. A virtual name has addresses of both families, and an application may use
+ * either.
  */
 import { type Answer, TRUNCATED_RESPONSE } from 'dns-packet';
 import { type IpAddress, isIpv6, type Prefix, prefixContains } from '#base/ip.ts';
@@ -32,13 +32,13 @@ export interface StubOptions {
   readonly addresses: readonly IpAddress[];
   readonly port: number;
   readonly forwarder: Forwarder;
-  /** Names of such addresses are nobody else's business. */
+  /** The stub never forwards reverse queries for addresses in it. */
   readonly virtualIpv4Prefix: Prefix;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
-  /** For the engine to answer; default 10,000. */
+  /** How long the engine may take; default 10,000. */
   readonly engineMs?: number;
-  /** Queries answered at a time, others are refused; default 1024. */
+  /** Queries at a time; the stub refuses more. Default 1024. */
   readonly mostQueries?: number;
 }
 
@@ -52,15 +52,12 @@ type StubCounter =
   | 'busy';
 
 const MOST_QUERIES = 1_024;
-/** Of names that the engine has not answered yet. */
+/** Names that wait for the engine's answer. */
 const MOST_NAMES = 1_024;
 /** RFC 1035 §4.1.1: recursion is available. */
 const RECURSION_AVAILABLE = 0x0080;
 const NO_ANSWER: NameAnswer = { outcome: 'failure' };
-/**
- * Records that would lead around the virtual addresses: SVCB and HTTPS (RFC 9460) hold addresses as
- * hints.
- */
+/** SVCB and HTTPS records (RFC 9460) carry address hints, which would bypass virtual addresses. */
 const HINTING_TYPES: ReadonlySet<string> = new Set(['UNKNOWN_64', 'UNKNOWN_65', 'SVCB', 'HTTPS']);
 
 type Ask = Parameters<NamePort['onQuery']>[0];
@@ -81,7 +78,7 @@ export class StubResolver implements NamePort, AsyncDisposable {
     this.#names = new VirtualNames(options.now);
   }
 
-  /** Throws what the host throws when an address or the port cannot be had. */
+  /** Throws the host's error when an address or the port is not available. */
   static async open(options: StubOptions): Promise<StubResolver> {
     const stub = new StubResolver(options);
     const { addresses, port } = options;
@@ -100,7 +97,7 @@ export class StubResolver implements NamePort, AsyncDisposable {
     return { ...this.#counters };
   }
 
-  /** Before the engine is there, every name is the access network's. */
+  /** Until an engine calls this, the stub forwards every query. */
   onQuery(handler: Ask): void {
     this.#ask = handler;
   }
@@ -114,7 +111,7 @@ export class StubResolver implements NamePort, AsyncDisposable {
     }
     if (this.#running >= (this.#options.mostQueries ?? MOST_QUERIES)) {
       this.#counters.busy += 1;
-      return said(read.query, { rcode: RCODE.serverFailure });
+      return reply(read.query, { rcode: RCODE.serverFailure });
     }
     this.#running += 1;
     try {
@@ -136,7 +133,7 @@ export class StubResolver implements NamePort, AsyncDisposable {
     const name = plainName(asked);
     const answer = await this.#askEngine(name, false);
     if (answer.outcome !== 'forward') return this.#virtual(query, name, answer);
-    if (HINTING_TYPES.has(type) && this.#names.isReachedVirtually(name)) return said(query, {});
+    if (HINTING_TYPES.has(type) && this.#names.isReachedVirtually(name)) return reply(query, {});
     if (type !== 'A' && type !== 'AAAA') return await this.#forward(octets, query, transport);
     return await this.#forwardAddresses(octets, query, transport, {
       name,
@@ -145,7 +142,7 @@ export class StubResolver implements NamePort, AsyncDisposable {
     });
   }
 
-  /** The engine's answer, asked once for all who want it at the same time. */
+  /** The engine's answer; queries for one name at the same time share one question. */
   async #askEngine(name: string, unreachable: boolean): Promise<NameAnswer> {
     const key = `${unreachable} ${name}`;
     const known = this.#asked.get(key) ?? this.#newQuestion(key, name, unreachable);
@@ -174,7 +171,7 @@ export class StubResolver implements NamePort, AsyncDisposable {
     if (answer.outcome !== 'addresses') {
       this.#counters.failed += 1;
       const rcode = answer.outcome === 'no-such-name' ? RCODE.nameError : RCODE.serverFailure;
-      return said(query, { rcode });
+      return reply(query, { rcode });
     }
     this.#counters.virtual += 1;
     const { addresses, timeToLiveSeconds } = answer;
@@ -188,21 +185,21 @@ export class StubResolver implements NamePort, AsyncDisposable {
           ...{ type: family, name: query.question.name, ttl: timeToLiveSeconds, data: address },
         }),
       );
-    return said(query, { answers });
+    return reply(query, { answers });
   }
 
-  /** Names of virtual addresses; undefined: not ours to tell. */
+  /** Names of virtual addresses; undefined for other addresses, whose queries are forwarded. */
   #reverse(query: DnsQuery): Uint8Array | undefined {
     const address = reverseAddress(query.question.name);
     if (address === undefined) return undefined;
     const name = this.#names.nameOf(address);
     if (name !== undefined) {
-      return said(query, {
+      return reply(query, {
         answers: [{ type: 'PTR', name: query.question.name, ttl: 0, data: name }],
       });
     }
     if (!prefixContains(this.#options.virtualIpv4Prefix, address)) return undefined;
-    return said(query, { rcode: RCODE.nameError });
+    return reply(query, { rcode: RCODE.nameError });
   }
 
   async #forward(
@@ -214,15 +211,15 @@ export class StubResolver implements NamePort, AsyncDisposable {
     const answer = await this.#options.forwarder.forward(octets, transport);
     if (answer === undefined) {
       this.#counters.failed += 1;
-      return said(query, { rcode: RCODE.serverFailure });
+      return reply(query, { rcode: RCODE.serverFailure });
     }
-    // Somebody's server may send more than was asked for.
-    return answer.length <= query.limit ? answer : said(query, { flags: TRUNCATED_RESPONSE });
+    // A server may answer with more than the client accepts.
+    return answer.length <= query.limit ? answer : reply(query, { flags: TRUNCATED_RESPONSE });
   }
 
   /**
-   * Where one family is reachable only, an address of the other is as good as none, unless a relay
-   * stands in for it.
+   * With one reachable family, addresses of the other are of no use to an application, unless a
+   * relay translates.
    */
   async #forwardAddresses(
     octets: Uint8Array,
@@ -240,8 +237,8 @@ export class StubResolver implements NamePort, AsyncDisposable {
     const found = addressesIn(answer, name, type);
     if (found === undefined || found > 0 === (type === reachable)) return answer;
     const others = (await other)?.length;
-    // Asked for the reachable family, and there are addresses of the other; or for the other, and
-    // there are none of the reachable one.
+    // The engine is asked if the name has addresses of the other family, and none of the reachable
+    // one.
     if (others === undefined || others > 0 !== (type === reachable)) return answer;
     const virtual = await this.#askEngine(name, true);
     if (virtual.outcome !== 'addresses') return answer;
@@ -261,11 +258,11 @@ interface AddressQuestion {
   readonly families: readonly (4 | 6)[];
 }
 
-function said(query: DnsQuery, what: DnsReplyContent): Uint8Array {
-  return respond(query, { ...what, flags: (what.flags ?? 0) | RECURSION_AVAILABLE });
+function reply(query: DnsQuery, content: DnsReplyContent): Uint8Array {
+  return respond(query, { ...content, flags: (content.flags ?? 0) | RECURSION_AVAILABLE });
 }
 
-/** How many of that family; undefined for an answer that does not tell. */
+/** How many addresses of that family; undefined for an answer that is not definite. */
 function addressesIn(answer: Uint8Array, name: string, type: AddressType): number | undefined {
   if (responseCode(answer) !== 0) return undefined;
   const packet = decoded(answer);

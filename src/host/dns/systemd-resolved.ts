@@ -1,8 +1,8 @@
 /**
- * systemd-resolved sends what applications ask to a daemon's stub, as if the TUN device were a link
- * whose network named it.
+ * Makes systemd-resolved use a daemon's stub resolver as the name server of the TUN device.
  *
- * resolvectl(1). It forgets it all with the device: nothing is left behind after a crash.
+ * resolvectl(1). systemd-resolved drops the setting with the device, so a crash leaves nothing
+ * behind.
  */
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
@@ -11,16 +11,16 @@ import { RESOLV_CONF } from './resolv-conf.ts';
 
 const run = promisify(execFile);
 const TIMEOUT_MS = 5_000;
-/** Until resolved has heard of the device from the kernel. */
+/** systemd-resolved may not have seen the new device yet. */
 const TRIES = 10;
 const BETWEEN_TRIES_MS = 200;
-/** The servers of all links; the file that applications see names resolved itself. */
+/** Lists the servers of all links; the file that applications read names systemd-resolved. */
 export const RESOLVED_SERVERS = '/run/systemd/resolve/resolv.conf';
 const RESOLVED_DIRECTORY = '/run/systemd/resolve/';
-/** Where resolved itself listens. */
+/** Where systemd-resolved listens. */
 const RESOLVED_STUB = /^\s*nameserver\s+127\.0\.0\.53\s*$/m;
 
-/** Whether it is what applications of this host ask. */
+/** Whether this host's applications ask systemd-resolved. */
 export function isResolvedInUse(file = RESOLV_CONF): boolean {
   if (!existsSync(RESOLVED_DIRECTORY) || !existsSync(file)) return false;
   return (
@@ -36,8 +36,8 @@ interface ResolvedLink {
 }
 
 /**
- * Every name is asked there, but for those that another link claims for itself. Rejects with what
- * resolvectl says.
+ * Routes every name to the stub, except those of domains that another link claims. Rejects with
+ * resolvectl's message.
  */
 export async function useResolved({ device, servers }: ResolvedLink): Promise<void> {
   for (let left = TRIES; ; left -= 1) {
@@ -53,7 +53,7 @@ export async function useResolved({ device, servers }: ResolvedLink): Promise<vo
   }
 }
 
-/** Harmless where nothing was set. */
+/** Does nothing if nothing was set. */
 export async function leaveResolved(device: string): Promise<void> {
   await resolvectl('revert', device).catch(() => {});
 }

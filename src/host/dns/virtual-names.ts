@@ -1,12 +1,13 @@
 /**
- * Which virtual addresses were told of which names, so that they can be told back. RFC 1035 §3.5
- * (IN-ADDR.ARPA), RFC 3596 §2.5 (IP6.ARPA).
+ * Remembers which names the stub answered with which virtual addresses, for reverse queries.
+ *
+ * RFC 1035 §3.5 (IN-ADDR.ARPA), RFC 3596 §2.5 (IP6.ARPA)
  */
 import { type IpAddress, parseIpv4, parseIpv6 } from '#base/ip.ts';
 import { plainName } from './dns-addresses.ts';
 
 const MOST_NAMES = 8_192;
-/** A connection lives longer than the answer it began with. */
+/** A connection outlives the answer that it started with. */
 const REMEMBERED_MS = 3_600_000;
 
 interface Remembered {
@@ -17,10 +18,10 @@ interface Remembered {
 export class VirtualNames {
   readonly #now: () => number;
   readonly #byAddress = new Map<IpAddress, Remembered>();
-  /** Names outside of the zone that are reached by virtual addresses, until when. */
+  /** Names outside the zone that have virtual addresses, and until when. */
   readonly #virtually = new Map<string, number>();
 
-  /** `now`: milliseconds. */
+  /** `now` returns milliseconds. */
   constructor(now: () => number) {
     this.#now = now;
   }
@@ -44,7 +45,7 @@ export class VirtualNames {
   }
 }
 
-/** The oldest one makes room. */
+/** The least recently used entry makes room. */
 function renew<K, V>(map: Map<K, V>, key: K, value: V): void {
   map.delete(key);
   map.set(key, value);
@@ -55,7 +56,7 @@ function renew<K, V>(map: Map<K, V>, key: K, value: V): void {
   }
 }
 
-/** `1.0.18.198.in-addr.arpa` → `198.18.0.1`; undefined for what stands for no whole address. */
+/** `1.0.18.198.in-addr.arpa` → `198.18.0.1`; undefined unless it names a whole address. */
 export function reverseAddress(name: string): IpAddress | undefined {
   const plain = plainName(name);
   const four = /^((?:\d{1,3}\.){4})in-addr\.arpa$/.exec(plain)?.[1];

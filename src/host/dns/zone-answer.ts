@@ -1,11 +1,9 @@
 /**
- * What an authoritative name server says of one zone.
+ * Answers of an authoritative name server for one zone.
  *
- * RFC 1035 §4.1, §6.2   the answer of an authority;  RFC 2308 §2, §3: NXDOMAIN and "no data" with
- * the SOA
+ * RFC 1035 §4.1, §6.2   authoritative answers;  RFC 2308 §2, §3 NXDOMAIN and NODATA with the SOA
  * RFC 3596              AAAA
- * Left out: transfers, DNSSEC, wildcards, delegations: the zone holds the addresses of nodes and
- * nothing else.
+ * Left out: transfers, DNSSEC, wildcards, delegations. The zone has addresses of nodes only.
  */
 import { type Answer, AUTHORITATIVE_ANSWER, type Question } from 'dns-packet';
 import type { IpAddress } from '#base/ip.ts';
@@ -14,11 +12,11 @@ import { type DnsReplyContent, RCODE, readQuery, respond } from './dns-query.ts'
 export interface Zone {
   /** Lower case, no trailing dot. */
   readonly name: string;
-  /** Names of its servers; the first is the SOA's. */
+  /** Names of its servers; the first one is in the SOA. */
   readonly servers: readonly string[];
-  /** How long an answer may be kept, and that there is none. */
+  /** Of positive and negative answers. */
   readonly timeToLiveSeconds: number;
-  /** Addresses of a name of the zone, lower case; undefined: there is no such name. */
+  /** Addresses of a name in the zone, in lower case; undefined if the name does not exist. */
   addressesOf(
     name: string,
   ): { readonly ipv6: readonly IpAddress[]; readonly ipv4: readonly IpAddress[] } | undefined;
@@ -26,7 +24,7 @@ export interface Zone {
 
 const SOA_TIMES = { refresh: 3600, retry: 600, expire: 86_400 } as const;
 
-/** The answer's octets for a transport; undefined for what is no query. */
+/** The answer for a transport; undefined for octets that are no query. */
 export function answerQuery(
   octets: Uint8Array,
   zone: Zone,

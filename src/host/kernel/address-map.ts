@@ -1,17 +1,15 @@
 /**
- * The kernel's part of a relay: real addresses in the place of virtual ones, and nothing else
- * through its tunnels.
+ * The kernel's part of a relay: NAT from virtual to real addresses, and a filter that lets nothing
+ * else through the tunnels.
  *
- * A table of our own (nft-child.ts) with, for each family, a map from virtual to real addresses
- * (destination translation of what comes from the TUN device, its virtual sources masqueraded) and
- * two sets of `virtual . real` pairs: those that are served, and those that were. The kernel
- * translates a connection as it began, whatever the map says later; the sets say whether it may go
- * on. A pair that is served no longer lasts until no packet of a connection came for two hours.
- * Besides connections of served pairs nothing passes between the TUN device and anybody else, this
- * host included.
+ * An nftables table (nft-child.ts) has, for each family, a map from virtual to real addresses
+ * (destination NAT of packets from the TUN device, masquerading of their virtual sources), and two
+ * sets of `virtual . real` pairs: current and former ones. The kernel translates a connection as it
+ * began, even when the map changes; the sets decide whether the connection may continue. A former
+ * pair expires two hours after the last packet of its connections. Apart from connections of these
+ * pairs, nothing passes between the TUN device and other hosts, or this host.
  *
- * Where this host was no router before, packets between others than the tunnels are dropped as
- * before.
+ * If the host did not forward before, the table drops packets between its other interfaces.
  */
 import { formatPrefix, type IpAddress, isIpv6, type Prefix } from '#base/ip.ts';
 import type { DesiredAddressMap } from '#engine/contract/ntmobile.ts';
@@ -24,14 +22,11 @@ interface AddressMapOptions {
   readonly table: string;
   /** The TUN device. */
   readonly device: string;
-  /**
-   * What the nodes' packets have as their sources: virtual addresses, and those that stand for them
-   * in the other family.
-   */
+  /** Sources of the nodes' packets: virtual addresses, and those of the other family for them. */
   readonly virtualPrefixes: readonly Prefix[];
-  /** Families in which this host forwards packets of others. */
+  /** Families in which this host forwarded packets before. */
   readonly forwards: { readonly ipv4: boolean; readonly ipv6: boolean };
-  /** Told when the table is gone, or does not become what it should be. */
+  /** Called when the table vanished, or nft refused a change. */
   readonly onLost: (error: SystemError) => void;
 }
 
@@ -47,9 +42,7 @@ const FAMILIES = [
 ] as const;
 type Family = (typeof FAMILIES)[number];
 
-/**
- * Resolves when the table is in force. Rejects with `SystemError` when nft is missing or refuses.
- */
+/** Resolves when the table is in force. Rejects with `SystemError` if nft is missing or refuses. */
 export async function openAddressMaps(options: AddressMapOptions): Promise<AddressMaps> {
   const { table, onLost } = options;
   const tables = [tableOf(table)];
@@ -64,7 +57,7 @@ export async function openAddressMaps(options: AddressMapOptions): Promise<Addre
   return new NftAddressMaps(child, table);
 }
 
-/** Removes the table that a killed run left; harmless where there is none. Throws `SystemError`. */
+/** Removes the table that a killed run left, if any. Throws `SystemError`. */
 export function removeAddressMaps(table: string): void {
   removeTables([tableOf(table)]);
 }
@@ -101,7 +94,7 @@ class NftAddressMaps implements AddressMaps {
     this.#child.command(commands.join('; '));
   }
 
-  /** New connections do not get there any more. */
+  /** Makes the current pair a former one: it gets no new connections. */
   #without(virtual: IpAddress): readonly string[] {
     const real = this.#real.get(virtual);
     if (real === undefined) return [];
@@ -109,7 +102,7 @@ class NftAddressMaps implements AddressMaps {
     return [
       this.#element('delete', `real${digitOf(virtual)}`, virtual),
       this.#element('delete', `served${digitOf(virtual)}`, pair),
-      // In place of what it may be there with: its time begins anew.
+      // Replaces an entry of the same pair, so that its two hours start again.
       this.#element('add', `former${digitOf(virtual)}`, `${pair} timeout ${QUIET}`),
     ];
   }
@@ -127,7 +120,7 @@ function digitOf(address: IpAddress): 4 | 6 {
   return isIpv6(address) ? 6 : 4;
 }
 
-/** In nft's own language. */
+/** In nft's language. */
 function rulesOf({
   table,
   device,
@@ -155,7 +148,7 @@ function rulesOf({
       ...passes(word, digit, 'daddr').map((text) => rule('outward', text)),
       ...passes(word, digit, 'saddr').map((text) => rule('inward', text)),
     ]),
-    // Errors about a connection come from routers as well.
+    // ICMP errors about a connection also come from routers.
     rule('inward', 'ct state related ct status dnat accept'),
     rule('outward', 'counter drop'),
     rule('inward', 'counter drop'),
@@ -189,13 +182,12 @@ function setsOf(
   ];
 }
 
-/**
- * What belongs to a connection that began to a virtual address and goes to what stood for it then.
- */
+/** Accepts packets of connections of current and former pairs. */
 function passes(word: string, digit: number, end: 'daddr' | 'saddr'): readonly string[] {
   const pair = `ct original ${word} daddr . ${word} ${end}`;
   return [
     `ct status dnat ${pair} @served${digit} accept`,
-    `ct status dnat ${pair} @former${digit} update @former${digit} { ${pair} timeout ${QUIET} } accept`,
+    `ct status dnat ${pair} @former${digit} ` +
+      `update @former${digit} { ${pair} timeout ${QUIET} } accept`,
   ];
 }

@@ -1,9 +1,9 @@
 /**
- * The kernel's tables by rtnetlink: what we put there, what we see there.
+ * The kernel's tables by rtnetlink: applies desired state, and publishes snapshots of the network.
  *
- * Everything of ours carries the role's protocol number (routes RTA_PROTOCOL, rules FRA_PROTOCOL,
- * addresses IFA_PROTO, proxy entries NDA_PROTOCOL), so that a later run finds what a killed one
- * left.
+ * Everything that is added carries the role's protocol number (routes RTA_PROTOCOL, rules
+ * FRA_PROTOCOL, addresses IFA_PROTO, proxy entries NDA_PROTOCOL), so that a later run finds what a
+ * killed one left.
  */
 import { formatPrefix } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
@@ -41,10 +41,7 @@ import { NetworkMirror } from './network-mirror.ts';
 import { sweepLeftovers } from './sweep.ts';
 import { SysctlSettings } from './sysctl.ts';
 
-/**
- * Our numbers among routing protocols (rtnetlink.h leaves 192 … 252 to nobody but Babel 42, BGP 186
- * …), one per role.
- */
+/** One routing protocol number for each role; rtnetlink.h assigns none of 193 … 252. */
 export const ROUTING_PROTOCOL = {
   'home-agent': 201,
   'mobile-node': 202,
@@ -58,19 +55,17 @@ interface KernelOptions {
   readonly clock: Pick<ClockPort, 'now'>;
   /** One of ROUTING_PROTOCOL. */
   readonly protocol: number;
-  /** Name of the TUN device, which stands for TUN_DEVICE and is left out of snapshots. */
+  /** Name of the TUN device, which replaces TUN_DEVICE; snapshots leave it out. */
   readonly device: string;
-  /**
-   * Where former sysctl values are kept until they are restored, e.g. /run/sojourn/mn-sysctl.json.
-   */
+  /** Keeps former sysctl values until they are restored, such as /run/sojourn/mn-sysctl.json. */
   readonly sysctlFile: string;
 }
 
-/** A router's silent refresh is looked for this long before its lifetime as known ends. */
+/** Routes are dumped this long before a router's known lifetime ends: refreshes are silent. */
 const REFRESH_LEAD_MS = 2_000;
 const LONGEST_TIMER_MS = 2_000_000_000;
 
-/** Throws `SystemError` when netlink cannot be had. */
+/** Throws `SystemError` when netlink is not available. */
 export function openKernel(options: KernelOptions): KernelPort {
   return new Kernel(options);
 }
@@ -80,9 +75,9 @@ class Kernel implements KernelPort {
   readonly #requests: NetlinkRequests;
   readonly #mirror: NetworkMirror;
   readonly #sysctls: SysctlSettings;
-  /** What we believe to be in the kernel, by `addressKey`, `routeKey` and `ruleKey`. */
+  /** Keys of what was added: `addressKey`, `routeKey` and `ruleKey`. */
   readonly #own = new Set<string>();
-  /** Devices of our proxy entries, by address and device. */
+  /** Devices of the added proxy entries, by address and device. */
   readonly #proxies = new Map<string, string>();
   #network: ((interfaces: readonly NetworkInterface[]) => void) | undefined;
   #disturbed: (() => void) | undefined;
@@ -226,7 +221,7 @@ class Kernel implements KernelPort {
   }
 
   #notified(datagrams: readonly Uint8Array[], overrun: boolean): void {
-    // Read before the socket was closed, delivered after.
+    // The datagrams were read before the socket was closed.
     if (this.#closed) return;
     const messages = messagesOf(datagrams);
     const now = this.#options.clock.now();
@@ -240,7 +235,7 @@ class Kernel implements KernelPort {
     this.#publish();
     if (this.#reloadRoutes(this.#mirror.agedRoutes)) disturbed = true;
     this.#publish();
-    // After the snapshot: what the engine wants now may be something else already.
+    // After the snapshot, because the engine's desired state may follow it.
     if (disturbed) this.#disturbed?.();
   }
 
@@ -257,7 +252,7 @@ class Kernel implements KernelPort {
     this.#armRefresh();
   }
 
-  /** True when routes of ours went without a word. */
+  /** True when routes that were added vanished without a notification. */
   #reloadRoutes(families: readonly (4 | 6)[]): boolean {
     let lost = false;
     for (const family of families) {
@@ -292,7 +287,7 @@ class Kernel implements KernelPort {
 
   #isLoss(message: RtnetlinkMessage): boolean {
     if (!('operation' in message)) return false;
-    // Proxy entries go with the device's being up, untold.
+    // Proxy entries vanish without a notification when the device goes down.
     if (message.kind === 'link' && (message.link.flags & LinkFlag.up) === 0)
       return this.#proxiesOn(message.link.index);
     if (message.operation !== 'delete') return false;
@@ -327,7 +322,7 @@ class Kernel implements KernelPort {
     const name = device === TUN_DEVICE ? this.#options.device : device;
     const known = this.#mirror.indexOf(name);
     if (known !== undefined) return known;
-    // Made a moment ago: the notification is still to be read.
+    // The device may be new, and its notification still unread.
     for (const message of this.#requests.dump('link')) {
       if (message.kind === 'link' && message.link.name === name) return message.link.index;
     }

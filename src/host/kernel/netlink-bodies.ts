@@ -21,10 +21,10 @@ import {
   RULE_ACTION_TO_TABLE,
 } from '#wire/rtnetlink/routes.ts';
 
-/** `TUN_DEVICE` of the contract; engines' values are not for the host to import. */
+/** `TUN_DEVICE` of the contract, of which the host may import types only. */
 export const TUN_DEVICE = '%tun';
 
-/** ip(8)'s metric of an IPv6 route that names none. */
+/** The kernel's metric for an IPv6 route without one. */
 const IPV6_METRIC = 1024;
 const RTNH_F_ONLINK = 4;
 
@@ -78,8 +78,8 @@ export function routeBody(
 }
 
 /**
- * What identifies a route that is to be deleted, and no more: its device may be gone, and a change
- * in place may have changed the rest.
+ * Only the members that identify a route to delete: its device may have vanished, and a change in
+ * place may have changed the others.
  */
 export function routeIdentity(route: DesiredRoute, protocol: number): RtnetlinkRoute {
   return {
@@ -127,19 +127,20 @@ export function ruleBody(
   };
 }
 
-/** Keys say whether a notification is about the same thing as what we put there. */
+/** Keys match a notification with what was added. */
 export function addressKey(address: RtnetlinkAddress): string {
   return `address ${address.interfaceIndex} ${address.address}/${address.prefixLength}`;
 }
 
 export function routeKey(route: RtnetlinkRoute): string {
   const { destination, table, priority } = route;
-  return `route ${familyOf(destination.address)} ${table} ${formatPrefix(destination)} ${priority ?? 0}`;
+  const family = familyOf(destination.address);
+  return `route ${family} ${table} ${formatPrefix(destination)} ${priority ?? 0}`;
 }
 
 export function ruleKey(rule: RtnetlinkRule): string {
-  const { source, destination } = rule;
+  const { family, priority, table, source, destination, mark = 0 } = rule;
   const text = (prefix: typeof source): string =>
     prefix === undefined || prefix.length === 0 ? '*' : formatPrefix(prefix);
-  return `rule ${rule.family} ${rule.priority} ${rule.table} ${text(source)} ${text(destination)} ${rule.mark ?? 0}`;
+  return `rule ${family} ${priority} ${table} ${text(source)} ${text(destination)} ${mark}`;
 }

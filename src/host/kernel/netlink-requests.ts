@@ -8,17 +8,14 @@ import {
   type RtnetlinkMessage,
 } from '#wire/rtnetlink/message.ts';
 
-/**
- * What the addon's `Netlink` class gives: one socket for requests, answered before the call
- * returns, and one for notifications.
- */
+/** The addon's `Netlink` class: one socket for synchronous requests, one for notifications. */
 export interface NetlinkSocket {
   /**
-   * Sends one request and answers every datagram up to its acknowledgement or end of dump. Throws
-   * with `code` on a socket failure.
+   * Sends one request and returns every datagram up to its acknowledgement or the end of the dump.
+   * Throws with `code` on a socket failure.
    */
   request(bytes: Uint8Array): readonly Uint8Array[];
-  /** `overrun`: the kernel dropped notifications (ENOBUFS); everything must be asked again. */
+  /** `overrun`: the kernel dropped notifications (ENOBUFS), so everything has to be dumped. */
   subscribe(
     groups: readonly number[],
     handler: (datagrams: readonly Uint8Array[], overrun: boolean) => void,
@@ -26,10 +23,7 @@ export interface NetlinkSocket {
   close(): void;
 }
 
-/**
- * Every message of these datagrams; one that we cannot read is our defect or a kernel newer than
- * its own documentation: left out.
- */
+/** The messages of these datagrams, without those that a newer kernel encodes differently. */
 export function messagesOf(datagrams: readonly Uint8Array[]): RtnetlinkMessage[] {
   return datagrams.flatMap((datagram) => {
     const messages = parseRtnetlink(datagram);
@@ -37,14 +31,11 @@ export function messagesOf(datagrams: readonly Uint8Array[]): RtnetlinkMessage[]
   });
 }
 
-/** Dumps that the kernel may say were interrupted by a change are asked again this often. */
+/** Attempts for a dump that the kernel reports as interrupted by a change. */
 const DUMP_ATTEMPTS = 5;
 const NLM_F_DUMP_INTR = 0x10;
 
-/**
- * Requests with sequence numbers, answers checked; failures become `SystemError` with the kernel's
- * own words.
- */
+/** Numbers requests and checks answers. A failure throws `SystemError` with the kernel's text. */
 export class NetlinkRequests {
   readonly #socket: NetlinkSocket;
   #sequence = 0;
@@ -53,7 +44,7 @@ export class NetlinkRequests {
     this.#socket = socket;
   }
 
-  /** One change; the errno names in `harmless` are success. Throws `SystemError`. */
+  /** Requests one change; errno names in `harmless` count as success. Throws `SystemError`. */
   change(
     what: string,
     harmless: readonly string[],
@@ -72,7 +63,7 @@ export class NetlinkRequests {
     }
   }
 
-  /** Everything of one kind; family undefined for both. */
+  /** All objects of one kind; both families without `family`. */
   dump(kind: RtnetlinkKind, family?: 4 | 6, neighbourFlags = 0): RtnetlinkMessage[] {
     let messages: RtnetlinkMessage[] = [];
     for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {

@@ -1,12 +1,17 @@
 /**
- * The kernel's interfaces, addresses and default routes, kept from rtnetlink messages.
+ * A copy of the kernel's interfaces, addresses and default routes, kept current by rtnetlink
+ * messages.
  *
- * Linux facts that shape this (6.1 to 6.18): a Router Advertisement that refreshes a default route
- * sends no RTM_NEWROUTE, but one that refreshes an address sends RTM_NEWADDR; IPv4 routes that go
- * with their device or address go without RTM_DELROUTE; a route that was replaced is told with
- * NLM_F_REPLACE only. Each of these asks for a new dump of that family's routes: before the next
- * snapshot (`staleRoutes`), or after it when nothing but lifetimes can be wrong (`agedRoutes`), so
- * that a new address waits for no dump.
+ * Linux (6.1 to 6.18) does not report every change of a route:
+ *
+ * - A Router Advertisement that refreshes a default route sends no RTM_NEWROUTE. If it refreshes an
+ *   address too, that sends RTM_NEWADDR.
+ * - IPv4 routes that vanish with their device or address send no RTM_DELROUTE.
+ * - Replacing a route sends only the new one, with NLM_F_REPLACE.
+ *
+ * Each of these requires a dump of the family's routes: before the next snapshot (`staleRoutes`),
+ * or after it if only lifetimes can be wrong (`agedRoutes`), so that a new address waits for no
+ * dump.
  */
 import { hex } from '#base/bytes.ts';
 import { familyOf, type IpAddress } from '#base/ip.ts';
@@ -28,7 +33,7 @@ import type { RtnetlinkAddress, RtnetlinkLink } from '#wire/rtnetlink/links.ts';
 import type { RtnetlinkMessage } from '#wire/rtnetlink/message.ts';
 import type { RtnetlinkRoute } from '#wire/rtnetlink/routes.ts';
 
-/** A refresh tells lifetimes in whole seconds: less than this is no news. */
+/** Lifetimes are whole seconds; a smaller difference is no refresh. */
 const REFRESH_SLACK_MS = 1_500;
 const NO_ADDRESS = new Uint8Array(0);
 
@@ -47,7 +52,7 @@ export class NetworkMirror {
   readonly #ownDevice: string;
   readonly #ownProtocol: number;
   readonly #links = new Map<number, Link>();
-  /** By name, so that a device that is made again does not begin with an epoch that was. */
+  /** By name, so that a device that is created again does not reuse an epoch. */
   readonly #epochs = new Map<string, number>();
   readonly #addresses = new Map<number, Map<string, InterfaceAddress>>();
   readonly #routers = new Map<number, Map<string, DefaultRouter>>();
@@ -55,13 +60,13 @@ export class NetworkMirror {
   readonly #aged = new Set<4 | 6>();
   #changed = false;
 
-  /** `ownDevice` is the TUN; routes of `ownProtocol` are nobody's router. */
+  /** `ownDevice` is the TUN device; routes of `ownProtocol` name no router. */
   constructor(ownDevice: string, ownProtocol: number) {
     this.#ownDevice = ownDevice;
     this.#ownProtocol = ownProtocol;
   }
 
-  /** Notifications of one batch, in order. */
+  /** Takes the notifications of one batch, in order. */
   notify(now: Monotonic, messages: readonly RtnetlinkMessage[]): void {
     const routed = new Set<number>();
     for (const message of messages) {
@@ -77,8 +82,8 @@ export class NetworkMirror {
   }
 
   /**
-   * Answers of a whole dump of links, then addresses: what is not among them is gone. Confirmations
-   * seen before stay as they are.
+   * Takes whole dumps of links and addresses; what they do not have vanished. An address keeps the
+   * epoch in which it was confirmed.
    */
   load(
     now: Monotonic,
@@ -104,8 +109,8 @@ export class NetworkMirror {
   }
 
   /**
-   * Answers of a dump of one family's routes. A router whose lifetime changed was confirmed; one
-   * that merely aged was not.
+   * Takes a dump of one family's routes. A router whose lifetime grew was confirmed; one that only
+   * aged was not.
    */
   loadRoutes(now: Monotonic, family: 4 | 6, messages: readonly RtnetlinkMessage[]): void {
     const former = new Map([...this.#routers].map(([index, routers]) => [index, new Map(routers)]));
@@ -132,12 +137,12 @@ export class NetworkMirror {
     this.#changed = changedBefore || !same;
   }
 
-  /** Families whose routes must be dumped again before a snapshot is the truth. */
+  /** Families whose routes have to be dumped before the next snapshot. */
   get staleRoutes(): readonly (4 | 6)[] {
     return [...this.#stale];
   }
 
-  /** Families whose routers may have new lifetimes, and no other news. */
+  /** Families of which only the routers' lifetimes may be wrong. */
   get agedRoutes(): readonly (4 | 6)[] {
     return [...this.#aged];
   }
@@ -149,7 +154,7 @@ export class NetworkMirror {
     return changed;
   }
 
-  /** The earliest end of a router's lifetime; by then it was refreshed unseen, or is gone. */
+  /** The earliest end of a router's lifetime, unless a refresh was not reported. */
   routersValidUntil(): Monotonic {
     let first: Monotonic = NEVER;
     for (const routers of this.#routers.values()) {
@@ -186,7 +191,7 @@ export class NetworkMirror {
     }
     const name = link.name ?? former?.name ?? '';
     const up = (link.flags & LinkFlag.up) !== 0;
-    // RUNNING is missing while a link with carrier is dormant (802.1X not finished).
+    // A link with carrier is not RUNNING while it is dormant (802.1X not finished).
     const running =
       up && (link.flags & LinkFlag.lowerUp) !== 0 && (link.flags & LinkFlag.running) !== 0;
     const epoch = (this.#epochs.get(name) ?? 0) + (running && former?.running !== true ? 1 : 0);
@@ -227,7 +232,7 @@ export class NetworkMirror {
     const family = familyOf(address.address);
     if (present) {
       this.#putAddress(now, address, undefined);
-      // The Router Advertisement behind this may have refreshed its router, silently.
+      // The Router Advertisement that refreshed the address may have refreshed a router as well.
       const temporary = (address.flags & AddressFlag.permanent) === 0;
       if (family === 6 && temporary && !routed.has(index) && this.#isWatched(index)) {
         (this.#isRouted(index) ? this.#aged : this.#stale).add(6);
@@ -239,7 +244,7 @@ export class NetworkMirror {
     if (this.#isWatched(index)) this.#changed = true;
   }
 
-  /** Whether an IPv6 router was told of since the carrier came. */
+  /** Whether an IPv6 router was reported since the carrier came up. */
   #isRouted(index: number): boolean {
     const epoch = this.#links.get(index)?.epoch;
     return (
@@ -254,7 +259,7 @@ export class NetworkMirror {
     return this.#links.get(index)?.ignored === false;
   }
 
-  #putAddress(now: Monotonic, told: RtnetlinkAddress, epoch: number | undefined): void {
+  #putAddress(now: Monotonic, reported: RtnetlinkAddress, epoch: number | undefined): void {
     const {
       address,
       prefixLength,
@@ -262,7 +267,7 @@ export class NetworkMirror {
       flags,
       validLifetimeSeconds,
       preferredLifetimeSeconds,
-    } = told;
+    } = reported;
     const v6Flag = (flag: number): boolean => familyOf(address) === 6 && (flags & flag) !== 0;
     const addresses = this.#addresses.get(interfaceIndex) ?? new Map<string, InterfaceAddress>();
     this.#addresses.set(interfaceIndex, addresses);
@@ -279,7 +284,7 @@ export class NetworkMirror {
     if (this.#isWatched(interfaceIndex)) this.#changed = true;
   }
 
-  /** True when it was about a default route of the main table. */
+  /** True for a default route of the main table. */
   #route(now: Monotonic, present: boolean, route: RtnetlinkRoute, routed: Set<number>): boolean {
     if (route.destination.length !== 0 || route.table !== RouteTable.main) return false;
     if (route.routeType !== RouteType.unicast || route.protocol === this.#ownProtocol) return false;
@@ -319,10 +324,10 @@ export class NetworkMirror {
   }
 }
 
-/** An expired route stays in the table until it is collected, and ages no further. */
-function merelyAged(before: DefaultRouter, told: DefaultRouter, now: Monotonic): boolean {
-  if (before.validUntil === told.validUntil || told.validUntil <= now) return true;
-  return Math.abs(told.validUntil - before.validUntil) <= REFRESH_SLACK_MS;
+/** An expired route remains in the table until it is collected, and ages no further. */
+function merelyAged(before: DefaultRouter, reported: DefaultRouter, now: Monotonic): boolean {
+  if (before.validUntil === reported.validUntil || reported.validUntil <= now) return true;
+  return Math.abs(reported.validUntil - before.validUntil) <= REFRESH_SLACK_MS;
 }
 
 function untilOf(now: Monotonic, seconds: number | undefined): Monotonic {

@@ -1,10 +1,10 @@
 /**
- * Tables of our own in nftables, which vanish with us.
+ * nftables tables that vanish with the daemon.
  *
- * They belong (`flags owner`, Linux 5.12) to an `nft -i` child that lives on our pipe: when we die,
- * by whatever signal, the pipe closes, nft ends and the kernel removes the tables. Where the kernel
- * has no owner flag, they are made afresh at start and removed at exit, and after a crash by
- * `removeTables` (`sojourn cleanup`).
+ * An `nft -i` child owns them (`flags owner`, Linux 5.12) and reads from the daemon's pipe. When
+ * the daemon dies, by any signal, the pipe closes, nft ends, and the kernel removes the tables. On
+ * a kernel without the owner flag, the daemon creates the tables at start and removes them at exit;
+ * after a crash `removeTables` does (`sojourn cleanup`).
  */
 import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
@@ -20,27 +20,25 @@ export interface OwnTable {
 }
 
 interface NftOptions {
-  /** What needs nft, for the message that says that it is missing. */
+  /** What needs nft, for the error message when it is missing. */
   readonly purpose: string;
   readonly tables: readonly OwnTable[];
-  /** Lines in nft's own language that fill the tables, which are there and empty. */
+  /** Lines in nft's language that fill the tables, which exist and are empty. */
   readonly rules: readonly string[];
-  /** Told when the child ended although nobody asked it to; the tables are gone then. */
+  /** Called when the child ended unexpectedly, and the tables with it. */
   readonly onLost: (error: SystemError) => void;
-  /** Told when nft refuses a later command; default: nobody is. */
+  /** Called when nft refuses a later command. */
   readonly onRefused?: (error: SystemError) => void;
 }
 
 export interface NftChild {
-  /** One transaction: several commands are separated by `; `. Refusals are told later. */
+  /** One transaction; `; ` separates commands. `onRefused` reports a refusal later. */
   command(line: string): void;
   /** Removes the tables; resolves when they are gone. */
   close(): Promise<void>;
 }
 
-/**
- * Resolves when the tables are in force. Rejects with `SystemError` when nft is missing or refuses.
- */
+/** Resolves when the tables are in force. Rejects with `SystemError` if nft fails or is missing. */
 export async function openNft(options: NftOptions): Promise<NftChild> {
   try {
     return await openWith(options, 'flags owner;');
@@ -50,10 +48,7 @@ export async function openNft(options: NftOptions): Promise<NftChild> {
   }
 }
 
-/**
- * Removes tables that a killed run left; harmless where there are none, or no nft. Throws
- * `SystemError`.
- */
+/** Removes tables that a killed run left; does nothing without nft. Throws `SystemError`. */
 export function removeTables(tables: readonly OwnTable[]): void {
   const { error, status, stderr } = spawnSync('nft', ['-f', '-'], {
     input: tables.flatMap(absent).join('\n'),
@@ -68,21 +63,19 @@ export function removeTables(tables: readonly OwnTable[]): void {
   throw new SystemError(code, `nft cannot remove the tables ${names}: ${stderr.trim()}`);
 }
 
-/**
- * Deleting needs something to delete; one without the other is no error for a transaction of both.
- */
+/** Adds before it deletes: deleting a table that does not exist would fail the transaction. */
 function absent({ family, name }: OwnTable): readonly string[] {
   return [`add table ${family} ${name}`, `delete table ${family} ${name}`];
 }
 
 async function openWith(options: NftOptions, flags: string): Promise<NftChild> {
-  // Detached: a Ctrl-C in the terminal must not end it before us.
+  // Detached, so that Ctrl-C in a terminal does not end nft before the daemon.
   const child = spawn('nft', ['-i'], { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
   const ended = new Promise<void>((resolve) => {
     child.once('close', () => resolve());
     child.once('error', () => resolve());
   });
-  // A write to a child that has just died is told by its end, not by the pipe.
+  // The child's exit reports a write after its death.
   child.stdin.on('error', () => {});
   try {
     await load(child, options, flags);
@@ -123,7 +116,7 @@ function load(child: Nft, { purpose, tables, rules }: NftOptions, flags: string)
     });
     child.once('exit', () => refuse('ENFT', `nft ended at once: ${said}`));
     child.stderr.on('data', (chunk) =>
-      refuse('ENFTRULES', `nft refuses our table: ${String(chunk).trim()}`),
+      refuse('ENFTRULES', `nft refuses the table: ${String(chunk).trim()}`),
     );
     child.stdout.on('data', (chunk) => {
       said += String(chunk);
@@ -149,7 +142,8 @@ class Child implements NftChild {
     this.#options = options;
     child.removeAllListeners('exit');
     child.once('exit', () => {
-      if (!this.#closing) options.onLost(new SystemError('ENFT', 'nft ended, our tables are gone'));
+      if (!this.#closing)
+        options.onLost(new SystemError('ENFT', 'nft ended, and its tables with it'));
     });
     const { onRefused } = options;
     if (onRefused !== undefined)

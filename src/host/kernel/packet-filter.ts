@@ -1,43 +1,38 @@
 /**
- * Keeps the kernel from answering what the raw path takes over.
+ * Drops packets that the plane's AF_PACKET tap handles, so that the kernel does not answer them.
  *
  * A kernel without CONFIG_IPV6_MIP6 answers a Home Address option and a type 2 routing header with
  * ICMPv6 Parameter Problem, and protocols 135, 41 and 4 with Parameter Problem or Protocol
- * Unreachable; one with it handles the headers itself. The tap has its copy before netfilter, so
- * exactly these packets are dropped at this host's input, in a table of our own (nft-child.ts).
+ * Unreachable; a kernel with it processes the headers. The tap gets its copy before netfilter, so
+ * an nftables table (nft-child.ts) drops exactly these packets at this host's input.
  */
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
 import type { SystemError } from '#host/process/system-error.ts';
 import type { PlanePort } from '#runtime/ports.ts';
 import { type NftChild, type OwnTable, openNft, removeTables } from './nft-child.ts';
 
-/** A Home Address option is aligned to 8n+6 (RFC 6275 §6.3); this many places are looked at. */
-const HOME_ADDRESS_PLACES = 4;
+/** A Home Address option is aligned to 8n+6 (RFC 6275 §6.3); offsets that the rules check. */
+const HOME_ADDRESS_OFFSETS = 4;
 const FIXED_HEADER_OCTETS = 40;
 
 interface PacketFilterOptions {
   /** Name of the tables, in family ip6 and ip: `sojourn-ha`. */
   readonly table: string;
-  /** Outer addresses at which tunnels are taken over from the start (a home agent's own). */
+  /** Outer addresses whose tunnels the plane handles from the start (a home agent's). */
   readonly addresses: readonly IpAddress[];
-  /** Told when the child ended although nobody asked it to; the table is gone then. */
+  /** Called when the nft child ended unexpectedly, and the tables with it. */
   readonly onLost: (error: SystemError) => void;
 }
 
 interface PacketFilter {
-  /**
-   * Protocols 41 and 4 to `address` are ours from now on; counted, so that two tunnels may share
-   * it.
-   */
+  /** Drops protocols 41 and 4 to `address`; counted, so that two tunnels may share an address. */
   take(address: IpAddress): void;
   release(address: IpAddress): void;
   /** Removes the tables; resolves when they are gone. */
   close(): Promise<void>;
 }
 
-/**
- * Resolves when the tables are in force. Rejects with `SystemError` when nft is missing or refuses.
- */
+/** Resolves when the tables are in force. Rejects with `SystemError` if nft fails or is missing. */
 export async function openPacketFilter(options: PacketFilterOptions): Promise<PacketFilter> {
   const { table, onLost } = options;
   const child = await openNft({
@@ -49,10 +44,7 @@ export async function openPacketFilter(options: PacketFilterOptions): Promise<Pa
   return new NftFilter(child, options);
 }
 
-/**
- * Removes the tables that a killed run left; harmless where there are none, or no nft. Throws
- * `SystemError`.
- */
+/** Removes tables that a killed run left; does nothing without nft. Throws `SystemError`. */
 export function removePacketFilter(table: string): void {
   removeTables(tablesOf(table));
 }
@@ -64,9 +56,7 @@ function tablesOf(name: string): readonly OwnTable[] {
   ];
 }
 
-/**
- * The plane, with the filter following the tunnels: a tunnel without UDP takes its local address.
- */
+/** A plane that passes the local address of each tunnel without UDP to the filter. */
 export function guardTunnels(plane: PlanePort, filter: PacketFilter): PlanePort {
   const taken = new Map<number, IpAddress>();
   const follow = (id: number, address: IpAddress | undefined): void => {
@@ -144,7 +134,7 @@ class NftFilter implements PacketFilter {
   }
 }
 
-/** In nft's own language. */
+/** In nft's language. */
 function rulesOf({ table, addresses }: PacketFilterOptions): readonly string[] {
   return (['ip6', 'ip'] as const).flatMap((family) => {
     const type = family === 'ip6' ? 'ipv6_addr' : 'ipv4_addr';
@@ -163,7 +153,7 @@ function rulesOf({ table, addresses }: PacketFilterOptions): readonly string[] {
 
 function headerRules(): string[] {
   const rules = ['rt type 2', 'meta l4proto 135'];
-  for (let place = 0; place < HOME_ADDRESS_PLACES; place++) {
+  for (let place = 0; place < HOME_ADDRESS_OFFSETS; place++) {
     const bit = (FIXED_HEADER_OCTETS + 6 + 8 * place) * 8;
     rules.push(`ip6 nexthdr 60 dst hdrlength >= ${2 + place} @nh,${bit},8 0xc9`);
   }

@@ -16,15 +16,14 @@ import { SystemError } from '#host/process/system-error.ts';
 const ROOT = '/proc/sys';
 
 /**
- * Changes kernel settings and gives them back. What was there is written to a file before the first
- * change, so that a run after `kill -9` knows the true originals and not what the killed run had
- * set.
+ * Changes kernel settings and restores them. A file keeps the original value before the first
+ * change, so that a run after `kill -9` restores it instead of the killed run's value.
  */
 export class SysctlSettings {
   readonly #file: string;
   readonly #originals: Map<string, string>;
 
-  /** `file` in a directory that lives until the next boot, e.g. /run/sojourn/ha-sysctl.json. */
+  /** `file` lives until the next boot, such as /run/sojourn/ha-sysctl.json. */
   constructor(file: string) {
     this.#file = file;
     this.#originals = readOriginals(file);
@@ -40,23 +39,17 @@ export class SysctlSettings {
     writeSysctl(path, value);
   }
 
-  /**
-   * Harmless for a setting that was never changed. A setting that is gone (with its device) is
-   * forgotten.
-   */
+  /** Does nothing for a setting that was not changed, or that vanished with its device. */
   restore(path: string): void {
     const original = this.#originals.get(path);
     if (original === undefined) return;
-    // One that could not be written has nothing to be given back.
+    // The setting may still have its original value, if it could not be written.
     if (existsSync(join(ROOT, path)) && readSysctl(path) !== original) writeSysctl(path, original);
     this.#originals.delete(path);
     this.#save();
   }
 
-  /**
-   * At start: gives back what a killed run left. At exit: gives back everything. The last one
-   * changed first: some change others.
-   */
+  /** Restores all settings, the last changed first, because some settings change others. */
   restoreAll(): void {
     for (const path of [...this.#originals.keys()].reverse()) this.restore(path);
   }
@@ -68,7 +61,7 @@ export class SysctlSettings {
     }
     const directory = dirname(this.#file);
     if (!existsSync(directory)) mkdirSync(directory, { mode: 0o755 });
-    // Written beside and renamed: a crash leaves the old file or the new one.
+    // Renamed into place, so that a crash leaves the old file or the new one.
     writeFileSync(`${this.#file}.new`, JSON.stringify(Object.fromEntries(this.#originals)), {
       mode: 0o600,
     });
@@ -76,7 +69,7 @@ export class SysctlSettings {
   }
 }
 
-/** Paths come from engines and from our own state file; neither may leave /proc/sys/net. */
+/** Paths come from engines and from the state file; neither may leave /proc/sys/net. */
 function checkedPath(path: string): string {
   if (!/^net\/[A-Za-z0-9_.@:%+/-]+$/.test(path) || path.split('/').includes('..')) {
     throw new SystemError('EINVAL', `not a network sysctl: ${path}`);
@@ -94,7 +87,8 @@ function writeSysctl(path: string, value: string): void {
   } catch (cause) {
     if (!(cause instanceof Error && 'code' in cause && cause.code === 'EROFS')) throw cause;
     const name = path.split('/').join('.');
-    const remedy = `set it where the container is made (docker: --sysctl ${name}=${value}; compose: sysctls)`;
+    const where = `docker: --sysctl ${name}=${value}; compose: sysctls`;
+    const remedy = `set it where the container is made (${where})`;
     throw new SystemError(
       'EROFS',
       `${path} has to be ${value}, but /proc/sys is read-only: ${remedy}`,
@@ -123,20 +117,15 @@ function readOriginals(file: string): Map<string, string> {
   );
 }
 
-/**
- * How this process can have the kernel forward IPv6: `by-interface`, for packets that come in by
- * chosen interfaces (Linux 6.17); `everywhere`, for all interfaces at once; `given`: not at all,
- * because /proc/sys is read-only, as it often is in a container, whose maker decides what is
- * forwarded.
- */
+/** How this process can control forwarding of IPv6: see `ForwardingControl`. */
 export function forwardingControl(): ForwardingControl {
   if (isWritable('net/ipv6/conf/all/force_forwarding')) return 'by-interface';
   return isWritable('net/ipv6/conf/all/forwarding') ? 'everywhere' : 'given';
 }
 
 /**
- * Interfaces, and `default` for those to come, that would hear no router advertisements any more as
- * soon as the host forwards IPv6 (accept_ra 1). None where settings cannot be written.
+ * Interfaces (and `default`, for later ones) that would ignore Router Advertisements once the host
+ * forwards IPv6, because accept_ra is 1. None if settings cannot be written.
  */
 export function interfacesLosingRouterAdvertisements(): readonly string[] {
   if (forwardingControl() === 'given') return [];
@@ -148,7 +137,7 @@ export function interfacesLosingRouterAdvertisements(): readonly string[] {
 
 function isWritable(path: string): boolean {
   try {
-    // access(2) would not count capabilities of a user who is not root.
+    // access(2) ignores the capabilities of a user other than root.
     closeSync(openSync(join(ROOT, path), 'r+'));
     return true;
   } catch {
@@ -156,9 +145,7 @@ function isWritable(path: string): boolean {
   }
 }
 
-/**
- * Families in which this host forwards packets between any of its interfaces, `device` left out.
- */
+/** Families in which this host forwards packets between any interfaces other than `device`. */
 export function hasForwardingEnabled(device: string): {
   readonly ipv4: boolean;
   readonly ipv6: boolean;
@@ -167,7 +154,7 @@ export function hasForwardingEnabled(device: string): {
     const path = `net/${family}/conf/${name}/${setting}`;
     return existsSync(join(ROOT, path)) && readSysctl(path) === '1';
   };
-  // For interfaces that do not exist yet, `default` counts.
+  // `default` counts for interfaces that do not exist yet.
   const interfaces = readdirSync(join(ROOT, 'net/ipv4/conf')).filter(
     (name) => name !== device && name !== 'lo',
   );

@@ -1,5 +1,5 @@
 /**
- * Requests one after the other over a connection that is there, JSON both ways.
+ * JSON requests, one after the other, over a connection that exists already.
  *
  * RFC 9112 §9.3 (one connection for several requests), RFC 9110 §10.2.3 (Retry-After); redirections
  * are not followed
@@ -9,7 +9,7 @@ import type { TLSSocket } from 'node:tls';
 
 export interface JsonResponse {
   readonly status: number;
-  /** Undefined where it is no JSON. */
+  /** Undefined if the body is no JSON. */
   readonly body: unknown;
   readonly retryAfterMs?: number;
 }
@@ -28,7 +28,7 @@ export class JsonExchange {
   readonly #host: string;
   readonly #timeoutMs: number;
 
-  /** `timeoutMs`: for each answer, from its request to its last octet. */
+  /** `timeoutMs` limits each exchange, from the request to the last octet of its answer. */
   constructor(socket: TLSSocket, host: string, timeoutMs: number) {
     this.#agent = new OneConnection(socket);
     this.#socket = socket;
@@ -116,7 +116,7 @@ function parsedJson(text: string): unknown {
   }
 }
 
-/** Seconds, or a date. */
+/** Retry-After is a number of seconds, or a date. */
 function waitOf(header: string | undefined): number | undefined {
   if (header === undefined) return undefined;
   const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();

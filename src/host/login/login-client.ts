@@ -1,11 +1,10 @@
 /**
- * Gets a node its credential from the account server.
+ * Gets a node's credential from the account server.
  *
  * docs/reference/ntmobile.md §2.2; RFC 9110 §10.2.3 (Retry-After)
  *
- * Node's sockets have no SO_MARK: what is asked here leaves from the host's own addresses, which
- * the policy rules keep out of the tunnels. A node that lost its way to the account server could
- * not get one by a tunnel that needs its credential.
+ * Node's sockets have no SO_MARK. They are bound to the host's own addresses instead, which the
+ * policy rules keep out of the tunnels: a tunnel needs the credential that this client gets.
  */
 import { readFileSync, statSync } from 'node:fs';
 import type { TLSSocket } from 'node:tls';
@@ -22,46 +21,41 @@ import type { LoginPort, ResolverPort } from '#runtime/ports.ts';
 import { ExchangeFailure, JsonExchange, type JsonResponse } from './json-exchange.ts';
 import { ConnectionFailure, connectSecurely, type SecureServer } from './secure-connection.ts';
 
-/** By what a device gets in the first time. */
+/** Authenticates the first login of a device. */
 export interface LoginSecret {
   readonly kind: 'password' | 'enrolment-token';
-  /**
-   * Read for each login, so that it may be put there, changed and taken away while the daemon runs.
-   */
+  /** Read for each login, so that an operator may change or remove it while the daemon runs. */
   readonly file: string;
 }
 
 export interface LoginClientOptions {
   readonly server: SecureServer;
   readonly account: string;
-  /**
-   * What the device is to be called below its account's name; undefined: what the account server
-   * calls it.
-   */
+  /** Name of the device below its account; undefined lets the account server choose. */
   readonly device: string | undefined;
   readonly secret: LoginSecret;
   readonly own: KeyPair;
   readonly resolver: ResolverPort;
-  /** Addresses of the host that are not virtual. */
+  /** The host's addresses, without virtual ones. */
   readonly sources: () => readonly IpAddress[];
-  /** Milliseconds since 1970-01-01, by this host's clock. */
+  /** This host's clock, milliseconds since 1970-01-01. */
   readonly wallMs: () => number;
-  /** For what an operator should know although the login succeeds. */
+  /** Reports a warning to the operator when the login succeeds nevertheless. */
   readonly note: (event: EngineEvent) => void;
-  /** For one connection; default 5000. */
+  /** Limit for one connection attempt; default 5000. */
   readonly connectMs?: number;
-  /** For one answer: the account server may have many passwords to check; default 15,000. */
+  /** Limit for one answer; password hashes take the server time. Default 15,000. */
   readonly answerMs?: number;
 }
 
 type Outcome = LoginInput['outcome'];
 
 const PORT = 7890;
-/** Those who ask again when the operator has done something about it. */
+/** A renewal for a disabled account may succeed later, once the operator enables it. */
 const DISABLED_RETRY_MS = 300_000;
-/** Refusals that only an operator can do something about. */
+/** Refusals that only an operator can resolve. */
 const FINAL_STATUSES: ReadonlySet<number> = new Set([400, 401, 403, 404, 409, 413]);
-/** Our time was not to the server's liking; it tells its own. */
+/** The server rejects this host's time, and its answer has the server's. */
 const TIME_ERRORS: ReadonlySet<string> = new Set(['wrong-time', 'replayed-proof']);
 
 const octets = (count?: number) =>
@@ -114,7 +108,7 @@ const refusedSchema = z.object({
   time: z.number().optional(),
 });
 
-/** What ends a try; never holds a secret. */
+/** Ends a login attempt; its text never has a secret in it. */
 class Failure extends Error {
   override readonly name = 'Failure';
   readonly outcome: Outcome;
@@ -136,7 +130,7 @@ class Failure extends Error {
   }
 }
 
-/** Of the whole login. `subject` and `words` are secret. */
+/** One kind of login request. `subject` and `words` are secret. */
 interface LoginAttempt {
   readonly path: '/v1/login' | '/v1/renew';
   readonly kind: ProofOfKey['kind'];
@@ -152,7 +146,7 @@ export class LoginClient implements LoginPort {
     this.#options = options;
   }
 
-  /** Never rejects for what the network, the server or the operator's files do. */
+  /** Never rejects for a fault of the network, the server or the operator's files. */
   async login(renewalToken: string | undefined): Promise<Outcome> {
     try {
       return await this.#login(
@@ -229,7 +223,7 @@ export class LoginClient implements LoginPort {
     timeMs: number,
   ): Readonly<Record<string, string | number>> {
     const { own } = this.#options;
-    // Several fit into a millisecond.
+    // Unique, even if several logins start within a millisecond.
     const timestamp =
       timeMs > this.#lastTimestamp || this.#lastTimestamp - timeMs > 60_000
         ? timeMs
@@ -255,7 +249,7 @@ export class LoginClient implements LoginPort {
     );
     const { zone, systemPrefix } = system;
     const authorities = system.authorityKeys.map(({ publicKey }) => publicKey);
-    this.#judge(credential, authorities, system.time);
+    this.#verify(credential, authorities, system.time);
     return {
       ...{
         granted: true,
@@ -270,18 +264,18 @@ export class LoginClient implements LoginPort {
     };
   }
 
-  /** What this node would not believe itself, nobody else would. */
-  #judge(credential: Uint8Array, authorities: readonly Uint8Array[], serverMs: number): void {
+  /** Verifies the credential as other nodes will. */
+  #verify(credential: Uint8Array, authorities: readonly Uint8Array[], serverMs: number): void {
     const { own, wallMs } = this.#options;
     const now = wallMs();
-    const judged = verifyCredential(
+    const verified = verifyCredential(
       credential,
       authorities,
       own.publicKey,
       BigInt(Math.floor(now / 1000)),
     );
-    if (typeof judged !== 'string') return;
-    if (judged === 'not-yet-valid' || judged === 'expired') {
+    if (typeof verified !== 'string') return;
+    if (verified === 'not-yet-valid' || verified === 'expired') {
       const seconds = Math.round(Math.abs(now - serverMs) / 1000);
       const side = now < serverMs ? 'behind' : 'ahead of';
       throw new Failure(
@@ -291,7 +285,7 @@ export class LoginClient implements LoginPort {
     }
     throw new Failure(
       'answer-unusable',
-      `the account server gave a credential that is not valid: ${judged}`,
+      `the account server gave a credential that is not valid: ${verified}`,
     );
   }
 }
@@ -300,7 +294,7 @@ function byToken(renewalToken: string): LoginAttempt {
   return { path: '/v1/renew', kind: 'renewal', subject: renewalToken, words: { renewalToken } };
 }
 
-/** The first line; messages never repeat it. */
+/** The first line of the file; error messages never repeat it. */
 function readSecret({ kind, file }: LoginSecret): string {
   const what = kind === 'password' ? 'password' : 'enrolment token';
   const failed = (why: string): Failure =>
@@ -326,25 +320,28 @@ function parsed<S extends z.ZodType>(schema: S, { status, body }: JsonResponse):
     result === undefined ? `status ${status}` : z.prettifyError(result.error).split('\n').join(' ');
   throw new Failure(
     'answer-unusable',
-    `what answered is no account server, or another version of one: ${what}`,
+    `the answer is not from an account server, or from another version: ${what}`,
   );
 }
 
 function refusalOf({ status, body, retryAfterMs }: JsonResponse, { kind }: LoginAttempt): Failure {
   const refused = refusedSchema.safeParse(body).data;
   if (refused === undefined)
-    return new Failure('answer-unusable', `what answered is no account server: status ${status}`);
+    return new Failure(
+      'answer-unusable',
+      `the answer is not from an account server: status ${status}`,
+    );
   const { error, message } = refused;
   const text = `the account server refuses: ${printable(message)}`;
   const wait = retryAfterMs === undefined ? {} : { retryAfterMs };
   if (TIME_ERRORS.has(error)) return new Failure(error, text, wait);
-  // The token is good again when the account is.
+  // The token becomes valid again with the account.
   if (error === 'account-disabled' && kind === 'renewal')
     return new Failure(error, text, { retryAfterMs: DISABLED_RETRY_MS });
   return new Failure(printable(error), text, { ...wait, final: FINAL_STATUSES.has(status) });
 }
 
-/** A stranger's text for our log. */
+/** A server's text, made safe for the log. */
 function printable(text: string): string {
   return text.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200);
 }

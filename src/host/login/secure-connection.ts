@@ -1,23 +1,23 @@
 /**
- * TLS to a server with several addresses, from addresses of the host's own: the first way counts on
- * which the server shows that it is the right one.
+ * TLS to a server with several addresses, from the host's own addresses. The first connection on
+ * which the server authenticates itself wins.
  *
  * RFC 8446          TLS 1.3, and no other version
- * RFC 8305 §4, §5   both families in turn, the next address soon after the former
+ * RFC 8305 §4, §5   families alternate; attempts are staggered
  */
 import { isIP } from 'node:net';
 import { connect, getCACertificates, type TLSSocket } from 'node:tls';
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
 
-/** By what a server is known. */
+/** How the server is authenticated. */
 export type Trust =
-  /** SHA-256 of its certificate, `AB:CD:…`. */
+  /** SHA-256 fingerprint of its certificate, `AB:CD:…`. */
   | { readonly fingerprint: string }
-  /** PEM; undefined: the authorities that this host trusts. */
+  /** PEM; undefined means the authorities that this host trusts. */
   | { readonly authorities: string | undefined };
 
 export interface SecureServer {
-  /** A name or an address, which a certificate by an authority must be for. */
+  /** Name or address; a certificate by an authority has to be for it. */
   readonly host: string;
   readonly port: number;
   readonly trust: Trust;
@@ -26,15 +26,15 @@ export interface SecureServer {
 interface ConnectOptions {
   readonly server: SecureServer;
   readonly addresses: readonly IpAddress[];
-  /** Addresses to connect from; where there is none of a family the host's routing chooses. */
+  /** Source addresses; routing chooses for a family without one. */
   readonly sources: readonly IpAddress[];
-  /** For one way to come to an end; default 5000. */
+  /** Limit for one attempt; default 5000. */
   readonly timeoutMs?: number;
-  /** The next way is tried as well when there is no connection after this; default 250. */
+  /** The next attempt starts when there is no connection after this; default 250. */
   readonly staggerMs?: number;
 }
 
-/** `certificate`: something answered that is not the server. */
+/** `certificate`: a host answered that does not authenticate as the server. */
 export class ConnectionFailure extends Error {
   override readonly name = 'ConnectionFailure';
   readonly reason: 'unreachable' | 'certificate';
@@ -45,7 +45,7 @@ export class ConnectionFailure extends Error {
   }
 }
 
-/** Of one address. */
+/** Source addresses for one server address. */
 const MOST_SOURCES = 4;
 const MAX_ADDRESS_PAIRS = 16;
 
@@ -54,7 +54,7 @@ interface AddressPair {
   readonly source: IpAddress | undefined;
 }
 
-/** Rejects with {@link ConnectionFailure} when no way led there. */
+/** Rejects with `ConnectionFailure` when no attempt succeeded. */
 export function connectSecurely(options: ConnectOptions): Promise<TLSSocket> {
   return new HappyEyeballs(options).run();
 }
@@ -131,8 +131,8 @@ class HappyEyeballs {
       ...{ host: remote, port, minVersion: 'TLSv1.3', ALPNProtocols: ['http/1.1'] },
       ...(isIP(host) === 0 ? { servername: host } : {}),
       ...(source === undefined ? {} : { localAddress: source }),
-      // The certificate with that fingerprint is the right one whoever made it; that the server has
-      // its key, TLS shows.
+      // The fingerprint alone decides which certificate is right; TLS proves possession of its
+      // key.
       ...('fingerprint' in trust
         ? { rejectUnauthorized: false }
         : { ca: authoritiesOf(trust.authorities) }),
@@ -168,7 +168,7 @@ class HappyEyeballs {
 
 let systemAuthorities: readonly string[] | undefined;
 
-/** Those of the host, read once; Node's own where the host has none. */
+/** The host's authorities, read once; Node's own if the host has none. */
 function authoritiesOf(pem: string | undefined): string[] {
   if (pem !== undefined) return [pem];
   if (systemAuthorities === undefined) {
@@ -181,9 +181,16 @@ function authoritiesOf(pem: string | undefined): string[] {
 function mismatch(socket: TLSSocket, expected: string): string | undefined {
   const { fingerprint256 } = socket.getPeerCertificate();
   if (fingerprint256 === expected) return undefined;
-  return `its certificate has the fingerprint ${fingerprint256}, not the configured one (sojourn as fingerprint, there, shows the right one)`;
+  return (
+    `its certificate has the fingerprint ${fingerprint256}, not the configured one ` +
+    '("sojourn as fingerprint" on the account server shows the right one)'
+  );
 }
 
 function untrusted(code: string): string {
-  return `its certificate is not trusted (${code}): configure its fingerprint (sojourn as fingerprint, there, shows it) or its authority's certificate`;
+  return (
+    `its certificate is not trusted (${code}): configure its fingerprint ` +
+    '("sojourn as fingerprint" on the account server shows it) ' +
+    "or its authority's certificate"
+  );
 }

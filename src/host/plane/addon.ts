@@ -1,7 +1,4 @@
-/**
- * The native addon, with types. `npm run build` makes it; there is one per machine type, never one
- * from a registry.
- */
+/** The native addon with its types. `npm run build` compiles it; no registry has a binary of it. */
 import { createRequire } from 'node:module';
 import type { IpAddress } from '#base/ip.ts';
 import type { DesiredPlaneRoute } from '#engine/contract/desired-state.ts';
@@ -30,7 +27,7 @@ interface NativeRelayLeg extends OuterPath {
   readonly rateKilobits: number;
 }
 
-/** One data plane. Failures of the world throw with the errno's name as `code`. */
+/** One data plane. A failure of the host throws with the errno's name as `code`. */
 export interface NativePlane {
   features(): PlaneFeatures;
   deviceIndex(): number;
@@ -69,8 +66,7 @@ const FILE = '../../../native/build/sojourn.node';
 
 function load(): NativeAddon {
   try {
-    // `require` answers `any`: what native/src/addon/addon.cc exports is said here and nowhere
-    // else.
+    // `require` returns `any`. This type alone says what native/src/addon exports.
     return createRequire(import.meta.url)(FILE);
   } catch (cause) {
     throw new SystemError(
@@ -83,7 +79,7 @@ function load(): NativeAddon {
 
 let loaded: NativeAddon | undefined;
 
-/** Loads it at the first call. Throws `SystemError` with code EADDON. */
+/** Loads the addon at the first call. Throws `SystemError` with code EADDON. */
 export function nativeAddon(): NativeAddon {
   loaded ??= load();
   return loaded;

@@ -1,7 +1,4 @@
-/**
- * The native data plane behind its port. Nothing is decided here; native/src/plane/plane.h says
- * what each call does.
- */
+/** The native data plane behind its port; native/src/plane/plane.h says what each call does. */
 import type { IpAddress } from '#base/ip.ts';
 import type {
   PlaneFeatures,
@@ -13,10 +10,10 @@ import type {
 import { type NativePlane, nativeAddon } from './addon.ts';
 
 /**
- * Makes the TUN device and the sockets and starts the packet threads. Throws an `Error` whose
- * `code` is an errno's name and whose message says what would help: ENOENT (no /dev/net/tun), EPERM
- * (no CAP_NET_ADMIN), EADDRINUSE (the UDP port), EBUSY (the device), ENODEV (a link device);
- * `SystemError` EADDON when the addon was not built.
+ * Creates the TUN device and the sockets, and starts the packet threads. Throws an `Error` with an
+ * errno's name as `code` and the remedy in its message: ENOENT (no /dev/net/tun), EPERM (no
+ * CAP_NET_ADMIN), EADDRINUSE (a UDP port), EBUSY (the device), ENODEV (a link device), EADDON (the
+ * addon is not built).
  */
 export function openPlane(options: PlaneOptions): PlanePort {
   return new AddonPlane(options);
@@ -28,15 +25,14 @@ class AddonPlane implements PlanePort {
   readonly #native: NativePlane;
   #handler: ((punt: Punt) => void) | undefined;
   #roaming: ((notice: RoamingNotice) => void) | undefined;
-  /** Punts that came before there was a handler. */
+  /** Punts that arrived before `onPunt`. */
   readonly #early: Punt[] = [];
 
   constructor(options: PlaneOptions) {
     this.#native = new (nativeAddon().Plane)(
       { ...options, side: options.lookup === 'inner-destination' ? 'home-agent' : 'mobile-node' },
       (punt) => this.#punted(punt),
-      // Before there is a handler there is no tunnel that could roam; the next second tells again
-      // anyway.
+      // Before `onRoaming`, no tunnel exists that could roam; and the plane repeats the notice.
       (notice) => this.#roaming?.(notice),
     );
     this.features = this.#native.features();

@@ -1,13 +1,10 @@
 import { type Monotonic, monotonic } from '#base/time.ts';
 import type { ClockPort } from '#runtime/ports.ts';
 
-/** setTimeout counts in a 32-bit integer; a later wake-up is reached in hops. */
+/** setTimeout counts in a 32-bit integer; a later wake-up takes several timers. */
 const LONGEST_TIMER_MS = 2_000_000_000;
 
-/**
- * CLOCK_MONOTONIC (which stands still while the machine sleeps) since the process started, and the
- * wall clock beside it.
- */
+/** CLOCK_MONOTONIC since the process started, which stops while the machine sleeps. */
 export function createClock(): ClockPort {
   let timer: NodeJS.Timeout | undefined;
   let immediate: NodeJS.Immediate | undefined;

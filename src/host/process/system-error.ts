@@ -1,7 +1,4 @@
-/**
- * A failure of the world with its symbolic `code` ('ENODEV', 'EPERM', 'NFT', …): typed so that it
- * can be retried, see `isWorldError`.
- */
+/** A failure of the host with a symbolic `code` ('ENODEV', 'EPERM', …); see `isHostError`. */
 export class SystemError extends Error {
   readonly code: string;
 

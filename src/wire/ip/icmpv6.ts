@@ -278,5 +278,6 @@ export function icmpv6ChecksumValid(
 export function icmpv6Summary(message: Icmpv6Message): string {
   const { body } = message;
   if (body.type === 'unknown') return `ICMPv6 type ${body.messageType} code ${message.code}`;
-  return `ICMPv6 ${body.type} code ${message.code}${'target' in body ? ` target ${body.target}` : ''}`;
+  const target = 'target' in body ? ` target ${body.target}` : '';
+  return `ICMPv6 ${body.type} code ${message.code}${target}`;
 }

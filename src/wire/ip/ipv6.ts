@@ -182,5 +182,6 @@ export function mobileIpv6Violations(packet: Ipv6Packet): readonly MobileIpv6Vio
 /** One line for the log. */
 export function ipv6Summary(packet: Ipv6Packet): string {
   const chain = packet.extensions.map((extension) => ` ${extension.type}`).join('');
-  return `IPv6 ${packet.source} > ${packet.destination}${chain} protocol ${packet.protocol}, ${packet.payload.length} octets`;
+  const { source, destination, protocol, payload } = packet;
+  return `IPv6 ${source} > ${destination}${chain} protocol ${protocol}, ${payload.length} octets`;
 }

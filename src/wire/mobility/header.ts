@@ -13,8 +13,8 @@
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *
  * Header Len counts 8-octet units behind the first 8 octets. `parse` reads one header and leaves
- * what follows it. Payload Proto and Checksum are plain values: the caller checks them, because each
- * fault has its own answer (RFC 6275 §9.2).
+ * what follows it. Payload Proto and Checksum are plain values: the caller checks them, because
+ * each fault has its own answer (RFC 6275 §9.2).
  */
 import { assert } from '#base/assert.ts';
 import { type Codec, decode, encode, type Malformed, Reader } from '#base/bytes.ts';

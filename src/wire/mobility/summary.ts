@@ -6,8 +6,18 @@
 import { hex } from '#base/bytes.ts';
 import { bindingStatusName } from './binding-status.ts';
 import type { MobilityHeader } from './header.ts';
-import { LIFETIME_UNIT_SECONDS } from './message.ts';
+import { LIFETIME_UNIT_SECONDS, type MobilityMessageOf } from './message.ts';
 import type { MobilityOption } from './options.ts';
+
+/** What Binding Update and Acknowledgement have in common. */
+function registrationSummary({
+  sequence,
+  lifetimeUnits,
+  flags,
+}: MobilityMessageOf<'binding-update' | 'binding-acknowledgement'>): string {
+  const seconds = lifetimeUnits * LIFETIME_UNIT_SECONDS;
+  return `sequence ${sequence} lifetime ${seconds} s${flagsSummary(flags)}`;
+}
 
 function flagsSummary(flags: object): string {
   return Object.entries(flags)
@@ -24,9 +34,12 @@ export function mobilitySummary(header: MobilityHeader): string {
   const options = message.options.map((option) => ` ${mobilityOptionSummary(option)}`).join('');
   switch (message.type) {
     case 'binding-update':
-      return `${message.type} sequence ${message.sequence} lifetime ${message.lifetimeUnits * LIFETIME_UNIT_SECONDS} s${flagsSummary(message.flags)}${options}`;
+      return `${message.type} ${registrationSummary(message)}${options}`;
     case 'binding-acknowledgement':
-      return `${message.type} status ${message.status} ${bindingStatusName(message.status)} sequence ${message.sequence} lifetime ${message.lifetimeUnits * LIFETIME_UNIT_SECONDS} s${flagsSummary(message.flags)}${options}`;
+      return (
+        `${message.type} status ${message.status} ${bindingStatusName(message.status)} ` +
+        `${registrationSummary(message)}${options}`
+      );
     case 'binding-error':
       return `${message.type} status ${message.status} ${message.homeAddress}${options}`;
     default:

@@ -165,5 +165,6 @@ export function ntmobileMessageSummary({
   options,
 }: NtmobileMessage): string {
   const kind = answer ? `answer, status ${status}` : 'request';
-  return `${type} (${kind}), transaction ${transaction}, ${options.map((option) => option.type).join(' ')}`;
+  const types = options.map((option) => option.type).join(' ');
+  return `${type} (${kind}), transaction ${transaction}, ${types}`;
 }
