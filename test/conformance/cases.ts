@@ -23,7 +23,7 @@ const ID = /NEMO-(?:HA(?:_\d+){3}|MR(?:-\d+){5})(?![\w-])/g;
 const IDLE = new Set(['skip', 'todo', 'fails', 'skipIf', 'runIf']);
 
 /** One case; `about` names the test's file, or the reason why none exists. */
-export interface Row {
+interface Row {
   readonly id: string;
   readonly state: string;
   readonly about: string;

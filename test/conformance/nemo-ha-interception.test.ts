@@ -1,6 +1,6 @@
 /**
- * NEMO-HA, who else asks for a registered router's addresses on the home link: RFC 6275 §10.4.1,
- * RFC 3963 §6.2 (R bit).
+ * NEMO-HA, interception of a registered router's addresses on the home link: RFC 6275 §10.4.1, RFC
+ * 3963 §6.2 (R bit).
  */
 import { describe, expect, it } from 'vitest';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
@@ -24,7 +24,7 @@ import {
   solicit,
 } from './nemo-ha-scene.ts';
 
-/** What stands for the router itself: R and O set, our link-layer address. */
+/** An advertisement on behalf of the router: R and O set, the home agent's link-layer address. */
 function advertised(target: Ipv6Address, solicited: boolean) {
   return {
     type: 'neighbour-advertisement',
@@ -45,7 +45,7 @@ function toAllNodes(target: Ipv6Address) {
   };
 }
 
-describe('NEMO-HA, what the home link hears of a registration', () => {
+describe('NEMO-HA, unsolicited advertisements of a registration', () => {
   it.each<[string, boolean, readonly Ipv6Address[]]>([
     ['NEMO-HA_4_1_1 the home address, L clear', false, [HOME.HNP]],
     [
@@ -63,7 +63,7 @@ describe('NEMO-HA, what the home link hears of a registration', () => {
     scene.pass(1000);
     expect(said(scene)).toEqual(addresses.map(toAllNodes));
     expect(answerOf(scene).message.status).toBe(0);
-    // Three in all, a second apart.
+    // Three altogether, a second apart.
     scene.sent = [];
     scene.pass(1999);
     expect(said(scene)).toEqual(addresses.map(toAllNodes));
@@ -71,7 +71,7 @@ describe('NEMO-HA, what the home link hears of a registration', () => {
     expect(said(scene)).toEqual([...addresses, ...addresses].map(toAllNodes));
   });
 
-  it('NEMO-HA_4_1_3 nothing of a home address from the mobile network prefix', () => {
+  it('NEMO-HA_4_1_3 no advertisement for a home address from the mobile network prefix', () => {
     const scene = onHomeLink();
     expect(exchange(scene, { sequence: 15, homeAddress: HOME.MNP }).message.status).toBe(0);
     scene.pass(60_000);
@@ -85,7 +85,7 @@ type Case = readonly [string, 'global' | 'link-local', Solicitation, 'L' | '-'];
 
 const WITHOUT = 'unicast without link-layer address';
 
-/** A router that has registered, and one who asks for an address. */
+/** A registered router, and a neighbour that solicits an address. */
 function asked(
   target: Ipv6Address,
   how: Solicitation,
@@ -99,7 +99,7 @@ function asked(
   return scene;
 }
 
-describe('NEMO-HA, in the place of the router', () => {
+describe('NEMO-HA, solicitations for a registered router', () => {
   it.each<Case>([
     ['NEMO-HA_4_2_1 multicast, L clear', 'global', 'multicast', '-'],
     ['NEMO-HA_4_2_2 unicast, L clear', 'global', 'unicast', '-'],
@@ -118,7 +118,7 @@ describe('NEMO-HA, in the place of the router', () => {
     ['NEMO-HA_4_2_13 unicast without link-layer address, L clear', 'global', WITHOUT, '-'],
     ['NEMO-HA_4_2_14 unicast without link-layer address, L set', 'global', WITHOUT, 'L'],
     ['NEMO-HA_4_2_15 the same for the link-local address, L set', 'link-local', WITHOUT, 'L'],
-  ])('%s: answers', (_, kind, how, flag) => {
+  ])('%s: answered', (_, kind, how, flag) => {
     const target = kind === 'global' ? HOME.HNP : LINK_LOCAL;
     const scene = asked(target, how, flag);
     const solicited = { to: '2:0:0:0:0:2', source: HOME_AGENT, destination: NEIGHBOUR_ADDRESS };
@@ -147,12 +147,12 @@ describe('NEMO-HA, in the place of the router', () => {
       WITHOUT,
       '-',
     ],
-  ])('%s: is silent', (_, _kind, how, flag) => {
+  ])('%s: not answered', (_, _kind, how, flag) => {
     expect(asked(LINK_LOCAL, how, flag).sent).toEqual([]);
   });
 });
 
-describe('NEMO-HA, addresses that are nobody’s', () => {
+describe('NEMO-HA, solicitations for addresses without binding', () => {
   it.each<Case>([
     ['NEMO-HA_4_3_1 multicast, L clear', 'global', 'multicast', '-'],
     ['NEMO-HA_4_3_2 unicast, L clear', 'global', 'unicast', '-'],
@@ -180,14 +180,14 @@ describe('NEMO-HA, addresses that are nobody’s', () => {
       WITHOUT,
       '-',
     ],
-  ])('%s: is silent', (_, kind, how, flag) => {
+  ])('%s: not answered', (_, kind, how, flag) => {
     const target = kind === 'global' ? ipv6('2001:db8:1::999') : ipv6('fe80::999');
     const scene = asked(target, how, flag);
     expect([scene.sent, scene.counter('neighbour-packet-ignored')]).toEqual([[], 1]);
   });
 });
 
-describe('NEMO-HA, after the de-registration', () => {
+describe('NEMO-HA, solicitations after a de-registration', () => {
   it.each<Case>([
     ['NEMO-HA_4_4_1 multicast, L clear', 'global', 'multicast', '-'],
     ['NEMO-HA_4_4_2 unicast, L clear', 'global', 'unicast', '-'],
@@ -206,7 +206,7 @@ describe('NEMO-HA, after the de-registration', () => {
       WITHOUT,
       'L',
     ],
-  ])('%s: is silent', (_, kind, how, flag) => {
+  ])('%s: not answered', (_, kind, how, flag) => {
     const target = kind === 'global' ? HOME.HNP : LINK_LOCAL;
     const scene = asked(target, how, flag, (registrant) => {
       solicit(registrant, target, how);

@@ -1,6 +1,6 @@
 /**
- * NEMO-HA, initialisation and the processing of Mobility Headers: RFC 6275 §9.2, §9.3.3, for a
- * mobile router's home addresses.
+ * NEMO-HA, initialisation and processing of Mobility Headers for a mobile router's home addresses:
+ * RFC 6275 §9.2, §9.3.3.
  */
 import { describe, expect, it } from 'vitest';
 import { isMalformed } from '#base/bytes.ts';
@@ -29,7 +29,7 @@ import {
   registered,
 } from './nemo-ha-scene.ts';
 
-/** The only packet sent; natively, from the home agent to where the wrong one came from. */
+/** The only packet sent: over IPv6, from the home agent to the source of the invalid one. */
 function reply(scene: Scene) {
   expect(scene.sent.map(({ path }) => path)).toEqual([OVER_IPV6]);
   const packet = ipv6Codec.parse(scene.sent[0]?.packet ?? new Uint8Array());
@@ -38,7 +38,7 @@ function reply(scene: Scene) {
   return packet;
 }
 
-/** With the checksum made right again. */
+/** The packet with the right checksum. */
 function changed(bytes: Uint8Array, origin: Origin, at: number, value: number): Uint8Array {
   bytes[HEADER_AT + at] = value;
   fillMobilityChecksum(bytes.subarray(HEADER_AT), HOME[origin], HOME_AGENT);
@@ -99,7 +99,7 @@ const HEADER_LENGTH: Wrong = {
 };
 
 describe('NEMO-HA, before the first registration', () => {
-  it('NEMO-HA_0_0_0 forwards, stands ready as a proxy, serves nobody, and takes the first registration', () => {
+  it('NEMO-HA_0_0_0 forwards, may be a proxy, has no binding and accepts a registration', () => {
     const scene = onHomeLink();
     expect(scene.desired.get('home-agent')?.sysctls).toEqual(
       expect.arrayContaining([
@@ -120,17 +120,17 @@ describe('NEMO-HA, before the first registration', () => {
   });
 });
 
-describe('NEMO-HA, Mobility Headers that are wrong', () => {
+describe('NEMO-HA, invalid Mobility Headers', () => {
   it.each<[string, Origin, boolean, Wrong]>([
     ['NEMO-HA_1_1_1 unknown type, HNP', 'HNP', false, UNKNOWN_TYPE],
-    ['NEMO-HA_1_1_2 another header behind it, HNP', 'HNP', false, PIGGYBACKED],
+    ['NEMO-HA_1_1_2 another header after it, HNP', 'HNP', false, PIGGYBACKED],
     ['NEMO-HA_1_1_3 wrong checksum, HNP', 'HNP', false, CHECKSUM],
     ['NEMO-HA_1_1_4 shorter than its message, HNP', 'HNP', false, HEADER_LENGTH],
     ['NEMO-HA_1_1_5 unknown type, HNP, with a binding', 'HNP', true, UNKNOWN_TYPE],
-    ['NEMO-HA_1_1_6 another header behind it, HNP, with a binding', 'HNP', true, PIGGYBACKED],
+    ['NEMO-HA_1_1_6 another header after it, HNP, with a binding', 'HNP', true, PIGGYBACKED],
     ['NEMO-HA_1_1_7 shorter than its message, HNP, with a binding', 'HNP', true, HEADER_LENGTH],
     ['NEMO-HA_1_1_8 wrong checksum, MNP', 'MNP', false, CHECKSUM],
-    ['NEMO-HA_1_1_9 another header behind it, MNP', 'MNP', false, PIGGYBACKED],
+    ['NEMO-HA_1_1_9 another header after it, MNP', 'MNP', false, PIGGYBACKED],
     ['NEMO-HA_1_1_10 shorter than its message, MNP', 'MNP', false, HEADER_LENGTH],
   ])('%s', (_, origin, bound, { packet, answered, reason }) => {
     const scene = bound ? registered(origin) : onHomeLink();

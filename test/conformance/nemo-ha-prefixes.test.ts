@@ -28,7 +28,7 @@ import {
 
 const GRANTED = { status: 0, lifetimeUnits: 105, mobileRouter: true } as const;
 
-describe('NEMO-HA, prefixes that the router names', () => {
+describe('NEMO-HA, prefixes in explicit mode', () => {
   it.each<[string, Origin]>([
     ['NEMO-HA_2_9_1 two at once, HNP', 'HNP'],
     ['NEMO-HA_2_9_11 two at once, MNP', 'MNP'],
@@ -57,7 +57,7 @@ describe('NEMO-HA, prefixes that the router names', () => {
     const homeAddress = HOME[origin];
     const scene = registered(origin, { options: first.map(prefixOption) });
     expectServed(scene, { homeAddress, sequence: 15, prefixes: first });
-    // A refresh, and then the same from another care-of address.
+    // A refresh, and then a registration of the same from another care-of address.
     const refreshed = exchange(scene, {
       sequence: 16,
       homeAddress,
@@ -85,7 +85,7 @@ const R = { homeRegistration: false, mobileRouter: true };
 const HR = { homeRegistration: true, mobileRouter: true };
 const NONE = { homeRegistration: false, mobileRouter: false };
 
-describe('NEMO-HA, H and R flags that do not fit', () => {
+describe('NEMO-HA, invalid combinations of H and R flags', () => {
   it.each<[string, Origin]>([
     ['NEMO-HA_2_10_1 R without H, HNP', 'HNP'],
     ['NEMO-HA_2_10_7 R without H, MNP', 'MNP'],
@@ -118,7 +118,7 @@ describe('NEMO-HA, H and R flags that do not fit', () => {
     const answer = exchange(scene, { sequence: 16, homeAddress, flags: second });
     expectRefusal(answer, { status, sequence: 16, homeAddress });
     expect(scene.snapshot()).toEqual(before);
-    // The refused one did not count: the next sequence number is still free.
+    // The refused one did not count: its sequence number is still accepted.
     const again = exchange(scene, { sequence: 16, homeAddress, flags: first });
     expectAnswer(again, {
       ...GRANTED,
@@ -140,28 +140,28 @@ function rawOption(optionType: number, length: number, reserved: number): Mobili
 const PREFIX_TYPE = 6;
 const SKIPPED_TYPE = 199;
 
-describe('NEMO-HA, prefix options that are wrong', () => {
+describe('NEMO-HA, invalid prefix options', () => {
   it.each<[string, Origin, MobilityOption, readonly Prefix[]]>([
     [
-      'NEMO-HA_2_11_1 of unknown type is skipped, HNP',
+      'NEMO-HA_2_11_1 an unknown type is skipped, HNP',
       'HNP',
       rawOption(SKIPPED_TYPE, 18, 0),
       [A1, A2],
     ],
     [
-      'NEMO-HA_2_11_4 with reserved bits is taken, HNP',
+      'NEMO-HA_2_11_4 reserved bits are ignored, HNP',
       'HNP',
       rawOption(PREFIX_TYPE, 18, 0xff),
       [A1],
     ],
     [
-      'NEMO-HA_2_11_11 of unknown type is skipped, MNP',
+      'NEMO-HA_2_11_11 an unknown type is skipped, MNP',
       'MNP',
       rawOption(SKIPPED_TYPE, 18, 0),
       [A1, A2],
     ],
     [
-      'NEMO-HA_2_11_14 with reserved bits is taken, MNP',
+      'NEMO-HA_2_11_14 reserved bits are ignored, MNP',
       'MNP',
       rawOption(PREFIX_TYPE, 18, 0xff),
       [A1],
@@ -179,7 +179,7 @@ describe('NEMO-HA, prefix options that are wrong', () => {
     ['NEMO-HA_2_11_3 an octet too long, HNP', 'HNP', 19],
     ['NEMO-HA_2_11_12 an octet too short, MNP', 'MNP', 17],
     ['NEMO-HA_2_11_13 an octet too long, MNP', 'MNP', 19],
-  ])('%s: no answer, nothing kept', (_, origin, length) => {
+  ])('%s: no answer, no state', (_, origin, length) => {
     const homeAddress = HOME[origin];
     for (const scene of [onHomeLink(), registered(origin)]) {
       const before = scene.snapshot();
@@ -200,14 +200,14 @@ describe('NEMO-HA, prefix options that are wrong', () => {
     ['NEMO-HA_2_11_5 wider than its own, HNP: 141', 'HNP', wider, 141],
     ['NEMO-HA_2_11_7 multicast, HNP: 141', 'HNP', multicast, 141],
     ['NEMO-HA_2_11_8 link-local, HNP: 141', 'HNP', linkLocal, 141],
-    ['NEMO-HA_2_11_9 of another router, HNP: 142', 'HNP', B1, 142],
+    ['NEMO-HA_2_11_9 another router’s, HNP: 142', 'HNP', B1, 142],
     ['NEMO-HA_2_11_15 wider than its own, MNP: 141', 'MNP', wider, 141],
     ['NEMO-HA_2_11_17 multicast, MNP: 141', 'MNP', multicast, 141],
     ['NEMO-HA_2_11_18 link-local, MNP: 141', 'MNP', linkLocal, 141],
-    ['NEMO-HA_2_11_19 of another router, MNP: 142', 'MNP', B1, 142],
+    ['NEMO-HA_2_11_19 another router’s, MNP: 142', 'MNP', B1, 142],
   ])('%s', (_, origin, wrong, status) => {
     const homeAddress = HOME[origin];
-    // Alone, and beside one that would be good: none of them is forwarded then.
+    // Alone, and beside a valid one: neither is forwarded.
     for (const named of [[wrong], [A1, wrong]]) {
       const fresh = onHomeLink();
       const options = named.map(prefixOption);
@@ -230,12 +230,12 @@ describe('NEMO-HA, prefix options that are wrong', () => {
   });
 });
 
-/** A router for whose home addresses the home agent's table has no prefixes. */
+/** A router without prefixes in the home agent's table. */
 const UNPREPARED = { ...ROUTER, mobileRouter: true, mobileNetworkPrefixes: [] };
-/** The home network and one that the mobile networks are carved from. */
+/** The home network, and the prefix that contains the mobile networks. */
 const HOME_PREFIXES = [prefix('2001:db8:1::/64'), prefix('2001:db8:5::/48')];
 
-describe('NEMO-HA, prefixes that the home agent knows', () => {
+describe('NEMO-HA, prefixes in implicit mode', () => {
   it.each<[string, Origin]>([
     ['NEMO-HA_2_12_1 both of the table, HNP', 'HNP'],
     ['NEMO-HA_2_12_4 both of the table, MNP', 'MNP'],

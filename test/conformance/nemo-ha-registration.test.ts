@@ -33,10 +33,10 @@ const LOW_BITS = 0x00bf;
 
 describe('NEMO-HA, a valid registration', () => {
   it.each<[string, Origin, boolean]>([
-    ['NEMO-HA_2_1_1 is accepted, HNP', 'HNP', true],
-    ['NEMO-HA_2_1_2 is accepted, A clear, HNP', 'HNP', false],
-    ['NEMO-HA_2_1_5 is accepted, MNP', 'MNP', true],
-    ['NEMO-HA_2_1_6 is accepted, A clear, MNP', 'MNP', false],
+    ['NEMO-HA_2_1_1 gets accepted, HNP', 'HNP', true],
+    ['NEMO-HA_2_1_2 gets accepted, A clear, HNP', 'HNP', false],
+    ['NEMO-HA_2_1_5 gets accepted, MNP', 'MNP', true],
+    ['NEMO-HA_2_1_6 gets accepted, A clear, MNP', 'MNP', false],
   ])('%s', (_, origin, acknowledge) => {
     const homeAddress = HOME[origin];
     const scene = onHomeLink();
@@ -53,8 +53,8 @@ describe('NEMO-HA, a valid registration', () => {
   });
 
   it.each<[string, Origin]>([
-    ['NEMO-HA_2_1_3 with a shorter lifetime ends earlier, HNP', 'HNP'],
-    ['NEMO-HA_2_1_7 with a shorter lifetime ends earlier, MNP', 'MNP'],
+    ['NEMO-HA_2_1_3 ends at a shorter requested lifetime, HNP', 'HNP'],
+    ['NEMO-HA_2_1_7 ends at a shorter requested lifetime, MNP', 'MNP'],
   ])('%s', (_, origin) => {
     const homeAddress = HOME[origin];
     const scene = registered(origin, { lifetimeUnits: 100 });
@@ -85,7 +85,7 @@ describe('NEMO-HA, a valid registration', () => {
     scene.pass(1);
     expectNotServed(scene, homeAddress);
     expect(scene.counter('binding-expired')).toBe(1);
-    // No binding, so any sequence number is good.
+    // No binding, so every sequence number is accepted.
     expect(exchange(scene, { sequence: 3, homeAddress }).message).toMatchObject({
       status: 0,
       sequence: 3,
@@ -100,7 +100,7 @@ describe('NEMO-HA, a valid registration', () => {
     const scene = onHomeLink();
     const packet = resigned(build(scene, { sequence: 7, homeAddress }), homeAddress, (header) => {
       const view = new DataView(header.buffer, header.byteOffset, header.length);
-      // Reserved octet of the Mobility Header, reserved bits behind the flags.
+      // Reserved octet of the Mobility Header, reserved bits after the flags.
       view.setUint8(3, 0xff);
       view.setUint16(8, view.getUint16(8) | LOW_BITS);
     });
@@ -117,19 +117,19 @@ describe('NEMO-HA, a valid registration', () => {
   });
 });
 
-describe('NEMO-HA, a home address that is not to be served', () => {
+describe('NEMO-HA, a home address that is not served', () => {
   it.each<[string, Ipv6Address, boolean, number]>([
-    ['NEMO-HA_2_2_1 in no home prefix: 132', ipv6('2001:db8:9::100'), true, 132],
-    ['NEMO-HA_2_2_2 in no home prefix, A clear: 132', ipv6('2001:db8:9::100'), false, 132],
-    ['NEMO-HA_2_2_3 of another router, HNP: 129', OTHER_HOME.HNP, true, 129],
-    ['NEMO-HA_2_2_4 in no mobile network prefix: 132', ipv6('2001:db8:5:9::100'), true, 132],
+    ['NEMO-HA_2_2_1 an address outside all home prefixes: 132', ipv6('2001:db8:9::100'), true, 132],
     [
-      'NEMO-HA_2_2_5 in no mobile network prefix, A clear: 132',
-      ipv6('2001:db8:5:9::100'),
+      'NEMO-HA_2_2_2 an address outside all home prefixes, A clear: 132',
+      ipv6('2001:db8:9::100'),
       false,
       132,
     ],
-    ['NEMO-HA_2_2_6 of another router, MNP: 129', OTHER_HOME.MNP, true, 129],
+    ['NEMO-HA_2_2_3 another router’s, HNP: 129', OTHER_HOME.HNP, true, 129],
+    ['NEMO-HA_2_2_4 no mobile network prefix: 132', ipv6('2001:db8:5:9::100'), true, 132],
+    ['NEMO-HA_2_2_5 no mobile network prefix, A clear: 132', ipv6('2001:db8:5:9::100'), false, 132],
+    ['NEMO-HA_2_2_6 another router’s, MNP: 129', OTHER_HOME.MNP, true, 129],
   ])('%s', (_, homeAddress, acknowledge, status) => {
     const scene = onHomeLink();
     const before = scene.snapshot();
@@ -178,7 +178,7 @@ describe('NEMO-HA, a home address that is not to be served', () => {
       { homeAddress: ipv6('ff0e::5:100') },
       'mobile-ipv6-header-invalid',
     ],
-  ])('%s: no answer, nothing kept', (_, update, reason) => {
+  ])('%s: no answer, no state', (_, update, reason) => {
     const scene = onHomeLink();
     const before = scene.snapshot();
     scene.deliver(OVER_IPV6, build(scene, { sequence: 1, ...update }));
@@ -188,7 +188,7 @@ describe('NEMO-HA, a home address that is not to be served', () => {
   });
 });
 
-/** The targets of duplicate address detection that were sent just now. */
+/** The targets of the duplicate address detection that was sent last. */
 function probed(scene: Scene) {
   return said(scene).map(({ source, body }) => {
     expect([source, body.type]).toEqual(['::', 'neighbour-solicitation']);
@@ -209,11 +209,11 @@ function begun(flags: Update['flags'] = {}): Scene {
 
 const ACCEPTED = { status: 0, sequence: 7, lifetimeUnits: 105, mobileRouter: true } as const;
 
-describe('NEMO-HA, duplicate address detection in the place of the router', () => {
+describe('NEMO-HA, duplicate address detection on behalf of the router', () => {
   it.each<[string, boolean, Ipv6Address | undefined]>([
-    ['NEMO-HA_2_3_1 for the home address, L clear', false, undefined],
-    ['NEMO-HA_2_3_2 for the link-local address too, L set', true, undefined],
-    ['NEMO-HA_2_3_3 does not mind who has the link-local address, L clear', false, LINK_LOCAL],
+    ['NEMO-HA_2_3_1 probes for the home address, L clear', false, undefined],
+    ['NEMO-HA_2_3_2 probes for the link-local address too, L set', true, undefined],
+    ['NEMO-HA_2_3_3 ignores a duplicate link-local address, L clear', false, LINK_LOCAL],
   ])('%s', (_, linkLocal, claimed) => {
     const scene = begun({ linkLocalCompatibility: linkLocal });
     scene.pass(500);
@@ -225,7 +225,7 @@ describe('NEMO-HA, duplicate address detection in the place of the router', () =
     expectServed(scene, { homeAddress: HOME.HNP, sequence: 7, prefixes: [A1, A2], linkLocal });
   });
 
-  it('NEMO-HA_2_3_4 is not for a home address from the mobile network prefix, which is on no link of ours', () => {
+  it('NEMO-HA_2_3_4 does not run for a home address from the mobile network prefix', () => {
     const scene = onHomeLink();
     scene.deliver(OVER_IPV6, build(scene, { sequence: 7, homeAddress: HOME.MNP }));
     expect(said(scene).map(({ body }) => body.type)).not.toContain('neighbour-solicitation');

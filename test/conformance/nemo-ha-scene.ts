@@ -29,9 +29,8 @@ import { ipv6Codec } from '#wire/ip/ipv6.ts';
 import { fillMobilityChecksum, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
 import type { MobilityOption } from '#wire/mobility/options.ts';
 
-/** Where the home address comes from. */
+/** The prefix of the home address. */
 export type Origin = 'HNP' | 'MNP';
-export const ORIGINS = ['HNP', 'MNP'] as const;
 
 export const A1 = prefix('2001:db8:5:1::/64');
 export const A2 = prefix('2001:db8:5:2::/64');
@@ -42,7 +41,7 @@ export const HOME: Readonly<Record<Origin, Ipv6Address>> = {
 /** The link-local address with the interface identifier of both. */
 export const LINK_LOCAL = ipv6('fe80::100');
 
-/** Another router, whose home addresses and prefixes are not the first one's to use. */
+/** Another router, whose home addresses and prefixes the first one may not use. */
 export const B1 = prefix('2001:db8:6:1::/64');
 export const OTHER_HOME: Readonly<Record<Origin, Ipv6Address>> = {
   HNP: ipv6('2001:db8:1::200'),
@@ -54,7 +53,7 @@ export const ROUTER = {
   homeAddresses: [HOME.HNP, HOME.MNP],
   mobileNetworkPrefixes: [A1, A2],
 };
-export const OTHER_ROUTER = {
+const OTHER_ROUTER = {
   ...ALICE,
   identifier: 'other@example.org',
   registrationKeys: [registrationKey(2000)],
@@ -63,7 +62,7 @@ export const OTHER_ROUTER = {
 };
 
 export const OWN = Uint8Array.of(2, 0, 0, 0, 0, 1);
-export const NEIGHBOUR = Uint8Array.of(2, 0, 0, 0, 0, 2);
+const NEIGHBOUR = Uint8Array.of(2, 0, 0, 0, 0, 2);
 export const NEIGHBOUR_ADDRESS = ipv6('2001:db8:1::2');
 const DEVICE = 'home0';
 /** IPv6 header 40, Destination Options with the Home Address option 24. */
@@ -92,10 +91,7 @@ export function build(scene: Scene, update: Update): Uint8Array {
   return scene.build(OVER_IPV6, { ...update, flags: { mobileRouter: true, ...update.flags } });
 }
 
-/**
- * Sends it, waits for duplicate address detection where there is one, and gives the
- * acknowledgement.
- */
+/** Sends the Binding Update, waits for duplicate address detection, gives the acknowledgement. */
 export function exchange(scene: Scene, update: Update): Received {
   scene.sent = [];
   scene.deliver(OVER_IPV6, build(scene, update));
@@ -116,7 +112,7 @@ function mobilityPackets(scene: Scene) {
   });
 }
 
-/** Registers with sequence number `sequence` and lets the announcements on the home link go by. */
+/** Registers with sequence number `sequence` and waits for the advertisements on the home link. */
 export function registered(
   origin: Origin,
   update: Partial<Update> = {},
@@ -131,7 +127,7 @@ export function registered(
   return scene;
 }
 
-/** The packet with its Mobility Header changed, signed anew by the router's key. */
+/** The packet with its Mobility Header changed and signed by the router's key. */
 export function resigned(
   packet: Uint8Array,
   homeAddress: Ipv6Address,
@@ -152,24 +148,23 @@ export function resigned(
   return bytes;
 }
 
-// --- what is expected ---
+// --- expectations ---
 
-export interface Expected {
+interface Expected {
   readonly status: number;
   readonly sequence: number;
   readonly lifetimeUnits: number;
   readonly mobileRouter: boolean;
   readonly homeAddress: Ipv6Address;
-  /** Where the Binding Update came from. */
+  /** The source of the Binding Update. */
   readonly to?: Ipv6Address;
   readonly path?: PacketPath;
-  /** Whether the home address came in an option; default yes. */
+  /** Whether the home address was in an option; default yes. */
   readonly routingHeader?: boolean;
 }
 
 /**
- * The whole acknowledgement: the way, the addresses, the routing header, every field, the
- * authenticator.
+ * Checks the whole acknowledgement: path, addresses, routing header, every field, authenticator.
  */
 export function expectAnswer(answer: Received, expected: Expected): void {
   const { status, sequence, lifetimeUnits, mobileRouter, homeAddress, to = CARE_OF } = expected;
@@ -187,7 +182,7 @@ export function expectAnswer(answer: Received, expected: Expected): void {
   expect(verifyMobility(answer.packet.payload, answer.message, addresses, key)).toBe('ok');
 }
 
-/** A refusal: status, the sequence number of the Binding Update unless another, nothing granted. */
+/** Checks a refusal: status and sequence number (by default the Binding Update's), no grants. */
 export function expectRefusal(
   answer: Received,
   expected: Omit<Expected, 'lifetimeUnits' | 'mobileRouter'>,
@@ -195,7 +190,7 @@ export function expectRefusal(
   expectAnswer(answer, { ...expected, lifetimeUnits: 0, mobileRouter: false });
 }
 
-export function bindings(scene: Scene): JsonValue {
+function bindings(scene: Scene): JsonValue {
   return scene.ask('bindings').value;
 }
 
@@ -209,7 +204,7 @@ interface Served {
   readonly lifetimeUnits?: number;
 }
 
-/** One binding, its tunnel, its routes and permits; proxy for addresses on the home link only. */
+/** Checks one binding, its tunnel, routes and permits; proxy on the home link only. */
 export function expectServed(scene: Scene, served: Served): void {
   const { homeAddress, careOf = CARE_OF, sequence, prefixes, mobileRouter = true } = served;
   const lifetimeSeconds = (served.lifetimeUnits ?? 105) * 4;
@@ -242,7 +237,7 @@ export function expectServed(scene: Scene, served: Served): void {
   );
 }
 
-export function tunnels(scene: Scene) {
+function tunnels(scene: Scene) {
   return [...scene.desired.values()].flatMap((part: DesiredPart) => part.tunnels ?? []);
 }
 
@@ -250,9 +245,7 @@ function sorted<T>(list: readonly T[] | undefined): readonly string[] {
   return (list ?? []).map((one) => JSON.stringify(one)).sort();
 }
 
-/**
- * No binding, no tunnel, no route or permit of one, nothing in the store that would bring it back.
- */
+/** Checks that no binding, tunnel, route, permit or stored binding exists. */
 export function expectNotServed(scene: Scene, homeAddress: Ipv6Address): void {
   expect(bindings(scene)).toEqual([]);
   expect(scene.ask('tunnels').value).toEqual([]);
@@ -287,7 +280,7 @@ function neighbour(
 
 export type Solicitation = 'multicast' | 'unicast' | 'unicast without link-layer address' | 'probe';
 
-/** Asks for `target` in one of the ways of RFC 4861 §7.2 and RFC 4862 §5.4.2. */
+/** Solicits `target` as in RFC 4861 §7.2 or RFC 4862 §5.4.2. */
 export function solicit(scene: Scene, target: Ipv6Address, how: Solicitation): void {
   const told = how === 'multicast' || how === 'unicast';
   const options = told ? [{ type: 'source-link-layer-address', address: NEIGHBOUR } as const] : [];
@@ -308,7 +301,7 @@ export function advertise(scene: Scene, target: Ipv6Address): void {
   );
 }
 
-/** Neighbour Discovery that was sent on the link, readable. */
+/** The Neighbour Discovery packets that were sent on the link, in readable form. */
 export function said(scene: Scene) {
   return scene.sent.flatMap(({ path, packet }) => {
     if (path.kind !== 'link' || path.protocol === 'arp') return [];

@@ -1,6 +1,5 @@
 /**
- * NEMO-HA, sequence numbers of home registrations: RFC 6275 §9.5.1, modulo 2^16, for a mobile
- * router's home addresses.
+ * NEMO-HA, sequence numbers of a mobile router's home registrations: RFC 6275 §9.5.1, modulo 2^16.
  */
 import { describe, expect, it } from 'vitest';
 import { OTHER_CARE_OF } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
@@ -18,7 +17,7 @@ import {
 
 type Case = readonly [string, Origin, 'A' | '-', number, number];
 
-describe('NEMO-HA, a sequence number that follows', () => {
+describe('NEMO-HA, a sequence number greater than the last', () => {
   it.each<Case>([
     ['NEMO-HA_2_5_1 the next one, HNP', 'HNP', 'A', 15, 16],
     ['NEMO-HA_2_5_2 the farthest ahead, HNP', 'HNP', 'A', 15, 32782],
@@ -52,7 +51,7 @@ describe('NEMO-HA, a sequence number that follows', () => {
   });
 });
 
-describe('NEMO-HA, a sequence number that does not follow', () => {
+describe('NEMO-HA, a sequence number not greater than the last', () => {
   it.each<Case>([
     ['NEMO-HA_2_6_1 the one before, HNP', 'HNP', 'A', 15, 14],
     ['NEMO-HA_2_6_2 the same, HNP', 'HNP', 'A', 15, 15],

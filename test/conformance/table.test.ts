@@ -1,5 +1,5 @@
 /**
- * Keeps docs/explain/conformance.md true: it lists every case of a suite once, a test for each passing
+ * Checks docs/explain/conformance.md: it lists every case of a suite once, a test for each passing
  * case, and every case that a test proves.
  */
 import { describe, expect, it } from 'vitest';

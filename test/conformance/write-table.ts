@@ -1,6 +1,6 @@
 /**
- * `node test/conformance/write-table.ts` updates docs/explain/conformance.md. A case that a test names
- * becomes `pass`; one that lost its test becomes `open`; the reasons of the others stay.
+ * `node test/conformance/write-table.ts` updates docs/explain/conformance.md. A case that a test
+ * names becomes `pass`; one that lost its test becomes `open`; the reasons of the others stay.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * RFC 6275 §10.3, §11.7 and RFC 5555 §4 as scripts: who sends what, in order, and where data goes
+ * RFC 6275 §10.3, §11.7 and RFC 5555 §4 as scripts: the messages in order, and the path of data
  * afterwards.
  */
 import { describe, expect, test } from 'vitest';
@@ -7,7 +7,7 @@ import { CORRESPONDENT, homeAddressOf } from '#test/sim/population.ts';
 import { Script } from './script.ts';
 
 describe('registration', () => {
-  test('RFC 6275 §11.7.1: from an IPv6 network', () => {
+  test('RFC 6275 §11.7.1: uses a plain tunnel on an IPv6 network', () => {
     const script = new Script();
     script.move('ipv6-a');
     script.arrows(
@@ -20,7 +20,7 @@ describe('registration', () => {
     });
   });
 
-  test('RFC 6275 §11.5.3: data already follows the Binding Update (optimistic)', () => {
+  test('RFC 6275 §11.5.3: carries data right after the Binding Update (optimistic)', () => {
     const script = new Script();
     script.move('ipv6-a');
     script.settled();
@@ -29,7 +29,7 @@ describe('registration', () => {
     expect(script.lostData()).toBeUndefined();
   });
 
-  test('RFC 5555 §4.4.2: from a public IPv4 network, no NAT, plain tunnel', () => {
+  test('RFC 5555 §4.4.2: uses a plain tunnel on a public IPv4 network', () => {
     const script = new Script();
     script.move('ipv4-a');
     script.arrows('mn -> ha  udp  Binding Update', 'ha -> mn  udp  Binding Acknowledgement 0');
@@ -39,7 +39,7 @@ describe('registration', () => {
     });
   });
 
-  test('RFC 5555 §4.4.2: the F flag asks for UDP where no NAT is', () => {
+  test('RFC 5555 §4.4.2: uses UDP without NAT when the F flag requests it', () => {
     const script = new Script({ mobile: { forceUdp: true } });
     script.move('ipv4-a');
     script.arrows('mn -> ha  udp  Binding Update', 'ha -> mn  udp  Binding Acknowledgement 0');
@@ -51,7 +51,7 @@ describe('registration', () => {
   });
 
   test.each(['nat-endpoint', 'nat-address', 'nat-port', 'nat-symmetric', 'nat-twice'])(
-    'RFC 5555 §4.2: behind %s',
+    'RFC 5555 §4.2: uses a UDP tunnel behind %s',
     (name) => {
       const script = new Script();
       script.move(name);
@@ -61,7 +61,7 @@ describe('registration', () => {
     },
   );
 
-  test('RFC 5555 §4.4.1: IPv6 is preferred on a dual-stack network', () => {
+  test('RFC 5555 §4.4.1: prefers IPv6 on a dual-stack network', () => {
     const script = new Script();
     script.move('dual');
     expect(script.settled()).toMatchObject({
@@ -70,7 +70,7 @@ describe('registration', () => {
     });
   });
 
-  test('RFC 5555 §4.4.1: IPv4 is tried when IPv6 is silent', () => {
+  test('RFC 5555 §4.4.1: tries IPv4 when IPv6 gets no answer', () => {
     const script = new Script();
     const dual = script.network('dual');
     dual.translateOut = (_now, frame) =>
@@ -80,7 +80,7 @@ describe('registration', () => {
     expect(script.settled()).toMatchObject({ remote: script.careOfAddress(4) });
   });
 
-  test('RFC 4285 §6: a clock that is wrong by a minute is corrected by status 144', () => {
+  test('RFC 4285 §6: corrects a clock that is wrong by a minute after status 144', () => {
     const script = new Script({ clockSkewMs: 60_000 });
     script.move('ipv6-a');
     script.arrows(
@@ -92,14 +92,14 @@ describe('registration', () => {
     script.settled();
   });
 
-  test('RFC 4285 §6: a home agent whose clock went back is followed as soon as its time reaches the last timestamp', () => {
+  test('RFC 4285 §6: recovers when the home agent’s clock was set back and is right again', () => {
     const script = new Script();
     script.move('ipv6-a');
     script.settled();
     script.setAgentClock(-20_000);
     script.move('ipv6-b');
-    // Timestamps must be newer than the last accepted, which the home agent now takes for the
-    // future: it refuses for 13 s.
+    // Timestamps must be newer than the last accepted one, which is in the future for the home
+    // agent now: it refuses for 13 s.
     script.arrows('mn -> ha  ipv6  Binding Update', 'ha -> mn  ipv6  Binding Acknowledgement 144');
     script.settled(30_000);
     script.setAgentClock(0);
@@ -107,7 +107,7 @@ describe('registration', () => {
     script.settled(30_000);
   });
 
-  test('RFC 6275 §11.7.1: refreshed before the lifetime ends', () => {
+  test('RFC 6275 §11.7.1: refreshes before the lifetime ends', () => {
     const script = new Script({ mobile: { lifetimeSeconds: 60 } });
     script.move('ipv6-a');
     script.settled();
@@ -117,7 +117,7 @@ describe('registration', () => {
     script.settled(0);
   });
 
-  test('RFC 6275 §10.3.1: a node that vanished is forgotten when its lifetime ends', () => {
+  test('RFC 6275 §10.3.1: ends with its lifetime when the node has vanished', () => {
     const script = new Script({ mobile: { lifetimeSeconds: 60 } });
     script.move('ipv6-a');
     script.settled();
@@ -126,7 +126,7 @@ describe('registration', () => {
     expect(script.binding()).toBeUndefined();
   });
 
-  test('RFC 6275 §11.8: retransmission with exponential back-off, and convergence when the network heals', () => {
+  test('RFC 6275 §11.8: retransmits with exponential back-off until the network recovers', () => {
     const script = new Script();
     script.network('ipv6-a').working = false;
     script.move('ipv6-a');
@@ -136,9 +136,9 @@ describe('registration', () => {
   });
 });
 
-describe('ingress', () => {
+describe('ingress filter', () => {
   test.each(['ipv6-a', 'ipv4-a', 'nat-port'])(
-    'RFC 6275 §10.4.5: from %s no other inner source than its own home addresses passes',
+    'RFC 6275 §10.4.5: passes only the node’s own home addresses from %s',
     (name) => {
       const script = new Script();
       script.move(name);
@@ -149,7 +149,7 @@ describe('ingress', () => {
     },
   );
 
-  test('RFC 6275 §10.4.5: what was permitted before a move is not permitted from the old place after it', () => {
+  test('RFC 6275 §10.4.5: rejects the old tunnel endpoint after a move', () => {
     const script = new Script();
     script.move('ipv6-a');
     script.settled();
@@ -161,8 +161,8 @@ describe('ingress', () => {
   });
 });
 
-describe('translators', () => {
-  test('RFC 5555 §4.3: keepalives keep an idle binding reachable (mapping time-out 180 s)', () => {
+describe('a registration behind a NAT', () => {
+  test('RFC 5555 §4.3: stays reachable by keepalives when idle (mapping timeout 180 s)', () => {
     const script = new Script({ mobile: { lifetimeSeconds: 600 } });
     script.move('nat-port');
     script.settled();
@@ -172,7 +172,7 @@ describe('translators', () => {
     }
   });
 
-  test('RFC 5555 §4.2: a translator that forgot its mappings is found by the next keepalive', () => {
+  test('RFC 5555 §4.2: recovers by the next keepalive when the NAT lost its mappings', () => {
     const script = new Script();
     script.move('nat-symmetric');
     const before = script.settled();
@@ -183,7 +183,7 @@ describe('translators', () => {
     expect(after?.remotePort).not.toBe(before?.remotePort);
   });
 
-  test('RFC 5555 §4.2: from NAT to public IPv4 and back changes the encapsulation', () => {
+  test('RFC 5555 §4.2: changes the encapsulation between NAT and public IPv4', () => {
     const script = new Script();
     script.move('nat-port');
     expect(script.settled()?.encapsulation).toBe('udp');
@@ -197,7 +197,7 @@ describe('translators', () => {
 });
 
 describe('returning home', () => {
-  test('RFC 6275 §11.5.5: de-registration, and the home agent stops to defend the home address', () => {
+  test('RFC 6275 §11.5.5: de-registers, and the home agent stops its defence', () => {
     const script = new Script({ homeLink: true });
     script.move('ipv6-a');
     script.settled();
@@ -205,27 +205,27 @@ describe('returning home', () => {
     script.arrows(
       'mn -> ha  ipv6  Binding Update (de-registration)', // source home address
       'ha -> mn  ipv6  Binding Acknowledgement 0', // to the home address, no routing header
-      'mn -> home-link  ipv6  Neighbour Advertisement', // unsolicited: the home address is here again
+      'mn -> home-link  ipv6  Neighbour Advertisement', // unsolicited, for the home address
     );
     script.settled();
     expect(script.binding()).toBeUndefined();
   });
 
-  test('RFC 6275 §10.3.1: leaving home, the home agent detects duplicates and announces the home address', () => {
+  test('RFC 6275 §10.3.1: causes duplicate address detection and advertisement on leaving', () => {
     const script = new Script({ homeLink: true });
     script.move('home');
     script.world.runFor(5000);
     script.move('ipv6-b');
     script.arrows(
       'mn -> ha  ipv6  Binding Update',
-      'ha -> home-link  ipv6  Neighbour Solicitation', // duplicate address detection on behalf
-      'ha -> home-link  ipv6  Neighbour Advertisement', // all nodes learn the home agent's link-layer address
+      'ha -> home-link  ipv6  Neighbour Solicitation', // duplicate address detection
+      'ha -> home-link  ipv6  Neighbour Advertisement', // to all nodes
       'ha -> mn  ipv6  Binding Acknowledgement 0',
     );
     script.settled();
   });
 
-  test('RFC 6275 §11.5.5: away, home and away again', () => {
+  test('RFC 6275 §11.5.5: works repeatedly between home and other networks', () => {
     const script = new Script({ homeLink: true });
     for (const name of ['ipv6-a', 'home', 'nat-symmetric', 'home', 'dual', 'home']) {
       script.move(name);
@@ -235,26 +235,26 @@ describe('returning home', () => {
   });
 });
 
-describe('restart', () => {
-  test('home agent: the flow goes on without a new registration', () => {
+describe('a restart', () => {
+  test('resumes the flow after the home agent is killed, without a new registration', () => {
     const script = new Script();
     script.move('nat-port');
     const before = script.settled();
-    const wished = script.agent.tunnels.plane.snapshot();
+    const planeBefore = script.agent.tunnels.plane.snapshot();
     script.restartAgent(500);
-    expect(script.agent.tunnels.plane.snapshot()).toBe(wished);
+    expect(script.agent.tunnels.plane.snapshot()).toBe(planeBefore);
     script.silence(2000, 'mn -> ha');
     expect(script.lostData()).toBeUndefined();
     expect(script.binding()).toEqual(before);
   });
 
-  test('home agent: a replayed Binding Update from before the crash changes nothing after it', () => {
+  test('rejects a Binding Update captured before the home agent was killed', () => {
     const script = new Script();
     const captured: { path: Parameters<typeof script.agent.control>[0]; packet: Uint8Array }[] = [];
-    const watched = script.agent.onControl;
+    const forward = script.agent.onControl;
     script.agent.onControl = (path, packet, deliver) => {
       captured.push({ path, packet });
-      watched(path, packet, deliver);
+      forward(path, packet, deliver);
     };
     script.move('ipv6-a');
     script.settled();
@@ -267,7 +267,7 @@ describe('restart', () => {
     expect(captured.length).toBeGreaterThanOrEqual(4);
   });
 
-  test('mobile node: registered again, with a sequence number that is accepted at once', () => {
+  test('registers a restarted mobile node with an accepted sequence number at once', () => {
     const script = new Script();
     script.move('ipv6-a');
     script.settled();
@@ -278,13 +278,13 @@ describe('restart', () => {
 });
 
 describe('home agent by name', () => {
-  test('is resolved before the first registration', () => {
+  test('resolves before the first registration', () => {
     const script = new Script({ mobile: { byName: true } });
     script.move('ipv6-a');
     script.settled();
   });
 
-  test('names that fail for a while are asked for again', () => {
+  test('resolves again after failures', () => {
     const script = new Script({ mobile: { byName: true } });
     script.world.namesWork = false;
     script.move('ipv4-b');
@@ -293,7 +293,7 @@ describe('home agent by name', () => {
     script.settled();
   });
 
-  test('renumbering: after failures the name is resolved again and the new home agent is used', () => {
+  test('resolves again when the home agent was renumbered, and registers there', () => {
     const script = new Script({ mobile: { byName: true, lifetimeSeconds: 60 } });
     script.move('ipv6-a');
     script.settled();

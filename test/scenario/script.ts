@@ -1,6 +1,6 @@
 /**
- * Readable scripts of RFC behaviour on the simulated world: move, wait for arrows, look at both
- * sides, send data.
+ * Readable scripts of RFC behaviour in the simulated world: move, wait for arrows, check both ends,
+ * send data.
  *
  * An arrow is one control message that arrived: `mn -> ha  udp     Binding Update`.
  */
@@ -39,7 +39,7 @@ import { WALL_OFFSET_MS, World } from '#test/sim/world.ts';
 const ATTACH_MS = 40;
 const ARROW_LIMIT_MS = 60_000;
 
-/** Attaching without chance. */
+/** A deterministic attachment. */
 const PLAIN: AttachStyle = {
   carrierMs: 5,
   advertisementMs: 10,
@@ -49,7 +49,7 @@ const PLAIN: AttachStyle = {
   dadFails: false,
 };
 
-export interface ScriptOptions {
+interface ScriptOptions {
   readonly homeLink?: boolean;
   readonly mobile?: Partial<MobileChoices>;
   readonly agent?: Partial<HomeAgentChoices>;
@@ -93,7 +93,7 @@ export class Script {
     return found;
   }
 
-  /** Re-plugs the node's link; `none` leaves it unplugged. Arrows seen before are forgotten. */
+  /** Attaches the node to a network; `none` leaves it detached. Forgets earlier arrows. */
   move(name: string, style: Partial<AttachStyle> = {}): void {
     this.#arrows = [];
     this.mobile.interfaces
@@ -102,8 +102,8 @@ export class Script {
   }
 
   /**
-   * Runs until these arrows have been seen, in this order, others between them allowed; the next
-   * call goes on behind them.
+   * Runs until these arrows occurred in this order, with others between them allowed; the next call
+   * continues after them.
    */
   arrows(...expected: readonly string[]): void {
     for (const arrow of expected.map(squeeze)) {
@@ -118,7 +118,7 @@ export class Script {
     }
   }
 
-  /** Runs for a while in which no such arrow may be seen. */
+  /** Runs for a while in which no such arrow may occur. */
   silence(milliseconds: number, arrow = ''): void {
     this.#arrows = [];
     this.world.runFor(milliseconds);
@@ -130,13 +130,13 @@ export class Script {
     this.#arrows = [];
   }
 
-  /** Both sides agree where the node is and data goes both ways; gives the home agent's tunnel. */
+  /** Waits until both ends agree and data passes both ways; gives the home agent's tunnel. */
   settled(
     limitMs = 60_000,
   ):
     | { readonly encapsulation: string; readonly remote: IpAddress; readonly remotePort: number }
     | undefined {
-    // The link comes up first: without any way out there is nothing to agree on.
+    // The link comes up first: without connectivity the ends cannot agree.
     this.world.runFor(ATTACH_MS);
     converge(this.world, this.agent, this.mobile, limitMs);
     return this.binding();
@@ -160,7 +160,7 @@ export class Script {
         };
   }
 
-  /** Which probes do not arrive within two seconds; undefined when all do. */
+  /** The probes that do not arrive within two seconds; undefined when all do. */
   lostData(): string | undefined {
     const lost = probe(this.world, this.mobile);
     this.world.runFor(2000);
@@ -174,8 +174,8 @@ export class Script {
   }
 
   /**
-   * Whether the correspondent gets a packet with this inner source through the node's tunnel, which
-   * is on the wire whatever its plane says.
+   * Whether the correspondent gets a packet with this inner source through the node's tunnel. The
+   * packet is sent even if the node's own data plane would not.
    */
   delivers(source: IpAddress, tunnel: DesiredTunnel = this.tunnelOfMobile()): boolean {
     const data = { ...this.world.data('mn', source, CORRESPONDENT), forged: false };
@@ -211,7 +211,7 @@ export class Script {
     this.mobile.start();
   }
 
-  /** The home agent goes, and another with other addresses takes its name. */
+  /** Replaces the home agent by one with other addresses and the same name. */
   renumber(): HomeAgentHost {
     const { world } = this;
     this.agent.crash();
@@ -229,19 +229,16 @@ export class Script {
   #saw(from: string, to: string, frame: Frame): void {
     if (frame.control === undefined) return;
     const seen = look(frame.control);
-    const way = frame.encapsulation === 'none' ? 'ipv6' : frame.encapsulation;
+    const path = frame.encapsulation === 'none' ? 'ipv6' : frame.encapsulation;
+    const arrow = `${from} -> ${to} ${path}`;
     if (seen.kind === 'binding-update') {
-      this.#arrows.push(
-        `${from} -> ${to} ${way} Binding Update${seen.lifetimeSeconds === 0 ? ' (de-registration)' : ''}`,
-      );
+      const purpose = seen.lifetimeSeconds === 0 ? ' (de-registration)' : '';
+      this.#arrows.push(`${arrow} Binding Update${purpose}`);
     } else if (seen.kind === 'binding-acknowledgement') {
-      this.#arrows.push(`${from} -> ${to} ${way} Binding Acknowledgement ${seen.status}`);
+      this.#arrows.push(`${arrow} Binding Acknowledgement ${seen.status}`);
     } else if (seen.kind === 'icmpv6')
-      this.#arrows.push(
-        `${from} -> ${to} ${way} ${NEIGHBOUR_DISCOVERY[seen.type] ?? `ICMPv6 ${seen.type}`}`,
-      );
-    else if (seen.kind === 'mobility')
-      this.#arrows.push(`${from} -> ${to} ${way} Mobility ${seen.type}`);
+      this.#arrows.push(`${arrow} ${NEIGHBOUR_DISCOVERY[seen.type] ?? `ICMPv6 ${seen.type}`}`);
+    else if (seen.kind === 'mobility') this.#arrows.push(`${arrow} Mobility ${seen.type}`);
   }
 }
 
