@@ -1,14 +1,12 @@
 import { assert } from './assert.ts';
 
-/**
- * What a codec answers to bytes that are no value. Thrown inside codecs only, caught by `decode`.
- */
+/** The result of parsing octets that encode no value. Thrown inside codecs, caught by `decode`. */
 export interface Malformed {
   readonly malformed: true;
   readonly reason: string;
 }
 
-/** A plain frozen object: no stack is captured, so hostile input costs little. */
+/** A plain frozen object: no stack trace is captured, so hostile input costs little. */
 export function malformed(reason: string): Malformed {
   return Object.freeze({ malformed: true, reason });
 }
@@ -19,14 +17,11 @@ export function isMalformed(value: unknown): value is Malformed {
   );
 }
 
-// For what has no quick form in shifts. A `DataView` for each message would be dearer than all its
-// reads.
+// For 64-bit integers. A `DataView` for each message would cost more than all its reads.
 const WORD = new Uint8Array(8);
 const WORD_VIEW = new DataView(WORD.buffer);
 
-/**
- * Reads big-endian fields from `bytes[offset, end)`; every read past the end throws `Malformed`.
- */
+/** Reads big-endian fields from `bytes[offset, end)`; a read past the end throws `Malformed`. */
 export class Reader {
   readonly #bytes: Uint8Array;
   readonly #end: number;
@@ -39,12 +34,12 @@ export class Reader {
     this.#end = end;
   }
 
-  /** Index, in the bytes given to the constructor, of the next octet. */
+  /** Index of the next octet in `source`. */
   get offset(): number {
     return this.#offset;
   }
 
-  /** The bytes given to the constructor; `take` says where to look in them. */
+  /** The octets passed to the constructor; `take` returns indexes into them. */
   get source(): Uint8Array {
     return this.#bytes;
   }
@@ -79,7 +74,7 @@ export class Reader {
     return WORD_VIEW.getBigUint64(0);
   }
 
-  /** A view of the next `count` octets; it lives as long as the input buffer is left alone. */
+  /** A view of the next `count` octets, valid as long as the input buffer does not change. */
   bytes(count: number): Uint8Array {
     const at = this.#take(count);
     return this.#bytes.subarray(at, at + count);
@@ -89,7 +84,7 @@ export class Reader {
     this.#take(count);
   }
 
-  /** A view of everything left. */
+  /** A view of all remaining octets. */
   rest(): Uint8Array {
     return this.bytes(this.remaining);
   }
@@ -98,7 +93,7 @@ export class Reader {
     throw malformed(reason);
   }
 
-  /** Moves over `count` octets and gives the index of the first. */
+  /** Skips `count` octets and returns the index of the first. */
   take(count: number): number {
     return this.#take(count);
   }
@@ -117,7 +112,7 @@ export class Reader {
 
 const TRUNCATED = malformed('truncated');
 
-/** Writes big-endian fields; grows by itself unless it was made `over` a caller's buffer. */
+/** Writes big-endian fields. Its buffer grows, unless the caller provided it (`over`). */
 export class Writer {
   #bytes: Uint8Array;
   readonly #start: number;
@@ -131,10 +126,7 @@ export class Writer {
     this.#growable = forBuffer === undefined;
   }
 
-  /**
-   * Writes into `buffer` from `offset`; every octet written is overwritten, the rest is not
-   * touched.
-   */
+  /** Writes into `buffer` from `offset` on; octets that are not written keep their values. */
   static over(buffer: Uint8Array, offset: number): Writer {
     return new Writer(0, { buffer, offset });
   }
@@ -176,18 +168,18 @@ export class Writer {
     this.#bytes.fill(0, at, at + count);
   }
 
-  /** Overwrites two octets that were already written at index `at`. */
+  /** Overwrites two octets that were written at index `at`. */
   patchU16(at: number, value: number): void {
     assert(at >= this.#start && at + 2 <= this.#offset, 'patch outside what was written');
     this.#setU16(at, value);
   }
 
-  /** A view of what has been written since index `from` (default: all of it). */
+  /** A view of the octets written from index `from` on (default: all). */
   written(from: number = this.#start): Uint8Array {
     return this.#bytes.subarray(from, this.#offset);
   }
 
-  /** What was written, as a view of the buffer. */
+  /** A view of all octets written. */
   finish(): Uint8Array {
     return this.written();
   }
@@ -212,7 +204,7 @@ export class Writer {
   }
 }
 
-/** A total function from bytes to values and back; `write` writes exactly `size` octets. */
+/** Parses and writes values of a type. `parse` is total; `write` writes exactly `size` octets. */
 export interface Codec<T> {
   readonly name: string;
   parse(bytes: Uint8Array): T | Malformed;
@@ -220,10 +212,7 @@ export interface Codec<T> {
   write(value: T, writer: Writer): void;
 }
 
-/**
- * The one catch: a `Malformed` thrown by `body` becomes its answer; anything else is our defect and
- * goes on.
- */
+/** Returns what `body` returns, or the `Malformed` that it throws; other errors are bugs. */
 export function decode<T>(bytes: Uint8Array, body: (reader: Reader) => T): T | Malformed {
   try {
     return body(new Reader(bytes));
@@ -239,8 +228,8 @@ let block = new Uint8Array(BLOCK_OCTETS);
 let cut = 0;
 
 /**
- * Octets that nobody has had before. Small ones are cut from a common block: memory of their own
- * costs them more than their contents.
+ * A fresh array. Small arrays are slices of a common block, because an `ArrayBuffer` of their own
+ * would cost more than their contents.
  */
 function freshOctets(count: number): Uint8Array {
   if (count > LARGEST_CUT) return new Uint8Array(count);
@@ -252,7 +241,7 @@ function freshOctets(count: number): Uint8Array {
   return block.subarray(cut - count, cut);
 }
 
-/** Fresh octets; they may share their `ArrayBuffer` with others. */
+/** A fresh array, which may share its `ArrayBuffer` with others. */
 export function encode<T>(codec: Codec<T>, value: T): Uint8Array {
   const size = codec.size(value);
   const bytes = freshOctets(size);
@@ -271,10 +260,7 @@ export function hex(bytes: Uint8Array): string {
   return text;
 }
 
-/**
- * For constants and configuration: white space is skipped; anything else that is not hex is our
- * defect.
- */
+/** For constants and checked configuration: skips white space, asserts that the rest is hex. */
 export function fromHex(text: string): Uint8Array {
   const digits = text.replaceAll(/\s+/g, '');
   assert(/^([0-9a-fA-F]{2})*$/.test(digits), 'hex text');
@@ -285,7 +271,7 @@ export function fromHex(text: string): Uint8Array {
   return bytes;
 }
 
-/** Not for secrets: stops at the first difference. */
+/** Not for secrets: the time depends on the first difference. */
 export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false;
   for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;

@@ -1,4 +1,4 @@
-/** An address with a port, as people write it. */
+/** An address with a port, as configuration files have it. */
 import { type IpAddress, isIpv6, parseIpAddress } from './ip.ts';
 
 interface EndpointText {
@@ -7,8 +7,8 @@ interface EndpointText {
 }
 
 /**
- * `192.0.2.1`, `192.0.2.1:7890`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:7890`; undefined
- * for what is none of them. `port` stands where none is written.
+ * Parses `192.0.2.1`, `192.0.2.1:7890`, `2001:db8::1`, `[2001:db8::1]` or `[2001:db8::1]:7890`;
+ * undefined for other text. `port` is the default.
  */
 export function parseEndpoint(text: string, port: number): EndpointText | undefined {
   const plain = parseIpAddress(text);

@@ -1,7 +1,7 @@
 /**
  * IP addresses between text and octets.
  *
- * RFC 4291 §2.2 (forms that are read), RFC 5952 (the form that is written)
+ * RFC 4291 §2.2 (forms that are parsed), RFC 5952 (the form that is written)
  */
 
 const COLON = 58;
@@ -43,7 +43,7 @@ export function ipv6Text(bytes: Uint8Array, offset: number): string {
   return text;
 }
 
-/** The first longest run of at least two zero groups; `start` 8 when there is none. */
+/** The first longest run of at least two zero groups; `start` is 8 without one. */
 function longestZeroRun(
   bytes: Uint8Array,
   offset: number,
@@ -70,7 +70,7 @@ export function parseIpv4Bytes(text: string, out: Uint8Array, offset: number): b
     for (; at < text.length && digits < 4; at++, digits++) {
       const digit = text.charCodeAt(at) - 48;
       if (digit < 0 || digit > 9) break;
-      // A leading zero means octal to some parsers: refused.
+      // Refuses a leading zero, which means octal to some parsers.
       if (digits === 1 && value === 0) return false;
       value = value * 10 + digit;
     }
@@ -120,7 +120,7 @@ export function parseIpv6Bytes(text: string, out: Uint8Array): boolean {
   return gap < 0 ? written === 16 : spreadGap(out, gap, written);
 }
 
-/** Moves what follows `::` to the end; `::` stands for at least one group. */
+/** Moves the groups behind `::` to the end; `::` replaces at least one group. */
 function spreadGap(out: Uint8Array, gap: number, written: number): boolean {
   if (written > 14) return false;
   out.copyWithin(16 - (written - gap), gap, written);

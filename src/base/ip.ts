@@ -1,7 +1,4 @@
-/**
- * IP addresses as branded canonical text (RFC 5952), so that `===` and `Map` work on them, and
- * prefixes.
- */
+/** IP addresses as branded canonical text (RFC 5952), so that `===` and `Map` work; prefixes. */
 import { assert } from './assert.ts';
 import type { Reader, Writer } from './bytes.ts';
 import { ipv4Text, ipv6Text, parseIpv4Bytes, parseIpv6Bytes } from './ip-text.ts';
@@ -20,10 +17,7 @@ export type Ipv6Address = string & { readonly [ipv6Brand]: true };
 
 export type IpAddress = Ipv4Address | Ipv6Address;
 
-/**
- * `length` counts bits; bits of `address` behind it are zero when it comes from `parsePrefix` or
- * `networkOf`.
- */
+/** `length` is in bits. `parsePrefix` and `networkOf` clear the bits of `address` behind it. */
 export interface Prefix {
   readonly address: IpAddress;
   readonly length: number;
@@ -34,7 +28,7 @@ export function ipv4FromBytes(bytes: Uint8Array, offset = 0): Ipv4Address {
   return ipv4Text(bytes, offset) as Ipv4Address;
 }
 
-// A daemon sees few addresses many times: a direct-mapped cache saves formatting, and gives the
+// A daemon sees few addresses many times: a direct-mapped cache saves formatting, and returns the
 // same string object.
 const CACHE_SLOTS = 4096;
 const cachedWords = new Int32Array(CACHE_SLOTS * 4);
@@ -79,7 +73,7 @@ export function parseIpv4(text: string): Ipv4Address | undefined {
   return parseIpv4Bytes(text, new Uint8Array(4), 0) ? (text as Ipv4Address) : undefined;
 }
 
-/** Any RFC 4291 §2.2 form, without zone; gives the canonical one. */
+/** Parses any form of RFC 4291 §2.2, without zone, into the canonical one. */
 export function parseIpv6(text: string): Ipv6Address | undefined {
   const bytes = new Uint8Array(16);
   return parseIpv6Bytes(text, bytes) ? ipv6FromBytes(bytes) : undefined;
@@ -89,14 +83,14 @@ export function parseIpAddress(text: string): IpAddress | undefined {
   return text.includes(':') ? parseIpv6(text) : parseIpv4(text);
 }
 
-/** For constants and tests; text that is no address is our defect. */
+/** For constants and tests: asserts that `text` is an address. */
 export function ipv4(text: string): Ipv4Address {
   const address = parseIpv4(text);
   assert(address !== undefined, `IPv4 address ${text}`);
   return address;
 }
 
-/** For constants and tests; text that is no address is our defect. */
+/** For constants and tests: asserts that `text` is an address. */
 export function ipv6(text: string): Ipv6Address {
   const address = parseIpv6(text);
   assert(address !== undefined, `IPv6 address ${text}`);
@@ -129,11 +123,11 @@ export function bytesOfIpv6(address: Ipv6Address): Uint8Array {
   return bytes;
 }
 
-// One message mentions its addresses again and again.
+// Codecs convert the same few addresses many times.
 const SHARED_OCTETS_MOST = 256;
 const sharedOctets = new Map<IpAddress, Uint8Array>();
 
-/** Four or sixteen octets that others hold too: only to be read. */
+/** Four or sixteen octets, shared: the caller must not change them. */
 export function cachedAddressBytes(address: IpAddress): Uint8Array {
   const known = sharedOctets.get(address);
   if (known !== undefined) return known;
@@ -214,10 +208,7 @@ export function isPrivateIpv4(address: IpAddress): boolean {
   );
 }
 
-/**
- * "Unicast routable" of RFC 6275: unicast and wider than a link; unique local and private addresses
- * are included.
- */
+/** RFC 6275's "unicast routable": unicast of more than link scope, also unique local or private. */
 export function isGlobalUnicast(address: IpAddress): boolean {
   if (isUnspecified(address) || isLoopback(address) || isMulticast(address) || isLinkLocal(address))
     return false;
@@ -262,9 +253,7 @@ export function networkOf<A extends IpAddress>(address: A, length: number): A {
   return ipFromBytes(bytes) as A;
 }
 
-/**
- * `address/length`; a missing length means the whole address; bits behind the length are cleared.
- */
+/** Parses `address/length`, clears the bits behind the length; without one, all bits count. */
 export function parsePrefix(text: string): Prefix | undefined {
   const [addressText = '', lengthText, ...more] = text.split('/');
   const address = parseIpAddress(addressText);
@@ -279,7 +268,7 @@ export function formatPrefix(prefix: Prefix): string {
   return `${prefix.address}/${prefix.length}`;
 }
 
-/** False across families. */
+/** False for addresses of the other family. */
 export function prefixContains(prefix: Prefix, address: IpAddress): boolean {
   return (
     familyOf(prefix.address) === familyOf(address) &&

@@ -1,4 +1,4 @@
-/** JSON as a type: what records, replies, events and configuration values are made of. */
+/** JSON values: records, replies, events and configuration consist of them. */
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
 export interface JsonObject {
   readonly [key: string]: JsonValue | undefined;

@@ -1,13 +1,13 @@
 declare const monotonicBrand: unique symbol;
 declare const wallBrand: unique symbol;
 
-/** Milliseconds of a clock that never goes back; its zero means nothing. */
+/** Milliseconds of a clock that never goes back, since an arbitrary moment. */
 export type Monotonic = number & { readonly [monotonicBrand]: true };
 
 /** Milliseconds since the Unix epoch; may jump either way. */
 export type Wall = number & { readonly [wallBrand]: true };
 
-/** The deadline that never comes. */
+/** A deadline that never passes. */
 export const NEVER = Number.POSITIVE_INFINITY as Monotonic;
 
 export function monotonic(milliseconds: number): Monotonic {
@@ -23,7 +23,7 @@ export function after(now: Monotonic, milliseconds: number): Monotonic {
   return (now + milliseconds) as Monotonic;
 }
 
-/** The first of several deadlines; NEVER when there is none. */
+/** The earliest of several deadlines; NEVER without one. */
 export function earliest(...deadlines: readonly Monotonic[]): Monotonic {
   let first: number = NEVER;
   for (const deadline of deadlines) if (deadline < first) first = deadline;

@@ -3,8 +3,8 @@
  *
  * No RFC: docs/reference/ntmobile.md §4; Noise IK in noise-ik.ts
  *
- * Reading is split as the defence is: MAC1 and MAC2 are looked at before anything dear is computed.
- * Who reads a payload judges timestamp and credential itself.
+ * Reading has steps, as the defence against floods has: MAC1 and MAC2 are checked before any costly
+ * computation. The caller checks the payload's timestamp and credential.
  */
 import { concatBytes, encode, isMalformed } from '#base/bytes.ts';
 import {
@@ -48,11 +48,11 @@ export const COOKIE_NONCE_OCTETS = 12;
 
 type Initiation = NtmobileDatagramOf<'initiation'>;
 
-/** Keys for what one direction carries. */
+/** Keys of one direction. */
 interface DirectionKeys {
-  /** 16 or 32 octets, as the suite has it. */
+  /** 16 or 32 octets, by suite. */
   readonly data: Uint8Array;
-  /** Always of ChaCha20-Poly1305. */
+  /** Always for ChaCha20-Poly1305. */
   readonly control: Uint8Array;
 }
 
@@ -61,7 +61,7 @@ export interface SessionKeys {
   readonly receive: DirectionKeys;
 }
 
-/** The AEAD that a suite's number stands for; undefined for others. */
+/** The AEAD of a suite; undefined for an unknown suite. */
 function aeadOfSuite(suite: number): AeadName | undefined {
   if (suite === Suite.aes128Gcm) return 'aes-128-gcm';
   return suite === Suite.chacha20Poly1305 ? 'chacha20-poly1305' : undefined;
@@ -102,7 +102,7 @@ function headerOf({
 
 const prologueOf = (header: Uint8Array): Uint8Array => concatBytes(PROLOGUE, header);
 
-/** The key of MAC1 for initiations to a responder: computed once for each. */
+/** The MAC1 key of initiations to a responder; computed once for each responder. */
 export function mac1Key(responderKey: Uint8Array): Uint8Array {
   return sha256(MAC1_LABEL, responderKey);
 }
@@ -111,21 +111,21 @@ function mac(key: Uint8Array, datagram: Uint8Array, end: number): Uint8Array {
   return hmacSha256(key, datagram.subarray(0, end)).slice(0, MAC_OCTETS);
 }
 
-/** Whether MAC1 of an initiation's octets is right: its sender at least knows whom it calls. */
+/** Verifies MAC1 of an initiation, which shows that the sender knows the responder's key. */
 export function mac1Valid(key: Uint8Array, initiation: Uint8Array): boolean {
   const at = initiation.length - 2 * MAC_OCTETS;
   return at > 0 && equalSecrets(mac(key, initiation, at), initiation.subarray(at, at + MAC_OCTETS));
 }
 
-/** Whether MAC2 of an initiation's octets is right under the cookie for where it came from. */
+/** Verifies MAC2 of an initiation with the cookie of its source address. */
 export function mac2Valid(cookie: Uint8Array, initiation: Uint8Array): boolean {
   const at = initiation.length - MAC_OCTETS;
   return at > 0 && equalSecrets(mac(cookie, initiation, at), initiation.subarray(at));
 }
 
-/** What an initiator decides. */
+/** The members of an initiation that the initiator chooses. */
 interface InitiationFields {
-  /** Under which it will receive. */
+  /** SPI that the initiator will receive with. */
   readonly spi: number;
   readonly use: number;
   /** Bitmask, see `suiteBit`. */
@@ -135,18 +135,18 @@ interface InitiationFields {
   readonly cookie: Uint8Array | undefined;
 }
 
-/** An initiation on its way: the datagram, and what is needed to read the response. */
+/** An initiation in flight: its datagram, and the state that reads the response. */
 export interface PendingInitiation {
   readonly datagram: Uint8Array;
   readonly mac1: Uint8Array;
-  /** The response's payload and the keys; undefined when it is not an answer to this. */
+  /** The response's payload and the keys; undefined if it does not answer this initiation. */
   finish(
     response: NtmobileDatagramOf<'response'>,
   ): { readonly payload: ResponsePayload; readonly keys: SessionKeys } | undefined;
 }
 
 /**
- * Undefined only when the responder's key gives no secret. `ephemeral` is fresh for each
+ * Undefined only if the responder's key gives no shared secret. `ephemeral` is fresh for each
  * initiation.
  */
 export function initiate(
@@ -188,13 +188,13 @@ export function initiate(
   };
 }
 
-/** An initiation that was read: who sent it, and how to answer. */
+/** An initiation that was decrypted: its sender, and how to answer. */
 interface ReceivedInitiation {
   readonly publicKey: Uint8Array;
   readonly payload: InitiationPayload;
   /**
-   * The response's datagram and the keys; undefined for an initiator's key that gives no secret.
-   * `ephemeral` is fresh for each.
+   * The response's datagram and the keys; undefined if the initiator's key gives no shared secret.
+   * `ephemeral` is fresh for each response.
    */
   answer(
     ephemeral: KeyPair,
@@ -203,8 +203,8 @@ interface ReceivedInitiation {
 }
 
 /**
- * Reads an initiation whose MACs were judged. Undefined for one that is not for this key, was
- * changed, or says what cannot be read.
+ * Decrypts an initiation whose MACs the caller verified. Undefined if it is for another key, was
+ * modified, or is malformed.
  */
 export function receiveInitiation(
   own: KeyPair,
@@ -238,7 +238,7 @@ export function cookieOf(secret: Uint8Array, source: Uint8Array): Uint8Array {
 
 const cookieKey = (responderKey: Uint8Array): Uint8Array => sha256(COOKIE_LABEL, responderKey);
 
-/** The datagram that answers an initiation by a cookie and nothing else. `nonce` is random. */
+/** A datagram that answers an initiation with a cookie only. `nonce` is random. */
 export function cookieReply(
   responderKey: Uint8Array,
   initiation: Initiation,
@@ -260,9 +260,7 @@ export function cookieReply(
   });
 }
 
-/**
- * The cookie in a reply to the initiation that had `mac1`; undefined when it is no answer to that.
- */
+/** The cookie of a reply to the initiation with `mac1`; undefined for another reply. */
 export function openCookieReply(
   responderKey: Uint8Array,
   mac1: Uint8Array,

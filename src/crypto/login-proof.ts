@@ -9,7 +9,7 @@
  *    label, the account's name or the renewal token, one zero octet, the node's public key (32),
  *    timestamp (8, milliseconds since 1970-01-01)
  *
- * Only the two of them can make it, so it proves nothing to anybody else.
+ * Only these two can compute it, so it proves nothing to a third party.
  */
 import { concatBytes } from '#base/bytes.ts';
 import { equalSecrets, hmacSha256, type KeyPair, sharedSecret } from './primitives.ts';
@@ -23,16 +23,16 @@ const ZERO = new Uint8Array(1);
 
 export interface ProofOfKey {
   readonly kind: keyof typeof LABELS;
-  /** Of a login the account's name, of a renewal its token. */
+  /** The account's name in a login, the token in a renewal. */
   readonly subject: string;
-  /** X25519, the node's. */
+  /** The node's X25519 key. */
   readonly publicKey: Uint8Array;
   readonly timestampMs: number;
 }
 
 /**
- * 32 octets. Either side makes it, with its own key pair and the other's public key; undefined when
- * that is no public key.
+ * 32 octets, computed from one side's key pair and the other side's public key; undefined if that
+ * key is not valid.
  */
 export function proofOfKey(
   own: KeyPair,
@@ -49,10 +49,7 @@ export function proofOfKey(
   );
 }
 
-/**
- * Whether the node with that public key made `given` for the account server with the key pair
- * `own`.
- */
+/** Verifies `given`, a node's proof for the account server with the key pair `own`. */
 export function proofValid(own: KeyPair, proof: ProofOfKey, given: Uint8Array): boolean {
   const made = proofOfKey(own, proof.publicKey, proof);
   return made !== undefined && equalSecrets(made, given);

@@ -2,16 +2,15 @@
  * Authentication of Binding Updates and Acknowledgements between mobile node and home agent by a
  * shared key.
  *
- * RFC 4285 §5.1     MN-HA authentication option: Mobility Data, its place, HMAC-SHA1-96
- * Ours              HMAC-SHA256-128 (RFC 4868 truncation) over the same data, by security
- *                   association
- * Left out: MN-AAA (§5.2), which may stand behind the MN-HA option and is not looked at.
+ * RFC 4285 §5.1     MN-HA authentication option: Mobility Data, position, HMAC-SHA1-96
+ * Own extension     HMAC-SHA256-128 (RFC 4868 truncation) over the same data, if the key says so
+ * Left out: MN-AAA (§5.2), which may follow the MN-HA option and is ignored.
  *
  * Mobility Data = care-of address | home address | Mobility Header up to and including the SPI,
- * checksum zero. The care-of address is the Alternate Care-of Address option's when the message has
- * one. Else it is the address in the packet that stands for the node's place: source of a Binding
- * Update, destination of an Acknowledgement. On an IPv4 link (RFC 5555) that is the inner IPv6
- * packet's, so the home address; the IPv4 care-of address is covered as an option.
+ * checksum zero. The care-of address is that of the Alternate Care-of Address option, if the
+ * message has one; else the packet's source (Binding Update) or destination (Acknowledgement). On
+ * an IPv4 link (RFC 5555) the packet is the inner IPv6 packet, so this is the home address; the MAC
+ * covers the IPv4 care-of address as an option.
  */
 import { sha1 } from '@noble/hashes/legacy.js';
 import { sha256 } from '@noble/hashes/sha2.js';
@@ -30,7 +29,7 @@ import { AuthenticationSubtype, findOption } from '#wire/mobility/options.ts';
 
 type MobilityAlgorithm = 'hmac-sha1-96' | 'hmac-sha256-128';
 
-/** Key and algorithm that an SPI stands for. The key's octets must not change after first use. */
+/** Key and algorithm of an SPI. The key's octets must not change after first use. */
 export interface MobilityKey {
   readonly algorithm: MobilityAlgorithm;
   readonly key: Uint8Array;
@@ -44,7 +43,7 @@ export type BindingMessage = Extract<
 
 const AUTHENTICATOR_LENGTH = { 'hmac-sha1-96': 12, 'hmac-sha256-128': 16 } as const;
 
-/** Stands where the authenticator will be. */
+/** Reserves the octets of the authenticator. */
 const BLANK_AUTHENTICATOR = {
   'hmac-sha1-96': new Uint8Array(12),
   'hmac-sha256-128': new Uint8Array(16),
@@ -55,9 +54,8 @@ const LONGEST_HEADER = 8 * 256;
 const LONGEST_DATA = 32 + LONGEST_HEADER;
 
 /**
- * One HMAC at a time, in memory that is used again for the next: a home agent verifies and signs
- * tens of thousands a second, and a state kept for each key would cost it a kilobyte for each
- * mobile node.
+ * An HMAC whose memory is reused. A home agent computes tens of thousands of HMACs a second, and a
+ * state for each key would cost a kilobyte for each mobile node.
  */
 class ReusedHmac<H extends Hash<H>> {
   readonly #create: { create(): H; (data: Uint8Array): Uint8Array };
@@ -73,7 +71,7 @@ class ReusedHmac<H extends Hash<H>> {
     this.#digest = new Uint8Array(this.#fresh.outputLen);
   }
 
-  /** RFC 2104 §2 over the concatenation of `parts`; the answer is valid until the next call. */
+  /** RFC 2104 §2 over the concatenation of `parts`; the result is valid until the next call. */
   digest(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
     const input = this.#input;
     const shortKey = key.length > BLOCK_LENGTH ? this.#create(key) : key;
@@ -135,7 +133,7 @@ function mobilityData(header: Uint8Array, length: number): Uint8Array {
   return longestHeader.subarray(0, length);
 }
 
-/** Where a message is on its way: what the MAC and the checksum cover beside it. */
+/** Addresses that the MAC and the checksum cover beside the message. */
 interface MobilityAddresses {
   /**
    * Binding Update: IPv6 source of its packet; Acknowledgement: IPv6 destination. Ignored if the
@@ -152,9 +150,9 @@ function coveredCareOfAddress(message: BindingMessage, addresses: MobilityAddres
 }
 
 /**
- * The message as Mobility Header with the MN-HA authentication option as its last, MAC and checksum
- * filled. `source` and `destination` are the checksum's: home address and home agent, or the
- * reverse. `message` has no such option yet.
+ * Encodes `message` as a Mobility Header, appends the MN-HA authentication option, and fills MAC
+ * and checksum. `source` and `destination` are those of the checksum: home address and home agent,
+ * or the reverse.
  */
 export function signMobility(
   message: BindingMessage,
@@ -178,7 +176,7 @@ export function signMobility(
     checksum: 0,
     message: signed,
   });
-  // The codec lays the last authentication option against the end of the header.
+  // The codec aligns the last authentication option with the end of the header.
   const covered = bytes.length - authenticator.length;
   const mac = mobilityAuthenticator({
     algorithm: association.algorithm,
@@ -192,7 +190,7 @@ export function signMobility(
   return bytes;
 }
 
-/** `ok`, or why the message is not authentic. */
+/** `ok`, or the reason why the message is not authentic. */
 export type AuthenticationVerdict =
   | 'ok'
   | 'no-authentication-option'
@@ -207,10 +205,7 @@ interface FoundOption {
   readonly spi: number;
 }
 
-/**
- * The MN-HA option in the octets of a Binding Update or Acknowledgement; its length has passed the
- * codec.
- */
+/** Finds the MN-HA option in the octets of a message; the codec checked its length. */
 function locateOption(header: Uint8Array): FoundOption | AuthenticationVerdict {
   const end = Math.min(mobilityHeaderLength(header), header.length);
   let found: FoundOption | undefined;
@@ -245,8 +240,8 @@ function equalInConstantTime(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /**
- * Judges a received message. `header` is the Mobility Header as it arrived and `message` what the
- * codec read from it. An MN-AAA option and padding may follow the MN-HA option; nothing else may.
+ * Verifies a received message. `header` has its octets, `message` is the parsed value. Only an
+ * MN-AAA option and padding may follow the MN-HA option.
  */
 export function verifyMobility(
   header: Uint8Array,

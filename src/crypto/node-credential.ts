@@ -1,6 +1,5 @@
 /**
- * Node credentials, signed by an account server's Ed25519 key (the authority) and judged by
- * everybody else.
+ * Node credentials: an account server (the authority) signs them, every other node verifies them.
  *
  * RFC 8032          Ed25519
  * docs/reference/ntmobile.md §2 and §2.1
@@ -17,7 +16,7 @@ import { type SigningKey, sha256, sign, signatureValid } from './primitives.ts';
 
 const CONTEXT = new TextEncoder().encode('sojourn node credential v1\0');
 
-/** Why a credential is not taken. */
+/** Why a credential is not valid. */
 type CredentialFault =
   | 'malformed'
   | 'unknown-authority'
@@ -26,29 +25,26 @@ type CredentialFault =
   | 'not-yet-valid'
   | 'expired';
 
-/** docs/reference/ntmobile.md §2: of an X25519 public key. */
+/** Node id of an X25519 public key, docs/reference/ntmobile.md §2. */
 export function nodeIdOf(publicKey: Uint8Array): Uint8Array {
   return sha256(publicKey).slice(0, 16);
 }
 
-/**
- * docs/reference/ntmobile.md §2: the system's prefix, subnet 0, then the first octets of the node
- * id.
- */
+/** System prefix, subnet 0, first octets of the node id: docs/reference/ntmobile.md §2. */
 export function virtualIpv6Of({ address, length }: Prefix, nodeId: Uint8Array): Ipv6Address {
   assert(isIpv6(address) && length <= 48, 'a system prefix of IPv6');
   return addressFromInterfaceIdentifier(address, nodeId.subarray(0, 8));
 }
 
-/** docs/reference/ntmobile.md §2: of an Ed25519 public key. */
+/** Id of an Ed25519 public key, docs/reference/ntmobile.md §2. */
 export function authorityKeyIdOf(publicKey: Uint8Array): Uint8Array {
   return sha256(publicKey).slice(0, 8);
 }
 
-/** What an authority vouches for; what follows from it and from the key is filled in. */
+/** The members of a credential that the authority decides; the others follow from them. */
 export type CredentialContents = Omit<NodeCredential, 'authorityKeyId' | 'nodeId' | 'signature'>;
 
-/** The octets of a credential. */
+/** Encodes and signs a credential. */
 export function makeCredential(authority: SigningKey, contents: CredentialContents): Uint8Array {
   const octets = encode(nodeCredentialCodec, {
     ...contents,
@@ -63,8 +59,8 @@ export function makeCredential(authority: SigningKey, contents: CredentialConten
 }
 
 /**
- * `authorities`: Ed25519 public keys. `publicKey`: whose credential it must be. The signature is
- * looked at last: it costs most.
+ * Verifies a credential for the node with `publicKey`, signed by one of the `authorities` (Ed25519
+ * public keys). Checks the signature last, because that costs most.
  */
 export function verifyCredential(
   octets: Uint8Array,

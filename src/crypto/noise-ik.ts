@@ -10,7 +10,7 @@
  *     -> e, es, s, ss
  *     <- e, ee, se
  *
- * A handshake object is used for one message each way. Every failure to read is `undefined`.
+ * A handshake object handles one message in each direction. Every failure to read is `undefined`.
  */
 import {
   aeadOpen,
@@ -40,7 +40,7 @@ class SymmetricState {
   #key: Uint8Array = NOTHING;
   #nonce = 0;
 
-  /** Goes on from here by itself. */
+  /** A copy that continues independently. */
   copy(): SymmetricState {
     const copy = new SymmetricState();
     copy.#hash = this.#hash;
@@ -98,9 +98,7 @@ function expand(chainingKey: Uint8Array, material: Uint8Array): readonly [Uint8A
   return [first, hmacSha256(temporary, first, Uint8Array.of(2))];
 }
 
-/**
- * §12.3: 32 zero bits, then the counter little-endian. A handshake never counts beyond one octet.
- */
+/** §12.3: 32 zero bits, then the counter, little-endian; a handshake needs one octet of it. */
 function nonceOf(counter: number): Uint8Array {
   const nonce = new Uint8Array(12);
   nonce[4] = counter;
@@ -114,16 +112,14 @@ function started(prologue: Uint8Array, responderKey: Uint8Array): SymmetricState
   return state;
 }
 
-/** Mixes the secret of two keys in; false for a public key that has none. */
+/** Mixes the shared secret of two keys in; false if the public key gives none. */
 function mixSecret(state: SymmetricState, pair: KeyPair, publicKey: Uint8Array): boolean {
   const secret = sharedSecret(pair.privateKey, publicKey);
   if (secret !== undefined) state.mixKey(secret);
   return secret !== undefined;
 }
 
-/**
- * The first message: ephemeral key, encrypted static key, encrypted payload, one after the other.
- */
+/** The first message: ephemeral key, encrypted static key, encrypted payload. */
 interface InitiationMessage {
   readonly ephemeral: Uint8Array;
   readonly encryptedStatic: Uint8Array;
@@ -149,7 +145,7 @@ export class NoiseInitiator {
     this.#state = started(prologue, responderKey);
   }
 
-  /** Undefined only for a responder's key that gives no secret. */
+  /** Undefined only if the responder's key gives no shared secret. */
   write(payload: Uint8Array): InitiationMessage | undefined {
     const state = this.#state;
     state.mixHash(this.#ephemeral.publicKey);
@@ -160,7 +156,7 @@ export class NoiseInitiator {
     return { ephemeral: this.#ephemeral.publicKey, encryptedStatic, encryptedPayload };
   }
 
-  /** A response that cannot be read leaves everything as it was: the right one may still come. */
+  /** A response that fails changes nothing, because the right one may still arrive. */
   read(
     message: ResponseMessage,
   ): { readonly payload: Uint8Array; readonly keys: SplitKeys } | undefined {
@@ -200,7 +196,7 @@ export class NoiseResponder {
     return { payload, publicKey: publicKey.slice() };
   }
 
-  /** After `read`. Undefined for keys that give no secret. */
+  /** After `read`. Undefined if the keys give no shared secret. */
   write(
     payload: Uint8Array,
     ephemeral: KeyPair,

@@ -1,12 +1,12 @@
 /**
- * Primitives that NTMobile's handshake and sealing stand on, by Node's OpenSSL: X25519, Ed25519,
- * AEAD, HMAC, HKDF.
+ * Cryptographic primitives of NTMobile's handshake and sealing, from Node's OpenSSL: X25519,
+ * Ed25519, AEAD, HMAC, HKDF.
  *
  * RFC 7748          X25519;  RFC 8032: Ed25519
  * RFC 8439          ChaCha20-Poly1305; RFC 5116: AES-128-GCM
  * RFC 5869          HKDF
  *
- * Pure: nothing here has state, takes randomness or knows the time.
+ * Pure functions: no state, no randomness, no clock.
  */
 import {
   createCipheriv,
@@ -47,7 +47,7 @@ const PUBLIC_KEY_HEAD = Uint8Array.of(
   0x00,
 );
 
-/** An X25519 key pair: the private half can only be used, not looked at. */
+/** An X25519 key pair; the private key cannot be exported. */
 export interface KeyPair {
   readonly publicKey: Uint8Array;
   readonly privateKey: KeyObject;
@@ -57,7 +57,7 @@ function octets(buffer: Uint8Array): Uint8Array {
   return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
 }
 
-/** The key pair of 32 private octets. */
+/** The key pair of a private key of 32 octets. */
 export function keyPairOf(privateOctets: Uint8Array): KeyPair {
   assert(privateOctets.length === 32, 'X25519 private key of 32 octets');
   const privateKey = createPrivateKey({
@@ -69,9 +69,7 @@ export function keyPairOf(privateOctets: Uint8Array): KeyPair {
   return { privateKey, publicKey: octets(exported).slice(PUBLIC_KEY_HEAD.length) };
 }
 
-/**
- * The shared secret; undefined when the public key is one of those that give zero (RFC 7748 §6.1).
- */
+/** The shared secret; undefined for a public key of small order (RFC 7748 §6.1). */
 export function sharedSecret(
   privateKey: KeyObject,
   publicOctets: Uint8Array,
@@ -82,7 +80,7 @@ export function sharedSecret(
   try {
     return octets(diffieHellman({ privateKey, publicKey }));
   } catch {
-    // OpenSSL refuses to give a secret of zero octets.
+    // OpenSSL refuses to compute an all-zero secret.
     return undefined;
   }
 }
@@ -98,7 +96,7 @@ const VERIFYING_KEY_HEAD = PUBLIC_KEY_HEAD.with(IDENTIFIER_AT.public, ED25519);
 /** An Ed25519 key pair. */
 export type SigningKey = KeyPair;
 
-/** The Ed25519 key pair of 32 private octets. */
+/** The Ed25519 key pair of a private key of 32 octets. */
 export function signingKeyOf(privateOctets: Uint8Array): SigningKey {
   assert(privateOctets.length === 32, 'Ed25519 private key of 32 octets');
   const key = concatBytes(SIGNING_KEY_HEAD, privateOctets);
@@ -112,7 +110,7 @@ export function sign({ privateKey }: SigningKey, message: Uint8Array): Uint8Arra
   return octets(signBy(null, message, privateKey));
 }
 
-/** False for anything wrong: key, signature, message. */
+/** False if the key, the signature or the message is wrong. */
 export function signatureValid(
   publicKey: Uint8Array,
   message: Uint8Array,
@@ -187,7 +185,7 @@ export function hkdfExpand(key: Uint8Array, info: Uint8Array, length: number): U
   return hmacSha256(key, info, Uint8Array.of(1)).slice(0, length);
 }
 
-/** In time that does not depend on where they differ. */
+/** Compares in constant time. */
 export function equalSecrets(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }

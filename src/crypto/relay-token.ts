@@ -1,6 +1,5 @@
 /**
- * Relay tokens: a direction coordinator's word to a relay that a node may have a leg of a path
- * there.
+ * Relay tokens: with one, a direction coordinator authorizes a node to have a leg at a relay.
  *
  * No RFC: docs/reference/ntmobile.md §7
  *
@@ -28,7 +27,7 @@ export interface RelayToken {
   readonly notAfterSeconds: bigint;
 }
 
-/** The key of one relay's tokens, which a coordinator makes again whenever it needs it. */
+/** The key of one relay's tokens; a coordinator derives it whenever it needs it. */
 export function relayTokenKey(secret: Uint8Array, relayNodeId: Uint8Array): Uint8Array {
   return hmacSha256(secret, LABEL, relayNodeId);
 }
@@ -48,7 +47,7 @@ export function makeRelayToken(key: Uint8Array, token: RelayToken): Uint8Array {
   return octets;
 }
 
-/** Undefined for anything but a token of that key which is not over at `nowSeconds`. */
+/** Verifies a token; undefined if it has another key or is expired at `nowSeconds`. */
 export function openRelayToken(
   key: Uint8Array,
   octets: Uint8Array,

@@ -9,10 +9,10 @@ import { type Wall, wall } from '#base/time.ts';
 /** Seconds from 1900-01-01 to 1970-01-01. */
 const UNIX_EPOCH_SECONDS = 2_208_988_800;
 const ERA_MS = 2 ** 32 * 1000;
-/** RFC 4285 §5.1: how far two clocks may be apart unless configured otherwise. */
+/** RFC 4285 §5.1: default of the difference that two clocks may have. */
 const DEFAULT_TIMESTAMP_WINDOW_MS = 7000;
 
-/** `fraction` in [0, 1) fills what a millisecond clock leaves open; RFC 4285 §6 wants it random. */
+/** `fraction` in [0, 1) fills the bits below a millisecond; RFC 4285 §6 asks for random ones. */
 export function ntpTimestamp(wallMs: Wall, fraction = 0): bigint {
   const whole = Math.floor(wallMs);
   const seconds = Math.floor(whole / 1000);
@@ -30,7 +30,7 @@ export function wallOfNtp(timestamp: bigint, near: Wall): Wall {
   return wall(ms + Math.round((near - ms) / ERA_MS) * ERA_MS);
 }
 
-/** Whether a timestamp is at most `windowMs` away from `now`, either way. */
+/** Whether a timestamp is at most `windowMs` before or after `now`. */
 export function timestampCloseEnough(
   timestamp: bigint,
   now: Wall,
@@ -44,10 +44,7 @@ export function timestampLater(timestamp: bigint, previous: bigint): boolean {
   return BigInt.asIntN(64, timestamp - previous) > 0n;
 }
 
-/**
- * What an Acknowledgement with status 144 carries: the sender's low 32 bits under our own high 32
- * bits.
- */
+/** Timestamp of an Acknowledgement with status 144: this host's seconds, the sender's fraction. */
 export function mismatchTimestamp(received: bigint, now: Wall): bigint {
   return ((ntpTimestamp(now) >> 32n) << 32n) | (received & 0xffffffffn);
 }

@@ -8,7 +8,7 @@
 export const REPLAY_WINDOW = { data: 2048, control: 256 } as const;
 const WORD = 2 ** 32;
 
-/** A bitmap of the last received counters. */
+/** A bitmap of the counters received last. */
 export class ReplayWindow {
   readonly #size: number;
   #highest = 0;
@@ -21,8 +21,8 @@ export class ReplayWindow {
   }
 
   /**
-   * The counter that a low half stands for: the one nearest to the window. Undefined for zero,
-   * which no sender uses.
+   * The counter with that low half that is nearest to the window. Undefined for zero, which no
+   * sender uses.
    */
   counterOf(sequence: number): number | undefined {
     const bottom = this.#highest - this.#size + 1;
@@ -32,7 +32,7 @@ export class ReplayWindow {
     return counter === 0 ? undefined : counter;
   }
 
-  /** Seen before, or too old to tell. */
+  /** True if the counter was received before, or is older than the window. */
   has(counter: number): boolean {
     if (counter > this.#highest) return false;
     if (counter <= this.#highest - this.#size) return true;

@@ -5,7 +5,7 @@
  * RFC 6275 §5.2.4   cookies and tokens
  * RFC 6275 §5.2.5   binding management key
  * RFC 6275 §6.2.7   Binding Authorization Data
- * Left out: how node keys and nonces age (the engine's).
+ * Left out: the life of node keys and nonces, which the engine manages.
  */
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha1 } from '@noble/hashes/legacy.js';
@@ -70,8 +70,8 @@ export function bindingManagementKey(
 }
 
 /**
- * What the authenticator covers beside the message. `correspondent` is its home address when it is
- * itself mobile.
+ * Addresses that the authenticator covers beside the message. `correspondent` is a mobile
+ * correspondent's home address.
  */
 interface AuthorizationAddresses {
   /** The address to be registered; the home address in a de-registration. */
@@ -98,8 +98,8 @@ function authenticator(
 }
 
 /**
- * The message as Mobility Header with Binding Authorization Data as its last option, authenticator
- * and checksum filled.
+ * Encodes `message` as a Mobility Header with Binding Authorization Data as its last option, and
+ * fills authenticator and checksum.
  */
 export function signBindingAuthorization(
   message: BindingMessage,
@@ -135,7 +135,7 @@ type AuthorizationVerdict =
   | 'authorization-data-not-last'
   | 'bad-authenticator';
 
-/** Judges a received message: `header` as it arrived, `message` what the codec read from it. */
+/** Verifies a received message: `header` has its octets, `message` is the parsed value. */
 export function verifyBindingAuthorization(
   header: Uint8Array,
   message: BindingMessage,
@@ -146,7 +146,7 @@ export function verifyBindingAuthorization(
   if (findOption(message.options, 'binding-authorization-data') === undefined)
     return 'no-authorization-data';
   const covered = mobilityHeaderLength(header) - AUTHENTICATOR_LENGTH;
-  // Last and without padding behind it: then its type and length stand right before the final
+  // As the last option without padding behind it, its type and length are right before the final
   // twelve octets.
   if (
     last?.type !== 'binding-authorization-data' ||

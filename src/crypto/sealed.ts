@@ -2,12 +2,10 @@
  * Sealed datagrams: one key for one direction.
  *
  * RFC 6618 §6.3, §6.4   type, SPI and sequence number in front of the ciphertext
- * RFC 4303 appendix A   a 64-bit counter of which the low half is sent, and the window that knows
- * the high half
+ * RFC 4303 appendix A   a 64-bit counter of which the low half is sent, and the anti-replay window
  * docs/reference/ntmobile.md §3
  *
- * Counters are numbers: 2^53 is beyond what any key lives to see, and the sender ends a key long
- * before.
+ * Counters are JavaScript numbers: a sender replaces its key long before 2^53.
  */
 import { assert } from '#base/assert.ts';
 import { concatBytes } from '#base/bytes.ts';
@@ -31,7 +29,7 @@ function nonceOf(counter: number): Uint8Array {
   return nonce;
 }
 
-/** Seals with a counter of its own: one object for one key, ever. */
+/** Seals with a counter of its own: there must be one object for each key, ever. */
 export class Sealer {
   readonly #aead: AeadName;
   readonly #key: Uint8Array;
@@ -60,12 +58,12 @@ export class Sealer {
 }
 
 /**
- * Why a datagram was not opened. One from behind the window looks forged: its high half is taken
- * for the next one's.
+ * Why a datagram was not opened. One from before the window looks forged, because the receiver
+ * derives the next high half for it.
  */
 type OpenFailure = 'forged' | 'replayed';
 
-/** Opens what a {@link Sealer} sealed, each datagram once. */
+/** Opens datagrams of a `Sealer`, each once. */
 export class Opener {
   readonly #aead: AeadName;
   readonly #key: Uint8Array;
@@ -77,9 +75,7 @@ export class Opener {
     this.#key = key;
   }
 
-  /**
-   * `datagram` begins with its type and SPI, which the caller looked at. A failure changes nothing.
-   */
+  /** `datagram` starts with type and SPI, which the caller checked. A failure changes nothing. */
   open(datagram: Uint8Array): Uint8Array | OpenFailure {
     if (datagram.length < SEALED_HEADER_OCTETS + TAG_OCTETS) return 'forged';
     const header = datagram.subarray(0, SEALED_HEADER_OCTETS);

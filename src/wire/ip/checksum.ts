@@ -16,17 +16,14 @@ export function sumOf(bytes: Uint8Array, sum = 0, from = 0, to: number = bytes.l
   return total;
 }
 
-/**
- * Folds the carries and complements: the value for the checksum field; over a correct message it
- * gives 0.
- */
+/** Folds the carries and complements: the value of the checksum field; 0 over a correct message. */
 export function foldSum(sum: number): number {
   let folded = sum;
   while (folded > 0xffff) folded = (folded % 0x10000) + Math.floor(folded / 0x10000);
   return ~folded & 0xffff;
 }
 
-/** Checksum over segments laid end to end; every segment but the last must have an even length. */
+/** Checksum over a sequence of segments; every segment but the last must have an even length. */
 export function internetChecksum(...segments: readonly Uint8Array[]): number {
   let sum = 0;
   for (const segment of segments) sum = sumOf(segment, sum);

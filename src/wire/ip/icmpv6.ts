@@ -15,8 +15,8 @@
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *   |                         Message Body                          |
  *
- * A message is the whole payload of its packet; the checksum is a value (`encodeIcmpv6` fills it,
- * `icmpv6ChecksumValid` judges).
+ * A message is the whole payload of its packet. The checksum is a plain value: `encodeIcmpv6` fills
+ * it, `icmpv6ChecksumValid` verifies it.
  */
 import { type Codec, decode, encode, type Reader, type Writer } from '#base/bytes.ts';
 import { type Ipv6Address, readIpv6, writeIp } from '#base/ip.ts';

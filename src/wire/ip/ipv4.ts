@@ -15,8 +15,8 @@
  *   |                 Source, Destination Address                   |
  *   |                    Options                    |    Padding    |
  *
- * A wrong header checksum is Malformed; `write` computes it. Octets behind Total Length are no part
- * of the packet.
+ * A wrong header checksum is Malformed; `write` computes it. Octets behind Total Length are not
+ * part of the packet.
  */
 import { assert } from '#base/assert.ts';
 import { type Codec, decode, type Reader } from '#base/bytes.ts';
@@ -27,7 +27,7 @@ const IPV4_HEADER_SIZE = 20;
 
 /**
  * `fragmentOffset` counts octets; `options` is a multiple of 4 octets; `payload` is a view of the
- * bytes given.
+ * input.
  */
 export interface Ipv4Packet {
   readonly trafficClass: number;

@@ -112,16 +112,13 @@ function parseFragment(reader: Reader): Extension {
   };
 }
 
-/** What the chain ended in. */
+/** The extension headers, and the upper layer behind them. */
 interface ExtensionChain {
   readonly extensions: Extension[];
   readonly protocol: number;
 }
 
-/**
- * Reads extension headers from `offset` up to the first header that is none, and says where that
- * starts.
- */
+/** Parses extension headers from `offset` on; also returns what follows the last, and where. */
 export function parseExtensions(
   bytes: Uint8Array,
   offset: number,

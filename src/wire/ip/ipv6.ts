@@ -2,8 +2,7 @@
  * IPv6 packet: fixed header, extension chain, payload.
  *
  * RFC 8200 §3       fixed header
- * RFC 6275 §6.3-4   where Home Address option and type 2 routing header stand for the packet's
- *                   addresses
+ * RFC 6275 §6.3-4   Home Address option and type 2 routing header replace the packet's addresses
  * Left out: jumbograms (RFC 2675).
  * https://www.rfc-editor.org/rfc/rfc8200#section-3
  *
@@ -15,8 +14,8 @@
  *   +                  Source Address (16 octets)                   +
  *   +               Destination Address (16 octets)                 +
  *
- * Octets behind Payload Length (link padding) are no part of the packet. `payload` is a view of the
- * bytes given.
+ * Octets behind Payload Length (link padding) are not part of the packet. `payload` is a view of
+ * the input.
  */
 import { assert } from '#base/assert.ts';
 import { type Codec, decode, type Reader } from '#base/bytes.ts';
@@ -100,9 +99,7 @@ export const ipv6Codec: Codec<Ipv6Packet> = {
   },
 };
 
-/**
- * The Home Address option's address (RFC 6275 §6.3), the first when a packet wrongly has several.
- */
+/** The address of the (first) Home Address option, RFC 6275 §6.3. */
 export function homeAddressOption(packet: Ipv6Packet): Ipv6Address | undefined {
   for (const extension of packet.extensions) {
     if (extension.type !== 'destination-options') continue;
@@ -119,14 +116,12 @@ export function type2RoutingHeader(packet: Ipv6Packet): Ipv6Address | undefined 
   return undefined;
 }
 
-/**
- * The source that upper layers and their checksums see: home address instead of care-of address.
- */
+/** The source for upper layers and their checksums: the home address, if the packet has one. */
 export function upperLayerSource(packet: Ipv6Packet): Ipv6Address {
   return homeAddressOption(packet) ?? packet.source;
 }
 
-/** The destination that upper layers and their checksums see. */
+/** The destination for upper layers and their checksums. */
 export function upperLayerDestination(packet: Ipv6Packet): Ipv6Address {
   return type2RoutingHeader(packet) ?? packet.destination;
 }
@@ -142,10 +137,7 @@ type MobileIpv6Violation =
   | 'type-2-routing-header-repeated'
   | 'type-2-home-address-not-unicast-routable';
 
-/**
- * Every broken rule, in the order of the headers; empty for a packet that neither option nor header
- * is in.
- */
+/** Every broken rule, in the order of the headers. */
 export function mobileIpv6Violations(packet: Ipv6Packet): readonly MobileIpv6Violation[] {
   const violations: MobileIpv6Violation[] = [];
   let homeAddresses = 0;

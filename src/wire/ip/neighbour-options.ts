@@ -3,7 +3,7 @@
  *
  * RFC 4861 §4.6     source/target link-layer address, prefix information, redirected header, MTU
  * RFC 6275 §7.2-4   R bit of prefix information, advertisement interval, home agent information
- * Left out: other options (kept as `unknown`, RFC 4861 §4.6 wants them ignored).
+ * Left out: other options (kept as `unknown`; RFC 4861 §4.6 says to ignore them).
  * https://www.rfc-editor.org/rfc/rfc4861#section-4.6
  *
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
@@ -40,7 +40,7 @@ export type NeighbourOption =
     }
   | { readonly type: 'unknown'; readonly optionType: number; readonly data: Uint8Array };
 
-/** Number of each option and its length in units of 8 octets where that is fixed. */
+/** Number of each option, and its length in units of 8 octets if that is fixed. */
 const FACTS = {
   'source-link-layer-address': { optionType: 1 },
   'target-link-layer-address': { optionType: 2 },

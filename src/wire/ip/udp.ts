@@ -20,7 +20,7 @@ const UDP_HEADER_SIZE = 8;
 /** Port of DSMIPv6 tunnelling and signalling, RFC 5555 §4.1. */
 export const PORT_DSMIPV6 = 4191;
 
-/** `payload` is a view of the bytes given; `checksum` 0 means that the sender made none. */
+/** `payload` is a view of the input; `checksum` 0 means that the sender computed none. */
 export interface UdpDatagram {
   readonly sourcePort: number;
   readonly destinationPort: number;
@@ -56,7 +56,7 @@ export const udpCodec: Codec<UdpDatagram> = {
   },
 };
 
-/** A whole datagram with its checksum; a computed 0 is sent as all ones. */
+/** Encodes a datagram with its checksum; a computed 0 is sent as all ones. */
 export function encodeUdp<A extends Ipv4Address | Ipv6Address>(
   source: A,
   destination: A,
@@ -69,10 +69,7 @@ export function encodeUdp<A extends Ipv4Address | Ipv6Address>(
   return bytes;
 }
 
-/**
- * Whether the checksum of a datagram (exactly its octets) is right; an absent one passes only over
- * IPv4.
- */
+/** Verifies the checksum of exactly these octets; it may be absent over IPv4 only. */
 export function udpChecksumValid<A extends Ipv4Address | Ipv6Address>(
   source: A,
   destination: A,

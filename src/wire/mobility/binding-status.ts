@@ -5,7 +5,7 @@
  * proxy Mobile IPv6 (RFC 5213) and of bootstrapping (RFC 5026), which a peer may still send.
  */
 
-/** One row per code: its number and what it says to an operator. */
+/** One row for each code: its number, and its meaning for an operator. */
 export const BINDING_STATUSES = {
   accepted: { code: 0, meaning: 'Binding Update accepted' },
   'prefix-discovery-necessary': { code: 1, meaning: 'Accepted but prefix discovery necessary' },
@@ -101,7 +101,7 @@ export function bindingStatusName(code: number): string {
   return NAMES.get(code) ?? `status-${code}`;
 }
 
-/** What an operator reads. */
+/** The meaning of a code, for an operator. */
 export function bindingStatusMeaning(code: number): string {
   return (
     Object.values(BINDING_STATUSES).find((row) => row.code === code)?.meaning ?? `Status ${code}`

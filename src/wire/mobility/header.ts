@@ -35,10 +35,7 @@ export const MobilityHeaderOffset = {
   messageType: 2,
   checksum: 4,
 } as const;
-/**
- * Reason of a header whose Header Len is less than its message needs; answered by Parameter
- * Problem, RFC 6275 §9.2.
- */
+/** Reason of a header that is shorter than its message: Parameter Problem answers it (§9.2). */
 export const HEADER_LENGTH_TOO_SMALL = 'mobility header length too small for its message';
 
 const FIXED_SIZES: readonly number[] = Object.values(MOBILITY_MESSAGES).map(
@@ -51,10 +48,7 @@ export interface MobilityHeader {
   readonly message: MobilityMessage;
 }
 
-/**
- * Octets of the Mobility Header at the start of `bytes` as it says itself (0 when not even that can
- * be read).
- */
+/** Octets of the Mobility Header at the start of `bytes`, from its Header Len; 0 if truncated. */
 export function mobilityHeaderLength(bytes: Uint8Array): number {
   const units = bytes[MobilityHeaderOffset.headerLength];
   return units === undefined ? 0 : (units + 1) * 8;
@@ -104,10 +98,7 @@ export const mobilityCodec: Codec<MobilityHeader> = {
   },
 };
 
-/**
- * A whole Mobility Header with Payload Proto 59 and its checksum filled; addresses as for
- * `mobilityChecksum`.
- */
+/** Encodes a Mobility Header with Payload Proto 59 and its checksum; see `mobilityChecksum`. */
 export function encodeMobility(
   message: MobilityMessage,
   source: Ipv6Address,
@@ -119,9 +110,9 @@ export function encodeMobility(
 }
 
 /**
- * The checksum of a Mobility Header, its own checksum field taken as zero. `source` is the Home
- * Address option's address when the packet has one, `destination` the type 2 routing header's (RFC
- * 6275 §6.1.1). Octets behind the header are left out.
+ * The checksum of a Mobility Header; its checksum field counts as zero. `source` is the address of
+ * the Home Address option if the packet has one, `destination` that of the type 2 routing header
+ * (RFC 6275 §6.1.1). Octets behind the header do not count.
  */
 export function mobilityChecksum(
   source: Ipv6Address,

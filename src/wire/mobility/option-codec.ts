@@ -8,11 +8,11 @@
  *   |  Option Type  | Option Length |  Option Data ...
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *
- * Padding is no part of the value: it is dropped by `parse` and laid again by `write` as each
- * option's alignment asks. So value → bytes → value is exact always, bytes → value → bytes when the
- * sender pads as we do; who needs the peer's very octets (a MAC) works on the message as received.
- * Options that this table does not know, and a Binding Identifier of wrong length (RFC 5648 wants
- * status 164 for that, not silence), stay in place as `unknown`. Octet strings are copies.
+ * Padding is not part of the value: `parse` drops it, and `write` adds what each option's alignment
+ * requires. Therefore value → octets → value is always exact, but octets → value → octets only if
+ * the sender pads in the same way; a MAC is computed over the message as received. Options that the
+ * table does not have stay in place as `unknown`, and so does a Binding Identifier of wrong length,
+ * because RFC 5648 answers it with status 164. Octet strings are copies.
  */
 import { unreachable } from '#base/assert.ts';
 import type { Reader, Writer } from '#base/bytes.ts';
@@ -163,9 +163,9 @@ function dataLength(option: MobilityOption): number {
   }
 }
 
-/** Octets of padding in front of an option that would start at `offset`. */
+/** Octets of padding before an option that would start at `offset`. */
 function paddingBefore(option: MobilityOption, offset: number, last: boolean): number {
-  // These two end the message: padding goes before them, so that none has to follow (RFC 6275
+  // These two end the message: padding precedes them, so that none has to follow (RFC 6275
   // §6.2.7, RFC 4285 §5.1).
   if (last && (option.type === 'binding-authorization-data' || option.type === 'authentication')) {
     const before = -(offset + 2 + dataLength(option)) & 7;

@@ -47,14 +47,14 @@ export function mobilitySummary(header: MobilityHeader): string {
   }
 }
 
-/** Text as far as it is ASCII that can be read: a peer chose it. */
+/** Printable ASCII only, because the text comes from a peer. */
 function printable(octets: Uint8Array): string {
   return Array.from(octets, (octet) =>
     octet > 32 && octet < 127 ? String.fromCharCode(octet) : '?',
   ).join('');
 }
 
-/** One word or two for a log line; authenticators are left out. */
+/** A few words for a log line, without authenticators. */
 function mobilityOptionSummary(option: MobilityOption): string {
   switch (option.type) {
     case 'unknown':

@@ -1,8 +1,8 @@
 /**
- * Node credentials: who a node is, by the word of an account server.
+ * Node credentials: an account server's signed statement of a node's identity.
  *
  * docs/reference/ntmobile.md §2.1; names are LDH labels of RFC 1123 §2.1, groups UTF-8 (RFC 3629)
- * Left out: whether the signature is right (crypto/node-credential.ts).
+ * Left out: verification of the signature (crypto/node-credential.ts).
  *
  * Octet strings of parsed values are copies.
  */
@@ -18,7 +18,7 @@ const LONGEST_GROUP = 63;
 
 /** Times in seconds since 1970-01-01. */
 export interface NodeCredential {
-  /** First octets of SHA-256 of the account server's Ed25519 public key, eight of them. */
+  /** The first eight octets of SHA-256 of the account server's Ed25519 public key. */
   readonly authorityKeyId: Uint8Array;
   /** Sixteen octets. */
   readonly nodeId: Uint8Array;

@@ -1,8 +1,8 @@
 /**
- * NTMobile datagrams: what stands on the wire before anything is decrypted.
+ * NTMobile datagrams as they are on the wire, before decryption.
  *
  * docs/reference/ntmobile.md §3 and §4; sealed types as RFC 6618 §6.2, §6.3 and §6.4 frame them
- * Left out: what is inside ciphertexts (payload.ts, message.ts).
+ * Left out: the contents of ciphertexts (payload.ts, message.ts).
  *
  *    0                   1                   2                   3
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
@@ -31,11 +31,11 @@ export const TAG_OCTETS = 16;
 export const MAC_OCTETS = 16;
 export const PATH_ID_OCTETS = 8;
 export const KEY_OCTETS = 32;
-/** In front of the ciphertext of a sealed datagram: its associated data. */
+/** The octets before the ciphertext of a sealed datagram; they are its associated data. */
 export const SEALED_HEADER_OCTETS = 8;
-/** A Tunnel Request that goes along with a control message: both are one packet on every path. */
+/** Limit of a Tunnel Request inside a control message: both fit into one packet on every path. */
 export const LONGEST_FIRST_DATAGRAM = 1_024;
-/** In front of the ephemeral key of an initiation: part of the handshake's prologue. */
+/** The octets before the ephemeral key of an initiation, part of the handshake's prologue. */
 export const INITIATION_HEADER_OCTETS = 16;
 
 /** What a handshake is for. */
@@ -46,14 +46,14 @@ export const Suite = { aes128Gcm: 1, chacha20Poly1305: 2 } as const;
 export type Suite = (typeof Suite)[keyof typeof Suite];
 export const suiteBit = (suite: Suite): number => 1 << (suite - 1);
 
-/** Of those that both ends have, the one that a responder chooses. */
+/** The suite that a responder chooses among those of both ends. */
 export function preferredSuite(suites: number): Suite | undefined {
   return [Suite.aes128Gcm, Suite.chacha20Poly1305].find(
     (suite) => (suites & suiteBit(suite)) !== 0,
   );
 }
 
-/** `spi` is the receiver's, but in an initiation the sender's. */
+/** `spi` is the receiver's; in an initiation it is the sender's. */
 export type NtmobileDatagram =
   | {
       readonly type: 'data' | 'control';
@@ -238,7 +238,7 @@ export const ntmobileDatagramCodec: Codec<NtmobileDatagram> = {
   write,
 };
 
-/** One line for the log; nothing of a ciphertext. */
+/** One line for the log, without ciphertext. */
 export function ntmobileDatagramSummary(datagram: NtmobileDatagram): string {
   if (datagram.type === 'relayed')
     return `relayed, index ${datagram.index}, ${datagram.datagram.length} octets`;

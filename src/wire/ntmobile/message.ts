@@ -22,8 +22,8 @@ import { FIRST_SKIPPABLE_OPTION, type NtmobileOption } from './options.ts';
 type OptionType = NtmobileOption['type'];
 
 /**
- * One row for each message: its number, whether it answers, options that a request or a granting
- * answer must have, options that may come several times.
+ * One row for each message: its number, whether it is an answer, the mandatory options of a request
+ * or a positive answer, and options that may occur several times.
  */
 interface MessageFacts {
   readonly number: number;
@@ -83,7 +83,7 @@ export const NtmobileStatus = {
   unknownPath: 11,
 } as const;
 
-/** `transaction` is chosen by who asks; an answer has the same. */
+/** The sender of a request chooses `transaction`; the answer repeats it. */
 export interface NtmobileMessage {
   readonly type: NtmobileMessageType;
   readonly answer: boolean;
@@ -146,10 +146,7 @@ export const ntmobileMessageCodec: Codec<NtmobileMessage> = {
   },
 };
 
-/**
- * Whether the message has an option that its receiver may not skip and does not know: the answer is
- * Error with status 2.
- */
+/** Whether an unknown option must not be skipped: the answer is an Error with status 2. */
 export function hasUnknownMandatoryOption({ options }: NtmobileMessage): boolean {
   return options.some(
     (option) => option.type === 'unknown' && option.optionType < FIRST_SKIPPABLE_OPTION,

@@ -7,7 +7,7 @@
  *   |     type      |            length             |  value ...
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *
- * Octet strings of parsed values are copies. What this table does not know stays in place as
+ * Octet strings of parsed values are copies. Options that the table does not have stay in place as
  * `unknown`.
  */
 import { unreachable } from '#base/assert.ts';
@@ -87,7 +87,7 @@ function readIndex(reader: Reader): number {
 
 function readReason(reader: Reader): string {
   if (reader.remaining > LONGEST_REASON) reader.fail('reason too long');
-  // Printable ASCII only: it is shown to people, and comes from a peer.
+  // Printable ASCII only, because a peer's text is shown to operators.
   let reason = '';
   for (const octet of reader.rest())
     reason +=
@@ -97,7 +97,7 @@ function readReason(reader: Reader): string {
   return reason;
 }
 
-/** How the value of each option is read; the reader ends where the option does. */
+/** Readers of the options' values; the reader that they get ends with the option. */
 const READERS: {
   readonly [T in keyof typeof NTMOBILE_OPTIONS]: (reader: Reader) => NtmobileOption;
 } = {
@@ -154,7 +154,7 @@ export function parseNtmobileOptions(reader: Reader): readonly NtmobileOption[] 
 
 const addressOctets = (address: IpAddress): number => (isIpv6(address) ? 16 : 4);
 
-/** Values that are octets as they stand. */
+/** Options whose value is an octet string. */
 type OctetsOption = NtmobileOptionOf<
   | 'path-id'
   | 'credential'

@@ -5,7 +5,7 @@
  */
 import type { IpAddress, Ipv4Address, Ipv6Address } from '#base/ip.ts';
 
-/** Type numbers; unknown ones from 128 on may be skipped. */
+/** Type numbers; a receiver may skip unknown options from 128 on. */
 export const NTMOBILE_OPTIONS = {
   name: 1,
   'path-id': 2,
@@ -50,7 +50,7 @@ export interface Endpoint {
   readonly port: number;
 }
 
-/** Times in seconds but the round trip, which is in microseconds; `load` in thousandths. */
+/** Times are in seconds, except the round trip in microseconds; `load` is in thousandths. */
 export type NtmobileOption =
   | { readonly type: 'name'; readonly name: string }
   | { readonly type: 'zone'; readonly name: string }
@@ -95,7 +95,7 @@ export type NtmobileOptionOf<T extends NtmobileOption['type']> = Extract<
 
 const LABELS = /^(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*$/;
 
-/** Whether `name` is a domain name as it may stand in a message: lower case, no trailing dot. */
+/** Whether `name` is a domain name as messages have it: lower case, no trailing dot. */
 export function isDomainName(name: string): boolean {
   return name.length <= LONGEST_NAME && LABELS.test(name);
 }

@@ -1,9 +1,8 @@
 /**
  * Payloads of NTMobile handshakes, as they are before encryption.
  *
- * docs/reference/ntmobile.md §4.1 and §4.2; the numbers that a responder gives are SPI and suite as
- * RFC 6618 §4 has them Left out: what a credential says (credential.ts); here it is octets
- * with a length in them.
+ * docs/reference/ntmobile.md §4.1 and §4.2; SPI and suite are those of RFC 6618 §4
+ * Left out: the contents of a credential (credential.ts), which is an octet string here.
  */
 import { type Codec, decode, type Reader } from '#base/bytes.ts';
 import { LARGEST_SPI } from './datagram.ts';
@@ -14,16 +13,14 @@ import {
 } from './option-codec.ts';
 import type { NtmobileOption } from './options.ts';
 
-/**
- * `timestamp` in microseconds since 1970-01-01; `credential` undefined where the sender has none.
- */
+/** `timestamp` is in microseconds since 1970-01-01; `credential` is undefined without one. */
 export interface InitiationPayload {
   readonly timestamp: bigint;
   readonly credential: Uint8Array | undefined;
   readonly options: readonly NtmobileOption[];
 }
 
-/** `spi`: under which the responder receives. */
+/** `spi` is the one that the responder receives with. */
 export interface ResponsePayload {
   readonly spi: number;
   readonly suite: number;

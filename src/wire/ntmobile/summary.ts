@@ -1,5 +1,5 @@
 /**
- * NTMobile control messages for people: what they say, without credentials, tokens, challenges and
+ * NTMobile control messages as text for operators, without credentials, tokens, challenges or
  * keys.
  *
  * No RFC: docs/reference/ntmobile.md §6
@@ -22,7 +22,7 @@ function nameOf(table: Readonly<Record<string, number>>, number: number): string
     : found.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** `not-registered`; the number where nobody gave it a name. */
+/** A status such as `not-registered`; its number if it has no name. */
 function ntmobileStatusName(status: number): string {
   return nameOf(NtmobileStatus, status);
 }
@@ -31,7 +31,7 @@ function endpointText({ address, port }: Endpoint): string {
   return isIpv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-/** What stands in an option; undefined: its name says all that may be said. */
+/** The value of an option as text; undefined if only its name may be shown. */
 function optionValue(option: NtmobileOption): string | undefined {
   switch (option.type) {
     case 'name':
@@ -91,7 +91,7 @@ function optionSummary(option: NtmobileOption): string {
   return value === undefined ? option.type : `${option.type}(${value})`;
 }
 
-/** One line for people. */
+/** A message in one line. */
 export function ntmobileMessageText({
   type,
   answer,

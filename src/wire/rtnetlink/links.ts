@@ -2,7 +2,7 @@
  * rtnetlink bodies of links, addresses and neighbours.
  *
  * RFC 3549 §3.1, §3.2 (link, address); Linux if_link.h, if_addr.h, neighbour.h
- * Left out: attributes not named in the types below (read over, not kept).
+ * Left out: attributes that the types below do not name (skipped).
  *
  *   ifinfomsg |family 8|pad 8|type 16|index 32|flags 32|change 32|
  *   ifaddrmsg |family 8|prefix length 8|flags 8|scope 8|index 32|
@@ -35,7 +35,7 @@ export interface RtnetlinkLink {
   readonly kind?: string | undefined;
 }
 
-/** `flags` are IFA_F_* bits; lifetimes in seconds, 0xffffffff without end. */
+/** `flags` are IFA_F_* bits; lifetimes are in seconds, 0xffffffff means infinite. */
 export interface RtnetlinkAddress {
   readonly interfaceIndex: number;
   readonly address: IpAddress;
@@ -47,7 +47,7 @@ export interface RtnetlinkAddress {
   readonly label?: string | undefined;
   readonly preferredLifetimeSeconds?: number | undefined;
   readonly validLifetimeSeconds?: number | undefined;
-  /** IFA_PROTO: who made it (1 loopback, 2 router advertisement, 3 link-local). */
+  /** IFA_PROTO, the origin: 1 loopback, 2 router advertisement, 3 link-local. */
   readonly protocol?: number | undefined;
 }
 

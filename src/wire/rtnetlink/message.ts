@@ -1,6 +1,6 @@
 /**
- * rtnetlink: what the kernel tells about links, addresses, routes, rules and neighbours, and how it
- * is asked to change them.
+ * rtnetlink messages: the kernel reports links, addresses, routes, rules and neighbours, and a
+ * program requests changes of them.
  *
  * RFC 3549 §2.3     message header, multipart messages, acknowledgements;  Linux netlink.h
  *                   (extended acknowledgement)
