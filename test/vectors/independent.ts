@@ -94,7 +94,7 @@ class Transcript {
   }
 }
 
-export interface Secrets {
+interface Secrets {
   readonly responder: Buffer;
   readonly responderEphemeral: Buffer;
 }
@@ -177,7 +177,7 @@ export function openSealed(aead: string, key: Buffer, datagram: Buffer) {
 }
 
 /** Type and value of each option. */
-export function optionsOf(octets: Buffer): readonly (readonly [number, string])[] {
+function optionsOf(octets: Buffer): readonly (readonly [number, string])[] {
   const options: (readonly [number, string])[] = [];
   for (let at = 0; at < octets.length; ) {
     const length = octets.readUInt16BE(at + 1);

@@ -5,7 +5,7 @@
 import type { IpAddress } from '#base/ip.ts';
 import type { Endpoint } from '#wire/ntmobile/options.ts';
 
-export type Dependence = 'independent' | 'address' | 'port';
+type Dependence = 'independent' | 'address' | 'port';
 
 export interface NatKind {
   readonly mapping: Dependence;
