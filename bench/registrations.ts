@@ -29,8 +29,8 @@ import type { HomeAgentInput } from '#engine/mobile-ipv6/home-agent/input.ts';
 import {
   buildBindingUpdate,
   HOME_AGENT_UDP_PORT,
-  NO_ROLE_OPTIONS,
 } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
+import { NO_ROLE_OPTIONS } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
 
 const HOME_AGENT = ipv6('2001:db8:1::1');
 const HOME_AGENT_V4 = ipv4('192.0.2.1');

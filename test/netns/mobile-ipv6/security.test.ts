@@ -7,8 +7,8 @@ import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
 import {
   type BindingUpdateContent,
   buildBindingUpdate,
-  NO_ROLE_OPTIONS,
 } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
+import { NO_ROLE_OPTIONS } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
 import { DaemonProcess, HOME, mobileNodeConfiguration } from '#lab/daemons.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';

@@ -6,7 +6,7 @@
  * RFC 6275 §11.3.6   Binding Error;  §11.7.4 Binding Refresh Request, both from the home agent only
  */
 import { isMalformed } from '#base/bytes.ts';
-import type { IpAddress } from '#base/ip.ts';
+import type { IpAddress, Ipv6Address } from '#base/ip.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import {
@@ -22,15 +22,26 @@ import {
   type MobilityMessage,
   type MobilityMessageOf,
 } from '#wire/mobility/message.ts';
-import type { Home } from './home/home.ts';
+import type { ReceivedAcknowledgement } from './binding/acknowledgement.ts';
 import type { MobileNodeReason } from './reasons.ts';
 
+/** The home to which a message is given. */
+interface ReceivingHome {
+  readonly configuration: { readonly homeAddress: Ipv6Address };
+  /** Whether packets to the address belong to a registration of this home. */
+  ownsCareOf(address: IpAddress): boolean;
+  isHomeAgent(address: IpAddress): boolean;
+  receive(step: Step, received: ReceivedAcknowledgement): void;
+  /** An unauthenticated message asks for a new registration; says whether it is sent. */
+  requestRefresh(step: Step): boolean;
+}
+
 export class ControlPackets {
-  readonly #homes: readonly Home[];
+  readonly #homes: readonly ReceivingHome[];
   readonly #count: (reason: MobileNodeReason) => void;
   readonly #errors = new ErrorReporter();
 
-  constructor(homes: readonly Home[], count: (reason: MobileNodeReason) => void) {
+  constructor(homes: readonly ReceivingHome[], count: (reason: MobileNodeReason) => void) {
     this.#homes = homes;
     this.#count = count;
   }
@@ -66,7 +77,7 @@ export class ControlPackets {
     return reason;
   }
 
-  #ownerOf(address: IpAddress): Home | undefined {
+  #ownerOf(address: IpAddress): ReceivingHome | undefined {
     return this.#homes.find(
       (home) => home.configuration.homeAddress === address || home.ownsCareOf(address),
     );
@@ -98,7 +109,7 @@ export class ControlPackets {
     step: Step,
     { source, destination }: Ipv6Packet,
     { status, homeAddress }: MobilityMessageOf<'binding-error'>,
-    owner: Home,
+    owner: ReceivingHome,
   ): MobileNodeReason {
     if (!owner.isHomeAgent(source)) return 'binding-error-ignored';
     if (status !== BindingErrorStatus.unknownBinding) return 'binding-error-ignored';
@@ -108,7 +119,11 @@ export class ControlPackets {
   }
 
   /** Several homes may share a care-of address: a Binding Error names the home address. */
-  #homeNamed(homeAddress: IpAddress, destination: IpAddress, fallback: Home): Home {
+  #homeNamed(
+    homeAddress: IpAddress,
+    destination: IpAddress,
+    fallback: ReceivingHome,
+  ): ReceivingHome {
     const named = this.#homes.find((home) => home.configuration.homeAddress === homeAddress);
     return named?.ownsCareOf(destination) === true ? named : fallback;
   }

@@ -2,13 +2,53 @@
  * The operator's commands to a mobile node, and their answers. No RFC behaviour here; the terms are
  * those of RFC 6275 §11.1.
  */
-import { formatPrefix, parseIpAddress } from '#base/ip.ts';
+import { formatPrefix, type Ipv4Address, parseIpAddress } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { Counters } from '#engine/common/counters.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import type { Home } from './home/home.ts';
+import type { BindingUpdateListEntry } from '#engine/mobile-ipv6/common/binding-update-list.ts';
+import type { HomeConfiguration } from './configuration.ts';
+import { forwardingOf, type HomeState } from './desired-state/home-state.ts';
+import type { TunnelEndpoints } from './desired-state/tunnel-endpoints.ts';
+import type { HomeAgentAddresses } from './home/home-agent-addresses.ts';
+import type { HomeRole } from './home/home-role.ts';
+import type { StoredRegistration } from './home/stored-registration.ts';
+import type { CareOfCandidate } from './network/care-of-candidate.ts';
 import type { Pin } from './network/care-of-selection.ts';
+
+/** An arrival: registered from another care-of address, or back at home. */
+export interface Handover {
+  /** The care-of address, or `home`. */
+  readonly to: string;
+  readonly atWallMs: number;
+  /** From the Binding Update to its acknowledgement; undefined if none was needed. */
+  readonly roundTripMs: number | undefined;
+}
+
+/** The home as commands see it. */
+interface OperatedHome {
+  readonly configuration: HomeConfiguration;
+  readonly attachment: {
+    readonly phase: string;
+    readonly current: { readonly careOf: CareOfCandidate } | undefined;
+    readonly homeStay: { readonly link: { readonly device: string } } | undefined;
+    readonly tunnel: TunnelEndpoints | undefined;
+    readonly registrations: { entries(): readonly BindingUpdateListEntry[] };
+  };
+  readonly ipv4HomeAddress: Ipv4Address | undefined;
+  readonly homeAgents: HomeAgentAddresses;
+  readonly stored: StoredRegistration;
+  readonly role: HomeRole;
+  readonly lastHandover: Handover | undefined;
+  homeState(): HomeState | undefined;
+  /** Registers again now, whatever the phase. */
+  reregister(step: Step): void;
+  /** Removes the binding at the home agent and everything that belongs to it on the host. */
+  release(step: Step): void;
+  /** Prefers a care-of address while it is usable; undefined restores the selection rules. */
+  pin(step: Step, pin: Pin | undefined): void;
+}
 
 /** The reply to a command. */
 export interface Answer {
@@ -19,7 +59,7 @@ export interface Answer {
 /** The part of the node that commands use. */
 export interface OperatorCommandTarget {
   readonly roleName: string;
-  readonly homes: readonly Home[];
+  readonly homes: readonly OperatedHome[];
   readonly counters: Counters;
   /** How often each status answered a Binding Update. */
   readonly acknowledgements: Counters;
@@ -69,33 +109,41 @@ export function handleOperatorCommand(
 }
 
 function each(
-  homes: readonly Home[],
+  homes: readonly OperatedHome[],
   name: JsonValue | undefined,
-  action: (home: Home) => void,
+  action: (home: OperatedHome) => void,
 ): Answer {
   const chosen =
     name === undefined ? homes : homes.filter(({ configuration }) => configuration.name === name);
   if (chosen.length === 0) return failed('no such home');
   for (const home of chosen) action(home);
-  return ok(chosen.map(({ configuration, phase }) => ({ home: configuration.name, phase })));
+  return ok(
+    chosen.map(({ configuration, attachment }) => ({
+      home: configuration.name,
+      phase: attachment.phase,
+    })),
+  );
 }
 
-function homeStatus(now: Monotonic, home: Home): JsonObject {
-  const { configuration, phase, careOf, homeLink, homeAgents, stored, lastHandover, role } = home;
+function homeStatus(now: Monotonic, home: OperatedHome): JsonObject {
+  const { configuration, attachment, homeAgents, stored, lastHandover, role } = home;
+  const { phase, current, homeStay, tunnel } = attachment;
   return {
     home: configuration.name,
     phase,
     homeAddress: configuration.homeAddress,
     ipv4HomeAddress: home.ipv4HomeAddress ?? null,
-    careOfAddress: careOf?.address ?? null,
-    interface: homeLink?.device ?? careOf?.device ?? null,
-    encapsulation: home.tunnel?.encapsulation ?? null,
+    careOfAddress: current?.careOf.address ?? null,
+    interface: homeStay?.link.device ?? current?.careOf.device ?? null,
+    encapsulation: tunnel?.encapsulation ?? null,
     homeAgent: homeAgents.name ?? null,
     homeAgentAddresses: homeAgents.known,
     sequence: stored.sequence,
     clockOffsetMs: stored.clockOffsetMs,
     ...role.status(),
-    ...(role.registeredPrefixes().mobileRouter ? { forwarding: home.forwarding } : {}),
+    ...(role.registeredPrefixes().mobileRouter
+      ? { forwarding: forwardingOf(home.homeState()) }
+      : {}),
     lastHandover: lastHandover === undefined ? null : { ...lastHandover },
     bindings: listEntries(now, home),
   };
@@ -103,9 +151,9 @@ function homeStatus(now: Monotonic, home: Home): JsonObject {
 
 function listEntries(
   now: Monotonic,
-  { configuration, registrations }: Home,
+  { configuration, attachment }: OperatedHome,
 ): readonly JsonObject[] {
-  return registrations.entries().map((entry) => ({
+  return attachment.registrations.entries().map((entry) => ({
     home: configuration.name,
     homeAgent: entry.destination,
     homeAddress: entry.homeAddress,

@@ -25,10 +25,16 @@ export type RegistrationTimer = keyof typeof REGISTRATION_TIMERS;
 /** One set for each home. */
 const HOME_TIMERS = {
   'resolve-retry': "Resolve the home agent's name again.",
-  advertise: 'Repeat the unsolicited Neighbour Advertisement and gratuitous ARP on the home link.',
 } as const satisfies TimerTable;
 
 export type HomeTimer = keyof typeof HOME_TIMERS;
+
+/** One set for each stay on the home link. */
+const HOME_LINK_TIMERS = {
+  advertise: 'Repeat the unsolicited Neighbour Advertisement and gratuitous ARP on the home link.',
+} as const satisfies TimerTable;
+
+export type HomeLinkTimer = keyof typeof HOME_LINK_TIMERS;
 
 /** One set for the whole node. */
 const NODE_TIMERS = {

@@ -20,13 +20,10 @@ import { formatPrefix, type IpAddress, isIpv4, isIpv6, type Prefix } from '#base
 import type { JsonObject } from '#base/json.ts';
 import type { Acknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
 import type {
-  ExchangePurpose,
-  RoleOptions,
-} from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
-import type {
   HomeRole,
   Ipv4Answer,
   RefusedAttempt,
+  RoleOptions,
   RoleReaction,
 } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
 import { BINDING_STATUSES, bindingStatusName } from '#wire/mobility/binding-status.ts';
@@ -88,8 +85,8 @@ export class RouterRegistration implements HomeRole {
     return this.#home.registrationModes[0] ?? 'explicit';
   }
 
-  roleOptions(purpose: ExchangePurpose): RoleOptions {
-    return { mobileRouter: true, options: purpose === 'register' ? this.#options[this.#mode] : [] };
+  roleOptions(registering: boolean): RoleOptions {
+    return { mobileRouter: true, options: registering ? this.#options[this.#mode] : [] };
   }
 
   isServed({ flags }: Acknowledgement): boolean {

@@ -9,7 +9,6 @@ import type { Monotonic } from '#base/time.ts';
 import { verifyMobility } from '#crypto/mobility-auth.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
-import type { MobileNodeReason } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
 import { homeAddressOption, type Ipv6Packet, type2RoutingHeader } from '#wire/ip/ipv6.ts';
 import type { MobilityMessageOf } from '#wire/mobility/message.ts';
 import { findOption } from '#wire/mobility/options.ts';
@@ -44,6 +43,18 @@ export interface ExpectedAcknowledgement {
   readonly sent: readonly SentUpdate[];
 }
 
+/** Why an acknowledgement is ignored; each is a row of the counters. */
+export type AcknowledgementFault =
+  | 'not-from-home-agent'
+  | 'unexpected-path'
+  | 'wrong-destination'
+  | 'routing-header-missing'
+  | 'authentication-missing'
+  | 'authentication-failed'
+  | 'nothing-outstanding'
+  | 'sequence-mismatch'
+  | 'timestamp-mismatch';
+
 export type AcknowledgementVerdict =
   | { readonly kind: 'valid'; readonly update: SentUpdate }
   /**
@@ -51,9 +62,12 @@ export type AcknowledgementVerdict =
    * but it may be forged.
    */
   | { readonly kind: 'unverified-refusal' }
-  | { readonly kind: 'ignored'; readonly reason: MobileNodeReason };
+  | { readonly kind: 'ignored'; readonly reason: AcknowledgementFault };
 
-const ignored = (reason: MobileNodeReason): AcknowledgementVerdict => ({ kind: 'ignored', reason });
+const ignored = (reason: AcknowledgementFault): AcknowledgementVerdict => ({
+  kind: 'ignored',
+  reason,
+});
 
 export function validateAcknowledgement(
   received: ReceivedAcknowledgement,
@@ -78,7 +92,7 @@ export function validateAcknowledgement(
 function checkAddresses(
   { path, packet }: ReceivedAcknowledgement,
   { homeAddress, careOfAddress }: ExpectedAcknowledgement,
-): MobileNodeReason | undefined {
+): AcknowledgementFault | undefined {
   const expectedPath = isIpv6(careOfAddress) ? 'ipv6' : 'udp';
   if (path.kind !== expectedPath) return 'unexpected-path';
   if (!isIpv6(careOfAddress) || careOfAddress === homeAddress) {
@@ -91,7 +105,7 @@ function checkAddresses(
 function authenticate(
   received: ReceivedAcknowledgement,
   { registrationKey, homeAddress }: ExpectedAcknowledgement,
-): MobileNodeReason | undefined {
+): AcknowledgementFault | undefined {
   if (registrationKey === undefined) return undefined;
   const verdict = verifyMobility(
     received.header,

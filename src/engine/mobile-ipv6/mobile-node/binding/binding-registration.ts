@@ -6,14 +6,11 @@
  * RFC 5555 §4.3       keepalive
  * RFC 5648 §4.1       binding identifier
  */
-import { assert, unreachable } from '#base/assert.ts';
+import { assert } from '#base/assert.ts';
 import { after, earliest, type Monotonic } from '#base/time.ts';
 import { Timers } from '#engine/common/timers.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import type {
-  BindingUpdateListEntry,
-  BindingUpdateListKey,
-} from '#engine/mobile-ipv6/common/binding-update-list.ts';
+import type { BindingUpdateListEntry } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import {
   defaultEndpoints,
@@ -25,22 +22,30 @@ import {
   type RegistrationTimer,
 } from '#engine/mobile-ipv6/mobile-node/timers.ts';
 import type { ReceivedAcknowledgement } from './acknowledgement.ts';
-import { Deregistration, type DeregistrationOutcome } from './deregistration.ts';
-import type { BackOffs, BindingExchange, MatchedAcknowledgement } from './exchange.ts';
+import { Deregistration } from './deregistration.ts';
+import type {
+  BackOffs,
+  BindingExchange,
+  DeregistrationOutcome,
+  MatchedAcknowledgement,
+} from './exchange.ts';
 import {
+  acceptanceFields,
   bindingUpdateListEntries,
   type GrantedBinding,
   grantedBinding,
 } from './granted-binding.ts';
+import { OwnEntries } from './own-entries.ts';
 import type { RefreshSchedule } from './refresh-schedule.ts';
-import { type AttemptOutcome, RegistrationAttempt } from './registration-attempt.ts';
-import type { RegistrationOwner } from './registration-owner.ts';
 import {
-  exchangeOf,
-  type RegistrationPhase,
-  type RegistrationState,
-} from './registration-state.ts';
+  type AttemptOutcome,
+  RegistrationAttempt,
+  type RegistrationOwner,
+} from './registration-attempt.ts';
+import type { RegistrationPhase, RegistrationState } from './registration-state.ts';
 import { UpdateOrigin } from './update-origin.ts';
+
+type State = RegistrationState<RegistrationAttempt, Deregistration>;
 
 export class BindingRegistration {
   /** Binding identifier; 0 is the single binding of a node that registers without identifiers. */
@@ -49,14 +54,14 @@ export class BindingRegistration {
   readonly #origin: UpdateOrigin;
   readonly #timers = new Timers<RegistrationTimer>();
   #careOf: CareOfCandidate;
-  #state: RegistrationState = { phase: 'idle', tunnel: undefined };
-  /** This registration's entries of the node's Binding Update List. */
-  #listed: readonly BindingUpdateListKey[] = [];
+  #state: State = { phase: 'idle', tunnel: undefined };
+  readonly #entries: OwnEntries;
 
   constructor(owner: RegistrationOwner, careOf: CareOfCandidate, bindingId = 0) {
     this.#owner = owner;
     this.#careOf = careOf;
     this.#origin = new UpdateOrigin(careOf, owner.node.configuration.forceUdp);
+    this.#entries = new OwnEntries(owner.node.bindingUpdateList);
     this.bindingId = bindingId;
   }
 
@@ -79,7 +84,7 @@ export class BindingRegistration {
 
   /** The home agent acknowledged the binding, and its lifetime has not ended. */
   get bound(): boolean {
-    return this.#listed.length > 0;
+    return this.#entries.any;
   }
 
   /** The home agent refuses the registration or the role, or it is not known yet which serves it. */
@@ -91,14 +96,13 @@ export class BindingRegistration {
   }
 
   entries(): readonly BindingUpdateListEntry[] {
-    const { bindingUpdateList } = this.#owner.node;
-    return this.#listed
-      .map((key) => bindingUpdateList.get(key))
-      .filter((entry) => entry !== undefined);
+    return this.#entries.get();
   }
 
+  /** The exchange of Binding Updates under way. */
   get #exchange(): BindingExchange | undefined {
-    return exchangeOf(this.#state);
+    if ('attempt' in this.#state) return this.#state.attempt.exchange;
+    return 'removal' in this.#state ? this.#state.removal.exchange : undefined;
   }
 
   // --- decisions of the home ---
@@ -127,7 +131,8 @@ export class BindingRegistration {
 
   /** Sends the Binding Update that is under way, if there is one. */
   transmit(step: Step): void {
-    this.#exchange?.transmit(step);
+    if ('attempt' in this.#state) this.#state.attempt.transmit(step);
+    else if ('removal' in this.#state) this.#state.removal.exchange.transmit(step);
   }
 
   /** Renews the binding; says whether there was one to renew. */
@@ -187,8 +192,7 @@ export class BindingRegistration {
 
   /** The binding no longer exists: removes its entries from the Binding Update List. */
   dropBinding(): void {
-    for (const key of this.#listed) this.#owner.node.bindingUpdateList.delete(key);
-    this.#listed = [];
+    this.#entries.delete();
     this.#timers.clear('expiry');
   }
 
@@ -233,25 +237,10 @@ export class BindingRegistration {
   }
 
   #handleOwnTimer(step: Step, name: RegistrationTimer | undefined): void {
-    switch (name) {
-      case 'keepalive':
-        this.#owner.node.count('keepalive-sent');
-        this.refresh(step);
-        return;
-      case 'refresh':
-        this.refresh(step);
-        return;
-      case 'expiry':
-        this.#owner.bindingExpired(step, this.#careOf.address);
-        return;
-      case 'refused-retry':
-        this.#retryRefused(step);
-        return;
-      case undefined:
-        return;
-      default:
-        unreachable(name);
-    }
+    if (name === 'keepalive') this.#owner.node.count('keepalive-sent');
+    if (name === 'keepalive' || name === 'refresh') this.refresh(step);
+    else if (name === 'expiry') this.#owner.bindingExpired(step, this.#careOf.address);
+    else if (name === 'refused-retry') this.#retryRefused(step);
   }
 
   #handleExchangeTimer(step: Step): void {
@@ -277,21 +266,9 @@ export class BindingRegistration {
     attempt: RegistrationAttempt,
     outcome: AttemptOutcome | undefined,
   ): void {
-    switch (outcome?.kind) {
-      case 'accepted':
-        this.#accepted(step, attempt, outcome.answer);
-        return;
-      case 'unserved':
-        this.#removeUnserved(step, outcome.answer);
-        return;
-      case 'refused':
-        this.#refused(step);
-        return;
-      case undefined:
-        return;
-      default:
-        unreachable(outcome);
-    }
+    if (outcome?.kind === 'accepted') this.#accepted(step, attempt, outcome.answer);
+    else if (outcome?.kind === 'unserved') this.#removeUnserved(step, outcome.answer);
+    else if (outcome?.kind === 'refused') this.#refused(step);
   }
 
   #refused(step: Step): void {
@@ -313,10 +290,12 @@ export class BindingRegistration {
     this.#setTimers(grant.schedule);
     const { expiresAt } = grant.schedule;
     const repeat = this.#owner.applyAcceptance(step, this.#careOf.address, answer, expiresAt);
-    this.#list(bindingUpdateListEntries(this.#owner, this.#careOf.address, answer, grant));
+    this.#entries.replace(
+      bindingUpdateListEntries(this.#owner, this.#careOf.address, answer, grant),
+    );
     this.#owner.persist(step);
     node.publishDesired(step);
-    this.#reportAcceptance(step, exchange, answer, grant, moved);
+    this.#reportAcceptance(step, answer, grant, moved, exchange.startedAt);
     if (repeat) this.refresh(step);
   }
 
@@ -327,34 +306,17 @@ export class BindingRegistration {
     else this.#timers.set('keepalive', keepaliveAt);
   }
 
-  #list(entries: readonly BindingUpdateListEntry[]): void {
-    const { bindingUpdateList } = this.#owner.node;
-    for (const key of this.#listed) bindingUpdateList.delete(key);
-    for (const entry of entries) bindingUpdateList.put(entry);
-    this.#listed = entries;
-  }
-
   #reportAcceptance(
     step: Step,
-    exchange: BindingExchange,
-    { message, update }: MatchedAcknowledgement,
-    { lifetimeSeconds, nat, tunnel }: GrantedBinding,
+    answer: MatchedAcknowledgement,
+    grant: GrantedBinding,
     moved: boolean,
+    startedAt: Monotonic | undefined,
   ): void {
-    const { address, device, appearedAt } = this.#careOf;
-    const roundTripMs = step.now - update.at;
-    if (moved) this.#owner.recordHandover(step, roundTripMs);
+    if (moved) this.#owner.recordHandover(step, step.now - answer.update.at);
     this.#owner.event(step, moved ? 'registered' : 'refreshed', moved ? 'info' : 'debug', {
-      careOfAddress: address,
-      interface: device,
-      encapsulation: tunnel.encapsulation,
-      roundTripMs,
-      status: message.status,
-      nat,
-      lifetimeSeconds,
-      ipv4HomeAddress: this.#owner.ipv4HomeAddress,
-      addressAtMs: appearedAt,
-      updateAtMs: exchange.startedAt ?? update.at,
+      ...acceptanceFields(step.now, this.#owner, this.#careOf, answer, grant),
+      updateAtMs: startedAt ?? answer.update.at,
       atMs: step.now,
     });
   }

@@ -11,30 +11,30 @@
  */
 import { encode } from '#base/bytes.ts';
 import { type IpAddress, type Ipv4Address, type Ipv6Address, isIpv6 } from '#base/ip.ts';
+import type { Monotonic } from '#base/time.ts';
 import { signMobility } from '#crypto/mobility-auth.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import { ipv6Codec } from '#wire/ip/ipv6.ts';
 import { type Extension, homeAddressExtension } from '#wire/ip/ipv6-extensions.ts';
 import { encodeMobility, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
-import { type MobilityMessageOf, NO_BINDING_UPDATE_FLAGS } from '#wire/mobility/message.ts';
+import {
+  LIFETIME_UNIT_SECONDS,
+  type MobilityMessageOf,
+  NO_BINDING_UPDATE_FLAGS,
+} from '#wire/mobility/message.ts';
 import { IDENTIFIER_SUBTYPE_NAI, type MobilityOption } from '#wire/mobility/options.ts';
 
 /** The UDP port on which a home agent listens, RFC 5555 §4.1. */
 export const HOME_AGENT_UDP_PORT = 4191;
-
-/** The home agent as reached from one care-of address; `outerAddress` is IPv4 on IPv4 links only. */
-export interface HomeAgentTarget {
-  readonly address: Ipv6Address;
-  readonly outerAddress: IpAddress;
-}
 
 /** Everything that a Binding Update to the home agent contains. */
 export interface BindingUpdateContent {
   readonly homeAddress: Ipv6Address;
   /** The home address itself when the node is at home. */
   readonly careOfAddress: IpAddress;
-  readonly target: HomeAgentTarget;
+  /** The home agent; its outer address is an IPv4 address on IPv4 links only. */
+  readonly target: { readonly address: Ipv6Address; readonly outerAddress: IpAddress };
   readonly sequence: number;
   /** In units of 4 seconds; 0 de-registers. */
   readonly lifetimeUnits: number;
@@ -46,23 +46,12 @@ export interface BindingUpdateContent {
   readonly timestamp: bigint | undefined;
   readonly registrationKey: RegistrationKey | undefined;
   readonly udpPort: number;
-  readonly roleOptions: RoleOptions;
+  /** Flags and options of a role, such as those of a mobile router (RFC 3963). */
+  readonly roleOptions: {
+    readonly mobileRouter: boolean;
+    readonly options: readonly MobilityOption[];
+  };
 }
-
-/** Flags and options that a role adds, such as those of a mobile router (RFC 3963). */
-export interface RoleOptions {
-  readonly mobileRouter: boolean;
-  readonly options: readonly MobilityOption[];
-}
-
-/**
- * Why Binding Updates are sent. `return-home`: de-register from the home link; `deregister`: from a
- * foreign link; `deregister-unserved`: the same, because the home agent accepted the registration
- * without serving the role (RFC 3963 §5.3).
- */
-export type ExchangePurpose = 'register' | 'return-home' | 'deregister' | 'deregister-unserved';
-
-export const NO_ROLE_OPTIONS: RoleOptions = { mobileRouter: false, options: [] };
 
 const IDENTIFIER_ENCODER = new TextEncoder();
 
@@ -151,4 +140,14 @@ function pathOf({ careOfAddress, target, udpPort }: BindingUpdateContent): Packe
     remote: target.outerAddress,
     remotePort: HOME_AGENT_UDP_PORT,
   };
+}
+
+/** The lifetime to request, in units of 4 seconds: 1 … 65535. */
+export function lifetimeUnits(
+  now: Monotonic,
+  configuredSeconds: number,
+  careOfValidUntil: Monotonic,
+): number {
+  const seconds = Math.min(configuredSeconds, (careOfValidUntil - now) / 1000);
+  return Math.max(1, Math.min(0xffff, Math.floor(seconds / LIFETIME_UNIT_SECONDS)));
 }

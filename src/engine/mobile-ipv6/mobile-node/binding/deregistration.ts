@@ -9,27 +9,19 @@ import { unreachable } from '#base/assert.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import { initialTimeoutMs } from '#engine/mobile-ipv6/common/binding-update-back-off.ts';
-import type { HomeContext } from '#engine/mobile-ipv6/mobile-node/home/home-context.ts';
 import { rejects } from '#wire/mobility/binding-status.ts';
 import type { ReceivedAcknowledgement } from './acknowledgement.ts';
-import type { ExchangePurpose } from './binding-update.ts';
-import { BindingExchange } from './exchange.ts';
+import { BindingExchange, type DeregistrationOutcome, type ExchangeHome } from './exchange.ts';
+import type { ExchangePurpose } from './retransmission-policy.ts';
 import { meansNoBinding, reactionTo } from './status-reactions.ts';
 import type { UpdateOrigin } from './update-origin.ts';
 
-export type DeregistrationOutcome =
-  | { readonly kind: 'confirmed'; readonly roundTripMs: number }
-  /** The home agent has no binding. */
-  | { readonly kind: 'no-binding' }
-  /** The home agent did not confirm it; a binding may last until its lifetime ends. */
-  | { readonly kind: 'unconfirmed' };
-
 export class Deregistration {
   readonly exchange: BindingExchange;
-  readonly #home: HomeContext;
+  readonly #home: ExchangeHome;
 
   constructor(
-    home: HomeContext,
+    home: ExchangeHome,
     origin: UpdateOrigin,
     purpose: Exclude<ExchangePurpose, 'register'>,
   ) {

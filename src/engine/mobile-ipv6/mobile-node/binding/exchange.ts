@@ -2,20 +2,36 @@
  * A Binding Update and its acknowledgement: transmission, retransmission, matching of the answer.
  *
  * RFC 6275 §11.8    back-off, separate for each care-of address; MAX_UPDATE_RATE
+ * RFC 6275 §11.7.1  lifetime no longer than the care-of address is valid
  * RFC 6275 §11.7.3  status 135: sequence number of the home agent
  * RFC 4285 §6       status 144: clock of the home agent;  RFC 5555 §4.4.2 F flag refused
  * RFC 5555 §4.4.1   attempts for each address family
  */
 import { unreachable } from '#base/assert.ts';
-import type { IpAddress } from '#base/ip.ts';
-import { after, type Monotonic, NEVER } from '#base/time.ts';
+import type { IpAddress, Ipv4Address } from '#base/ip.ts';
+import type { JsonObject } from '#base/json.ts';
+import { after, type Monotonic, NEVER, type Wall, wall } from '#base/time.ts';
 import { Timers } from '#engine/common/timers.ts';
 import type { Step } from '#engine/contract/engine.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
 import { BackOff } from '#engine/mobile-ipv6/common/binding-update-back-off.ts';
+import type { BindingUpdateList } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import { sequenceGreater } from '#engine/mobile-ipv6/common/sequence-number.ts';
-import type { HomeContext } from '#engine/mobile-ipv6/mobile-node/home/home-context.ts';
+import type { UpdateRateLimit } from '#engine/mobile-ipv6/common/update-rate-limit.ts';
+import type {
+  HomeConfiguration,
+  MobileNodeConfiguration,
+} from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import type {
+  HomeAgentAddresses,
+  HomeAgentTarget,
+} from '#engine/mobile-ipv6/mobile-node/home/home-agent-addresses.ts';
+import type { HomeRole } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
+import type { StoredRegistration } from '#engine/mobile-ipv6/mobile-node/home/stored-registration.ts';
+import type { MobileNodeReason } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
 import type { ExchangeTimer } from '#engine/mobile-ipv6/mobile-node/timers.ts';
 import { bindingStatusMeaning, bindingStatusName, rejects } from '#wire/mobility/binding-status.ts';
+import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 import { findOption } from '#wire/mobility/options.ts';
 import {
   type Acknowledgement,
@@ -23,10 +39,54 @@ import {
   type SentUpdate,
   validateAcknowledgement,
 } from './acknowledgement.ts';
-import type { ExchangePurpose, HomeAgentTarget } from './binding-update.ts';
-import { decideAfterTimeout, type TimeoutDecision } from './retransmission-policy.ts';
+import { buildBindingUpdate, lifetimeUnits } from './binding-update.ts';
+import {
+  decideAfterTimeout,
+  type ExchangePurpose,
+  type TimeoutDecision,
+} from './retransmission-policy.ts';
 import type { UpdateOrigin } from './update-origin.ts';
-import { sendBindingUpdate } from './update-sender.ts';
+
+/** What an exchange uses of the node. */
+export interface ExchangeNode {
+  readonly configuration: MobileNodeConfiguration;
+  readonly bindingUpdateList: BindingUpdateList;
+  /** Shared by all homes, because MAX_UPDATE_RATE applies to a home agent. */
+  readonly updateRateLimit: UpdateRateLimit;
+  count(reason: MobileNodeReason): void;
+  /** Counts the status of a valid Binding Acknowledgement. */
+  countAcknowledgement(status: number): void;
+  wall(now: Monotonic): Wall;
+  /** Publishes the parts of the desired state that changed. */
+  publishDesired(step: Step): void;
+}
+
+/** What an exchange uses of the home that it belongs to. */
+export interface ExchangeHome {
+  readonly node: ExchangeNode;
+  readonly configuration: HomeConfiguration;
+  readonly role: HomeRole;
+  /** Sequence number, timestamps and IPv4 home address; all registrations use the same. */
+  readonly stored: StoredRegistration;
+  readonly homeAgents: HomeAgentAddresses;
+  /** Undefined if there is none, or the home agent refused it. */
+  readonly ipv4HomeAddress: Ipv4Address | undefined;
+  /** Rounds of unanswered Binding Updates since the last answer or move. */
+  readonly silentRounds: number;
+  /** A round of Binding Updates was not answered. */
+  reportSilence(step: Step, exchange: BindingExchange): void;
+  /** The home agent may hold a binding of this home. */
+  mayBeBound(step: Step): boolean;
+  /** The L bit (RFC 6275 §11.7.1) of a Binding Update that is sent now. */
+  linkLocalCompatibility(registering: boolean): boolean;
+  persist(step: Step): void;
+  event(
+    step: Step,
+    name: EngineEvent['name'],
+    level: EngineEvent['level'],
+    fields: JsonObject,
+  ): void;
+}
 
 /** Back-off by family, so that alternating between families does not make either faster. */
 export type BackOffs = Map<4 | 6, BackOff>;
@@ -38,12 +98,13 @@ export interface MatchedAcknowledgement {
   readonly target: HomeAgentTarget;
 }
 
-/** A refusal that is handled once the home agent's name is resolved again. */
-export interface PendingRefusal {
-  readonly homeAgent: HomeAgentTarget;
-  /** Undefined: an acceptance that does not serve the role. */
-  readonly status: number | undefined;
-}
+/** How a de-registration ended. */
+export type DeregistrationOutcome =
+  | { readonly kind: 'confirmed'; readonly roundTripMs: number }
+  /** The home agent has no binding. */
+  | { readonly kind: 'no-binding' }
+  /** The home agent did not confirm it; a binding may last until its lifetime ends. */
+  | { readonly kind: 'unconfirmed' };
 
 /** Transmissions that an acknowledgement may still answer. */
 const MAX_OUTSTANDING = 8;
@@ -56,7 +117,7 @@ export class BindingExchange {
   readonly family: 4 | 6;
   readonly backOffs: BackOffs;
   readonly timers = new Timers<ExchangeTimer>();
-  readonly #home: HomeContext;
+  readonly #home: ExchangeHome;
   readonly #origin: UpdateOrigin;
   readonly #backOff: BackOff;
   #target: HomeAgentTarget | undefined;
@@ -65,11 +126,10 @@ export class BindingExchange {
   #immediateRetries = 0;
   #reportedStatus: number | undefined;
   #rounds = 0;
-  #pendingRefusal: PendingRefusal | undefined;
 
   /** `backOffs` of the exchange that this one continues over another family. */
   constructor(
-    home: HomeContext,
+    home: ExchangeHome,
     origin: UpdateOrigin,
     purpose: ExchangePurpose,
     initialMs: number,
@@ -98,7 +158,6 @@ export class BindingExchange {
    */
   transmit(step: Step): void {
     const { homeAgents, node } = this.#home;
-    this.#pendingRefusal = undefined;
     const target = homeAgents.target(this.family);
     if (target === undefined) {
       homeAgents.resolve(step);
@@ -111,13 +170,43 @@ export class BindingExchange {
       this.timers.set('transmit', allowedAt);
       return;
     }
-    this.#recordSent(
-      sendBindingUpdate(step, this.#home, this.purpose, this.#origin, target),
-      target,
-    );
+    this.#send(step, target);
     node.updateRateLimit.recordSent(target.address, step.now);
     node.count('binding-update-sent');
     this.timers.set('retransmit', after(step.now, this.#backOff.next()));
+  }
+
+  /** RFC 6275 §11.8, RFC 4285 §6: a new sequence number and timestamp for each transmission. */
+  #send(step: Step, target: HomeAgentTarget): void {
+    const { stored, node, role, configuration } = this.#home;
+    const { homeAddress, identifier, registrationKey } = configuration;
+    const { from, forceUdp } = this.#origin;
+    const registering = this.purpose === 'register';
+    const wallNow = node.wall(step.now);
+    const units = registering
+      ? lifetimeUnits(step.now, node.configuration.lifetimeSeconds, from.validUntil)
+      : 0;
+    const sequence = stored.advanceSequence();
+    const timestamp = registrationKey === undefined ? undefined : stored.advanceTimestamp(wallNow);
+    stored.mayBeBoundUntil(wall(wallNow + units * LIFETIME_UNIT_SECONDS * 1000));
+    const { path, packet } = buildBindingUpdate({
+      homeAddress,
+      careOfAddress: from.address,
+      target,
+      sequence,
+      lifetimeUnits: units,
+      linkLocalCompatibility: this.#home.linkLocalCompatibility(registering),
+      forceUdp,
+      ipv4HomeAddress: registering ? stored.requestedIpv4HomeAddress : undefined,
+      identifier,
+      timestamp,
+      registrationKey,
+      udpPort: node.configuration.udpPort,
+      roleOptions: role.roleOptions(registering),
+    });
+    this.#home.persist(step);
+    step.out.push({ kind: 'send', path, packet });
+    this.#recordSent({ sequence, timestamp, at: step.now, lifetimeUnits: units }, target);
   }
 
   #recordSent(update: SentUpdate, target: HomeAgentTarget): void {
@@ -134,13 +223,13 @@ export class BindingExchange {
 
   /** No acknowledgement arrived in time: decides, and reports a silent home agent. */
   handleTimeout(step: Step): TimeoutDecision {
-    const { node, silence } = this.#home;
+    const { node, silentRounds } = this.#home;
     node.count('binding-update-retransmitted');
     const silent = this.#sent.length > 0;
     const decision = decideAfterTimeout(this.purpose, {
       attempts: this.#attempts,
       completedRounds: this.#rounds,
-      silentRounds: silence.rounds,
+      silentRounds,
       silent,
     });
     if (decision.kind === 'retransmit') return decision;
@@ -175,20 +264,9 @@ export class BindingExchange {
     return this.#immediateRetries++ < IMMEDIATE_RETRIES;
   }
 
-  /** Sends nothing until the home agent's name is resolved. */
-  awaitResolution(refusal: PendingRefusal): void {
-    this.#pendingRefusal = refusal;
+  /** Sends nothing more for now. */
+  pause(): void {
     this.timers.clearAll();
-  }
-
-  get pendingRefusal(): PendingRefusal | undefined {
-    return this.#pendingRefusal;
-  }
-
-  takePendingRefusal(): PendingRefusal | undefined {
-    const refusal = this.#pendingRefusal;
-    this.#pendingRefusal = undefined;
-    return refusal;
   }
 
   // --- the answer ---

@@ -5,16 +5,17 @@
  * RFC 5555 §4.4.2  NAT detection; one entry for each home address
  */
 import type { IpAddress } from '#base/ip.ts';
+import type { JsonObject } from '#base/json.ts';
+import type { Monotonic } from '#base/time.ts';
 import type { BindingUpdateListEntry } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import {
   acknowledgedEndpoints,
   natDetected,
   type TunnelEndpoints,
 } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
-import type { HomeContext } from '#engine/mobile-ipv6/mobile-node/home/home-context.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
 import { findOption } from '#wire/mobility/options.ts';
-import type { MatchedAcknowledgement } from './exchange.ts';
+import type { ExchangeHome, MatchedAcknowledgement } from './exchange.ts';
 import { grantedSeconds, type RefreshSchedule, refreshSchedule } from './refresh-schedule.ts';
 
 export interface GrantedBinding {
@@ -40,7 +41,7 @@ export function grantedBinding(
 
 /** One entry for each home address that is bound. */
 export function bindingUpdateListEntries(
-  { configuration, ipv4HomeAddress, role }: HomeContext,
+  { configuration, ipv4HomeAddress, role }: ExchangeHome,
   careOfAddress: IpAddress,
   { target, update }: MatchedAcknowledgement,
   { lifetimeSeconds, nat, tunnel, schedule }: GrantedBinding,
@@ -64,4 +65,25 @@ export function bindingUpdateListEntries(
   return ipv4HomeAddress === undefined
     ? [ipv6Entry]
     : [ipv6Entry, { ...entry, homeAddress: ipv4HomeAddress }];
+}
+
+/** What the event about the acceptance reports. */
+export function acceptanceFields(
+  now: Monotonic,
+  { ipv4HomeAddress }: ExchangeHome,
+  { address, device, appearedAt }: CareOfCandidate,
+  { message, update }: MatchedAcknowledgement,
+  { lifetimeSeconds, nat, tunnel }: GrantedBinding,
+): JsonObject {
+  return {
+    careOfAddress: address,
+    interface: device,
+    encapsulation: tunnel.encapsulation,
+    roundTripMs: now - update.at,
+    status: message.status,
+    nat,
+    lifetimeSeconds,
+    ipv4HomeAddress,
+    addressAtMs: appearedAt,
+  };
 }

@@ -1,7 +1,7 @@
 /**
- * Lifetime of a binding, and when it is refreshed.
+ * The granted lifetime of a binding, and when it is refreshed.
  *
- * RFC 6275 §11.7.1  lifetime no longer than the care-of address is valid; refresh before it ends
+ * RFC 6275 §11.7.1  refresh before the lifetime ends
  * RFC 6275 §11.7.3  the granted lifetime, Binding Refresh Advice
  * RFC 5555 §4.3     keepalive by Binding Update
  */
@@ -14,16 +14,6 @@ import type { Acknowledgement, SentUpdate } from './acknowledgement.ts';
 
 /** Remaining lifetime at a refresh, if the lifetime allows it: room for three retransmissions. */
 const REFRESH_MARGIN_MS = 16_000;
-
-/** The lifetime to request, in units of 4 seconds: 1 … 65535. */
-export function lifetimeUnits(
-  now: Monotonic,
-  configuredSeconds: number,
-  careOfValidUntil: Monotonic,
-): number {
-  const seconds = Math.min(configuredSeconds, (careOfValidUntil - now) / 1000);
-  return Math.max(1, Math.min(0xffff, Math.floor(seconds / LIFETIME_UNIT_SECONDS)));
-}
 
 /** The granted lifetime, no longer than the requested one; 0 is no binding. */
 export function grantedSeconds(message: Acknowledgement, update: SentUpdate): number {

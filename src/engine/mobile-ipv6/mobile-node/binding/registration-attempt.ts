@@ -6,6 +6,8 @@
  * RFC 5555 §4.4.1     the other address family
  */
 import { unreachable } from '#base/assert.ts';
+import type { IpAddress } from '#base/ip.ts';
+import type { Monotonic } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import { initialTimeoutMs } from '#engine/mobile-ipv6/common/binding-update-back-off.ts';
 import { rejects } from '#wire/mobility/binding-status.ts';
@@ -13,13 +15,51 @@ import type { ReceivedAcknowledgement } from './acknowledgement.ts';
 import {
   type BackOffs,
   BindingExchange,
+  type DeregistrationOutcome,
+  type ExchangeHome,
   type MatchedAcknowledgement,
-  type PendingRefusal,
 } from './exchange.ts';
-import type { RegistrationOwner } from './registration-owner.ts';
-import { decideRoleRejection } from './role-rejection.ts';
+import { decideRoleRejection, type RoleRefusal } from './role-rejection.ts';
 import { reactionTo } from './status-reactions.ts';
 import type { UpdateOrigin } from './update-origin.ts';
+
+/**
+ * What a registration and its attempts ask of the home that owns them. Registrations are named by
+ * their care-of address.
+ */
+export interface RegistrationOwner extends ExchangeHome {
+  /** The home agent acknowledged a binding of this home, and its lifetime has not ended. */
+  readonly bound: boolean;
+  /** Takes what an acceptance grants to the home; says whether to register again at once. */
+  applyAcceptance(
+    step: Step,
+    careOfAddress: IpAddress,
+    answer: MatchedAcknowledgement,
+    expiresAt: Monotonic,
+  ): boolean;
+  /** The node has arrived at the care-of address or home link: data can flow. */
+  recordHandover(step: Step, roundTripMs: number | undefined): void;
+  /** Data follows to the home agent to which the next Binding Update is sent. */
+  followHomeAgent(step: Step, careOfAddress: IpAddress): void;
+  /** Withdraws the host's own traffic from a tunnel that may lead nowhere. */
+  suspectTunnel(step: Step): void;
+  /** The other address family is in use because the home agent was silent or refused. */
+  readonly familyExcluded: boolean;
+  /** Avoids the family in this network; says whether another care-of address is used instead. */
+  tryOtherFamily(step: Step, careOfAddress: IpAddress, backOffs: BackOffs): boolean;
+  /** Another node has the home address, RFC 6275 §11.7.1 status 134. */
+  abandonHomeAddress(step: Step): void;
+  /** No home agent serves the role, RFC 3963 §5.4. */
+  stopRegistering(step: Step): void;
+  /** The lifetime of the binding has ended. */
+  bindingExpired(step: Step, careOfAddress: IpAddress): void;
+  /** The home agent has a binding that does not serve the role: its removal begins. */
+  unservedBindingFound(step: Step): void;
+  /** The removal has ended; `gone` is false if the binding may still exist. */
+  unservedBindingRemoved(step: Step, careOfAddress: IpAddress, gone: boolean): void;
+  /** The de-registration that the operator asked for has ended. */
+  deregistered(step: Step, outcome: DeregistrationOutcome): void;
+}
 
 export type AttemptOutcome =
   | { readonly kind: 'accepted'; readonly answer: MatchedAcknowledgement }
@@ -31,6 +71,8 @@ export type AttemptOutcome =
 export class RegistrationAttempt {
   readonly exchange: BindingExchange;
   readonly #owner: RegistrationOwner;
+  /** Handled once the home agent's name is resolved again; nothing is sent before. */
+  #pendingRefusal: RoleRefusal | undefined;
 
   /** `bound`: the home agent has a binding, so that it answers soon. */
   constructor(
@@ -50,12 +92,13 @@ export class RegistrationAttempt {
   }
 
   transmit(step: Step): void {
+    this.#pendingRefusal = undefined;
     this.exchange.transmit(step);
   }
 
   /** A refusal awaits the resolution of the home agent's name. */
   get awaitsResolution(): boolean {
-    return this.exchange.pendingRefusal !== undefined;
+    return this.#pendingRefusal !== undefined;
   }
 
   // --- no answer ---
@@ -129,7 +172,7 @@ export class RegistrationAttempt {
         break;
       case 'next-care-of-address':
         // Once: a home agent that rejects both families gets the back-off of each.
-        if (this.#owner.silence.network === undefined) this.#tryOtherFamily(step);
+        if (!this.#owner.familyExcluded) this.#tryOtherFamily(step);
         break;
       case 'accept':
       case 'back-off':
@@ -144,7 +187,7 @@ export class RegistrationAttempt {
   // --- a home agent that does not serve the role ---
 
   /** Says whether the role has a reaction to the refusal. */
-  applyRoleRejection(step: Step, refusal: PendingRefusal, resolvedNow = false): boolean {
+  applyRoleRejection(step: Step, refusal: RoleRefusal, resolvedNow = false): boolean {
     const { role, homeAgents } = this.#owner;
     const { family } = this.exchange;
     const reaction = decideRoleRejection(role, homeAgents, family, refusal, resolvedNow);
@@ -157,7 +200,8 @@ export class RegistrationAttempt {
         this.exchange.retryPromptly(step);
         break;
       case 'resolve-again':
-        this.exchange.awaitResolution(refusal);
+        this.#pendingRefusal = refusal;
+        this.exchange.pause();
         this.#owner.suspectTunnel(step);
         homeAgents.resolve(step);
         break;
@@ -173,7 +217,7 @@ export class RegistrationAttempt {
     return true;
   }
 
-  #tryNextMode(step: Step, { homeAgent }: PendingRefusal): void {
+  #tryNextMode(step: Step, { homeAgent }: RoleRefusal): void {
     const { role, node } = this.#owner;
     node.count('registration-mode-changed');
     const fields = { ...role.status(), atMs: step.now };
@@ -184,8 +228,9 @@ export class RegistrationAttempt {
 
   /** Continues with a refusal that awaited the resolution; says whether there was one. */
   resumeAfterResolution(step: Step): boolean {
-    const refusal = this.exchange.takePendingRefusal();
+    const refusal = this.#pendingRefusal;
     if (refusal === undefined) return false;
+    this.#pendingRefusal = undefined;
     this.applyRoleRejection(step, refusal, true);
     return true;
   }

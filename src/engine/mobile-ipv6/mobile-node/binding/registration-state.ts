@@ -4,9 +4,6 @@
  * RFC 6275 §11.5, §11.7;  RFC 3963 §5.3
  */
 import type { TunnelEndpoints } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
-import type { Deregistration } from './deregistration.ts';
-import type { BindingExchange } from './exchange.ts';
-import type { RegistrationAttempt } from './registration-attempt.ts';
 
 /**
  * - `idle`: the node does not use the care-of address (yet, or any more). A binding may remain
@@ -21,39 +18,25 @@ import type { RegistrationAttempt } from './registration-attempt.ts';
  *
  * The tunnel survives each change of phase: connections stall rather than break.
  */
-export type RegistrationState =
+export type RegistrationState<Attempt, Removal> =
   | { readonly phase: 'idle' | 'refused'; readonly tunnel: TunnelEndpoints | undefined }
   | {
       readonly phase: 'registering' | 'refreshing';
-      readonly attempt: RegistrationAttempt;
+      readonly attempt: Attempt;
       readonly tunnel: TunnelEndpoints | undefined;
     }
   | { readonly phase: 'registered'; readonly tunnel: TunnelEndpoints }
   | {
       readonly phase: 'unserved';
       readonly interrupted: 'registering' | 'refreshing';
-      readonly removal: Deregistration;
+      readonly removal: Removal;
       readonly tunnel: TunnelEndpoints | undefined;
     }
   | {
       readonly phase: 'deregistering';
-      readonly removal: Deregistration;
+      readonly removal: Removal;
       readonly tunnel: TunnelEndpoints | undefined;
     };
 
 /** The phase that an operator sees. */
-export type RegistrationPhase = Exclude<RegistrationState['phase'], 'unserved'>;
-
-/** The exchange of Binding Updates under way. */
-export function exchangeOf(state: RegistrationState): BindingExchange | undefined {
-  switch (state.phase) {
-    case 'registering':
-    case 'refreshing':
-      return state.attempt.exchange;
-    case 'unserved':
-    case 'deregistering':
-      return state.removal.exchange;
-    default:
-      return undefined;
-  }
-}
+export type RegistrationPhase = Exclude<RegistrationState<unknown, unknown>['phase'], 'unserved'>;

@@ -5,7 +5,13 @@
  * RFC 6275 §11.7.1  the next address of the home agent
  * RFC 5555 §4.4.1   after three attempts, the other address family
  */
-import type { ExchangePurpose } from './binding-update.ts';
+
+/**
+ * Why Binding Updates are sent. `return-home`: de-register from the home link; `deregister`: from a
+ * foreign link; `deregister-unserved`: the same, because the home agent accepted the registration
+ * without serving the role (RFC 3963 §5.3).
+ */
+export type ExchangePurpose = 'register' | 'return-home' | 'deregister' | 'deregister-unserved';
 
 /** RFC 5555 §4.4.1: attempts over one address family before the other is tried. */
 const ATTEMPTS_PER_FAMILY = 3;

@@ -4,9 +4,17 @@
  * RFC 3963 §5.3  an acceptance without R flag: de-register, then ask another home agent
  * RFC 3963 §5.4  another home agent, another mode; no more Binding Updates when all were tried
  */
-import type { HomeAgentAddresses } from '#engine/mobile-ipv6/mobile-node/home/home-agent-addresses.ts';
+import type {
+  HomeAgentAddresses,
+  HomeAgentTarget,
+} from '#engine/mobile-ipv6/mobile-node/home/home-agent-addresses.ts';
 import type { HomeRole, RoleReaction } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
-import type { PendingRefusal } from './exchange.ts';
+
+/** A home agent's refusal; `status` is undefined for an acceptance that does not serve the role. */
+export interface RoleRefusal {
+  readonly homeAgent: HomeAgentTarget;
+  readonly status: number | undefined;
+}
 
 /**
  * The role's reaction; undefined where the role has none, and the mobile node's own applies.
@@ -16,7 +24,7 @@ export function decideRoleRejection(
   role: HomeRole,
   homeAgents: HomeAgentAddresses,
   family: 4 | 6,
-  { homeAgent, status }: PendingRefusal,
+  { homeAgent, status }: RoleRefusal,
   resolvedNow: boolean,
 ): RoleReaction | undefined {
   return role.reactionToRefusal(status, {

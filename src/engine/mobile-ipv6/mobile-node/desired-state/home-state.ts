@@ -23,6 +23,13 @@ export interface HomeState {
   readonly homeLink: { readonly device: string; readonly noDad: boolean } | undefined;
 }
 
+/** Where packets of the mobile network prefixes go; the state is undefined if it is withdrawn. */
+export function forwardingOf(state: HomeState | undefined): 'tunnel' | 'home-link' | 'none' {
+  if (state?.homeLink !== undefined) return 'home-link';
+  if (state?.careOf === undefined || state.tunnel === undefined) return 'none';
+  return state.mobileNetworkPrefixes.length > 0 ? 'tunnel' : 'none';
+}
+
 /** The home addresses, IPv6 first. */
 export function homeAddressesOf({ home, ipv4HomeAddress }: HomeState): readonly IpAddress[] {
   return ipv4HomeAddress === undefined ? [home.homeAddress] : [home.homeAddress, ipv4HomeAddress];

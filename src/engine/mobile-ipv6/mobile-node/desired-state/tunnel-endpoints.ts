@@ -5,10 +5,8 @@
  */
 import type { IpAddress } from '#base/ip.ts';
 import type { Encapsulation } from '#engine/contract/outer-path.ts';
-import {
-  HOME_AGENT_UDP_PORT,
-  type HomeAgentTarget,
-} from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
+import { HOME_AGENT_UDP_PORT } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
+import type { HomeAgentTarget } from '#engine/mobile-ipv6/mobile-node/home/home-agent-addresses.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
 import { type MobilityOptionOf, NO_KEEPALIVE_NEEDED } from '#wire/mobility/options.ts';
 

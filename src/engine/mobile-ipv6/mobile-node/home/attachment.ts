@@ -6,10 +6,15 @@
  * RFC 5555 §4.4.1     the other address family when the home agent is silent
  */
 import { type IpAddress, isUniqueLocal } from '#base/ip.ts';
+import { earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
+import type { ReceivedAcknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
 import { BindingRegistration } from '#engine/mobile-ipv6/mobile-node/binding/binding-registration.ts';
-import type { BackOffs } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
-import type { RegistrationOwner } from '#engine/mobile-ipv6/mobile-node/binding/registration-owner.ts';
+import type {
+  BackOffs,
+  DeregistrationOutcome,
+} from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
+import type { RegistrationOwner } from '#engine/mobile-ipv6/mobile-node/binding/registration-attempt.ts';
 import type { RegistrationPhase } from '#engine/mobile-ipv6/mobile-node/binding/registration-state.ts';
 import type { TunnelEndpoints } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
 import {
@@ -21,8 +26,10 @@ import {
   selectCareOfAddress,
 } from '#engine/mobile-ipv6/mobile-node/network/care-of-selection.ts';
 import type { HomeLink } from '#engine/mobile-ipv6/mobile-node/network/home-link-detection.ts';
+import type { NodeContext } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
+import type { HomeAgentSilence } from './home-agent-silence.ts';
 import { RegistrationList } from './registration-list.ts';
-import { ReturningHome } from './returning-home.ts';
+import { ReturningHome, type ReturningNode } from './returning-home.ts';
 
 /**
  * - `detached`: no care-of address. Tunnel and addresses stay, so that connections only stall.
@@ -43,16 +50,22 @@ export type HomePhase =
   | RegistrationPhase
   | ReturningHome['phase'];
 
+/** What the attachment uses of the home. */
+export interface AttachedHome extends RegistrationOwner, ReturningNode {
+  readonly node: NodeContext;
+  readonly silence: HomeAgentSilence;
+}
+
 export class Attachment {
   /** Every registration of the home: the one in use, and those with a binding that remains. */
-  readonly registrations = new RegistrationList();
-  readonly #home: RegistrationOwner;
+  readonly registrations = new RegistrationList<BindingRegistration>();
+  readonly #home: AttachedHome;
   #situation: Situation = { kind: 'detached' };
   /** It may be a registration that the node has left: connections stall rather than break. */
   #carrier: BindingRegistration | undefined;
   #pinned: Pin | undefined;
 
-  constructor(home: RegistrationOwner) {
+  constructor(home: AttachedHome) {
     this.#home = home;
   }
 
@@ -276,5 +289,49 @@ export class Attachment {
   /** The operator withdraws the home, on the home link too. */
   withdraw(): void {
     this.#situation = { kind: 'released' };
+  }
+
+  // --- acknowledgements and timers ---
+
+  receive(step: Step, received: ReceivedAcknowledgement): void {
+    const stay = this.homeStay;
+    if (stay?.phase === 'returning') {
+      this.#returned(step, stay, stay.receive(step, received));
+      return;
+    }
+    const { path, packet } = received;
+    const careOfAddress = path.kind === 'udp' ? path.local : packet.destination;
+    if (this.registrations.get(careOfAddress)?.receive(step, received) === true) return;
+    // The registration in use counts why it is not the one that was acknowledged.
+    if (this.current?.receive(step, received) !== true)
+      this.#home.node.count('nothing-outstanding');
+  }
+
+  deadline(): Monotonic {
+    let first = this.homeStay?.deadline() ?? NEVER;
+    for (const registration of this.registrations) first = earliest(first, registration.deadline());
+    return first;
+  }
+
+  /** Handles the timer that is due at `at`, the deadline. */
+  handleTimer(step: Step, at: Monotonic): void {
+    for (const registration of this.registrations)
+      if (registration.deadline() === at) {
+        registration.handleTimer(step);
+        return;
+      }
+    const stay = this.homeStay;
+    if (stay !== undefined) this.#returned(step, stay, stay.handleTimer(step));
+  }
+
+  #returned(step: Step, stay: ReturningHome, outcome: DeregistrationOutcome | undefined): void {
+    if (outcome === undefined) return;
+    stay.end();
+    this.#home.deregistered(step, outcome);
+    stay.announce(step, outcome.kind === 'confirmed' ? outcome.roundTripMs : undefined);
+  }
+
+  stopTimers(): void {
+    for (const registration of this.registrations) registration.stopTimers();
   }
 }

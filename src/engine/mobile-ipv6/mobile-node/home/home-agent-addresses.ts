@@ -6,12 +6,16 @@
  */
 import { type IpAddress, type Ipv4Address, type Ipv6Address, isIpv4, isIpv6 } from '#base/ip.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import type { HomeAgentTarget } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
-import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 
 /** The first wait before a name is resolved again; doubles up to `RESOLVE_RETRY_MAX_MS`. */
 const RESOLVE_RETRY_MS = 1000;
 const RESOLVE_RETRY_MAX_MS = 60_000;
+
+/** The home agent as reached over one family; `outerAddress` is an IPv4 address over IPv4. */
+export interface HomeAgentTarget {
+  readonly address: Ipv6Address;
+  readonly outerAddress: IpAddress;
+}
 
 /** The first known address of each family is the one in use. */
 export class HomeAgentAddresses {
@@ -23,10 +27,14 @@ export class HomeAgentAddresses {
   #resolvedOnce = false;
   #retryMs = RESOLVE_RETRY_MS;
 
-  constructor(home: HomeConfiguration) {
-    this.#configuredInner = home.homeAgentAddress;
-    this.#name = 'name' in home.homeAgent ? home.homeAgent.name : undefined;
-    if ('addresses' in home.homeAgent) this.#learn(home.homeAgent.addresses);
+  /** `inner` is the configured IPv6 address for the inner packet. */
+  constructor(
+    homeAgent: { readonly name: string } | { readonly addresses: readonly IpAddress[] },
+    inner: Ipv6Address | undefined,
+  ) {
+    this.#configuredInner = inner;
+    this.#name = 'name' in homeAgent ? homeAgent.name : undefined;
+    if ('addresses' in homeAgent) this.#learn(homeAgent.addresses);
   }
 
   /** The name to resolve; undefined for literal addresses. */

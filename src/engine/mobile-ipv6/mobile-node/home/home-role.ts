@@ -5,13 +5,18 @@
  */
 import type { IpAddress, Prefix } from '#base/ip.ts';
 import type { JsonObject } from '#base/json.ts';
-import type { Acknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
-import {
-  type ExchangePurpose,
-  NO_ROLE_OPTIONS,
-  type RoleOptions,
-} from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
-import { findOption, type MobilityOptionOf } from '#wire/mobility/options.ts';
+import type { MobilityMessageOf } from '#wire/mobility/message.ts';
+import { findOption, type MobilityOption, type MobilityOptionOf } from '#wire/mobility/options.ts';
+
+type Acknowledgement = MobilityMessageOf<'binding-acknowledgement'>;
+
+/** Flags and options that a role adds to a Binding Update. */
+export interface RoleOptions {
+  readonly mobileRouter: boolean;
+  readonly options: readonly MobilityOption[];
+}
+
+export const NO_ROLE_OPTIONS: RoleOptions = { mobileRouter: false, options: [] };
 
 /** A role's reaction to a refusal, which replaces the mobile node's own. */
 export type RoleReaction =
@@ -37,8 +42,8 @@ export interface RefusedAttempt {
 export type Ipv4Answer = MobilityOptionOf<'ipv4-address-acknowledgement'>;
 
 export interface HomeRole {
-  /** Flags and options of a Binding Update. */
-  roleOptions(purpose: ExchangePurpose): RoleOptions;
+  /** Flags and options of a Binding Update; `registering` is false if it de-registers. */
+  roleOptions(registering: boolean): RoleOptions;
   /** Whether the home agent serves the role, according to its acceptance. */
   isServed(acknowledgement: Acknowledgement): boolean;
   /**

@@ -9,63 +9,48 @@
  */
 import { formatPrefix, type IpAddress, type Ipv4Address } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
-import { after, earliest, type Monotonic, NEVER, wall } from '#base/time.ts';
-import { Timers } from '#engine/common/timers.ts';
+import { earliest, type Monotonic, wall } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
 import type { ReceivedAcknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
-import type { ExchangePurpose } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
-import type { DeregistrationOutcome } from '#engine/mobile-ipv6/mobile-node/binding/deregistration.ts';
 import type {
   BackOffs,
+  BindingExchange,
+  DeregistrationOutcome,
   MatchedAcknowledgement,
 } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
-import type { RegistrationOwner } from '#engine/mobile-ipv6/mobile-node/binding/registration-owner.ts';
 import type {
   HomeConfiguration,
   MobileNodeConfiguration,
 } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { HomeState } from '#engine/mobile-ipv6/mobile-node/desired-state/home-state.ts';
-import type { TunnelEndpoints } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
-import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
 import type { Pin } from '#engine/mobile-ipv6/mobile-node/network/care-of-selection.ts';
-import type { HomeLink } from '#engine/mobile-ipv6/mobile-node/network/home-link-detection.ts';
 import type { NodeContext } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
-import type { HomeTimer } from '#engine/mobile-ipv6/mobile-node/timers.ts';
-import { Attachment, type HomePhase } from './attachment.ts';
+import type { Handover } from '#engine/mobile-ipv6/mobile-node/operator-commands.ts';
+import { type AttachedHome, Attachment } from './attachment.ts';
 import { HomeAgentAddresses } from './home-agent-addresses.ts';
+import { HomeAgentResolution } from './home-agent-resolution.ts';
 import { HomeAgentSilence } from './home-agent-silence.ts';
-import type { SilentTarget } from './home-context.ts';
 import type { HomeRole } from './home-role.ts';
 import { Ipv4HomeAddress } from './ipv4-home-address.ts';
-import type { RegistrationList } from './registration-list.ts';
-import type { ReturningHome } from './returning-home.ts';
 import { StoredRegistration } from './stored-registration.ts';
-
-/** An arrival: registered from another care-of address, or back at home. */
-export interface Handover {
-  /** The care-of address, or `home`. */
-  readonly to: string;
-  readonly atWallMs: number;
-  /** From the Binding Update to its acknowledgement; undefined if none was needed. */
-  readonly roundTripMs: number | undefined;
-}
 
 /** Requests without authentication (Binding Refresh Request, Binding Error) are limited to this. */
 const UNAUTHENTICATED_REFRESH_MS = 5000;
 /** A wall clock that went ahead by less drifted; by more, the machine may have been suspended. */
 const CLOCK_JUMP_MS = 5000;
 
-export class Home implements RegistrationOwner {
+export class Home implements AttachedHome {
   readonly configuration: HomeConfiguration;
   readonly node: NodeContext;
   readonly role: HomeRole;
   readonly stored: StoredRegistration;
   readonly homeAgents: HomeAgentAddresses;
   readonly silence = new HomeAgentSilence();
-  readonly #attachment: Attachment;
+  /** Where the node is, and the list of registrations. */
+  readonly attachment: Attachment;
   readonly #ipv4: Ipv4HomeAddress;
-  readonly #timers = new Timers<HomeTimer>();
+  readonly #resolution: HomeAgentResolution;
   #linkLocalCompatible = false;
   #refreshRequestAllowedAtMs = 0;
   #lastHandover: Handover | undefined;
@@ -75,49 +60,19 @@ export class Home implements RegistrationOwner {
     this.node = node;
     this.role = node.roleOf(configuration);
     this.stored = new StoredRegistration(configuration, node.random);
-    this.homeAgents = new HomeAgentAddresses(configuration);
+    this.homeAgents = new HomeAgentAddresses(
+      configuration.homeAgent,
+      configuration.homeAgentAddress,
+    );
     this.#ipv4 = new Ipv4HomeAddress(configuration, this.stored);
-    this.#attachment = new Attachment(this);
-  }
-
-  // --- for the operator ---
-
-  get phase(): HomePhase {
-    return this.#attachment.phase;
-  }
-
-  get registrations(): RegistrationList {
-    return this.#attachment.registrations;
-  }
-
-  get careOf(): CareOfCandidate | undefined {
-    return this.#attachment.current?.careOf;
-  }
-
-  get homeLink(): HomeLink | undefined {
-    return this.#attachment.homeStay?.link;
-  }
-
-  get tunnel(): TunnelEndpoints | undefined {
-    return this.#attachment.tunnel;
-  }
-
-  get lastHandover(): Handover | undefined {
-    return this.#lastHandover;
-  }
-
-  /** Where packets of the mobile network prefixes go. */
-  get forwarding(): 'tunnel' | 'home-link' | 'none' {
-    const state = this.homeState();
-    if (state?.homeLink !== undefined) return 'home-link';
-    if (state?.careOf === undefined || state.tunnel === undefined) return 'none';
-    return state.mobileNetworkPrefixes.length > 0 ? 'tunnel' : 'none';
+    this.attachment = new Attachment(this);
+    this.#resolution = new HomeAgentResolution(this, this.attachment);
   }
 
   // --- what registrations share ---
 
   get bound(): boolean {
-    return this.registrations.bound;
+    return this.attachment.registrations.bound;
   }
 
   mayBeBound({ now }: Step): boolean {
@@ -128,14 +83,22 @@ export class Home implements RegistrationOwner {
     return this.#ipv4.current;
   }
 
+  get silentRounds(): number {
+    return this.silence.rounds;
+  }
+
+  get familyExcluded(): boolean {
+    return this.silence.network !== undefined;
+  }
+
   get linkLocalCompatible(): boolean {
     return this.#linkLocalCompatible;
   }
 
   /** A de-registration repeats the bit: it says which addresses the home agent defended. */
-  linkLocalCompatibility(purpose: ExchangePurpose): boolean {
+  linkLocalCompatibility(registering: boolean): boolean {
     const { virtualHomeNetwork, homeAddress } = this.configuration;
-    if (purpose === 'register')
+    if (registering)
       this.#linkLocalCompatible =
         !virtualHomeNetwork && this.node.movement.linkLocalCompatible(homeAddress);
     return this.#linkLocalCompatible;
@@ -159,8 +122,13 @@ export class Home implements RegistrationOwner {
     out.push({ kind: 'event', event });
   }
 
+  /** For the operator. */
+  get lastHandover(): Handover | undefined {
+    return this.#lastHandover;
+  }
+
   recordHandover({ now }: Step, roundTripMs: number | undefined): void {
-    const to = this.#attachment.location;
+    const to = this.attachment.location;
     this.#lastHandover = { to, atWallMs: this.node.wall(now), roundTripMs };
   }
 
@@ -168,25 +136,22 @@ export class Home implements RegistrationOwner {
 
   /** Undefined if the operator withdrew the home, or no home agent serves the role. */
   homeState(): HomeState | undefined {
-    const { phase, homeStay } = this.#attachment;
+    const { phase, homeStay } = this.attachment;
     if (phase === 'released' || phase === 'stopped') return undefined;
     return {
       home: this.configuration,
       ipv4HomeAddress: this.ipv4HomeAddress,
       mobileNetworkPrefixes: this.#carriesPrefixes ? this.role.tunnelledPrefixes() : [],
-      tunnel: this.tunnel,
-      careOf: this.careOf,
+      tunnel: this.attachment.tunnel,
+      careOf: this.attachment.current?.careOf,
       silent: this.silence.rounds > 0,
-      homeLink:
-        homeStay === undefined
-          ? undefined
-          : { device: homeStay.link.device, noDad: homeStay.noDad },
+      homeLink: homeStay?.desired,
     };
   }
 
   /** Mobile network prefixes use the tunnel: registered, or likely to be. */
   get #carriesPrefixes(): boolean {
-    const { homeStay, current } = this.#attachment;
+    const { homeStay, current } = this.attachment;
     if (homeStay !== undefined || current?.rejected === true) return false;
     return this.bound || this.node.configuration.optimistic;
   }
@@ -195,18 +160,18 @@ export class Home implements RegistrationOwner {
 
   /** The network, or what is known of it, may have changed. */
   assess(step: Step): void {
-    this.#attachment.assess(step);
+    this.attachment.assess(step);
   }
 
   followHomeAgent(step: Step, careOfAddress: IpAddress): void {
-    this.#attachment.followHomeAgent(step, careOfAddress);
+    this.attachment.followHomeAgent(step, careOfAddress);
   }
 
   tryOtherFamily(step: Step, careOfAddress: IpAddress, backOffs: BackOffs): boolean {
-    return this.#attachment.tryOtherFamily(step, careOfAddress, backOffs);
+    return this.attachment.tryOtherFamily(step, careOfAddress, backOffs);
   }
 
-  reportSilence(step: Step, { target, careOfAddress }: SilentTarget): void {
+  reportSilence(step: Step, { target, careOfAddress }: BindingExchange): void {
     this.node.count('home-agent-silent');
     this.silence.recordRound();
     this.event(step, 'home-agent-silent', 'warn', {
@@ -230,34 +195,14 @@ export class Home implements RegistrationOwner {
     addresses: readonly IpAddress[],
     failure: string | undefined,
   ): void {
-    const { homeAgents, node } = this;
-    const failed = addresses.length === 0;
-    node.count(failed ? 'name-not-resolved' : 'name-resolved');
-    const changed = homeAgents.resolved(addresses);
-    if (failed)
-      this.event(step, 'home-agent-not-resolved', 'warn', { name: homeAgents.name, failure });
-    this.#timers.clear('resolve-retry');
-    if (changed) {
-      this.persist(step);
-      this.assess(step);
-    }
-    if (this.#attachment.current?.resumeAfterResolution(step) === true) return;
-    // Addresses of a family that this network does not have are as useless as none.
-    if (failed || this.phase === 'resolving') {
-      if (!homeAgents.resolving)
-        this.#timers.set('resolve-retry', after(step.now, homeAgents.nextRetryMs()));
-      return;
-    }
-    homeAgents.resetRetry();
-    const { current, homeStay } = this.#attachment;
-    if (changed) (current ?? homeStay)?.followMovedHomeAgent(step);
+    this.#resolution.complete(step, addresses, failure);
   }
 
   // --- packets of the home agent ---
 
   /** Whether packets to the address belong to a registration of this home. */
   ownsCareOf(address: IpAddress): boolean {
-    return this.registrations.get(address)?.active === true;
+    return this.attachment.registrations.get(address)?.active === true;
   }
 
   isHomeAgent(address: IpAddress): boolean {
@@ -265,23 +210,15 @@ export class Home implements RegistrationOwner {
   }
 
   receive(step: Step, received: ReceivedAcknowledgement): void {
-    const { current, homeStay } = this.#attachment;
-    if (homeStay?.phase === 'returning') {
-      this.#returned(step, homeStay, homeStay.receive(step, received));
-      return;
-    }
-    const { path, packet } = received;
-    const careOfAddress = path.kind === 'udp' ? path.local : packet.destination;
-    if (this.registrations.get(careOfAddress)?.receive(step, received) === true) return;
-    // The registration in use counts why it is not the one that was acknowledged.
-    if (current?.receive(step, received) !== true) this.node.count('nothing-outstanding');
+    this.attachment.receive(step, received);
   }
 
   /** An unauthenticated message asks for a new registration; says whether it is sent. */
   requestRefresh(step: Step): boolean {
-    if (step.now < this.#refreshRequestAllowedAtMs || this.phase !== 'registered') return false;
+    if (step.now < this.#refreshRequestAllowedAtMs || this.attachment.phase !== 'registered')
+      return false;
     this.#refreshRequestAllowedAtMs = step.now + UNAUTHENTICATED_REFRESH_MS;
-    return this.#attachment.current?.refresh(step) === true;
+    return this.attachment.current?.refresh(step) === true;
   }
 
   applyAcceptance(
@@ -296,7 +233,7 @@ export class Home implements RegistrationOwner {
       const fields = { prefix: formatPrefix(prefix), status };
       this.event(step, 'mobile-network-prefix-refused', 'warn', fields);
     }
-    this.#attachment.carryDataBy(careOfAddress);
+    this.attachment.carryDataBy(careOfAddress);
     this.silence.resetFor(careOfAddress);
     stored.recordAccepted(update.timestamp, wall(node.wall(step.now) + (expiresAt - step.now)));
     const { refusal, repeat } = this.#ipv4.applyAnswer(role.ipv4HomeAddressAnswer(message));
@@ -308,7 +245,7 @@ export class Home implements RegistrationOwner {
   // --- the end of bindings ---
 
   bindingExpired(step: Step, careOfAddress: IpAddress): void {
-    const affected = this.#attachment.dropExpired(careOfAddress);
+    const affected = this.attachment.dropExpired(careOfAddress);
     if (!this.bound) this.stored.clearBound();
     this.persist(step);
     affected?.expire(step);
@@ -320,8 +257,9 @@ export class Home implements RegistrationOwner {
   }
 
   unservedBindingRemoved(step: Step, careOfAddress: IpAddress, gone: boolean): void {
-    const registration = this.registrations.get(careOfAddress);
-    if (registration !== undefined) this.registrations.dropBindingsReplacedBy(registration);
+    const registration = this.attachment.registrations.get(careOfAddress);
+    if (registration !== undefined)
+      this.attachment.registrations.dropBindingsReplacedBy(registration);
     if (gone) this.stored.clearBound();
     this.silence.reset();
     this.persist(step);
@@ -335,20 +273,13 @@ export class Home implements RegistrationOwner {
     this.persist(step);
     this.node.publishDesired(step);
     if (confirmed) this.node.count('deregistered');
-    if (this.#attachment.homeStay === undefined)
+    if (this.attachment.homeStay === undefined)
       this.event(step, 'deregistered', 'info', { atMs: step.now, confirmed });
   }
 
-  #returned(step: Step, stay: ReturningHome, outcome: DeregistrationOutcome | undefined): void {
-    if (outcome === undefined) return;
-    stay.end();
-    this.deregistered(step, outcome);
-    stay.announce(step, outcome.kind === 'confirmed' ? outcome.roundTripMs : undefined);
-  }
-
   #forgetRegistrations(next: 'released' | 'stopped'): void {
-    this.#timers.clearAll();
-    this.#attachment.forget(next);
+    this.#resolution.stopRetries();
+    this.attachment.forget(next);
   }
 
   /**
@@ -375,7 +306,7 @@ export class Home implements RegistrationOwner {
     });
     // A refusal made no binding (RFC 3963 §5.4); an accepted one lasts until its lifetime ends.
     stored.clearBound();
-    for (const { expiresAt } of this.registrations.entries())
+    for (const { expiresAt } of this.attachment.registrations.entries())
       stored.mayBeBoundUntil(wall(node.wall(step.now) + expiresAt - step.now));
     this.#forgetRegistrations('stopped');
     this.persist(step);
@@ -385,27 +316,14 @@ export class Home implements RegistrationOwner {
   // --- timers ---
 
   deadline(): Monotonic {
-    const { homeStay } = this.#attachment;
-    let first = earliest(this.#timers.deadline(), homeStay?.deadline() ?? NEVER);
-    for (const registration of this.registrations) first = earliest(first, registration.deadline());
-    return first;
+    return earliest(this.#resolution.deadline(), this.attachment.deadline());
   }
 
   /** Handles every timer that is due, the earliest first. */
   tick(step: Step): void {
     for (let at = this.deadline(); at <= step.now; at = this.deadline())
-      this.#handleTimer(step, at);
-  }
-
-  #handleTimer(step: Step, at: Monotonic): void {
-    for (const registration of this.registrations)
-      if (registration.deadline() === at) {
-        registration.handleTimer(step);
-        return;
-      }
-    const { homeStay } = this.#attachment;
-    if (homeStay?.deadline() === at) this.#returned(step, homeStay, homeStay.handleTimer(step));
-    else if (this.#timers.due(step.now) === 'resolve-retry') this.homeAgents.resolve(step);
+      if (at === this.attachment.deadline()) this.attachment.handleTimer(step, at);
+      else this.#resolution.handleTimer(step);
   }
 
   /** The wall clock was set by `jumpMs`, or the machine was suspended, unlike the home agent. */
@@ -413,48 +331,48 @@ export class Home implements RegistrationOwner {
     this.stored.adjustForClockJump(jumpMs);
     if (Math.abs(jumpMs) < CLOCK_JUMP_MS || !this.mayBeBound(step)) return;
     this.persist(step);
-    if (jumpMs > 0) this.#attachment.current?.refresh(step);
+    if (jumpMs > 0) this.attachment.current?.refresh(step);
   }
 
   // --- the operator ---
 
   reconfigure(now: Monotonic, former: MobileNodeConfiguration): void {
-    for (const registration of this.registrations) registration.reconfigure(now, former);
+    for (const registration of this.attachment.registrations) registration.reconfigure(now, former);
   }
 
   /** Removes the binding at the home agent and everything that belongs to it on the host. */
   release(step: Step): void {
-    if (this.phase === 'deregistering' || this.phase === 'released') return;
-    this.#attachment.pin(undefined);
+    if (this.attachment.phase === 'deregistering' || this.attachment.phase === 'released') return;
+    this.attachment.pin(undefined);
     this.silence.reset();
     this.#stopTimers();
-    const { current } = this.#attachment;
+    const { current } = this.attachment;
     if (current !== undefined && this.mayBeBound(step)) {
       current.deregister(step);
       return;
     }
-    this.#attachment.withdraw();
+    this.attachment.withdraw();
     this.deregistered(step, { kind: 'unconfirmed' });
   }
 
   #stopTimers(): void {
-    this.#timers.clearAll();
-    for (const registration of this.registrations) registration.stopTimers();
+    this.#resolution.stopRetries();
+    this.attachment.stopTimers();
   }
 
   /** Registers again now, whatever the phase. */
   reregister(step: Step): void {
-    const { suspended, current, homeStay } = this.#attachment;
+    const { suspended, current, homeStay } = this.attachment;
     this.role.reset();
     if (suspended) {
       this.#stopTimers();
-      this.#attachment.resume(step);
+      this.attachment.resume(step);
     } else if (current !== undefined) current.registerAgain(step);
     else homeStay?.transmit(step);
   }
 
   pin(step: Step, pin: Pin | undefined): void {
-    this.#attachment.pin(pin);
+    this.attachment.pin(pin);
     this.assess(step);
   }
 }

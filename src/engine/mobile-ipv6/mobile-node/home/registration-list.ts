@@ -6,21 +6,30 @@
  */
 import type { IpAddress } from '#base/ip.ts';
 import type { BindingUpdateListEntry } from '#engine/mobile-ipv6/common/binding-update-list.ts';
-import type { BindingRegistration } from '#engine/mobile-ipv6/mobile-node/binding/binding-registration.ts';
 
-export class RegistrationList {
-  readonly #byCareOfAddress = new Map<IpAddress, BindingRegistration>();
+/** What the list uses of a registration. */
+interface ListedRegistration {
+  readonly careOf: { readonly address: IpAddress };
+  readonly bindingId: number;
+  readonly active: boolean;
+  readonly bound: boolean;
+  entries(): readonly BindingUpdateListEntry[];
+  dropBinding(): void;
+}
+
+export class RegistrationList<R extends ListedRegistration> {
+  readonly #byCareOfAddress = new Map<IpAddress, R>();
 
   /** A second simultaneous care-of address is one more registration with its own identifier. */
-  add(registration: BindingRegistration): void {
+  add(registration: R): void {
     this.#byCareOfAddress.set(registration.careOf.address, registration);
   }
 
-  get(careOfAddress: IpAddress | undefined): BindingRegistration | undefined {
-    return careOfAddress === undefined ? undefined : this.#byCareOfAddress.get(careOfAddress);
+  get(careOfAddress: IpAddress): R | undefined {
+    return this.#byCareOfAddress.get(careOfAddress);
   }
 
-  [Symbol.iterator](): IterableIterator<BindingRegistration> {
+  [Symbol.iterator](): IterableIterator<R> {
     return this.#byCareOfAddress.values();
   }
 
@@ -35,13 +44,13 @@ export class RegistrationList {
   }
 
   /** The home agent has replaced the bindings of the same identifier by this registration's. */
-  dropBindingsReplacedBy(registration: BindingRegistration): void {
+  dropBindingsReplacedBy(registration: R): void {
     for (const other of this)
       if (other !== registration && other.bindingId === registration.bindingId) other.dropBinding();
   }
 
   /** Removes registrations that are not used, except `carrier`, which still carries data. */
-  prune(carrier: BindingRegistration | undefined): void {
+  prune(carrier: R | undefined): void {
     for (const [address, registration] of this.#byCareOfAddress) {
       const needed = registration.active || registration.bound || registration === carrier;
       if (!needed) this.#byCareOfAddress.delete(address);

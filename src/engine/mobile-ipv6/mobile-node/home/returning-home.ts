@@ -4,38 +4,47 @@
  * RFC 6275 §11.5.5  returning home: de-registration, then unsolicited Neighbour Advertisements
  */
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
+import { Timers } from '#engine/common/timers.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { ReceivedAcknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
-import {
-  Deregistration,
-  type DeregistrationOutcome,
-} from '#engine/mobile-ipv6/mobile-node/binding/deregistration.ts';
+import { Deregistration } from '#engine/mobile-ipv6/mobile-node/binding/deregistration.ts';
+import type {
+  DeregistrationOutcome,
+  ExchangeHome,
+} from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
 import { homeLinkOrigin } from '#engine/mobile-ipv6/mobile-node/binding/update-origin.ts';
 import type { HomeLink } from '#engine/mobile-ipv6/mobile-node/network/home-link-detection.ts';
-import type { HomeContext } from './home-context.ts';
+import type { HomeLinkTimer } from '#engine/mobile-ipv6/mobile-node/timers.ts';
 import { advertiseHomeAddresses } from './home-link-advertisements.ts';
 
 /** RFC 4861 §10. */
 const MAX_NEIGHBOR_ADVERTISEMENT = 3;
 const RETRANS_TIMER_MS = 1000;
 
+/** What a stay on the home link uses of the home. */
+export interface ReturningNode extends ExchangeHome {
+  /** The L bit of the last registration. */
+  readonly linkLocalCompatible: boolean;
+  recordHandover(step: Step, roundTripMs: number | undefined): void;
+}
+
 /** A stay on the home link. */
 export class ReturningHome {
-  readonly #home: HomeContext;
-  /**
-   * The home address is set without Duplicate Address Detection, because the home agent may defend
-   * it (RFC 6275 §11.5.5).
-   */
-  readonly noDad: boolean;
+  readonly #home: ReturningNode;
+  readonly #noDad: boolean;
+  readonly #timers = new Timers<HomeLinkTimer>();
   #link: HomeLink;
   #removal: Deregistration | undefined;
   #advertisements = 0;
-  #advertiseAt: Monotonic = NEVER;
 
-  constructor(home: HomeContext, link: HomeLink, noDad: boolean) {
+  /**
+   * `noDad`: the home address is set without Duplicate Address Detection, because the home agent may
+   * defend it (RFC 6275 §11.5.5).
+   */
+  constructor(home: ReturningNode, link: HomeLink, noDad: boolean) {
     this.#home = home;
     this.#link = link;
-    this.noDad = noDad;
+    this.#noDad = noDad;
   }
 
   /** `returning`: the home agent may still hold a binding. */
@@ -45,6 +54,11 @@ export class ReturningHome {
 
   get link(): HomeLink {
     return this.#link;
+  }
+
+  /** Where the home addresses belong. */
+  get desired(): { readonly device: string; readonly noDad: boolean } {
+    return { device: this.#link.device, noDad: this.#noDad };
   }
 
   /** Takes what changed about the same home link; says whether it is the same. */
@@ -109,18 +123,18 @@ export class ReturningHome {
     };
     step.out.push(...advertiseHomeAddresses(this.#link, addresses));
     this.#advertisements++;
-    const more = this.#advertisements < MAX_NEIGHBOR_ADVERTISEMENT;
-    this.#advertiseAt = more ? after(step.now, RETRANS_TIMER_MS) : NEVER;
+    if (this.#advertisements < MAX_NEIGHBOR_ADVERTISEMENT)
+      this.#timers.set('advertise', after(step.now, RETRANS_TIMER_MS));
   }
 
   deadline(): Monotonic {
-    return earliest(this.#advertiseAt, this.#removal?.deadline() ?? NEVER);
+    return earliest(this.#timers.deadline(), this.#removal?.deadline() ?? NEVER);
   }
 
   /** Handles what is due first; gives the outcome of the de-registration, once it is known. */
   handleTimer(step: Step): DeregistrationOutcome | undefined {
     if (this.#removal !== undefined) return this.#removal.handleTimer(step);
-    this.#advertise(step);
+    if (this.#timers.due(step.now) === 'advertise') this.#advertise(step);
     return undefined;
   }
 }

@@ -17,15 +17,20 @@ import { type Wall, wall } from '#base/time.ts';
 import { ntpTimestamp, timestampLater, wallOfNtp } from '#crypto/replay-timestamp.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import { nextSequence } from '#engine/mobile-ipv6/common/sequence-number.ts';
-import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 
 export const MOBILE_NODE_TABLE = 'mobile-node';
 
 /** Sequence numbers skipped after a restart, in case the last record did not reach the disk. */
 const RESTART_JUMP = 16;
 
+/** The part of a home's configuration that the record depends on. */
+interface StoredHome {
+  readonly name: string;
+  readonly ipv4HomeAddress: 'none' | 'dynamic' | Ipv4Address;
+}
+
 export class StoredRegistration {
-  readonly #home: HomeConfiguration;
+  readonly #home: StoredHome;
   readonly #random: RandomBytes;
   #sequence: number;
   #clockOffsetMs = 0;
@@ -34,7 +39,7 @@ export class StoredRegistration {
   #ipv4HomeAddress: Ipv4Address | undefined;
   #boundUntilWallMs = 0;
 
-  constructor(home: HomeConfiguration, random: RandomBytes) {
+  constructor(home: StoredHome, random: RandomBytes) {
     this.#home = home;
     this.#random = random;
     const [high = 0, low = 0] = random(2);

@@ -257,23 +257,7 @@ export class Scene {
 
   /** Binding Updates in the last step's output, checked as a home agent would. */
   updates(): readonly SeenUpdate[] {
-    return this.out.flatMap((output) => {
-      if (output.kind !== 'send' || output.path.kind === 'link') return [];
-      const packet = ipv6Codec.parse(output.packet);
-      assert(!isMalformed(packet), 'well-formed packet');
-      const header = mobilityCodec.parse(packet.payload);
-      assert(!isMalformed(header) && header.message.type === 'binding-update', 'a Binding Update');
-      assert(mobilityChecksumValid(HOME_ADDRESS, packet.destination, packet.payload), 'checksum');
-      const { message } = header;
-      if (findOption(message.options, 'authentication') !== undefined) {
-        const addresses = { careOfAddress: packet.source, homeAddress: HOME_ADDRESS };
-        assert(
-          verifyMobility(packet.payload, message, addresses, () => REGISTRATION_KEY) === 'ok',
-          'authentic',
-        );
-      }
-      return [{ path: output.path, packet, message }];
-    });
+    return updatesIn(this.out);
   }
 
   /** The only Binding Update of the last step. */
@@ -328,7 +312,28 @@ export class Scene {
   }
 }
 
-/** The acknowledgement of a Binding Update and the way it takes. */
+/** The Binding Updates among the outputs of a step, checked as a home agent checks them. */
+export function updatesIn(out: readonly Output[]): readonly SeenUpdate[] {
+  return out.flatMap((output) => {
+    if (output.kind !== 'send' || output.path.kind === 'link') return [];
+    const packet = ipv6Codec.parse(output.packet);
+    assert(!isMalformed(packet), 'well-formed packet');
+    const header = mobilityCodec.parse(packet.payload);
+    assert(!isMalformed(header) && header.message.type === 'binding-update', 'a Binding Update');
+    assert(mobilityChecksumValid(HOME_ADDRESS, packet.destination, packet.payload), 'checksum');
+    const { message } = header;
+    if (findOption(message.options, 'authentication') !== undefined) {
+      const addresses = { careOfAddress: packet.source, homeAddress: HOME_ADDRESS };
+      assert(
+        verifyMobility(packet.payload, message, addresses, () => REGISTRATION_KEY) === 'ok',
+        'authentic',
+      );
+    }
+    return [{ path: output.path, packet, message }];
+  });
+}
+
+/** The acknowledgement of a Binding Update and its path. */
 export function acknowledgement(
   update: SeenUpdate,
   sketch: AnswerSketch,
