@@ -333,7 +333,7 @@ codecContract<Icmpv6Message>(icmpv6Codec, [
 ]);
 
 describe('IPv6 and Mobile IPv6 headers', () => {
-  test('home address option and type 2 routing header stand for the addresses', () => {
+  test('home address option and type 2 routing header replace the addresses', () => {
     const packet: Ipv6Packet = {
       ...plain,
       extensions: [{ type: 'type-2-routing', homeAddress: HOME }, homeAddressExtension(AGENT)],
@@ -389,7 +389,7 @@ describe('IPv6 and Mobile IPv6 headers', () => {
     expect(isMalformed(ipv6Codec.parse(octets))).toBe(true);
   });
 
-  test('UDP checksum: right, wrong, absent', () => {
+  test('UDP checksum may be right, wrong or absent', () => {
     const datagram = { sourcePort: 1, destinationPort: 2, payload: fromHex('0102030405') };
     const octets = encodeUdp(NODE, AGENT, datagram);
     expect(udpChecksumValid(NODE, AGENT, octets)).toBe(true);

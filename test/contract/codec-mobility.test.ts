@@ -152,7 +152,7 @@ const goldens: readonly Golden<MobilityHeader>[] = [
     }),
   },
   {
-    name: 'correspondent registration: alternate care-of address, nonce indices, authorization data last',
+    name: 'correspondent registration: alternate care-of address, nonces, authorization data last',
     hex: `3b06 0500 0000 0002 8000 0069
           0100 0310 20010db8000900000000000000000007
           0404 0005 0006 0102 0000
@@ -170,7 +170,7 @@ const goldens: readonly Golden<MobilityHeader>[] = [
     }),
   },
   {
-    name: 'mobile router: prefixes of RFC 3963, binding identifier with address, unknown option kept in place',
+    name: 'mobile router: RFC 3963 prefixes, binding identifier with address, unknown option',
     hex: `3b07 0500 0000 0003 c440 0064
           0612 0030 20010db8002000000000000000000000
           c803 abcdef 0103 000000
@@ -265,7 +265,7 @@ describe('mobility header', () => {
     [5, '3b00 0500 0000 0000'],
     [6, '3b00 0600 0000 0000'],
     [7, '3b01 0700 0000 0000 0000000000000000'],
-  ])('message %i shorter than its fixed part has a reason of its own', (_type, text) => {
+  ])('message %i shorter than its fixed part has its own reason', (_type, text) => {
     expect(mobilityCodec.parse(fromHex(text))).toEqual({
       malformed: true,
       reason: HEADER_LENGTH_TOO_SMALL,
@@ -294,7 +294,7 @@ describe('mobility header', () => {
     });
   });
 
-  test('padding of the peer is skipped wherever it stands', () => {
+  test('padding is skipped at any position', () => {
     const parsed = mobilityCodec.parse(
       fromHex('3b02 0500 0000 0001 0000 0000 0000 0202 0009 0101 ff 00 0100'),
     );
@@ -303,14 +303,14 @@ describe('mobility header', () => {
     });
   });
 
-  test('octets behind the header are left out', () => {
+  test('octets behind the header are ignored', () => {
     const octets = fromHex('3b00 0000 0000 0000');
     const followed = new Uint8Array([...octets, 1, 2, 3]);
     expect(mobilityCodec.parse(followed)).toEqual(mobilityCodec.parse(octets));
     expect(mobilityChecksum(HOME, AGENT, followed)).toBe(mobilityChecksum(HOME, AGENT, octets));
   });
 
-  test('authentication data ends the message for both lengths, with SPI on a four-octet boundary', () => {
+  test('authentication data ends the message, with SPI on a four-octet boundary', () => {
     for (const length of [12, 16]) {
       for (const extra of [0, 1, 2, 3, 4, 5, 6, 7]) {
         const bytes = encode(mobilityCodec, {

@@ -37,7 +37,8 @@ codecContract<NtmobileDatagram>(ntmobileDatagramCodec, [
   },
   {
     name: 'initiation',
-    hex: `a0000002 01 02 03 00 ${hex(octets(8))} ${hex(KEY)} ${hex(octets(48))} ${hex(octets(19))} ${hex(octets(16))} ${hex(octets(16, 9))}`,
+    hex: `a0000002 01 02 03 00 ${hex(octets(8))} ${hex(KEY)} ${hex(octets(48))}
+          ${hex(octets(19))} ${hex(octets(16))} ${hex(octets(16, 9))}`,
     value: {
       ...{ type: 'initiation', spi: 2, use: 2, suites: 3, pathId: octets(8), ephemeral: KEY },
       ...{
@@ -99,10 +100,10 @@ codecContract<NtmobileMessage>(
   })),
 );
 
-describe('what is no NTMobile datagram', () => {
+describe('malformed NTMobile datagram', () => {
   test.each([
     ['SPI 0', '10000000 00000001', 'SPI 0'],
-    ['a type that nobody uses', '20000001 00000001', 'unknown type'],
+    ['an unassigned type', '20000001 00000001', 'unknown type'],
     ['another version', `a0000002 02 02 03 00 ${'00'.repeat(140)}`, 'unknown version'],
     ['a reserved octet', `a0000002 01 02 03 01 ${'00'.repeat(140)}`, 'reserved octet is not zero'],
     ['an envelope in an envelope', 'd0000009 d0000009 90000001', 'an envelope in an envelope'],
@@ -117,7 +118,7 @@ describe('what is no NTMobile datagram', () => {
     expect(ntmobileDatagramCodec.parse(fromHex(padded))).toEqual({ malformed: true, reason });
   });
 
-  test('its summary says nothing of what is inside', () => {
+  test('its summary shows no ciphertext', () => {
     const datagram = ntmobileDatagramCodec.parse(fromHex(`1abcdef0 00000007 ${'5a'.repeat(16)}`));
     expect(isMalformed(datagram) ? '' : ntmobileDatagramSummary(datagram)).toBe(
       'data, SPI 180150000',
@@ -125,9 +126,9 @@ describe('what is no NTMobile datagram', () => {
   });
 });
 
-describe('what is no control message', () => {
+describe('malformed control message', () => {
   test.each([
-    ['a message that nobody knows', '63 00 00 00 00000001', 'unknown message'],
+    ['an unassigned message', '63 00 00 00 00000001', 'unknown message'],
     ['an answer that is a request', '02 00 00 00 00000001', 'answer flag of wrong value'],
     ['a request that is an answer', '03 01 00 00 00000001', 'answer flag of wrong value'],
     ['a request with a status', '03 00 05 00 00000001', 'a request with a status'],
@@ -160,7 +161,7 @@ describe('what is no control message', () => {
     expect(ntmobileMessageCodec.parse(fromHex(digits))).toEqual({ malformed: true, reason });
   });
 
-  test('an answer that refuses may come without the options of one that grants', () => {
+  test('a negative answer may omit the options of a positive one', () => {
     expect(ntmobileMessageCodec.parse(fromHex('02 01 03 00 00000001'))).toMatchObject({
       status: 3,
       options: [],

@@ -148,7 +148,7 @@ function expectRoundTrip<T>(codec: Codec<T>, value: T): void {
   expect(codec.parse(bytes)).toEqual(value);
 }
 
-describe('any value goes through octets unchanged', () => {
+describe('any value survives encoding and parsing', () => {
   test('mobility header', () => {
     const header: fc.Arbitrary<MobilityHeader> = fc.record({
       payloadProtocol: u8,
@@ -169,7 +169,7 @@ describe('any value goes through octets unchanged', () => {
   });
 });
 
-describe('any octets give a value or Malformed, never an exception', () => {
+describe('any octets parse to a value or Malformed, without an exception', () => {
   const codecs = [
     [(bytes: Uint8Array) => expectTotal(mobilityCodec, bytes), [0x3b, 0x04, 0x05]],
     [(bytes: Uint8Array) => expectTotal(ipv6Codec, bytes), [0x60]],
@@ -192,7 +192,7 @@ describe('any octets give a value or Malformed, never an exception', () => {
     );
   });
 
-  test('a mobility header full of the smallest options is read in one pass', () => {
+  test('a mobility header full of the smallest options parses in one pass', () => {
     // 1018 options of two octets is the most that a header can hold.
     const bytes = new Uint8Array(2048);
     bytes.set([59, 255, 5]);

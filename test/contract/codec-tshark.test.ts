@@ -60,7 +60,7 @@ function tshark(packets: readonly Uint8Array[], fields: readonly string[]): stri
   }
 }
 
-describe('what tshark reads in our octets', () => {
+describe('tshark dissects what the codecs encode', () => {
   const update = {
     type: 'binding-update',
     sequence: 4660,

@@ -61,7 +61,7 @@ describe('addresses', () => {
     },
   );
 
-  test('octets to text and back; the platform agrees that it is an address', () => {
+  test('octets go to text and back, and the platform accepts the text', () => {
     const octets = fc.oneof(
       fc.uint8Array({ minLength: 16, maxLength: 16 }),
       fc
@@ -82,7 +82,7 @@ describe('addresses', () => {
     );
   });
 
-  test('any text gives an address that the platform knows, or nothing', () => {
+  test('any text parses to an address that the platform accepts, or to nothing', () => {
     const text = fc.string({ unit: fc.constantFrom(...'0123456789abcF:.'), maxLength: 20 });
     fc.assert(
       fc.property(text, (candidate) => {
@@ -101,7 +101,7 @@ describe('addresses', () => {
     }
   });
 
-  test('kinds', () => {
+  test('address scopes are recognized', () => {
     expect([
       isMulticast(ipv6('ff02::1')),
       isMulticast(ipv6('ff::1')),
@@ -142,7 +142,7 @@ describe('addresses', () => {
 });
 
 describe('prefixes', () => {
-  test('text', () => {
+  test('prefix text parses with its host bits cleared', () => {
     const prefix = parsePrefix('2001:db8:ffff::1/35');
     expect(prefix && formatPrefix(prefix)).toBe('2001:db8:e000::/35');
     expect(parsePrefix('192.0.2.1')).toEqual({ address: '192.0.2.1', length: 32 });
@@ -158,7 +158,7 @@ describe('prefixes', () => {
     }
   });
 
-  test('containment', () => {
+  test('prefixes contain addresses of their family only', () => {
     const prefix = { address: ipv4('192.0.2.0'), length: 25 };
     expect(prefixContains(prefix, ipv4('192.0.2.127'))).toBe(true);
     expect(prefixContains(prefix, ipv4('192.0.2.128'))).toBe(false);

@@ -57,7 +57,7 @@ describe('RFC 4285 authentication', () => {
   ] as const;
 
   test.each(algorithms)(
-    '%s is what OpenSSL computes over the Mobility Data',
+    '%s equals what OpenSSL computes over the Mobility Data',
     (algorithm, hash, length) => {
       const mobilityData = fromHex('3b0605000000000ac00000640911010000 0100');
       const data = concatBytes(bytesOfIpv6(NODE), bytesOfIpv6(HOME), mobilityData);
@@ -70,7 +70,7 @@ describe('RFC 4285 authentication', () => {
   );
 
   test.each(algorithms)(
-    '%s: a signed message verifies, and no changed bit of what it covers does',
+    '%s: a signed message verifies, and fails after any change of a covered bit',
     (algorithm, hash, length) => {
       const association = { algorithm, key, spi: 256 };
       const message = update([{ type: 'replay-protection', timestamp: 7n }]);
@@ -101,7 +101,7 @@ describe('RFC 4285 authentication', () => {
 
   const association = { algorithm: 'hmac-sha256-128', key, spi: 300 } as const;
 
-  test('another care-of address, home address or key does not verify', () => {
+  test('verification fails with another care-of address, home address or key', () => {
     const header = signMobility(update([]), association, addresses);
     const message = read(header);
     const judge = (changed: Partial<typeof addresses>, with_ = association.key) =>
@@ -115,7 +115,7 @@ describe('RFC 4285 authentication', () => {
     expect(judge({}, fromHex('ff0102030405060708090a0b0c0d0e0f'))).toBe('bad-authenticator');
   });
 
-  test('the alternate care-of address takes the place of the packet’s source', () => {
+  test('the alternate care-of address replaces the packet’s source', () => {
     const header = signMobility(
       update([{ type: 'alternate-care-of-address', address: AGENT }]),
       association,
@@ -125,7 +125,7 @@ describe('RFC 4285 authentication', () => {
     expect(verifyMobility(header, read(header), other, () => association)).toBe('ok');
   });
 
-  test('reasons', () => {
+  test('each failure has its reason', () => {
     const option = {
       type: 'authentication',
       subtype: 1,
@@ -156,7 +156,7 @@ describe('return routability', () => {
   const nodeKey = new Uint8Array(20).fill(3);
   const nonce = fromHex('a0a1a2a3a4a5a6a7');
 
-  test('tokens and Kbm are what OpenSSL computes', () => {
+  test('tokens and Kbm equal what OpenSSL computes', () => {
     const token = (address: Uint8Array, kind: number) =>
       createHmac('sha1', nodeKey)
         .update(address)
@@ -178,7 +178,7 @@ describe('return routability', () => {
     );
   });
 
-  test('authorization data verifies, and reasons', () => {
+  test('authorization data verifies, and each failure has its reason', () => {
     const kbm = bindingManagementKey(nonce, nonce);
     const towards = { careOfAddress: NODE, correspondent: AGENT };
     const header = signBindingAuthorization(update([]), kbm, {
@@ -212,7 +212,7 @@ describe('return routability', () => {
 });
 
 describe('replay timestamps', () => {
-  test('NTP seconds and fraction', () => {
+  test('NTP timestamps have seconds and fraction', () => {
     // RFC 5905 figure 4: 1970-01-01 is second 2 208 988 800 of era 0; era 1 starts on 2036-02-07
     // 06:28:16.
     expect(ntpTimestamp(wall(0))).toBe(2_208_988_800n << 32n);
@@ -220,7 +220,7 @@ describe('replay timestamps', () => {
     expect(ntpTimestamp(wall(Date.UTC(2036, 1, 7, 6, 28, 16)))).toBe(0n);
   });
 
-  test('there and back, in either era, and order across its end', () => {
+  test('timestamps round-trip in either era, and keep their order across its end', () => {
     for (const moment of [
       0,
       1_700_000_000_123,
@@ -241,7 +241,7 @@ describe('replay timestamps', () => {
     expect(timestampLater(before, before)).toBe(false);
   });
 
-  test('window of seven seconds, and what a mismatch returns', () => {
+  test('the window is seven seconds, and a mismatch returns this host’s seconds', () => {
     const now = wall(1_700_000_000_000);
     expect(timestampCloseEnough(ntpTimestamp(wall(now + 6999)), now)).toBe(true);
     expect(timestampCloseEnough(ntpTimestamp(wall(now - 6999)), now)).toBe(true);

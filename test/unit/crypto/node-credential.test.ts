@@ -62,20 +62,22 @@ const GOLDEN: NodeCredential = {
 codecContract<NodeCredential>(nodeCredentialCodec, [
   {
     name: 'with a group',
-    hex: `01 00 00a7 ${hex(octets(8, 1))} ${hex(octets(16, 16))} ${hex(octets(32, 32))} fd000000000000000000000000000001 c6120001
+    hex: `01 00 00a7 ${hex(octets(8, 1))} ${hex(octets(16, 16))} ${hex(octets(32, 32))}
+          fd000000000000000000000000000001 c6120001
       0000000000000001 0000000000000002 03 612e62 01 01 78 ${hex(octets(64, 128))}`,
     value: GOLDEN,
   },
   {
     name: 'without',
-    hex: `01 00 00a5 ${hex(octets(8, 1))} ${hex(octets(16, 16))} ${hex(octets(32, 32))} fd000000000000000000000000000001 c6120001
+    hex: `01 00 00a5 ${hex(octets(8, 1))} ${hex(octets(16, 16))} ${hex(octets(32, 32))}
+          fd000000000000000000000000000001 c6120001
       0000000000000001 0000000000000002 03 612e62 00 ${hex(octets(64, 128))}`,
     value: { ...GOLDEN, groups: [] },
   },
 ]);
 
 describe('a credential', () => {
-  it('says what its authority vouched for', () => {
+  it('verifies to the contents that its authority signed', () => {
     expect(judge(CREDENTIAL)).toMatchObject({
       ...CONTENTS,
       nodeId: nodeIdOf(NODE),
@@ -83,7 +85,7 @@ describe('a credential', () => {
     });
   });
 
-  it('is right for somebody who only has the page and node:crypto', () => {
+  it('verifies with the published format and node:crypto alone', () => {
     const body = CREDENTIAL.subarray(0, -64);
     const signed = Buffer.concat([Buffer.from('sojourn node credential v1\0'), body]);
     const x = Buffer.from(AUTHORITY.publicKey).toString('base64url');
@@ -98,7 +100,7 @@ describe('a credential', () => {
     ['after its time', judge(CREDENTIAL, 1_800_086_401n), 'expired'],
     ['for another key', judge(CREDENTIAL, NOW, OTHER_NODE), 'of-another-key'],
     [
-      'by an authority that nobody told of',
+      'by an unknown authority',
       judge(CREDENTIAL, NOW, NODE, [OTHER_AUTHORITY.publicKey]),
       'unknown-authority',
     ],
@@ -109,11 +111,11 @@ describe('a credential', () => {
       judge(resigned((octets) => octets.set([0xff], 12))),
       'of-another-key',
     ],
-  ])('is not taken %s', (_why, judged, fault) => {
+  ])('fails verification %s', (_why, judged, fault) => {
     expect(judged).toBe(fault);
   });
 
-  it('is not taken after any change', () => {
+  it('fails verification after any change', () => {
     for (let at = 0; at < CREDENTIAL.length; at += 1) {
       const changed = CREDENTIAL.slice();
       changed[at] = (changed[at] ?? 0) ^ 1;
@@ -122,7 +124,7 @@ describe('a credential', () => {
   });
 });
 
-it('does not fall over an authority whose key is no point of the curve', () => {
+it('skips an authority whose key is no point of the curve', () => {
   const nonsense = new Uint8Array(32).fill(0xff);
   const octets = CREDENTIAL.slice();
   octets.set(authorityKeyIdOf(nonsense), 4);
@@ -146,13 +148,13 @@ function resigned(change: (octets: Uint8Array) => void): Uint8Array {
 }
 
 describe('a group', () => {
-  it.each(['\ufeff', '\ufeffstaff', 'größe', 'x'.repeat(63)])('is kept as it is: %j', (group) => {
+  it.each(['\ufeff', '\ufeffstaff', 'größe', 'x'.repeat(63)])('keeps its octets: %j', (group) => {
     const octets = encode(nodeCredentialCodec, { ...GOLDEN, groups: [group] });
     expect(nodeCredentialCodec.parse(octets)).toMatchObject({ groups: [group] });
   });
 });
 
-describe('what is no credential', () => {
+describe('malformed credential', () => {
   const text = (name: string): NodeCredential => ({ ...GOLDEN, name });
   it.each([
     ['another version', (bytes: Uint8Array) => bytes.with(0, 2), 'unknown version'],
@@ -204,7 +206,7 @@ describe('what is no credential', () => {
     expect(isMalformed(parsed) ? parsed.reason : parsed).toBe(reason);
   });
 
-  it('any octets', () => {
+  it('parses any octets or rejects them', () => {
     expect(isMalformed(nodeCredentialCodec.parse(fromHex('00')))).toBe(true);
   });
 });

@@ -48,7 +48,7 @@ const PROLOGUE = Buffer.from('sojourn ntmobile 1\0', 'latin1');
 const payloadOf = (suite: number) =>
   Buffer.from(`0abcdef0 0${suite}000000 05 0008 04 00 9c40 cb007107`.replaceAll(' ', ''), 'hex');
 
-it('are what this code makes (else: node test/vectors/generate.ts)', () => {
+it('vectors equal what this code computes (else: node test/vectors/generate.ts)', () => {
   expect(written).toEqual(vectors());
 });
 
@@ -57,7 +57,7 @@ describe.each(VECTORS.handshakes.map((one) => [one.suite, one] as const))(
   (suite, one) => {
     const read = respond(privateKeys, one.initiation, payloadOf(suite), suite === 1 ? 16 : 32);
 
-    it('is read by who shares no code with it', () => {
+    it('decrypts with an independent implementation', () => {
       expect(read.mac1Right).toBe(true);
       expect(read.theirStatic).toEqual(publicOf(privateKeys.initiator));
       expect(read.timestamp).toBe(1_800_000_000_000_000n);
@@ -68,18 +68,18 @@ describe.each(VECTORS.handshakes.map((one) => [one.suite, one] as const))(
       expect(read.mac2).toEqual(one.cookie === null ? none : read.mac2For(one.cookie));
     });
 
-    it('is answered alike, and has the same keys', () => {
+    it('gives the response and keys of an independent implementation', () => {
       expect(read.response.toString('hex')).toBe(one.response.toString('hex'));
       expect(read.send).toEqual(one.responderSend);
       expect(read.receive).toEqual(one.responderReceive);
     });
 
-    it('has a cookie reply that is opened', () => {
+    it('gives a cookie reply that an independent implementation opens', () => {
       const cookie = cookieIn(publicOf(privateKeys.responder), one.initiation, one.cookieReply);
       expect(cookie).toEqual(VECTORS.cookie.cookie);
     });
 
-    it('is Noise as a library has it', () => {
+    it('equals the Noise handshake of a library', () => {
       const payload = initiationPayload();
       const prologue = Buffer.concat([PROLOGUE, one.initiation.subarray(0, 16)]);
       const { initiator, responder, initiatorEphemeral, responderEphemeral } = privateKeys;
@@ -118,7 +118,7 @@ function initiationPayload(): Buffer {
 }
 
 it.each(VECTORS.sealed.map((one) => [`${one.type} by ${one.aead}`, one] as const))(
-  'sealed %s is opened',
+  'sealed %s opens with an independent implementation',
   (_name, one) => {
     for (const [index, { plaintext, datagram }] of one.datagrams.entries()) {
       const expected = {

@@ -29,14 +29,14 @@ function pair(aead: 'aes-128-gcm' | 'chacha20-poly1305') {
 }
 
 describe.each(['aes-128-gcm', 'chacha20-poly1305'] as const)('sealed by %s', (aead) => {
-  it('opens once', () => {
+  it('opens a datagram once', () => {
     const { sealing, opening } = pair(aead);
     const datagram = sealing.seal(TEXT);
     expect(opening.open(datagram)).toEqual(TEXT);
     expect(opening.open(datagram)).toBe('replayed');
   });
 
-  it('is refused after any change, and the right one still opens', () => {
+  it('rejects any modified datagram, and then opens the original', () => {
     const { sealing, opening } = pair(aead);
     const datagram = sealing.seal(TEXT);
     for (let bit = 0; bit < datagram.length * 8; bit += 1) {
@@ -49,7 +49,7 @@ describe.each(['aes-128-gcm', 'chacha20-poly1305'] as const)('sealed by %s', (ae
     expect(opening.open(datagram)).toEqual(TEXT);
   });
 
-  it('comes in any order within the window, and not behind it', () => {
+  it('opens in any order within the window, and not before it', () => {
     const { sealing, opening } = pair(aead);
     const all = Array.from({ length: REPLAY_WINDOW.data + 1 }, () => sealing.seal(TEXT));
     for (const datagram of all.slice(1).reverse()) expect(opening.open(datagram)).toEqual(TEXT);
@@ -59,8 +59,8 @@ describe.each(['aes-128-gcm', 'chacha20-poly1305'] as const)('sealed by %s', (ae
   });
 });
 
-describe('the window', () => {
-  it('knows the same as a set, over wraps of the low half', () => {
+describe('the anti-replay window', () => {
+  it('agrees with a set, across wraps of the low half', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 2 ** 40 }),
@@ -85,7 +85,7 @@ describe('the window', () => {
     );
   });
 
-  it('never takes counter zero', () => {
+  it('never accepts counter zero', () => {
     expect(new ReplayWindow(REPLAY_WINDOW.data).counterOf(0)).toBeUndefined();
   });
 });
@@ -128,7 +128,7 @@ describe('a handshake', () => {
     expect(finished?.keys.send.data).not.toEqual(finished?.keys.receive.data);
   });
 
-  it('is not read by another, nor after any change', () => {
+  it('fails for another responder, and after any change', () => {
     const { datagram } = initiation();
     expect(receiveInitiation(STRANGER, read('initiation', datagram))).toBeUndefined();
     for (let at = 0; at < datagram.length - 32; at += 1) {
@@ -141,7 +141,7 @@ describe('a handshake', () => {
     }
   });
 
-  it('takes no suite that was not offered', () => {
+  it('accepts only a suite that was offered', () => {
     for (const suite of [0, 2, 3, 33, 255]) {
       const pending = initiation();
       const received = receiveInitiation(RESPONDER, read('initiation', pending.datagram));
@@ -150,7 +150,7 @@ describe('a handshake', () => {
     }
   });
 
-  it('takes no answer of another', () => {
+  it('accepts only the answer of the intended responder', () => {
     const pending = initiation();
     const received = receiveInitiation(RESPONDER, read('initiation', pending.datagram));
     const answer = received?.answer(keyPairOf(octets(32, 5)), { spi: 11, suite: 1, options: [] });
@@ -159,14 +159,14 @@ describe('a handshake', () => {
     expect(pending.finish(read('response', datagram))).toBeUndefined();
   });
 
-  it('has no secret with a key of small order', () => {
+  it('fails with a key of small order', () => {
     expect(sharedSecret(INITIATOR.privateKey, octets(32, 0))).toBeUndefined();
     expect(initiate(INITIATOR, keyPairOf(octets(32, 4)), octets(32, 0), FIELDS)).toBeUndefined();
   });
 });
 
 describe('a cookie', () => {
-  it('is for one place and one initiation', () => {
+  it('counts for one source address and one initiation only', () => {
     const pending = initiation();
     const first = read('initiation', pending.datagram);
     const cookie = cookieOf(octets(32, 6), octets(6, 1));
@@ -187,7 +187,7 @@ describe('a cookie', () => {
     expect(mac2Valid(cookie, pending.datagram)).toBe(false);
   });
 
-  it('costs the answering side fewer octets than the asking one', () => {
+  it('makes a reply shorter than the initiation', () => {
     const { datagram } = initiation();
     const reply = cookieReply(
       RESPONDER.publicKey,

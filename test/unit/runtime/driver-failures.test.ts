@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { desiredAddressOutput, SEND, world } from './driver-scene.ts';
 
-describe('failures', () => {
-  it('of the engine reach onFatal once and nothing is stepped any more', () => {
+describe('the driver, failures', () => {
+  it('reports an error of the engine to onFatal once and stops stepping it', () => {
     const { driver, engine, plane, fatal, settle } = world();
     driver.start();
     engine.answers.set('datagram', () => {
@@ -16,7 +16,7 @@ describe('failures', () => {
     expect(engine.kinds.filter((kind) => kind === 'datagram')).toHaveLength(1);
   });
 
-  it('of sending are counted', () => {
+  it('counts sends that fail', () => {
     const { driver, engine, plane, control, settle } = world();
     plane.injectErrno = 101;
     engine.answers.set('datagram', () => [SEND]);
@@ -29,7 +29,7 @@ describe('failures', () => {
     expect(control.ask('counters')).toMatchObject([{ value: { driver: { 'send-errno-101': 1 } } }]);
   });
 
-  it('of sending are made up for once what was wished in the same step stands: a lost Binding Update costs a second', () => {
+  it('repeats a failed send after the desired state of the same step is applied', () => {
     const { driver, engine, plane, kernel, settle } = world();
     engine.answers.set('datagram', () => [SEND, desiredAddressOutput('eth0')]);
     driver.start();
@@ -44,7 +44,7 @@ describe('failures', () => {
     expect(plane.sent).toHaveLength(1);
   });
 
-  it('of sending are not repeated where nothing was wished', () => {
+  it('does not repeat a failed send when the step changed no desired state', () => {
     const { driver, engine, plane, log, settle } = world();
     engine.answers.set('datagram', () => [SEND]);
     driver.start();
@@ -55,7 +55,7 @@ describe('failures', () => {
     expect(log).toEqual(['send ipv6 40']);
   });
 
-  it('of the store keep the records until it works again', () => {
+  it('keeps records until the store accepts them again', () => {
     const { driver, engine, plane, store, events, settle } = world();
     let count = 0;
     engine.answers.set('datagram', () => [

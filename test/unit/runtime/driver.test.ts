@@ -6,8 +6,8 @@ import type { Output } from '#engine/contract/output.ts';
 import type { NamePort } from '#runtime/ports.ts';
 import { desiredAddressOutput, ETH0, SEND, world } from './driver-scene.ts';
 
-describe('start', () => {
-  it('gives clock, records, restored and the first snapshot in this order, and sweeps before it makes anything', () => {
+describe('the driver at start', () => {
+  it('gives clock, records, restored, first snapshot, and sweeps before it applies state', () => {
     const { driver, engine, store, log } = world();
     store.apply([{ table: 'bindings', key: 'a', value: { sequence: 7 } }]);
     log.length = 0;
@@ -19,8 +19,8 @@ describe('start', () => {
   });
 });
 
-describe('a turn', () => {
-  it('stores, then makes what is wanted, then sends, then breaks', () => {
+describe('a turn of the driver', () => {
+  it('stores records, adds desired state, sends, and removes state, in this order', () => {
     const { driver, engine, plane, log, settle } = world();
     engine.answers.set('restored', () => [desiredAddressOutput('%tun')]);
     engine.answers.set('datagram', () => [
@@ -64,7 +64,7 @@ describe('a turn', () => {
     expect(plane.sent).toHaveLength(before + 1);
   });
 
-  it('tells the plane its addresses before anything is sent from them: the answer may be there at once', () => {
+  it('passes local addresses to the plane before a packet leaves from them', () => {
     const usable = {
       tentative: false,
       duplicate: false,
@@ -93,7 +93,7 @@ describe('a turn', () => {
     expect(known).toEqual([[careOf.address], []]);
   });
 
-  it('hears of a network change before the punts that wait: a flood of them must not hold up a handover', () => {
+  it('handles a network change before queued punts', () => {
     const { driver, engine, kernel, plane } = world();
     driver.start();
     engine.inputs.length = 0;
@@ -103,7 +103,7 @@ describe('a turn', () => {
     expect(engine.kinds).toContain('datagram');
   });
 
-  it('is bounded: the rest waits for the next one', () => {
+  it('handles a limited number of inputs and leaves the rest to the next turn', () => {
     const { driver, engine, plane, settle, clock } = world();
     driver.start();
     engine.inputs.length = 0;
@@ -114,7 +114,7 @@ describe('a turn', () => {
     expect(engine.inputs.length).toBe(1000);
   });
 
-  it('takes what a port tells in the middle of it afterwards', () => {
+  it('handles a port callback from within a step after that step', () => {
     const { driver, engine, kernel, plane, settle } = world();
     engine.answers.set('datagram', () => [desiredAddressOutput('eth0'), SEND]);
     driver.start();
@@ -130,7 +130,7 @@ describe('a turn', () => {
   });
 });
 
-describe('time', () => {
+describe('timers of the driver', () => {
   it('ticks at the deadline and not before', () => {
     const { driver, engine, clock } = world();
     engine.answers.set('network', (_input, now) => {
@@ -145,7 +145,7 @@ describe('time', () => {
     expect(clock.armedAt).toBe(NEVER);
   });
 
-  it('says by how much it missed its wake-up', () => {
+  it('reports by how much it missed its wake-up', () => {
     const { driver, engine, clock } = world();
     engine.answers.set('network', (_input, now) => {
       engine.timer = after(now, 500);
@@ -163,7 +163,7 @@ describe('time', () => {
     expect(driver.overdueMs()).toBe(0);
   });
 
-  it('tells a jump of the wall clock before the next input, and no drift below 100 ms', () => {
+  it('gives a jump of the wall clock before the next input, and ignores drift below 100 ms', () => {
     const { driver, engine, clock, plane, settle } = world();
     driver.start();
     engine.inputs.length = 0;
@@ -177,8 +177,8 @@ describe('time', () => {
   });
 });
 
-describe('requests', () => {
-  it('go to the engine and are answered once', () => {
+describe("an operator's command", () => {
+  it('reaches the engine and gets one answer', () => {
     const { driver, engine, control } = world();
     engine.answers.set('request', (input) =>
       input.kind === 'request'
@@ -189,7 +189,7 @@ describe('requests', () => {
     expect(control.ask('bindings', { limit: 3 })).toEqual([{ ok: true, value: { limit: 3 } }]);
   });
 
-  it('for counters carry those of plane and driver beside those of the engine, also when the engine has none', () => {
+  it('gets counters of plane and driver beside those of the engine, if any', () => {
     const { driver, engine, control } = world();
     engine.answers.set('request', (input) => {
       if (input.kind !== 'request') return [];
@@ -210,7 +210,7 @@ describe('requests', () => {
     expect(control.ask('stats')).toMatchObject([{ ok: true, value: { plane: { injected: 0 } } }]);
   });
 
-  it('for tunnels carry what the plane counted in each', () => {
+  it('gets traffic counters with each listed tunnel', () => {
     const { driver, engine, control, plane } = world();
     const tunnel = {
       id: 1,
@@ -238,7 +238,7 @@ describe('requests', () => {
     expect(control.ask('tunnels')).toEqual([{ ok: true, value: [{ id: 1, traffic }, { id: 2 }] }]);
   });
 
-  it('for legs show what the plane counted', () => {
+  it('gets traffic counters with each listed leg', () => {
     const { driver, engine, control, plane } = world();
     const leg = {
       index: 5,
@@ -269,7 +269,7 @@ describe('requests', () => {
     ]);
   });
 
-  it('for status show what the host refuses', () => {
+  it('gets what the host refuses in the status', () => {
     const { driver, engine, control, kernel, events } = world();
     kernel.devices.delete('eth0');
     engine.answers.set('restored', () => [desiredAddressOutput('eth0')]);
@@ -288,8 +288,8 @@ describe('requests', () => {
   });
 });
 
-describe('events', () => {
-  it('are told after what packets wait for', () => {
+describe('events of the driver', () => {
+  it('follow all work that packets wait for', () => {
     const { driver, engine, plane, log, settle, events } = world();
     const told: Output = { kind: 'event', event: { name: 'handover', level: 'info', fields: {} } };
     engine.answers.set('datagram', () => [
@@ -316,7 +316,7 @@ describe('events', () => {
     ]);
   });
 
-  it('go to the sink once, with the wall time of the step they came from', () => {
+  it('reach the sink once, with the wall time of their step', () => {
     const { driver, engine, clock, plane, happened, settle } = world();
     engine.answers.set('datagram', () => [
       { kind: 'event', event: { name: 'handover', level: 'info', fields: {} } },
@@ -328,8 +328,8 @@ describe('events', () => {
   });
 });
 
-describe('names', () => {
-  it('are resolved once at a time and answered as an input', async () => {
+describe('name resolution', () => {
+  it('resolves one name once at a time and answers with an input', async () => {
     const { driver, engine, resolver } = world();
     const addresses: readonly IpAddress[] = [ipv6('2001:db8:9::1')];
     resolver.names.set('ha.example', addresses);
@@ -354,8 +354,8 @@ describe('names', () => {
   });
 });
 
-describe('stop', () => {
-  it('says goodbye, undoes everything, closes the ports and can be repeated', () => {
+describe('the driver at stop', () => {
+  it('steps a stop input, removes all state, closes the ports, and can be called again', () => {
     const { driver, engine, kernel, plane, control, log } = world();
     engine.answers.set('restored', () => [desiredAddressOutput('%tun')]);
     engine.answers.set('stop', () => [SEND]);
@@ -373,7 +373,7 @@ describe('stop', () => {
     expect([kernel.closed, plane.closed, control.closed]).toEqual([true, true, true]);
   });
 
-  it('goes on when one port fails, and answers the failure', () => {
+  it('continues when a port fails, and returns the failure', () => {
     const { driver, kernel, plane } = world();
     driver.start();
     kernel.close = () => {
@@ -384,7 +384,7 @@ describe('stop', () => {
   });
 });
 
-describe('questions', () => {
+describe('external requests', () => {
   it('asks the account server and gives the outcome as an input', async () => {
     const asked: (string | undefined)[] = [];
     const outcome = { granted: false, reason: 'busy', message: 'later', final: false } as const;
@@ -401,7 +401,7 @@ describe('questions', () => {
     expect(asked).toEqual(['token']);
   });
 
-  it('says that there is no account server where none is', async () => {
+  it('fails a login when no account server is configured', async () => {
     const { driver, engine } = world();
     engine.answers.set('restored', () => [{ kind: 'login', renewalToken: undefined }]);
     driver.start();
@@ -413,7 +413,7 @@ describe('questions', () => {
     );
   });
 
-  it('answers each query once, and those that are left when it stops', () => {
+  it('answers each query once, and the remaining ones at stop', () => {
     const answers: string[] = [];
     let ask: (name: string) => void = () => {};
     const names: NamePort = {

@@ -65,8 +65,8 @@ function homeOn(device: string, noDad = true): DesiredPart {
   };
 }
 
-describe('one step', () => {
-  it('makes tunnels, addresses, routes and rules in this order and deletes in reverse', () => {
+describe('the reconciler, one step', () => {
+  it('adds tunnels, addresses, routes and rules in this order and removes in reverse', () => {
     const { reconciler, settle } = world();
     reconciler.setDesired('home', homeOn('%tun'));
     reconciler.setDesired('tunnel', tunnelTo('2001:db8:2::2'));
@@ -96,7 +96,7 @@ describe('one step', () => {
     expect(settle()).toEqual(['address eth0 2001:db8:1::5', 'no address %tun 2001:db8:1::5']);
   });
 
-  it('takes no more packets before anything else goes, when all of it goes', () => {
+  it('removes plane state first when everything is withdrawn', () => {
     const { log, reconciler, settle } = world();
     reconciler.setDesired('home', homeOn('%tun'));
     reconciler.setDesired('tunnel', tunnelTo('2001:db8:2::2'));
@@ -120,7 +120,7 @@ describe('one step', () => {
     expect(settle()).toEqual(['tunnel 1 → 2001:db8:3::3']);
   });
 
-  it('does nothing for an equal wish', () => {
+  it('does nothing for equal desired state', () => {
     const { reconciler, settle } = world();
     reconciler.setDesired('home', homeOn('%tun'));
     settle();
@@ -128,7 +128,7 @@ describe('one step', () => {
     expect(settle()).toEqual([]);
   });
 
-  it('keeps what a second part still wants', () => {
+  it('keeps an item that a second part still desires', () => {
     const { reconciler, settle, kernel } = world();
     reconciler.setDesired('a', { sysctls: [{ path: 'net/ipv6/conf/all/forwarding', value: '1' }] });
     reconciler.setDesired('b', { sysctls: [{ path: 'net/ipv6/conf/all/forwarding', value: '1' }] });
@@ -141,7 +141,7 @@ describe('one step', () => {
     expect(kernel.sysctls.get('net/ipv6/conf/all/forwarding')).toBe('0');
   });
 
-  it('lets the prefix length of an IPv6 address change', () => {
+  it('changes the prefix length of an IPv6 address', () => {
     const { reconciler, settle, kernel } = world();
     reconciler.setDesired('home', {
       addresses: [{ device: 'eth0', address: HOME, prefixLength: 128, noDad: true }],
@@ -155,8 +155,8 @@ describe('one step', () => {
   });
 });
 
-describe('what the world refuses', () => {
-  it('stays pending and is made when the device comes', () => {
+describe('an item that the host refuses', () => {
+  it('stays pending and is applied when the device appears', () => {
     const { reconciler, settle, kernel, refused } = world();
     kernel.devices.delete('eth0');
     reconciler.setDesired('home', homeOn('eth0'));
@@ -174,7 +174,7 @@ describe('what the world refuses', () => {
     expect(kernel.routes.size).toBe(1);
   });
 
-  it('is forgotten when nobody wants it any more', () => {
+  it('drops from pending when its part is withdrawn', () => {
     const { reconciler, settle, kernel } = world();
     kernel.devices.delete('eth0');
     reconciler.setDesired('home', homeOn('eth0'));
@@ -187,7 +187,7 @@ describe('what the world refuses', () => {
     expect(kernel.addresses.size).toBe(0);
   });
 
-  it('is asked for ever more rarely', () => {
+  it('repeats with exponential back-off', () => {
     const { reconciler, settle, kernel } = world();
     kernel.devices.delete('eth0');
     reconciler.setDesired('home', homeOn('eth0'));
@@ -202,7 +202,7 @@ describe('what the world refuses', () => {
     expect(waits).toEqual([100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
   });
 
-  it('lets our own defects through', () => {
+  it('leaves errors that are bugs to the caller', () => {
     const { reconciler, kernel } = world();
     kernel.addRule = () => {
       throw new TypeError('defect');
@@ -213,7 +213,7 @@ describe('what the world refuses', () => {
 });
 
 describe('a disturbance', () => {
-  it('puts back what vanished, at once the first time and with back-off when it goes on', () => {
+  it('restores what vanished, at once the first time and with back-off when it repeats', () => {
     const { reconciler, settle, kernel } = world();
     kernel.onDisturbed(() => reconciler.disturbed(NOW));
     reconciler.setDesired('home', homeOn('%tun'));
@@ -226,7 +226,7 @@ describe('a disturbance', () => {
     expect(kernel.routes.size).toBe(1);
   });
 
-  it('does not make us forget to remove', () => {
+  it('does not prevent a later removal', () => {
     const { reconciler, settle, kernel } = world();
     reconciler.setDesired('home', homeOn('eth0'));
     settle();
@@ -275,7 +275,7 @@ const steps = fc.array(
   { maxLength: 12 },
 );
 
-describe('any sequence of wishes', () => {
+describe('any sequence of desired parts', () => {
   it('ends in the union of the last parts, and applying again adds nothing', () => {
     fc.assert(
       fc.property(steps, (sequence) => {
@@ -314,7 +314,7 @@ describe('any sequence of wishes', () => {
 });
 
 describe('100,000 parts', () => {
-  it('touches only what changed', () => {
+  it('cost only what changed', () => {
     const { reconciler, settle } = world();
     for (let id = 1; id <= 100_000; id++) {
       reconciler.setDesired(`binding ${id}`, {
@@ -335,8 +335,8 @@ describe('100,000 parts', () => {
   });
 });
 
-describe('what a relay wishes', () => {
-  it('brings legs, translations and address maps about and takes them back', () => {
+describe('desired state of a relay', () => {
+  it('adds and removes legs, translations and address maps', () => {
     const log: string[] = [];
     const maps = {
       set: ({ virtual, real }: DesiredAddressMap) => void log.push(`map ${virtual} → ${real}`),
@@ -381,7 +381,7 @@ describe('what a relay wishes', () => {
     expect(settle().toSorted()).toEqual(['no far 198.19.0.1', 'no leg 7', 'no map fd00:1::1']);
   });
 
-  it('takes a wish for address maps of a daemon without them for our defect', () => {
+  it('fails an assertion for an address map in a daemon that has none', () => {
     const { reconciler } = world();
     reconciler.setDesired('map', { addressMaps: [{ virtual: HOME, real: HOME }] });
     expect(() => reconciler.applyAdditions(NOW)).toThrow('address map');

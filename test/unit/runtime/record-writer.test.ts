@@ -20,7 +20,7 @@ const record = (key: string, value: number | undefined): readonly Output[] => [
 ];
 
 describe('a store that refuses for long', () => {
-  it('is not asked to write all that waits each time', () => {
+  it('gets only new records while it refuses', () => {
     const store = new FullStore();
     const writer = new RecordWriter(store);
     for (let index = 0; index < 500; index++)
@@ -33,7 +33,7 @@ describe('a store that refuses for long', () => {
   it.each([
     ['the next record', (writer: RecordWriter) => writer.write(record('k0', 1000))],
     ['the next tick', (writer: RecordWriter) => writer.flush()],
-  ])('gets the latest of everything with %s after it works again', (_, resume) => {
+  ])('gets the latest value of every record with %s once it accepts records again', (_, resume) => {
     const store = new FullStore();
     const writer = new RecordWriter(store);
     for (let index = 0; index < 75; index++) writer.write(record(`k${index % 50}`, index));

@@ -56,8 +56,8 @@ function reconciled(plane = new FakePlane()) {
   return { reconciler, plane, refused, settle };
 }
 
-describe('keys', () => {
-  it('are there before the tunnel and its routes, and go behind them', () => {
+describe('sealing keys', () => {
+  it('precede the tunnel and its routes, and are removed after them', () => {
     const { reconciler, settle } = reconciled();
     reconciler.setDesired('peer', sealedTo('2001:db8:2::2', key(1, KEY), [key(2, OTHER_KEY)]));
     expect(settle()).toEqual([
@@ -69,7 +69,7 @@ describe('keys', () => {
     expect(settle()).toEqual(['no plane 2001:db8:1::5/128', 'no tunnel 3', 'no keys 3']);
   });
 
-  it('stay untouched when only the endpoint moves, and when they are wished for again', () => {
+  it('remain when only the path changes, or when equal keys are desired again', () => {
     const { reconciler, settle } = reconciled();
     reconciler.setDesired('peer', sealedTo('2001:db8:2::2', key(1, KEY), [key(2, OTHER_KEY)]));
     settle();
@@ -81,7 +81,7 @@ describe('keys', () => {
     expect(settle()).toEqual([]);
   });
 
-  it('change alone at a rekey', () => {
+  it('change without the tunnel at a rekey', () => {
     const { reconciler, settle, plane } = reconciled();
     const first = key(2, OTHER_KEY);
     reconciler.setDesired('peer', sealedTo('2001:db8:2::2', key(1, KEY), [first]));
@@ -96,7 +96,7 @@ describe('keys', () => {
     expect(plane.sealingKeys.get(3)?.send?.key).toEqual(OTHER_KEY);
   });
 
-  it('are told apart from a relay: its index is the tunnel’s', () => {
+  it('do not change with the relay index, which is part of the path', () => {
     const { reconciler, settle } = reconciled();
     reconciler.setDesired('peer', sealedTo('2001:db8:2::2', key(1, KEY), []));
     settle();
@@ -106,7 +106,7 @@ describe('keys', () => {
     expect(settle()).toEqual(['tunnel 3 → 2001:db8:2::2']);
   });
 
-  it('are shown nowhere when they are refused', () => {
+  it('appear in no message when the plane refuses them', () => {
     class Refusing extends FakePlane {
       override sealingKeysSet(): void {
         throw Object.assign(new Error('no memory'), { code: 'ENOMEM' });
@@ -125,7 +125,7 @@ describe('keys', () => {
 });
 
 describe('a roaming notice', () => {
-  it('is an input of the engine, in its order among the punts', () => {
+  it('reaches the engine in its order among the punts', () => {
     const { driver, engine, plane, settle } = world();
     driver.start();
     engine.inputs.length = 0;

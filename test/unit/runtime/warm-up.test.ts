@@ -6,8 +6,8 @@ import {
 } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import { warmUp } from '#runtime/warm-up.ts';
 
-describe('the rehearsal', () => {
-  it('plays every move through to its acknowledgement, with each algorithm', () => {
+describe('the warm-up', () => {
+  it('simulates every move up to its acknowledgement, with each algorithm', () => {
     const moves = 9;
     const statuses: string[] = [];
     const acknowledged = warmUp(

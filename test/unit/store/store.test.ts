@@ -18,7 +18,7 @@ const stores: readonly [string, () => StorePort][] = [
 ];
 
 describe.each(stores)('the %s store', (_name, open) => {
-  it('keeps the latest value of each record and forgets what is undefined', () => {
+  it('keeps the latest value of each record and deletes undefined ones', () => {
     const store = open();
     store.apply([
       { table: 'a', key: '1', value: { text: 'ü', list: [1, null, true] } },
@@ -39,7 +39,7 @@ describe.each(stores)('the %s store', (_name, open) => {
 });
 
 describe('the sqlite file', () => {
-  it('is there after closing and opening, and nobody else may read it', () => {
+  it('survives closing and opening, and is readable by its owner only', () => {
     const file = join(directory, 'reopen.sqlite');
     const store = openSqliteStore(file);
     store.apply([{ table: 't', key: 'k', value: 7 }]);
@@ -50,7 +50,7 @@ describe('the sqlite file', () => {
     again.close();
   });
 
-  it('that is no database is refused by name, with the remedy', () => {
+  it('refuses a file that is no database, and names file and remedy', () => {
     const file = join(directory, 'garbage.sqlite');
     writeFileSync(
       file,
@@ -65,7 +65,7 @@ describe('the sqlite file', () => {
     );
   });
 
-  it('of a newer version is refused', () => {
+  it('refuses a file of a newer version', () => {
     const file = join(directory, 'newer.sqlite');
     const database = new DatabaseSync(file);
     database.exec('PRAGMA user_version = 99');
@@ -73,13 +73,13 @@ describe('the sqlite file', () => {
     expect(() => openSqliteStore(file)).toThrow(expect.objectContaining({ code: 'STORE_VERSION' }));
   });
 
-  it('in a place that cannot be written is refused', () => {
+  it('refuses a directory that is not writable', () => {
     expect(() => openSqliteStore('/proc/sojourn/state.sqlite')).toThrow(
       expect.objectContaining({ code: 'STORE_IO' }),
     );
   });
 
-  it('that somebody else is writing to is given up soon: packets wait for it', () => {
+  it('gives up soon when another process holds the write lock', () => {
     const file = join(directory, 'locked.sqlite');
     const store = openSqliteStore(file);
     const other = new DatabaseSync(file);
@@ -96,7 +96,7 @@ describe('the sqlite file', () => {
     store.close();
   });
 
-  it('holds whole transactions, and every one that was acknowledged, after kill -9 in the middle of writing', async () => {
+  it('keeps whole and all acknowledged transactions after kill -9 during writes', async () => {
     const file = join(directory, 'killed.sqlite');
     for (let round = 0; round < 3; round++) {
       const child = spawn(process.execPath, [join(import.meta.dirname, 'store-writer.ts'), file]);

@@ -49,15 +49,15 @@ beforeAll(async () => {
 });
 afterAll(async () => await server[Symbol.asyncDispose]());
 
-describe('c-ares', () => {
-  it('gets the addresses of a node, whatever the case of its name', async () => {
+describe('c-ares at the name server', () => {
+  it('gets the addresses of a node in any letter case', async () => {
     expect(await resolver.resolve6('a.nodes.example')).toEqual(['fd12:3456:789a::1']);
     expect(await resolver.resolve4('A.Nodes.Example', { ttl: true })).toEqual([
       { address: '198.18.0.1', ttl: 30 },
     ]);
   });
 
-  it('gets zone data at the top', async () => {
+  it('gets NS and SOA records at the zone apex', async () => {
     expect(await resolver.resolveNs('nodes.example')).toEqual(['dc1.example', 'dc2.example']);
     expect(await resolver.resolveSoa('nodes.example')).toMatchObject({
       nsname: 'dc1.example',
@@ -66,19 +66,19 @@ describe('c-ares', () => {
   });
 
   it.each([
-    ['a name that is nobody’s', 'b.nodes.example', 'ENOTFOUND'],
+    ['a name that no node has', 'b.nodes.example', 'ENOTFOUND'],
     ['a name of another zone', 'a.other.example', 'EREFUSED'],
     ['a name that only ends alike', 'anodes.example', 'EREFUSED'],
     ['a family that a node has not', 'six.nodes.example', 'ENODATA'],
-  ])('hears of %s', async (_what, name, code) => {
+  ])('gets the response code for %s', async (_what, name, code) => {
     await expect(resolver.resolve4(name)).rejects.toMatchObject({ code });
   });
 
-  it('comes again by TCP for an answer that was cut, and gets it whole', async () => {
+  it('repeats a truncated answer’s query over TCP and gets all of it', async () => {
     expect(await resolver.resolve6('many.nodes.example')).toHaveLength(90);
   });
 
-  it('is served over IPv6', async () => {
+  it('gets answers over IPv6', async () => {
     const six = new Resolver({ timeout: 2000, tries: 1 });
     six.setServers([`[::1]:${server.port}`]);
     expect(await six.resolve6('a.nodes.example')).toEqual(['fd12:3456:789a::1']);
@@ -100,8 +100,8 @@ function edns(udpPayloadSize: number, ednsVersion = 0): Answer {
   return { type: 'OPT', name: '.', udpPayloadSize, ednsVersion, ...rest };
 }
 
-describe('an answer', () => {
-  it('is authoritative, offers no recursion, and has no OPT that was not asked for', () => {
+describe('an answer of the name server', () => {
+  it('sets AA, clears RA, and adds an OPT record only after EDNS', () => {
     expect(answerOf(query({}))).toMatchObject({
       flag_aa: true,
       flag_ra: false,
@@ -127,7 +127,7 @@ describe('an answer', () => {
     expect(decode(Buffer.from(octets ?? [])).flag_tc).toBe(true);
   });
 
-  it('of another EDNS version is BADVERS', () => {
+  it('carries BADVERS for another EDNS version', () => {
     const answer = answerOf(query({ additionals: [edns(1232, 1)] }));
     expect(answer?.additionals?.[0]).toMatchObject({ type: 'OPT', extendedRcode: 1 });
     expect(answer?.answers).toEqual([]);
@@ -146,15 +146,15 @@ describe('an answer', () => {
       5,
     ],
     ['another operation', query({ flags: 0x2800 }), 4],
-  ])('to %s says why not', (_what, packet, rcode) => {
+  ])('carries the error code for %s', (_what, packet, rcode) => {
     expect((answerOf(packet)?.flags ?? 0) & 15).toBe(rcode);
   });
 
-  it('to a response is none', () => {
+  it('does not exist for a response', () => {
     expect(answerQuery(encode({ ...query({}), type: 'response' }), ZONE, 'udp')).toBeUndefined();
   });
 
-  it('to any octets is an answer or none, never a throw', () => {
+  it('never throws, for any octets', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 80 }), (octets) => {
         const answer = answerQuery(octets, ZONE, 'udp');
@@ -164,8 +164,8 @@ describe('an answer', () => {
   });
 });
 
-describe('the sockets', () => {
-  it('answer several queries of one TCP connection, however they are cut', async () => {
+describe('the sockets of the name server', () => {
+  it('answer several queries of one TCP connection, split at any octet', async () => {
     const connection = connect(server.port, '127.0.0.1');
     const stream = Buffer.concat([streamEncode(query({ id: 1 })), streamEncode(query({ id: 2 }))]);
     for (const octet of stream) connection.write(Uint8Array.of(octet));
@@ -179,7 +179,7 @@ describe('the sockets', () => {
     ).toEqual([1, 2]);
   });
 
-  it('let go of who asks and asks and takes no answer', async () => {
+  it('close a connection whose client reads no answers', async () => {
     const connection = connect(server.port, '127.0.0.1').pause();
     const closed = new Promise((resolve) => connection.on('error', () => {}).on('close', resolve));
     const question = [{ type: 'AAAA', name: 'many.nodes.example', class: 'IN' } as const];
@@ -194,7 +194,7 @@ describe('the sockets', () => {
     await closed;
   });
 
-  it('send nothing back to what is no query', async () => {
+  it('stay silent for octets that are no query', async () => {
     const socket = createSocket('udp4');
     const heard: Buffer[] = [];
     socket.on('message', (message) => heard.push(message));
@@ -205,7 +205,7 @@ describe('the sockets', () => {
     expect(heard.map((message) => decode(message).id)).toEqual([9]);
   });
 
-  it('close with whoever is connected, and can be opened again at once', async () => {
+  it('close with open connections, and can be opened again at once', async () => {
     const other = await NameServer.open({ addresses: [ipv4('127.0.0.1')], port: 0, zone: ZONE });
     const connection = connect(other.port, '127.0.0.1');
     await once(connection, 'connect');
@@ -220,7 +220,7 @@ describe('the sockets', () => {
     await again[Symbol.asyncDispose]();
   });
 
-  it('say which address cannot be had', async () => {
+  it('name the address that is not available', async () => {
     await expect(
       NameServer.open({ addresses: [ipv4('127.0.0.1')], port: server.port, zone: ZONE }),
     ).rejects.toMatchObject({

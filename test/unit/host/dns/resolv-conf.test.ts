@@ -17,7 +17,8 @@ import { ResolvConf, restoreResolvConf } from '#host/dns/resolv-conf.ts';
 
 const STUB = '127.0.78.90';
 const BEFORE =
-  '# by hand\nnameserver 192.0.2.53\nnameserver 2001:db8::53\nsearch example.net\noptions timeout:1\n';
+  '# by hand\nnameserver 192.0.2.53\nnameserver 2001:db8::53\n' +
+  'search example.net\noptions timeout:1\n';
 
 let directory = '';
 let file = '';
@@ -63,7 +64,7 @@ function rewrite(text: string): void {
 }
 
 describe('a resolv.conf', () => {
-  it('names the stub alone, keeps search domains and options, and is as it was in the end', () => {
+  it('names the stub only, keeps search domains and options, and is restored at the end', () => {
     writeFileSync(file, BEFORE);
     const taken = take();
     expect(serversOf(read())).toEqual([STUB]);
@@ -76,7 +77,7 @@ describe('a resolv.conf', () => {
     expect(existsSync(backup)).toBe(false);
   });
 
-  it('that was a link is one again', () => {
+  it('becomes a symbolic link again if it was one', () => {
     writeFileSync(join(directory, 'other'), BEFORE);
     symlinkSync('other', file);
     const taken = take();
@@ -86,14 +87,14 @@ describe('a resolv.conf', () => {
     expect(readlinkSync(file)).toBe('other');
   });
 
-  it('that was not there is not there again', () => {
+  it('disappears again if it did not exist', () => {
     const taken = take();
     expect([serversOf(read()), taken.former]).toEqual([[STUB], '']);
     taken[Symbol.dispose]();
     expect(existsSync(file)).toBe(false);
   });
 
-  it('that a killed daemon left is restored, or taken over with what was there before', () => {
+  it('can be restored after a killed daemon, or taken over with the former backup', () => {
     writeFileSync(file, BEFORE);
     take();
     expect(take().former).toBe(BEFORE);
@@ -103,7 +104,7 @@ describe('a resolv.conf', () => {
     expect(read()).toBe(BEFORE);
   });
 
-  it('that somebody else has written since the daemon was killed stays as it is', () => {
+  it('keeps the text that another program wrote after a killed daemon', () => {
     writeFileSync(file, BEFORE);
     take();
     for (const one of open.splice(0)) one.leave();
@@ -113,7 +114,7 @@ describe('a resolv.conf', () => {
     expect(existsSync(backup)).toBe(false);
   });
 
-  it('that a DHCP client writes names the stub again, and its servers are the ones to ask', async () => {
+  it('names the stub again after a DHCP client wrote it, and gives the new servers', async () => {
     writeFileSync(file, BEFORE);
     const taken = take();
     rewrite('nameserver 198.51.100.53\nsearch visited.example\n');
@@ -125,7 +126,7 @@ describe('a resolv.conf', () => {
     expect(read()).toBe('nameserver 198.51.100.53\nsearch visited.example\n');
   });
 
-  it('that somebody writes again and again is left to him, and the operator is told', async () => {
+  it('stays with a program that writes it again and again, with an event', async () => {
     writeFileSync(file, BEFORE);
     take();
     for (let at = 0; notes.length === 0; at += 1) {
@@ -136,7 +137,7 @@ describe('a resolv.conf', () => {
     expect(serversOf(read())[0]).toMatch(/^198\.51\.100\./);
   });
 
-  it('with a backup that is none is left alone', () => {
+  it('remains as it is if the backup is not valid', () => {
     writeFileSync(file, BEFORE);
     take();
     writeFileSync(backup, '{"kind":"file"}');

@@ -41,8 +41,8 @@ function recordsOf(query: Packet): Answer[] {
     : [{ type: 'A', name, data: '192.0.2.1', ttl: 60 }];
 }
 
-describe('a name', () => {
-  it('gets the addresses of both families', async () => {
+describe('the resolver, a name', () => {
+  it('resolves to the addresses of both families', async () => {
     const server = await serve((query, reply) => reply({ answers: recordsOf(query) }));
     const resolver = createResolver({ servers: [server] });
     expect(await resolver.resolve('ha.example')).toEqual({
@@ -51,12 +51,12 @@ describe('a name', () => {
     });
   });
 
-  it('that is an address asks nobody', async () => {
+  it('needs no query if it is an address', async () => {
     const resolver = createResolver({ servers: [] });
     expect(await resolver.resolve('2001:DB8::7')).toEqual({ addresses: ['2001:db8::7'] });
   });
 
-  it('is followed through aliases, and records of other names are not taken', async () => {
+  it('leads through aliases; records of other names do not count', async () => {
     const server = await serve((query, reply) => {
       if (query.questions?.[0]?.type !== 'A') return reply({ answers: [] });
       reply({
@@ -74,7 +74,7 @@ describe('a name', () => {
     });
   });
 
-  it('that does not exist is said so at once', async () => {
+  it('fails at once if it does not exist', async () => {
     let asked = 0;
     const server = await serve((_query, reply) => {
       asked++;
@@ -89,7 +89,7 @@ describe('a name', () => {
     expect(asked).toBe(2);
   });
 
-  it('without addresses is as good as none, one that a server fails to find is not', async () => {
+  it('counts as missing without addresses, but not if a server fails', async () => {
     const empty = createResolver({
       servers: [await serve((_query, reply) => reply({ answers: [] }))],
     });
@@ -105,15 +105,15 @@ describe('a name', () => {
   });
 });
 
-describe('a server', () => {
-  it('that is silent is passed over for the next', async () => {
+describe('the resolver, a server', () => {
+  it('gives way to the next one when it is silent', async () => {
     const silent = await serve(() => {});
     const server = await serve((query, reply) => reply({ answers: recordsOf(query) }));
     const resolver = createResolver({ servers: [silent, server], timeoutMs: 50 });
     expect((await resolver.resolve('ha.example')).addresses).toHaveLength(2);
   });
 
-  it('that is silent holds nobody up: the next is asked beside it', async () => {
+  it('delays no answer when it is silent: the next one is asked in parallel', async () => {
     const silent = await serve(() => {});
     const server = await serve((query, reply) => reply({ answers: recordsOf(query) }));
     const resolver = createResolver({
@@ -124,7 +124,7 @@ describe('a server', () => {
     expect((await resolver.resolve('ha.example')).addresses).toHaveLength(2);
   });
 
-  it('that lost a question is asked again', async () => {
+  it('gets a lost query again', async () => {
     let asked = 0;
     const slow = await serve((query, reply) => {
       if (++asked > 2) reply({ answers: recordsOf(query) });
@@ -139,7 +139,7 @@ describe('a server', () => {
     expect(asked).toBe(4);
   });
 
-  it('that nobody listens at is a failure, not a rejection', async () => {
+  it('gives a failure, not a rejection, when its port is closed', async () => {
     const resolver = createResolver({
       servers: [{ address: '127.0.0.1', port: 1 }],
       timeoutMs: 500,
@@ -151,7 +151,7 @@ describe('a server', () => {
     });
   });
 
-  it('is not impersonated by a wrong id, a wrong question or garbage', async () => {
+  it('cannot be impersonated with a wrong id, a wrong question or garbage', async () => {
     const server = await serve((query, reply) => {
       const forged: Answer[] = [{ type: 'A', name: 'ha.example', data: '203.0.113.66', ttl: 60 }];
       reply({ id: ((query.id ?? 0) + 1) & 0xffff, answers: forged });
@@ -166,7 +166,7 @@ describe('a server', () => {
     });
   });
 
-  it('that cuts its answer is asked by TCP', async () => {
+  it('gets the query over TCP after a truncated answer', async () => {
     const udp = await serve((_query, reply) => reply({ flags: 0x0200 }));
     const tcp = createServer((connection) => {
       connection.on('data', (bytes) => {
@@ -191,8 +191,8 @@ describe('a server', () => {
   });
 });
 
-describe('sources', () => {
-  it('of the host leave out loopback, link-local addresses, the tunnel and what is behind it', () => {
+describe('source addresses of the resolver', () => {
+  it('leave out loopback, link-local addresses, the tunnel and networks behind it', () => {
     const names = Object.keys(networkInterfaces());
     const all = hostAddresses(['no-such-device']);
     expect(all.filter((address) => /^(127\.|::1$|fe80:)/.test(address))).toEqual([]);
@@ -203,7 +203,7 @@ describe('sources', () => {
     expect(hostAddresses(names)).toEqual([]);
   });
 
-  it('do not matter for a server on this host', async () => {
+  it('do not apply to a server on this host', async () => {
     const server = await serve((query, reply) => reply({ answers: recordsOf(query) }));
     const sources = () => [ipv4('203.0.113.9')];
     const resolver = createResolver({

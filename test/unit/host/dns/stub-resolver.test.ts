@@ -163,8 +163,8 @@ async function until(condition: () => boolean): Promise<void> {
 
 const rcodeOf = (octets: Uint8Array): number => (octets[3] ?? 0) & 0x0f;
 
-describe('a name of NTMobile', () => {
-  it('has the virtual addresses that the engine tells, for as long as it says', async () => {
+describe('the stub resolver, a name of NTMobile', () => {
+  it('resolves to the virtual addresses and the time to live of the engine’s answer', async () => {
     expect(await resolver.resolve6('a.nodes.example', { ttl: true })).toEqual([
       { address: V6, ttl: 42 },
     ]);
@@ -174,7 +174,7 @@ describe('a name of NTMobile', () => {
     expect(upstreamHeard).toEqual([]);
   });
 
-  it('has nothing else, is no such name or a failure as the engine says, and nobody upstream hears of it', async () => {
+  it('never leaves for upstream: no other records, NXDOMAIN or SERVFAIL', async () => {
     engine = { ...engine, 'c.nodes.example': { outcome: 'failure' } };
     await expect(resolver.resolveMx('a.nodes.example')).rejects.toMatchObject({ code: 'ENODATA' });
     await expect(resolver.resolve4('b.nodes.example')).rejects.toMatchObject({ code: 'ENOTFOUND' });
@@ -182,7 +182,7 @@ describe('a name of NTMobile', () => {
     expect(upstreamHeard).toEqual([]);
   });
 
-  it('is answered as asked: its case, recursion available, EDNS where there was EDNS', async () => {
+  it('keeps the case of the query, and has RA, and EDNS after EDNS', async () => {
     const opt = {
       type: 'OPT',
       name: '.',
@@ -202,7 +202,7 @@ describe('a name of NTMobile', () => {
     expect(decode(await exchange(query('a.nodes.example'))).additionals).toEqual([]);
   });
 
-  it('is asked of the engine once, however many ask at once', async () => {
+  it('reaches the engine once for simultaneous queries', async () => {
     engine = { 'a.nodes.example': 'silent' };
     const asked = Array.from({ length: 20 }, () => exchange(query('a.nodes.example')));
     await until(() => stub.counters()['queries'] === 20);
@@ -220,7 +220,7 @@ describe('a name of NTMobile', () => {
     await expect(resolver.resolve4('a.nodes.example')).rejects.toMatchObject({ code: 'ESERVFAIL' });
   });
 
-  it('is told back for its addresses; other virtual addresses have no name, and nobody upstream hears of them', async () => {
+  it('resolves in reverse; other virtual addresses neither resolve nor go upstream', async () => {
     await resolver.resolve4('a.nodes.example');
     expect(await resolver.reverse(V4)).toEqual(['a.nodes.example']);
     expect(await resolver.reverse(V6)).toEqual(['a.nodes.example']);
@@ -231,8 +231,8 @@ describe('a name of NTMobile', () => {
   });
 });
 
-describe('any other name', () => {
-  it('is handed on as it is, but for the id, and its answer is handed back', async () => {
+describe('the stub resolver, any other name', () => {
+  it('goes upstream unchanged, except for the id, and its answer comes back', async () => {
     const padding = { type: 'PADDING', code: 12, length: 7 } as const;
     const opt = {
       type: 'OPT',
@@ -255,19 +255,19 @@ describe('any other name', () => {
     ]);
   });
 
-  it('keeps its addresses, its failures, and that it does not exist', async () => {
+  it('keeps its addresses, its failures, and its NXDOMAIN', async () => {
     expect(await resolver.resolve4('four.example')).toEqual(['192.0.2.4']);
     await expect(resolver.resolve6('four.example')).rejects.toMatchObject({ code: 'ENODATA' });
     await expect(resolver.resolve4('none.example')).rejects.toMatchObject({ code: 'ENOTFOUND' });
     await expect(resolver.resolve4('failing.example')).rejects.toMatchObject({ code: 'ESERVFAIL' });
   });
 
-  it('with a large answer is cut over UDP and whole over TCP', async () => {
+  it('gets a large answer truncated over UDP and whole over TCP', async () => {
     expect(decode(await exchange(query('large.example'))).flag_tc).toBe(true);
     expect(await resolver.resolve4('large.example')).toHaveLength(100);
   });
 
-  it('is asked of the next server when one is silent or gone', async () => {
+  it('goes to the next server when one is silent or unreachable', async () => {
     await stub[Symbol.asyncDispose]();
     const silent = createSocket('udp4');
     silent.bind(0, '127.0.0.1');
@@ -281,14 +281,14 @@ describe('any other name', () => {
     silent.close();
   });
 
-  it('without any server fails at once', async () => {
+  it('fails at once when there is no server', async () => {
     await stub[Symbol.asyncDispose]();
     await openStub({}, []);
     await expect(resolver.resolve4('four.example')).rejects.toMatchObject({ code: 'ESERVFAIL' });
   });
 });
 
-describe('a name without an address of a family that there is', () => {
+describe('the stub resolver, a name without an address of a reachable family', () => {
   beforeEach(() => {
     const all = ['four.example', 'six.example', 'both.example'].map(
       (name) => [`unreachable ${name}`, VIRTUAL] as const,
@@ -316,20 +316,20 @@ describe('a name without an address of a family that there is', () => {
     expect(stub.counters()['unreachable']).toBe(virtual ? 2 : 0);
   });
 
-  it('keeps its real addresses where no relay stands in for it', async () => {
+  it('keeps its real addresses when no relay translates', async () => {
     families = [4];
     engine = { 'unreachable six.example': { outcome: 'failure' } };
     expect(await resolver.resolve6('six.example')).toEqual(['2001:db8::6']);
     await expect(resolver.resolve4('six.example')).rejects.toMatchObject({ code: 'ENODATA' });
   });
 
-  it('that does not exist does not exist', async () => {
+  it('remains NXDOMAIN if it does not exist', async () => {
     families = [4];
     await expect(resolver.resolve4('none.example')).rejects.toMatchObject({ code: 'ENOTFOUND' });
     expect(engineHeard).toEqual(['none.example']);
   });
 
-  it('gives no hints at its real addresses', async () => {
+  it('gives no hints with real addresses', async () => {
     families = [4];
     const before = await exchange(queryOfType('six.example', 65));
     expect(upstreamHeard).toHaveLength(1);
@@ -342,7 +342,7 @@ describe('a name without an address of a family that there is', () => {
 });
 
 describe('the stub', () => {
-  it('hands everything on before there is an engine', async () => {
+  it('forwards every query before an engine runs', async () => {
     const forwarder = new Forwarder({
       servers: () => [{ address: '127.0.0.1', port: upstream.port }],
       sources: () => [],
@@ -360,7 +360,7 @@ describe('the stub', () => {
     expect(await resolver.resolve4('four.example')).toEqual(['192.0.2.4']);
   });
 
-  it('answers what comes in one TCP connection as soon as it can', async () => {
+  it('answers queries of one TCP connection in the order of their results', async () => {
     engine = { ...engine, 'c.nodes.example': 'silent' };
     const connection = connect(stub.port, '127.0.0.1');
     const ask = (id: number, name: string) => {
@@ -373,7 +373,7 @@ describe('the stub', () => {
     connection.destroy();
   });
 
-  it('takes no more at a time than it can', async () => {
+  it('refuses queries beyond its limit', async () => {
     await stub[Symbol.asyncDispose]();
     engine = { 'slow.nodes.example': 'silent' };
     await openStub({ mostQueries: 1, engineMs: 60_000 });
@@ -395,12 +395,12 @@ describe('the stub', () => {
     ],
     ['another operation', query('a.nodes.example', 'A', { flags: 0x2800 }), 4],
     ['half a question', query('a.nodes.example').subarray(0, 20), 1],
-  ])('says what is wrong with %s', async (_what, octets, rcode) => {
+  ])('answers %s with its error code', async (_what, octets, rcode) => {
     expect(rcodeOf(await exchange(octets))).toBe(rcode);
     expect(stub.counters()).toMatchObject({ malformed: 1, forwarded: 0 });
   });
 
-  it('goes on whatever octets come', async () => {
+  it('survives any octets', async () => {
     const socket = createSocket('udp4');
     let sent = 0;
     await fc.assert(

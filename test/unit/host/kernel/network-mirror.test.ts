@@ -109,8 +109,8 @@ function eth0(of: NetworkMirror) {
   return found;
 }
 
-describe('a snapshot', () => {
-  it('leaves out loopback and our own device', () => {
+describe('the network mirror, a snapshot', () => {
+  it('leaves out loopback and the TUN device', () => {
     expect(
       mirror()
         .snapshot()
@@ -118,7 +118,7 @@ describe('a snapshot', () => {
     ).toEqual(['eth0']);
   });
 
-  it('tells lifetimes as moments, and permanent as never', () => {
+  it('shows lifetimes as moments, and NEVER for permanent addresses', () => {
     const one = mirror();
     one.notify(T0, [
       address(CARE_OF, AddressFlag.managedTemporary, 60),
@@ -132,7 +132,7 @@ describe('a snapshot', () => {
     ]);
   });
 
-  it('takes an optimistic address as usable, a tentative one not', () => {
+  it('shows an optimistic address as usable, a tentative one as not', () => {
     const one = mirror();
     one.notify(T0, [address(CARE_OF, AddressFlag.tentative)]);
     expect(eth0(one).addresses[0]).toMatchObject({ tentative: true, duplicate: false });
@@ -144,7 +144,7 @@ describe('a snapshot', () => {
     expect(eth0(one).addresses[0]).toMatchObject({ duplicate: true });
   });
 
-  it('does not read IPv6 flags into IPv4 (a secondary address is no temporary one)', () => {
+  it('ignores IPv6 flags of IPv4 addresses (a secondary address is not temporary)', () => {
     const one = mirror();
     one.notify(T0, [
       address(ipv4('192.0.2.5'), AddressFlag.tentative | AddressFlag.duplicateDetectionFailed),
@@ -152,7 +152,7 @@ describe('a snapshot', () => {
     expect(eth0(one).addresses[0]).toMatchObject({ tentative: false, duplicate: false });
   });
 
-  it('has one router for each next hop of the main table, and none of ours', () => {
+  it('shows one router for each next hop of the main table, and none for added routes', () => {
     const one = mirror();
     const second = ipv6('fe80::2');
     one.notify(T0, [
@@ -170,7 +170,7 @@ describe('a snapshot', () => {
     expect(eth0(one).routers.map((router) => router.gateway)).toEqual([ROUTER]);
   });
 
-  it('is new only after something changed', () => {
+  it('counts as new only after a change', () => {
     const one = mirror();
     one.notify(T0, [
       link(2, 'eth0', RUNNING),
@@ -192,19 +192,19 @@ describe('the carrier epoch', () => {
     expect(eth0(one)).toMatchObject({ epoch: 2, running: true });
   });
 
-  it('is not running while dormant', () => {
+  it('does not grow while the link is dormant', () => {
     const one = mirror();
     one.notify(T0, [link(2, 'eth0', LinkFlag.up | LinkFlag.lowerUp)]);
     expect(eth0(one).running).toBe(false);
   });
 
-  it('does not begin anew for a device that is made again', () => {
+  it('continues for a device that is created again', () => {
     const one = mirror();
     one.notify(T0, [link(2, 'eth0', 0, 'delete'), link(7, 'eth0', RUNNING)]);
     expect(eth0(one)).toMatchObject({ index: 7, epoch: 2, addresses: [] });
   });
 
-  it('of an address stays until the kernel tells of it again', () => {
+  it('remains with an address until the kernel reports the address again', () => {
     const one = mirror();
     one.notify(T0, [address(CARE_OF, 0, 600), link(2, 'eth0', UP), link(2, 'eth0', RUNNING)]);
     expect(eth0(one)).toMatchObject({ epoch: 2, addresses: [{ epoch: 1 }] });
@@ -212,7 +212,7 @@ describe('the carrier epoch', () => {
     expect(eth0(one)).toMatchObject({ epoch: 2, addresses: [{ epoch: 2 }] });
   });
 
-  it('of an address is not made up by a dump after an overrun', () => {
+  it('does not change for an address by a dump after an overrun', () => {
     const one = mirror();
     one.notify(T0, [address(CARE_OF, 0, 600), link(2, 'eth0', UP), link(2, 'eth0', RUNNING)]);
     one.load(T0, [link(2, 'eth0', RUNNING)], [address(CARE_OF, 0, 600)]);
@@ -220,8 +220,8 @@ describe('the carrier epoch', () => {
   });
 });
 
-describe('routes that change without a word', () => {
-  it('are asked again after a router advertisement refreshed an address only', () => {
+describe('routes that change without a notification', () => {
+  it('need a dump after a Router Advertisement refreshed an address only', () => {
     const one = mirror();
     one.notify(T0, [defaultRoute(ROUTER, { expiresSeconds: 30 }), address(CARE_OF, 0, 600)]);
     expect(one.staleRoutes).toEqual([]);
@@ -234,7 +234,7 @@ describe('routes that change without a word', () => {
     expect(eth0(one).routers).toMatchObject([{ validUntil: after(T0, 50_000) }]);
   });
 
-  it('are asked before the next snapshot while no router was told of since the carrier came back', () => {
+  it('need a dump before the next snapshot while the carrier’s router is unknown', () => {
     const one = mirror();
     one.notify(T0, [
       defaultRoute(ROUTER, { expiresSeconds: 30 }),
@@ -259,7 +259,7 @@ describe('routes that change without a word', () => {
     expect(eth0(one)).toMatchObject({ epoch: 2, routers: [{ epoch: 2 }] });
   });
 
-  it('leave a router that expired and is not collected yet as it was, and say nothing new', () => {
+  it('do not change an expired router that is not collected yet', () => {
     const one = mirror();
     one.notify(T0, [defaultRoute(ROUTER, { expiresSeconds: 30 })]);
     one.takeChanged();
@@ -271,7 +271,7 @@ describe('routes that change without a word', () => {
     expect(eth0(one).routers).toEqual([]);
   });
 
-  it('of IPv4 are asked again when a device goes down or an address goes', () => {
+  it('need a dump of IPv4 when a device goes down or an address vanishes', () => {
     const one = mirror();
     one.notify(T0, [defaultRoute(ipv4('192.0.2.1'), { protocol: 16 })]);
     one.notify(T0, [link(2, 'eth0', 0)]);
@@ -282,7 +282,7 @@ describe('routes that change without a word', () => {
     expect(one.staleRoutes).toEqual([4]);
   });
 
-  it('are asked again after one was replaced', () => {
+  it('need a dump after one was replaced', () => {
     const one = mirror();
     one.notify(T0, [defaultRoute(ipv4('192.0.2.1'), { flags: NetlinkFlag.replace })]);
     expect(one.staleRoutes).toEqual([4]);

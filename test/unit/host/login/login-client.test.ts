@@ -91,7 +91,7 @@ function granted(outcome: LoginInput['outcome']): Granted {
 }
 
 describe('a login', () => {
-  it('by password gives all that the node has to know', async () => {
+  it('gets everything that a node needs, by password', async () => {
     const outcome = granted(await client({ device: 'laptop' }).login(undefined));
     expect(outcome).toMatchObject({
       ...{ zone: 'nodes.example', systemPrefix: scene.configuration.systemPrefix },
@@ -109,7 +109,7 @@ describe('a login', () => {
     expect(notes).toEqual([]);
   });
 
-  it('by enrolment token, once, and from then on by the token that it was given', async () => {
+  it('uses the enrolment token once, and then the renewal token', async () => {
     const file = secretFile(`${await scene.token('alice')}\n`);
     const bySecret = client({ secret: { kind: 'enrolment-token', file } });
     const first = granted(await bySecret.login(undefined));
@@ -123,7 +123,7 @@ describe('a login', () => {
     });
   });
 
-  it('is made to a server whose certificate an authority signed for its name', async () => {
+  it('accepts a certificate that an authority signed for the server’s name', async () => {
     granted(
       await client({ server: { trust: { authorities: certificate.cert } } }).login(undefined),
     );
@@ -137,7 +137,7 @@ describe('a login', () => {
     });
   });
 
-  it('tells a server nothing that has another certificate', async () => {
+  it('sends nothing to a server with another certificate', async () => {
     const asked = scene.service.counters.counters['system-asked'];
     const wrong = client({
       server: { trust: { fingerprint: certificate.fingerprint.replace(/^../, 'ZZ') } },
@@ -158,7 +158,7 @@ describe('a login', () => {
     expect(scene.service.counters.counters['system-asked']).toBe(asked);
   });
 
-  it('finds the server at whichever of its addresses it is', async () => {
+  it('finds the server at any of its addresses', async () => {
     const addresses = [ipv6('::1'), ipv4('127.0.0.9'), LOOPBACK];
     granted(await client({ addresses, sources: () => [LOOPBACK] }).login(undefined));
     expect(
@@ -172,7 +172,7 @@ describe('a login', () => {
     });
   });
 
-  it('leaves from an address of the host that fits', async () => {
+  it('connects from an address of the host of the same family', async () => {
     const sources = [ipv6('::1'), ipv4('127.0.0.77')];
     granted(await client({ sources: () => sources }).login(undefined));
     expect(scene.events.find(({ name }) => name === 'login-granted')?.fields).toMatchObject({
@@ -182,14 +182,14 @@ describe('a login', () => {
 });
 
 describe('a refused login', () => {
-  it('for a wrong password is final, and nothing repeats the password', async () => {
+  it('ends for good with a wrong password, and repeats it in no text', async () => {
     const secret = { kind: 'password', file: secretFile('incorrect zebra') } as const;
     const outcome = await client({ secret }).login(undefined);
     expect(outcome).toMatchObject({ granted: false, reason: 'refused', final: true });
     expect(JSON.stringify(outcome)).not.toContain('zebra');
   });
 
-  it('of a disabled account is final, of its renewal it is not: the token is good when the account is', async () => {
+  it('ends for good with a disabled account’s password, but not its renewal token', async () => {
     const { renewalToken } = granted(await client().login(undefined));
     await scene.request('account-disable', { name: 'alice' });
     expect(await client().login(undefined)).toMatchObject({
@@ -201,7 +201,7 @@ describe('a refused login', () => {
     });
   });
 
-  it('for too many tries says when to come again', async () => {
+  it('names a time to retry after too many attempts', async () => {
     scene.restart({
       limits: { ...scene.configuration.limits, account: { perMinute: 6, burst: 1 } },
     });
@@ -229,7 +229,7 @@ describe('a refused login', () => {
   it.each([
     ['is missing', undefined, /cannot be read: ENOENT/],
     ['is empty', '\n', /the first line is empty/],
-  ])('whose file %s names the file', async (_what, text, message) => {
+  ])('names the file that %s', async (_what, text, message) => {
     const file = text === undefined ? `${scene.directory}/none` : secretFile(text);
     const outcome = await client({ secret: { kind: 'password', file } }).login(undefined);
     expect(outcome).toMatchObject({
@@ -240,7 +240,7 @@ describe('a refused login', () => {
     expect(outcome).toMatchObject({ message: expect.stringContaining(file) });
   });
 
-  it('whose file others can read is none', async () => {
+  it('refuses a secret in a file that others can read', async () => {
     const file = secretFile(PASSWORD);
     chmodSync(file, 0o644);
     expect(await client({ secret: { kind: 'password', file } }).login(undefined)).toMatchObject({
@@ -249,8 +249,8 @@ describe('a refused login', () => {
   });
 });
 
-describe('a clock that is wrong', () => {
-  it('ahead of the server does not keep the node out: the time of the server counts', async () => {
+describe('a login with a wrong clock', () => {
+  it('succeeds ahead of the server, with the server’s time', async () => {
     granted(await client({ wallMs: () => scene.nowMs + 600_000 }).login(undefined));
     expect(notes).toMatchObject([
       { name: 'clock-skew', level: 'warn', fields: { aheadSeconds: 600 } },
@@ -258,14 +258,14 @@ describe('a clock that is wrong', () => {
     expect(scene.service.counters.counters['wrong-time']).toBe(1);
   });
 
-  it('behind it makes credentials look not yet valid, and is named', async () => {
+  it('fails behind the server, and names the clock', async () => {
     expect(await client({ wallMs: () => scene.nowMs - 4_000_000 }).login(undefined)).toMatchObject({
       ...{ granted: false, reason: 'wrong-clock', final: false },
       message: "this host's clock is 4000 s behind the account server's: set it",
     });
   });
 
-  it('that was set back meets a proof of before, and the time of the server is later', async () => {
+  it('succeeds with the server’s time after the clock was set back', async () => {
     granted(await client({ wallMs: () => scene.nowMs }).login(undefined));
     scene.pass(10);
     granted(await client({ wallMs: () => scene.nowMs - 60_000 }).login(undefined));
@@ -273,7 +273,7 @@ describe('a clock that is wrong', () => {
   });
 });
 
-describe('what is no account server', () => {
+describe('a host that is no account server', () => {
   async function serve(
     handler: (send: (status: number, text: string) => void) => void,
   ): Promise<void> {
@@ -295,7 +295,7 @@ describe('what is no account server', () => {
     ['a redirection', 302, '{}'],
     ['an answer without members', 200, '{"zone":"nodes.example"}'],
     ['an error of its own', 500, 'internal'],
-  ])('but %s is told apart, and not final', async (_what, status, text) => {
+  ])('gives a failure for %s, which is not final', async (_what, status, text) => {
     await serve((send) => send(status, text));
     expect(await client().login(undefined)).toMatchObject({
       granted: false,
@@ -304,7 +304,7 @@ describe('what is no account server', () => {
     });
   });
 
-  it('and answers without end is left', async () => {
+  it('gives a failure when its answer does not end', async () => {
     await serve((send) => send(200, 'x'.repeat(300_000)));
     expect(await client().login(undefined)).toMatchObject({
       reason: 'unreachable',
@@ -312,7 +312,7 @@ describe('what is no account server', () => {
     });
   });
 
-  it('and does not answer is left after a time', async () => {
+  it('gives a failure after a timeout without an answer', async () => {
     await serve(() => {});
     expect(await client({ answerMs: 100 }).login(undefined)).toMatchObject({
       reason: 'unreachable',
@@ -320,7 +320,7 @@ describe('what is no account server', () => {
     });
   });
 
-  it('and takes connections without a word of TLS is left after a time', async () => {
+  it('gives a failure after a timeout without a TLS handshake', async () => {
     const silent = createServer((socket) => servers.push({ close: () => socket.destroy() }));
     servers.push(silent);
     await new Promise<void>((ready) => silent.listen(0, '127.0.0.1', ready));
@@ -332,7 +332,7 @@ describe('what is no account server', () => {
   });
 });
 
-it('a name that nobody knows is told as such', async () => {
+it('reports a server name that does not exist', async () => {
   const resolver = { resolve: async () => ({ addresses: [], failure: 'NXDOMAIN' }) };
   expect(await client({ resolver }).login(undefined)).toMatchObject({
     ...{ granted: false, reason: 'unresolved', message: 'as.example: NXDOMAIN', final: false },
