@@ -1,6 +1,6 @@
 /**
- * Ways in which a Binding Acknowledgement goes wrong on its way to a mobile node: one row each,
- * with reasons of which one must be counted.
+ * Faults of a Binding Acknowledgement to a mobile node: one row each, with reasons of which one
+ * must be counted.
  */
 import { encode, isMalformed } from '#base/bytes.ts';
 import { bytesOfIpv6, type Ipv6Address, ipv6 } from '#base/ip.ts';
@@ -14,9 +14,9 @@ import type { Datagram } from './registrations.ts';
 
 export interface AcknowledgementMaterial {
   readonly random: SeededRandom;
-  /** Acknowledges the Binding Update that waits now. */
+  /** Acknowledges the Binding Update that waits for an answer. */
   readonly genuine: Datagram;
-  /** Acknowledged an earlier one. */
+  /** Acknowledged an earlier Binding Update. */
   readonly former: Datagram;
   readonly homeAddress: Ipv6Address;
   readonly homeAgent: Ipv6Address;
@@ -66,7 +66,7 @@ function read({ packet }: Datagram): {
   return { ip, message: header.message };
 }
 
-/** The same acknowledgement with changed members, signed anew by `association`. */
+/** The same acknowledgement with changed members, signed with `association`. */
 function resigned(
   material: AcknowledgementMaterial,
   changes: Partial<Acknowledgement>,
@@ -98,7 +98,7 @@ function flipped(material: AcknowledgementMaterial, from: number, to: number): D
   return { path: genuine.path, packet };
 }
 
-/** To the node's own address of now, from somewhere else than the home agent. */
+/** To the node's current address, from a source other than the home agent. */
 function fromStranger(
   { random, genuine }: AcknowledgementMaterial,
   message: MobilityMessage,

@@ -3,7 +3,7 @@ import { ACKNOWLEDGEMENT_MUTATIONS } from './acknowledgement-mutations.ts';
 import { fuzz } from './fuzz.ts';
 import { MUTATIONS } from './mutations.ts';
 
-/** The bounded share of `npm run fuzz`. */
+/** A bounded part of `npm run fuzz`. */
 const COUNT = 100_000;
 const SEED = Number(process.env['SOJOURN_SEED'] ?? 20_260_101);
 

@@ -1,16 +1,16 @@
-/** Both engines under fire in turn, and how much memory that costs. */
+/** Fuzzes both engines in turn and measures the memory. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { HomeAgentFuzz } from './home-agent-fuzz.ts';
 import { MobileNodeFuzz } from './mobile-node-fuzz.ts';
 
-export interface FuzzOptions {
+interface FuzzOptions {
   readonly count: number;
   readonly seed: number;
   readonly progress?: (done: number) => void;
 }
 
-export interface FuzzResult {
+interface FuzzResult {
   readonly seed: number;
   readonly datagrams: number;
   readonly accepted: number;
@@ -44,15 +44,13 @@ export function fuzz({ count, seed, progress }: FuzzOptions): FuzzResult {
       homeAgent.run(half);
       mobileNode.run(half);
     } catch (thrown) {
-      throw new Error(
-        `seed ${seed}: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`,
-      );
+      throw new Error(`seed ${seed}: ${thrown instanceof Error ? thrown.stack : String(thrown)}`);
     }
     collect();
     heapAfterPart.push(process.memoryUsage().heapUsed);
     progress?.(2 * half * (part + 1));
   }
-  // The first parts warm caches and compiled code.
+  // The first parts fill caches and compile code.
   const heapGrowthOctets = (heapAfterPart.at(-1) ?? 0) - (heapAfterPart[4] ?? 0);
   if (heapGrowthOctets > GROWTH_LIMIT_OCTETS)
     throw new Error(`seed ${seed}: heap grew by ${heapGrowthOctets} octets`);

@@ -1,5 +1,5 @@
 /**
- * Broken registrations into a home agent that serves good ones in between. Every wrong packet is
+ * Invalid registrations to a home agent that serves valid ones in between. Every invalid packet is
  * counted and changes nothing.
  */
 
@@ -41,7 +41,7 @@ export class HomeAgentFuzz {
   readonly #out: Output[] = [];
   #now = 1000;
   #sent = 0;
-  /** Records and wishes held by the engine's host, to see growth. */
+  /** Number of records and parts of desired state at the engine's host, to detect growth. */
   readonly #held = new Set<string>();
   accepted = 0;
 
@@ -132,7 +132,7 @@ export class HomeAgentFuzz {
     node.sequence = registration.sequence;
   }
 
-  /** What this node would send now. */
+  /** The Binding Update that this node sends next. */
   #fresh(node: Node): Registration {
     const random = this.#random;
     const host = random.below(200) + 16;
@@ -201,7 +201,7 @@ export class HomeAgentFuzz {
     throw new Error(`request ${command} was not answered`);
   }
 
-  /** Of a mutation without reasons every counter may move. */
+  /** For a mutation without reasons every counter may increase. */
   #sum(mutation: Mutation): number {
     const { counters } = this.#engine;
     let sum = 0;

@@ -1,6 +1,6 @@
 /**
- * Broken acknowledgements into a mobile node that waits for a genuine one from a real home agent,
- * which it must still accept afterwards.
+ * Invalid acknowledgements to a mobile node that waits for the genuine one of a real home agent,
+ * and must still accept that afterwards.
  */
 import { type Ipv4Address, ipv4, ipv6 } from '#base/ip.ts';
 import { monotonic, NEVER } from '#base/time.ts';
@@ -108,10 +108,7 @@ export class MobileNodeFuzz {
       throw this.#wrong(name, packet, `was not counted as ${mutation.reasons.join(', ')}`);
   }
 
-  /**
-   * A new network; gives the home agent's answer to the Binding Update that follows, not yet
-   * delivered.
-   */
+  /** Attaches to a new network; gives the home agent's answer, which is not yet delivered. */
   #move(): Datagram {
     this.#now += BETWEEN_MOVES_MS;
     this.#tick();
@@ -171,7 +168,7 @@ export class MobileNodeFuzz {
     };
   }
 
-  /** Half of the IPv4 networks are behind a translator. */
+  /** Half of the IPv4 networks are behind a NAT. */
   #translated(path: PacketPath): PacketPath {
     if (path.kind !== 'udp') return path;
     const outside: Ipv4Address = this.#random.chance(0.5) ? ipv4('203.0.113.7') : path.local;

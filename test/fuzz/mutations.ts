@@ -1,7 +1,6 @@
 /**
- * Ways in which a registration goes wrong: one row each, with the reasons of which the home agent
- * must count at least one. A row without reasons may also be harmless (a flipped bit in the hop
- * limit).
+ * Faults of a registration: one row each, with the reasons of which the home agent must count at
+ * least one. A row without reasons may also be harmless (a flipped bit in the hop limit).
  */
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
 import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
@@ -10,14 +9,14 @@ import { homeAddressExtension } from '#wire/ip/ipv6-extensions.ts';
 import { fillMobilityChecksum } from '#wire/mobility/header.ts';
 import { type Datagram, datagramOf, HOME_AGENT, type Registration } from './registrations.ts';
 
-/** What a mutation starts from. */
+/** The input of a mutation. */
 export interface Material {
   readonly random: SeededRandom;
-  /** Would be accepted now as it is. */
+  /** A Binding Update that the home agent accepts now. */
   readonly fresh: Registration;
-  /** Was accepted earlier, octet for octet. */
+  /** A Binding Update that the home agent accepted earlier. */
   readonly former: Datagram;
-  /** A home address that belongs to another mobile node, and one that belongs to nobody. */
+  /** A home address of another mobile node, and one without owner. */
   readonly foreign: Ipv6Address;
 }
 
@@ -136,7 +135,7 @@ export const MUTATIONS = {
       const at = mobilityAt(datagram.packet) + 6;
       for (let flips = 1 + random.below(6); flips > 0; flips--)
         flip(datagram.packet, at, datagram.packet.length, random);
-      // Two flips may cancel out: one more that cannot.
+      // Two flips may cancel each other out; a third one cannot.
       const last = datagram.packet.length - 1;
       datagram.packet[last] = (datagramOf(fresh).packet[last] ?? 0) ^ (1 + random.below(255));
       withChecksum(datagram.packet, fresh);
@@ -153,8 +152,8 @@ export const MUTATIONS = {
     },
   },
   'wrong next header': {
-    // A Home Address option that is one no longer leaves the care-of address as home address; now
-    // and then even the checksum fits.
+    // When the Home Address option is not recognized any more, the care-of address becomes the home
+    // address; in rare cases even the checksum is right.
     reasons: [
       ...EVERY_PARSING_REASON,
       'unknown-binding',
@@ -363,5 +362,4 @@ export const MUTATIONS = {
   },
 } as const satisfies Record<string, Mutation>;
 
-export type MutationName = keyof typeof MUTATIONS;
 export { HOME_AGENT };

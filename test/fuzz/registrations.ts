@@ -1,9 +1,9 @@
 /**
- * Registrations as a well-behaved mobile node sends them, with every field open to a liar. RFC 6275
+ * Registrations of a mobile node that keeps to the RFCs; an attacker can set every field. RFC 6275
  * §6.1.7, RFC 5555 §4.2, RFC 4285 §5.
  */
 import { encode } from '#base/bytes.ts';
-import { type Ipv4Address, type Ipv6Address, ipv4, ipv6 } from '#base/ip.ts';
+import type { Ipv4Address, Ipv6Address } from '#base/ip.ts';
 import { wall } from '#base/time.ts';
 import { type MobilityKey, signMobility } from '#crypto/mobility-auth.ts';
 import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
@@ -20,14 +20,14 @@ export interface Datagram {
   readonly packet: Uint8Array;
 }
 
-/** Everything a Binding Update says. */
+/** The contents of a Binding Update. */
 export interface Registration {
   readonly over: 'ipv6' | 'udp';
   readonly homeAddress: Ipv6Address;
   readonly homeAgent: Ipv6Address;
   readonly careOfAddress: Ipv6Address;
   readonly careOfAddress4: Ipv4Address;
-  /** What the home agent sees as IPv4 source. */
+  /** The IPv4 source that the home agent sees. */
   readonly seenAs: { readonly address: Ipv4Address; readonly port: number };
   readonly sequence: number;
   readonly lifetimeUnits: number;
@@ -66,7 +66,7 @@ function optionsOf(registration: Registration): MobilityOption[] {
   return [...options, ...registration.extraOptions];
 }
 
-/** The packet and the way it comes; valid when the registration is. */
+/** The packet and its path; valid when the registration is. */
 export function datagramOf(registration: Registration): Datagram {
   const { over, homeAddress, homeAgent, careOfAddress, registrationKey } = registration;
   const source = over === 'ipv6' ? careOfAddress : homeAddress;
@@ -106,6 +106,4 @@ function pathOf({ over, seenAs }: Registration): PacketPath {
   };
 }
 
-export const VISITED = ipv6('2001:db8:a1::10');
-export const VISITED_V4 = ipv4('198.51.100.10');
 export { HOME_AGENT };

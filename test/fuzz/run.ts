@@ -2,8 +2,8 @@
  * Fuzzed datagrams through codecs and engines: `node test/fuzz/run.ts [--count 10000000] [--seed
  * 1]`.
  *
- * Fails when an engine throws, when a wrong packet changes state or is not counted, or when memory
- * grows.
+ * Fails when an engine throws, when an invalid packet changes state or is not counted, or when
+ * memory grows.
  */
 import { parseArgs } from 'node:util';
 import { fuzz } from './fuzz.ts';

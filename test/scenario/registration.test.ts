@@ -74,7 +74,7 @@ describe('registration', () => {
     const script = new Script();
     const dual = script.network('dual');
     dual.translateOut = (_now, frame) =>
-      frame.source.includes(':') ? 'IPv6 is broken here' : frame;
+      frame.source.includes(':') ? 'IPv6 does not work here' : frame;
     script.move('dual');
     script.arrows('mn -> ha  udp  Binding Update', 'ha -> mn  udp  Binding Acknowledgement 0');
     expect(script.settled()).toMatchObject({ remote: script.careOfAddress(4) });

@@ -1,6 +1,6 @@
 /**
- * Does the home agent know where the mobile node is, and does data flow both ways? Answers with
- * what is wrong, or undefined.
+ * Checks that the home agent knows the mobile node's care-of address and that data passes both
+ * ways; gives the fault as text, or undefined.
  */
 import { formatPrefix, type IpAddress, isIpv4, isIpv6 } from '#base/ip.ts';
 import {
@@ -14,8 +14,8 @@ import type { MobileInterface } from './mobile-interface.ts';
 import { CORRESPONDENT, CORRESPONDENT_V4 } from './population.ts';
 import type { World } from './world.ts';
 
-/** Interfaces from which the node could reach its home agent. */
-export function uplinks(mobile: MobileHost): MobileInterface[] {
+/** Interfaces from which the node can reach its home agent. */
+function uplinks(mobile: MobileHost): MobileInterface[] {
   return [...mobile.interfaces.values()].filter(
     (each) =>
       each.network?.working &&
@@ -27,11 +27,11 @@ export function uplinks(mobile: MobileHost): MobileInterface[] {
   );
 }
 
-export const isAtHome = (mobile: MobileHost): boolean =>
+const isAtHome = (mobile: MobileHost): boolean =>
   uplinks(mobile).some((each) => each.network?.home);
 
-/** What is wrong with the state of both sides for `homeAddress`. */
-export function wrongBinding(
+/** The fault in the state of both ends for `homeAddress`. */
+function wrongBinding(
   world: World,
   agent: HomeAgentHost,
   mobile: MobileHost,
@@ -75,11 +75,12 @@ function wrongEndpoints(
     address: atMobile.remote,
     port: atMobile.remotePort,
   });
-  if (seen === undefined) return 'translator has no mapping';
+  if (seen === undefined) return 'NAT has no mapping';
   const agrees = seen.address === atAgent.remote && seen.port === atAgent.remotePort;
   return agrees
     ? undefined
-    : `home agent sends to ${atAgent.remote}:${atAgent.remotePort}, node is seen at ${seen.address}:${seen.port}`;
+    : `home agent sends to ${atAgent.remote}:${atAgent.remotePort}, ` +
+        `node is seen at ${seen.address}:${seen.port}`;
 }
 
 function tunnelFor(end: MobileHost['tunnels'], homeAddress: IpAddress): DesiredTunnel | undefined {
@@ -87,7 +88,7 @@ function tunnelFor(end: MobileHost['tunnels'], homeAddress: IpAddress): DesiredT
   return route === undefined ? undefined : end.plane.tunnels.get(route.tunnel);
 }
 
-/** Sends one packet each way for every home address; the answer is asked for later. */
+/** Sends one packet each way for every home address; the caller checks the arrival later. */
 export function probe(world: World, mobile: MobileHost): () => string | undefined {
   const atHome = isAtHome(mobile);
   const expected: { readonly number: number; readonly text: string }[] = [];
@@ -129,8 +130,8 @@ export function sendFromCorrespondent(
 }
 
 /**
- * Waits until every home address of `mobile` is bound to where it is and data flows both ways;
- * gives the virtual milliseconds it took.
+ * Waits until every home address of `mobile` is bound to its current address and data passes both
+ * ways; gives the virtual milliseconds that this took.
  */
 export function converge(
   world: World,
@@ -156,8 +157,8 @@ export function converge(
 }
 
 /**
- * REACHABLE_TIME of a router that still knows the node under the link-layer address of its other
- * interface, and the probes after it.
+ * REACHABLE_TIME of a router that still has the link-layer address of the node's other interface,
+ * and the probes after it.
  */
 const NEIGHBOUR_UNREACHABLE_MS = 45_000;
 

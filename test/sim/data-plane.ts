@@ -1,7 +1,6 @@
 /**
- * A model of the native data plane, by the words of `engine/contract.ts`: tunnels by id, one table
- * prefix → tunnel, ingress permits, and the queue that holds what comes from an endpoint no tunnel
- * knows yet.
+ * A model of the native data plane by `src/engine/contract`: tunnels by id, a table prefix →
+ * tunnel, ingress permits, and the queue that holds packets from an endpoint without tunnel.
  */
 import { formatPrefix, type IpAddress, type Prefix, prefixContains } from '#base/ip.ts';
 import type {
@@ -30,7 +29,7 @@ export interface Outer {
   readonly destinationPort: number;
 }
 
-export type Decapsulated =
+type Decapsulated =
   | { readonly kind: 'accept' }
   | { readonly kind: 'hold' }
   | { readonly kind: 'drop'; readonly reason: string };
@@ -86,7 +85,7 @@ export class DataPlane {
     return this.#routes;
   }
 
-  /** Applies one keyed part of the wish. */
+  /** Applies one keyed part of the desired state. */
   setDesired(key: string, part: DesiredPart | undefined): void {
     const before = this.#parts.get(key);
     if (part === undefined) this.#parts.delete(key);
@@ -99,7 +98,7 @@ export class DataPlane {
   }
 
   /**
-   * The tunnel for a packet of ours: by destination on a home agent, by source on a mobile node.
+   * The tunnel for a packet to be sent: by destination on a home agent, by source on a mobile node.
    */
   outbound(packet: DataPacket): DesiredTunnel | undefined {
     const route = this.routeOf(this.#side === 'home-agent' ? packet.destination : packet.source);
@@ -133,7 +132,7 @@ export class DataPlane {
     return best;
   }
 
-  /** Everything wished, in one comparable text. */
+  /** The whole desired state as one comparable text. */
   snapshot(): string {
     return JSON.stringify([...this.#parts].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
@@ -142,7 +141,7 @@ export class DataPlane {
     return this.#parts.size;
   }
 
-  /** The parts of kinds that the plane does not carry, for the host. */
+  /** All parts, for the kinds that the host applies. */
   *parts(): IterableIterator<DesiredPart> {
     yield* this.#parts.values();
   }

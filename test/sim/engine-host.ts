@@ -1,6 +1,6 @@
 /**
- * One engine under virtual time with a store that survives crashes: the driver's contract, checked
- * at every step.
+ * One engine under virtual time with a store that survives crashes. Checks the driver's contract at
+ * every step.
  */
 
 import type { JsonObject, JsonValue } from '#base/json.ts';
@@ -18,14 +18,14 @@ export class Violation extends Error {}
 
 export type AnyInput = CommonInput | NetworkInput | ResolvedInput;
 
-/** What an engine's outputs do to its host. */
-export interface OutputSink {
+/** The host's side of an engine's outputs. */
+interface OutputSink {
   send(path: PacketPath, packet: Uint8Array): void;
   setDesired(key: string, part: DesiredPart | undefined): void;
   resolve(name: string): void;
 }
 
-/** Steps without virtual time passing that are taken for a busy loop. */
+/** This many steps without passing of virtual time count as a busy loop. */
 const TICKS_AT_ONCE = 20;
 
 export class EngineHost {
@@ -75,7 +75,7 @@ export class EngineHost {
     this.step({ kind: 'restored' });
   }
 
-  /** As by `kill -9`: nothing is said, only the store remains. */
+  /** As by `kill -9`: no last step, only the store remains. */
   crash(): void {
     this.#engine = undefined;
     this.#wakeAt = NEVER;
@@ -113,7 +113,7 @@ export class EngineHost {
     return reply;
   }
 
-  /** Persisted state in one comparable text. */
+  /** Persisted state as one comparable text. */
   storeSnapshot(): string {
     const tables = [...this.store].map(
       ([table, records]) => [table, [...records].sort(([a], [b]) => (a < b ? -1 : 1))] as const,

@@ -1,8 +1,4 @@
-/**
- * Whether an event is as src/engine/common/event-table.ts says: for every place where tests see
- * events pass.
- */
-
+/** Checks events against src/engine/common/event-table.ts, wherever tests receive them. */
 import type { JsonObject } from '#base/json.ts';
 import { EVENTS, type EventName } from '#engine/common/event-table.ts';
 import type { EventRow } from '#engine/common/events/event-row.ts';
@@ -12,7 +8,7 @@ function isEventName(name: string): name is EventName {
   return Object.hasOwn(EVENTS, name);
 }
 
-/** Sentences; empty: nothing is wrong. */
+/** The faults as sentences. */
 export function eventFaults({
   name,
   level,
@@ -35,7 +31,7 @@ function withoutAbsent(fields: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-/** Throws where something is. */
+/** Throws when the event has a fault. */
 export function expectSound(event: Parameters<typeof eventFaults>[0]): void {
   const faults = eventFaults(event);
   if (faults.length > 0) throw new Error(faults.join('; '));

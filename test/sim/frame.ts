@@ -1,4 +1,4 @@
-/** What travels between hosts of the simulated world. */
+/** Packets between hosts of the simulated world. */
 import type { IpAddress } from '#base/ip.ts';
 import type { Encapsulation } from '#engine/contract/outer-path.ts';
 import type { DataPacket } from './data-plane.ts';
@@ -14,13 +14,13 @@ export interface Frame {
   readonly sourcePort: number;
   readonly destination: IpAddress;
   readonly destinationPort: number;
-  /** Exactly one of the two is there. */
+  /** Exactly one of the two is present. */
   readonly control?: Uint8Array;
   readonly data?: SentData;
 }
 
 /**
- * A data packet with the truth about who sent it: `forged` when the sender did not own its source
+ * A data packet that knows its real sender: `forged` when the sender did not own the source
  * address.
  */
 export interface SentData extends DataPacket {

@@ -3,7 +3,7 @@ import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import { RandomMoves } from './random-moves.ts';
 
-/** `SOJOURN_SEED` and `SOJOURN_MOVES` run one world of one's own. */
+/** `SOJOURN_SEED` and `SOJOURN_MOVES` select another seed and number of moves. */
 const seed = process.env['SOJOURN_SEED'];
 const moves = Number(process.env['SOJOURN_MOVES'] ?? 4000);
 
@@ -17,7 +17,7 @@ const WORLDS = [
 describe('random handovers', () => {
   test.each(
     seed === undefined ? WORLDS : WORLDS.map((world) => ({ ...world, seed: Number(seed) })),
-  )('seed $seed, $mobiles nodes, home link $homeLink', (world) => {
+  )('converge with seed $seed, $mobiles nodes, home link $homeLink', (world) => {
     const result = new RandomMoves({
       ...world,
       moves,

@@ -1,6 +1,5 @@
 /**
- * A home agent of the simulated world: the engine, its plane, and the kernel's forwarding around
- * it.
+ * A home agent of the simulated world: the engine, its data plane, and the kernel's forwarding.
  */
 import { type IpAddress, ipv6, isIpv4, prefixContains } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
@@ -18,8 +17,8 @@ import { encapsulate, outerOf, TunnelEnd } from './tunnel-end.ts';
 
 const LINK_LOCAL = ipv6('fe80::100');
 
-/** What the world does for a home agent. */
-export interface HomeAgentEnvironment {
+/** The world's services for a home agent. */
+interface HomeAgentEnvironment {
   readonly schedule: Schedule;
   readonly trace: Trace;
   transmitFromCore(from: string, frame: Frame): void;
@@ -135,8 +134,7 @@ export class HomeAgentHost implements Station {
   }
 
   /**
-   * An inner packet for a home address: into the tunnel when one is there. False when there is
-   * none.
+   * An inner packet for a home address: into its tunnel. False when there is none.
    */
   forward(data: SentData): boolean {
     const tunnel = this.engine.running ? this.tunnels.plane.outbound(data) : undefined;
@@ -175,7 +173,7 @@ export class HomeAgentHost implements Station {
     };
   }
 
-  /** What came out of a tunnel with a permitted source. */
+  /** A packet with permitted source, from a tunnel. */
   #forwardInner(data: SentData): void {
     this.#world.transmitFromCore(this.name, {
       encapsulation: 'none',
@@ -204,7 +202,7 @@ export class HomeAgentHost implements Station {
   }
 }
 
-/** The frame for a control packet on a `native` or `udp` path. */
+/** The frame for a control packet on an `ipv6` or `udp` path. */
 export function frameOfPath(path: PacketPath, packet: Uint8Array): Frame | undefined {
   if (path.kind === 'udp') {
     return {

@@ -9,8 +9,8 @@ import type { HomeAgentHost } from './home-agent-host.ts';
 import type { MobileHost } from './mobile-host.ts';
 import type { MobileInterface } from './mobile-interface.ts';
 import { isControl } from './peek.ts';
-import { folded, internetSum } from './trace.ts';
-import type { World } from './world.ts';
+import type { Schedule } from './schedule.ts';
+import { folded, internetSum, type Trace } from './trace.ts';
 
 const SOLICITATION = 135;
 const ADVERTISEMENT = 136;
@@ -23,12 +23,21 @@ interface Neighbour {
 
 const keyOf = (linkAddress: Uint8Array): string => linkAddress.join(':');
 
+/** The part of the world that the home link uses. */
+interface HomeLinkWorld {
+  readonly homeAgents: readonly HomeAgentHost[];
+  readonly mobiles: readonly MobileHost[];
+  readonly schedule: Schedule;
+  readonly trace: Trace;
+  readonly now: number;
+}
+
 export class HomeLink {
-  readonly #world: World;
+  readonly #world: HomeLinkWorld;
   /** The router's neighbour cache. */
   readonly #neighbours = new Map<IpAddress, Neighbour>();
 
-  constructor(world: World) {
+  constructor(world: HomeLinkWorld) {
     this.#world = world;
   }
 
@@ -37,8 +46,8 @@ export class HomeLink {
   }
 
   /**
-   * A frame for an address of the home link, seen by its router or by a station on it. False when
-   * nobody takes it.
+   * A frame for an address of the home link, from its router or a station on it. False when no
+   * station accepts it.
    */
   deliverLocally(from: string, frame: Frame): boolean {
     const agent = this.agent;
@@ -70,7 +79,7 @@ export class HomeLink {
     });
   }
 
-  /** A frame for one station; the packet goes up whatever its destination says. */
+  /** A frame for one station, which accepts the packet with any destination. */
   #toStation(linkAddress: Uint8Array, packet: Uint8Array): void {
     const key = keyOf(linkAddress);
     const mobile = this.#world.mobiles.find((each) =>
@@ -187,7 +196,7 @@ function nativeFrame(packet: Uint8Array): Frame {
  * A solicited Neighbour Advertisement to all nodes with the override flag, as a kernel sends when
  * another node probes its address.
  */
-export function advertisement(target: Ipv6Address, linkAddress: Uint8Array): Uint8Array {
+function advertisement(target: Ipv6Address, linkAddress: Uint8Array): Uint8Array {
   const packet = new Uint8Array(72);
   packet.set([0x60, 0, 0, 0, 0, 32, 58, 255]);
   packet.set(bytesOfIpv6(target), 8);

@@ -1,10 +1,9 @@
 /**
- * A mobile node of the simulated world: the engine, its plane, and a kernel whose addresses come
- * and go as Linux's do.
+ * A mobile node of the simulated world: the engine, its data plane, and a kernel that manages
+ * addresses as Linux does.
  */
-import { type IpAddress, type Ipv6Address, isIpv4, isIpv6, isLinkLocal } from '#base/ip.ts';
-import { monotonic } from '#base/time.ts';
-import type { InterfaceAddress, NetworkInterface } from '#engine/common/network-interface.ts';
+import { type IpAddress, type Ipv6Address, isIpv4, isIpv6 } from '#base/ip.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import { TUN_DEVICE } from '#engine/contract/desired-state.ts';
 import type { Engine } from '#engine/contract/engine.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
@@ -20,8 +19,8 @@ import type { Schedule } from './schedule.ts';
 import type { Trace } from './trace.ts';
 import { encapsulate, outerOf, TunnelEnd } from './tunnel-end.ts';
 
-/** What the world does for a mobile node. */
-export interface MobileEnvironment {
+/** The world's services for a mobile node. */
+interface MobileEnvironment {
   readonly schedule: Schedule;
   readonly trace: Trace;
   readonly random: SeededRandom;
@@ -91,13 +90,13 @@ export class MobileHost {
     this.tunnels.clear();
   }
 
-  /** Moves the wall clock. */
+  /** Sets the wall clock. */
   setClock(offsetMs: number): void {
     this.offsetMs = offsetMs;
     this.engine.step({ kind: 'clock', offsetMs });
   }
 
-  /** Gives the engine the whole truth of now. */
+  /** Gives the engine a snapshot of all interfaces. */
   tell(): void {
     const wanted = this.#desiredAddresses();
     this.#snapshot = [...this.interfaces.values()].map((each) =>
@@ -226,8 +225,8 @@ export class MobileHost {
   }
 
   /**
-   * Whatever a timer or an answer makes the engine send uses an address that its last snapshot
-   * calls usable.
+   * Checks that every packet which a timer or an answer causes uses an address that is usable by
+   * the engine's last snapshot.
    */
   #checkSource(source: IpAddress): void {
     const usable = this.#snapshot.some(
@@ -284,6 +283,4 @@ export class MobileHost {
   }
 }
 
-export const isRoutable = (one: InterfaceAddress): boolean => !isLinkLocal(one.address);
-export const at = monotonic;
 export type { Ipv6Address };

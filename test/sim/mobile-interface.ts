@@ -1,6 +1,6 @@
 /**
  * One network interface of a mobile node: carrier, router advertisements with duplicate address
- * detection, DHCP, and what lingers.
+ * detection, DHCP, and addresses that linger from the previous link.
  */
 import {
   addressFromInterfaceIdentifier,
@@ -23,14 +23,14 @@ const LINK_LOCAL = ipv6('fe80::');
 const ROUTER = ipv6('fe80::1');
 const ROUTER_LIFETIME_MS = 1_800_000;
 
-/** How one attachment goes; drawn at random by default. */
+/** The course of one attachment; random by default. */
 export interface AttachStyle {
   readonly carrierMs: number;
   readonly advertisementMs: number;
   readonly dhcpMs: number;
   /** 0: optimistic, usable at once. */
   readonly dadMs: number;
-  /** Addresses of the former link stay for a while, under their old epoch. */
+  /** Addresses of the previous link stay for a while, with their old epoch. */
   readonly lingering: boolean;
   readonly dadFails: boolean;
 }
@@ -108,7 +108,7 @@ export class MobileInterface {
     return this.#routers.some((router) => router.family === family && router.epoch === this.#epoch);
   }
 
-  /** Pulls the plug, and puts it into `network` when there is one. */
+  /** Detaches the interface, and attaches it to `network` when there is one. */
   attach(network: AccessNetwork | undefined, style: AttachStyle = this.randomStyle()): void {
     this.#leave();
     const attachment = ++this.#attachments;
@@ -128,7 +128,7 @@ export class MobileInterface {
     });
     later(style.carrierMs + style.advertisementMs, () => this.#advertised(network, style, later));
     later(style.carrierMs + style.dhcpMs, () => this.#leased(network));
-    // What lingers goes at last when nothing on the new link replaces it.
+    // A lingering address is removed when the new link does not replace it.
     later(style.carrierMs + 2000, () => {
       if (this.#clear((epoch) => epoch !== this.#epoch)) this.#changed();
     });

@@ -1,4 +1,4 @@
-/** Network address translators by the words of RFC 4787: how they map and what they let in. */
+/** Network address translators by RFC 4787: their mapping and filtering behaviour. */
 import type { Ipv4Address } from '#base/ip.ts';
 import type { SeededRandom } from './random.ts';
 
@@ -21,7 +21,7 @@ interface Mapping {
   readonly externalPort: number;
   readonly key: string;
   expiresAt: number;
-  /** Where the inside has sent to: address, and address with port. */
+  /** Destinations that the inside has sent to: address, and address with port. */
   readonly contacted: Set<string>;
 }
 
@@ -87,7 +87,7 @@ export class Nat {
     return { address: this.externalAddress, port: mapping.externalPort };
   }
 
-  /** All mappings are lost; the next ones get other ports. */
+  /** Loses all mappings; the next ones get other ports. */
   reboot(): void {
     this.#byInside.clear();
     this.#byPort.clear();

@@ -1,6 +1,6 @@
 /**
- * Access networks of the simulated world: addresses they hand out, translators in front of them,
- * and how far away they are.
+ * Access networks of the simulated world: the addresses they assign, the NATs in front of them, and
+ * their distance.
  */
 import {
   addressFromInterfaceIdentifier,
@@ -15,7 +15,7 @@ import {
 import type { Frame } from './frame.ts';
 import type { Endpoint, Nat } from './nat.ts';
 
-/** Anything with an address on an access network or in the core. */
+/** A host with an address on an access network or in the core. */
 export interface Station {
   readonly name: string;
   receive(frame: Frame): void;
@@ -27,11 +27,11 @@ export interface Pool4 {
   readonly size: number;
 }
 
-export interface AccessNetworkOptions {
+interface AccessNetworkOptions {
   readonly name: string;
   readonly delayMs: number;
   readonly mtu?: number;
-  /** /64 told by router advertisements. */
+  /** The /64 in router advertisements. */
   readonly prefix6?: Ipv6Address;
   /** `a.b.c` of the pool and its lowest host number; behind `nats` these are private. */
   readonly pool4?: Pool4;
@@ -48,7 +48,7 @@ export class AccessNetwork {
   readonly pool4: Pool4 | undefined;
   readonly nats: readonly Nat[];
   readonly home: boolean;
-  /** False while its routers drop everything. */
+  /** False while the network's routers drop every packet. */
   working = true;
   readonly stations = new Map<IpAddress, Station>();
 
@@ -86,7 +86,7 @@ export class AccessNetwork {
     return undefined;
   }
 
-  /** True when packets for `address` come here from the core. */
+  /** True when the core routes packets for `address` here. */
   attracts(address: IpAddress): boolean {
     if (isIpv6(address))
       return (
@@ -99,34 +99,32 @@ export class AccessNetwork {
     return host >= this.pool4.first && host < this.pool4.first + this.pool4.size;
   }
 
-  /** What leaves to the core, or the reason why it does not. */
+  /** The frame that leaves to the core, or the reason for its drop. */
   translateOut(now: number, frame: Frame): Frame | string {
     if (!isIpv4(frame.source) || this.nats.length === 0) return frame;
-    if (frame.encapsulation !== 'udp' || !isIpv4(frame.destination))
-      return 'translator passes UDP only';
+    if (frame.encapsulation !== 'udp' || !isIpv4(frame.destination)) return 'NAT passes UDP only';
     let source: Endpoint = { address: frame.source, port: frame.sourcePort };
     const destination: Endpoint = { address: frame.destination, port: frame.destinationPort };
     for (const nat of this.nats) source = nat.outbound(now, source, destination);
     return { ...frame, source: source.address, sourcePort: source.port };
   }
 
-  /** What arrives inside, or the reason why it does not. */
+  /** The frame that arrives inside, or the reason for its drop. */
   translateIn(now: number, frame: Frame): Frame | string {
     if (isIpv6(frame.destination) || this.nats.length === 0) return frame;
-    if (frame.encapsulation !== 'udp' || !isIpv4(frame.source)) return 'translator passes UDP only';
+    if (frame.encapsulation !== 'udp' || !isIpv4(frame.source)) return 'NAT passes UDP only';
     const source: Endpoint = { address: frame.source, port: frame.sourcePort };
     let destination: Endpoint = { address: frame.destination, port: frame.destinationPort };
     for (const nat of [...this.nats].reverse()) {
       const inside = nat.inbound(now, source, destination.port);
-      if (inside === undefined) return `filtered by ${nat.kind} translator`;
+      if (inside === undefined) return `filtered by ${nat.kind} NAT`;
       destination = inside;
     }
     return { ...frame, destination: destination.address, destinationPort: destination.port };
   }
 
   /**
-   * How the outside sees `source` when it talks to `destination`; the same endpoint without a
-   * translator.
+   * The external endpoint of `source` towards `destination`; the same endpoint without a NAT.
    */
   seenFromOutside(now: number, source: Endpoint, destination: Endpoint): Endpoint | undefined {
     let seen: Endpoint | undefined = source;

@@ -1,18 +1,18 @@
 /**
- * A second, independent reader of what is on the wire: just enough of RFC 8200 and RFC 6275 for the
- * world to route, to draw and to check the engines without trusting their codecs.
+ * A second, independent parser: enough of RFC 8200 and RFC 6275 for the world to route, to draw and
+ * to check the engines without trusting their codecs.
  */
 import { hex } from '#base/bytes.ts';
 import { type IpAddress, type Ipv6Address, ipv4FromBytes, ipv6FromBytes } from '#base/ip.ts';
 
-export interface BindingUpdateSeen {
+interface BindingUpdateSeen {
   readonly kind: 'binding-update';
   readonly homeAddress: Ipv6Address;
   readonly sequence: number;
   readonly lifetimeSeconds: number;
 }
 
-export interface BindingAcknowledgementSeen {
+interface BindingAcknowledgementSeen {
   readonly kind: 'binding-acknowledgement';
   readonly homeAddress: Ipv6Address;
   readonly status: number;
@@ -20,7 +20,7 @@ export interface BindingAcknowledgementSeen {
   readonly lifetimeSeconds: number;
 }
 
-export type Seen =
+type Seen =
   | BindingUpdateSeen
   | BindingAcknowledgementSeen
   | { readonly kind: 'mobility'; readonly type: number }
@@ -86,7 +86,7 @@ function findHomeAddress(packet: Uint8Array, from: number, end: number): Ipv6Add
 const u16 = (packet: Uint8Array, at: number): number =>
   ((packet[at] ?? 0) << 8) | (packet[at + 1] ?? 0);
 
-/** What an IPv6 control packet says. */
+/** The contents of an IPv6 control packet. */
 export function look(packet: Uint8Array): Seen {
   if ((packet[0] ?? 0) >> 4 !== 6 || packet.length < 40)
     return { kind: 'other', text: `${packet.length} octets` };
@@ -115,8 +115,8 @@ export function look(packet: Uint8Array): Seen {
 }
 
 /**
- * True for what the plane hands up instead of forwarding: a Mobility Header, at the end of any
- * chain.
+ * True for a packet that the data plane gives to the engine instead of forwarding it: a Mobility
+ * Header after any chain of extension headers.
  */
 export function isControl(packet: Uint8Array): boolean {
   return (packet[0] ?? 0) >> 4 === 6 && packet.length >= 40 && walk(packet).protocol === MOBILITY;
@@ -126,9 +126,9 @@ export function describe(packet: Uint8Array): string {
   const seen = look(packet);
   switch (seen.kind) {
     case 'binding-update':
-      return `Binding Update seq ${seen.sequence} lifetime ${seen.lifetimeSeconds}s ${seen.homeAddress}`;
+      return `Binding Update seq ${seen.sequence} ${lifetimeOf(seen)} ${seen.homeAddress}`;
     case 'binding-acknowledgement':
-      return `Binding Acknowledgement status ${seen.status} seq ${seen.sequence} lifetime ${seen.lifetimeSeconds}s`;
+      return `Binding Acknowledgement ${seen.status} seq ${seen.sequence} ${lifetimeOf(seen)}`;
     case 'mobility':
       return `Mobility Header type ${seen.type}`;
     case 'icmpv6':
@@ -136,4 +136,8 @@ export function describe(packet: Uint8Array): string {
     case 'other':
       return `${seen.text} ${hex(packet.subarray(0, 8))}`;
   }
+}
+
+function lifetimeOf({ lifetimeSeconds }: { readonly lifetimeSeconds: number }): string {
+  return `lifetime ${lifetimeSeconds}s`;
 }

@@ -1,4 +1,4 @@
-/** The usual map and its inhabitants, for random moves and for scripts. */
+/** The usual networks and hosts, for random moves and for scripts. */
 import {
   type Ipv4Address,
   type Ipv6Address,
@@ -20,14 +20,14 @@ export const HOME_AGENT_ON_LINK = ipv6('2001:db8:100:1::1');
 export const HOME_AGENT_V4 = ipv4('192.0.2.1');
 export const SECOND_HOME_AGENT = ipv6('2001:db8:100::2');
 export const SECOND_HOME_AGENT_V4 = ipv4('192.0.2.2');
-export const HOME_PREFIX = prefix('2001:db8:100:1::/64');
-export const HOME_PREFIX_V4 = prefix('192.0.2.64/26');
-export const POOL_V4 = prefix('192.0.2.128/26');
+const HOME_PREFIX = prefix('2001:db8:100:1::/64');
+const HOME_PREFIX_V4 = prefix('192.0.2.64/26');
+const POOL_V4 = prefix('192.0.2.128/26');
 export const CORRESPONDENT = ipv6('2001:db8:200::80');
 export const CORRESPONDENT_V4 = ipv4('203.0.113.200');
 export const HOME_AGENT_NAME = 'ha.example';
 
-export function prefix(text: string): Prefix {
+function prefix(text: string): Prefix {
   const parsed = parsePrefix(text);
   if (parsed === undefined) throw new Error(`no prefix: ${text}`);
   return parsed;
@@ -35,11 +35,11 @@ export function prefix(text: string): Prefix {
 
 export const homeAddressOf = (index: number): Ipv6Address =>
   ipv6(`2001:db8:100:1::${(0x10 + index).toString(16)}`);
-export const homeAddress4Of = (index: number): Ipv4Address => ipv4(`192.0.2.${70 + index}`);
+const homeAddress4Of = (index: number): Ipv4Address => ipv4(`192.0.2.${70 + index}`);
 
 const associations = new Map<number, RegistrationKey>();
 
-/** The same object each time: key schedules are kept by key. */
+/** The same object each time: HMAC key schedules are cached by key object. */
 export function registrationKeyOf(index: number): RegistrationKey {
   const known = associations.get(index);
   if (known !== undefined) return known;
@@ -136,7 +136,7 @@ export function mobileNodeConfiguration(choices: MobileChoices): MobileNodeConfi
   };
 }
 
-/** Mapping time-outs: RFC 4787 asks for at least 120 s. */
+/** Mapping timeouts: RFC 4787 requires at least 120 s. */
 const NAT_TIMEOUT_MS = 180_000;
 
 export interface UsualNetworks {

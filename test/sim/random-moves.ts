@@ -1,6 +1,6 @@
 /**
- * Random handovers of several mobile nodes under loss, reordering, duplication, translators that
- * reboot, crashes, replays and spoofing.
+ * Random handovers of several mobile nodes under loss, reordering, duplication, reboots of NATs,
+ * crashes, replays and spoofing.
  */
 import { isIpv4 } from '#base/ip.ts';
 import { describeTunnel } from '#engine/contract/desired-state.ts';
@@ -25,18 +25,18 @@ import {
 } from './population.ts';
 import { type MakeEngine, PERFECT, WALL_OFFSET_MS, World } from './world.ts';
 
-export interface RandomMovesOptions {
+interface RandomMovesOptions {
   readonly seed: number;
   readonly moves: number;
   readonly mobiles: number;
   readonly homeLink: boolean;
   readonly makeHomeAgent: MakeEngine<HomeAgentConfiguration>;
   readonly makeMobileNode: MakeEngine<MobileNodeConfiguration>;
-  /** False: a violation leaves no diagram and no capture. */
+  /** False: a violation writes no diagram and no capture. */
   readonly draw?: boolean;
 }
 
-export interface RandomMovesResult {
+interface RandomMovesResult {
   readonly moves: number;
   readonly settles: number;
   readonly delivered: number;
@@ -52,11 +52,11 @@ export interface RandomMovesResult {
 }
 
 /**
- * MAX_BINDACK_TIMEOUT is 32 s; then a name look-up, or a minute until a refused registration is
- * tried again.
+ * MAX_BINDACK_TIMEOUT is 32 s; then a name look-up, or a minute until the next attempt after a
+ * refusal.
  */
 const CONVERGENCE_LIMIT_MS = 70_000;
-/** A translator that forgot its mappings shows at the next keepalive, 110 s. */
+/** The next keepalive, after 110 s, reveals a NAT that lost its mappings. */
 const FORGOTTEN_LIMIT_MS = CONVERGENCE_LIMIT_MS + 110_000;
 
 export class RandomMoves {
@@ -92,7 +92,7 @@ export class RandomMoves {
   }
 
   /**
-   * Runs all moves; on a violation writes diagram and capture and throws with seed and directory.
+   * Runs all moves. On a violation, writes diagram and capture and throws with seed and directory.
    */
   run(): RandomMovesResult {
     try {
@@ -199,8 +199,8 @@ export class RandomMoves {
   }
 
   /**
-   * A node sends inside its own tunnel, or from anywhere, with another node's home address as inner
-   * source.
+   * A node sends with another node's home address as inner source, inside its own tunnel or from
+   * any address.
    */
   #spoof(attacker: MobileHost): void {
     const { world } = this;
@@ -226,8 +226,8 @@ export class RandomMoves {
   }
 
   /**
-   * A node that got the address which another left is, until that one registers again, the same
-   * endpoint to the home agent.
+   * For the home agent, a node that got the address which another node left is the same endpoint
+   * until the other node registers again.
    */
   #shareEndpoint(attacker: MobileHost, victim: MobileHost): boolean {
     const { plane } = this.#agent.tunnels;
@@ -244,7 +244,7 @@ export class RandomMoves {
     );
   }
 
-  /** The victim's binding names an address that the attacker holds now. */
+  /** The victim's binding has a care-of address that the attacker holds now. */
   #abandoned(attacker: MobileHost, victim: MobileHost): boolean {
     const { plane } = this.#agent.tunnels;
     return victim.homeAddresses().some((address) => {
@@ -300,7 +300,7 @@ export class RandomMoves {
       const after = agent.tunnels.plane.snapshot();
       if (after !== before)
         throw new Violation(
-          `home agent wants something else after its restart:\n${before}\n${after}`,
+          `home agent has another desired state after its restart:\n${before}\n${after}`,
         );
     };
     if (quick) start();
@@ -314,7 +314,7 @@ export class RandomMoves {
     this.world.schedule.in(this.world.random.between(1, 3000), () => mobile.start());
   }
 
-  /** The disturbances end; everything must come to rest, and stay bounded. */
+  /** Ends the disturbances; every node must converge, and state must stay bounded. */
   #settle(): void {
     const { world } = this;
     world.quality = PERFECT;
@@ -328,7 +328,7 @@ export class RandomMoves {
     this.#checkBounds();
   }
 
-  /** A long silence: only keepalives and refreshes; then the correspondent speaks first. */
+  /** A long idle time with keepalives and refreshes only; then the correspondent sends first. */
   #idle(): void {
     const { world } = this;
     const sends = world.mobiles.map((mobile) => mobile.sends);
@@ -366,7 +366,8 @@ export class RandomMoves {
     const directory = this.#options.draw === false ? 'not written' : this.world.trace.write(reason);
     const { seed, moves, mobiles, homeLink } = this.#options;
     return new Error(
-      `seed ${seed}, move ${this.#moves} of ${moves}, ${mobiles} nodes, home link ${homeLink}, at ${this.world.now} ms: ${reason}\n` +
+      `seed ${seed}, move ${this.#moves} of ${moves}, ${mobiles} nodes, home link ${homeLink}, ` +
+        `at ${this.world.now} ms: ${reason}\n` +
         `sequence diagram and capture: ${directory}`,
     );
   }

@@ -1,6 +1,6 @@
 /**
- * Seeded pseudo-randomness (sfc32) for simulated worlds: the same seed gives the same world. Never
- * for keys outside tests.
+ * Seeded pseudo-random numbers (sfc32) for simulated worlds: the same seed gives the same world.
+ * Not for keys outside tests.
  */
 export class SeededRandom {
   #a: number;

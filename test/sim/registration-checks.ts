@@ -1,6 +1,6 @@
 /**
- * What must hold of every registration at a home agent, whatever the links do. Read from the wire
- * and from outputs, not from the engine.
+ * Invariants of every registration at a home agent, for any behaviour of the links. They are
+ * checked by packets and outputs, not by the engine's state.
  */
 
 import { hex } from '#base/bytes.ts';
@@ -17,8 +17,7 @@ interface Granted {
 }
 
 /**
- * A binding may outlive what was granted by this much (timers are in milliseconds, not
- * instantaneous).
+ * A binding may outlive its granted lifetime by this much, because timers have milliseconds.
  */
 const GRACE_MS = 1000;
 const REMEMBERED = 4096;
@@ -42,7 +41,7 @@ export class RegistrationChecks {
     agent.onSend = (packet) => this.#sent(agent, packet);
   }
 
-  /** No binding outlives its lifetime. Call now and then. */
+  /** Checks that no binding outlives its lifetime. Call periodically. */
   checkLifetimes(agents: readonly HomeAgentHost[], homeAddresses: readonly IpAddress[]): void {
     for (const agent of agents) {
       if (!agent.engine.running) continue;

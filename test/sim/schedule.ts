@@ -1,6 +1,6 @@
 /**
- * Virtual time: a heap of actions by (time, order of insertion), so that equal times run in the
- * order they were asked for.
+ * Virtual time: a heap of actions by (time, order of insertion), so that actions of equal time run
+ * in the order of insertion.
  */
 interface Entry {
   readonly at: number;
@@ -13,7 +13,7 @@ export class Schedule {
   #order = 0;
   #now = 0;
 
-  /** Virtual milliseconds since the world began. */
+  /** Virtual milliseconds since the start of the world. */
   get now(): number {
     return this.#now;
   }
@@ -31,7 +31,7 @@ export class Schedule {
     this.at(this.#now + milliseconds, action);
   }
 
-  /** Runs everything due until `time`, then stands at `time`. */
+  /** Runs every action due until `time`, and leaves the time at `time`. */
   runUntil(time: number): void {
     for (let next = this.#heap[0]; next !== undefined && next.at <= time; next = this.#heap[0]) {
       this.#pop();

@@ -1,6 +1,5 @@
 /**
- * What happened in a world, drawn: a Mermaid sequence diagram and a pcap of the last events,
- * written when a run fails.
+ * A Mermaid sequence diagram and a pcap of a world's last events, written when a run fails.
  */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,7 +20,7 @@ const KEPT = 600;
 
 export class Trace {
   readonly #entries: Entry[] = [];
-  /** Told of every frame that arrives somewhere, or is lost (`to` is 'lost' then). */
+  /** Called with every frame that arrives or is lost (`to` is 'lost' then). */
   onFrame: (from: string, to: string, frame: Frame) => void = () => {};
 
   note(at: number, who: string, text: string): void {
@@ -76,7 +75,7 @@ export class Trace {
   }
 }
 
-const name = (who: string): string => who.replace(/[^A-Za-z0-9]/g, '_');
+const name = (host: string): string => host.replace(/[^A-Za-z0-9]/g, '_');
 const clean = (text: string): string => text.replace(/[\n;#]/g, ' ');
 
 const PROTOCOL_UDP = 17;
@@ -84,7 +83,7 @@ const PROTOCOL_IPV4 = 4;
 const PROTOCOL_IPV6 = 41;
 const DATA_PORT = 9;
 
-export function bytesOfFrame(frame: Frame): Uint8Array {
+function bytesOfFrame(frame: Frame): Uint8Array {
   const inner = frame.control ?? bytesOfData(frame.data);
   if (frame.encapsulation === 'none') return inner;
   if (frame.encapsulation === 'udp') {

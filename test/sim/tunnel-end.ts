@@ -1,6 +1,6 @@
 /**
- * One host's plane between links and inner packets: encapsulation, decapsulation, and holding what
- * comes before its tunnel.
+ * One host's data plane between links and inner packets: encapsulation, decapsulation, and holding
+ * packets that arrive before their tunnel.
  */
 import type { DesiredPart, DesiredTunnel } from '#engine/contract/desired-state.ts';
 import { encapsulationOf } from '#engine/contract/outer-path.ts';
@@ -8,7 +8,7 @@ import { DataPlane, keyOfOuter, type Outer, type PlaneSide } from './data-plane.
 import type { Frame, SentData } from './frame.ts';
 import type { Schedule } from './schedule.ts';
 
-/** As `PlaneOptions.holdMs`. */
+/** The same as `PlaneOptions.holdMs`. */
 const HOLD_MS = 50;
 const HELD_AT_MOST = 64;
 
@@ -60,7 +60,7 @@ export class TunnelEnd {
     return this.#held.length;
   }
 
-  /** The plane dies with its daemon. */
+  /** The data plane ends with its daemon. */
   clear(): void {
     this.plane = new DataPlane(this.#side);
     this.#held = [];

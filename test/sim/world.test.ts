@@ -1,6 +1,6 @@
 /**
- * The world finds broken engines: each row breaks one promise, and the run must fail by the check
- * that guards it.
+ * The world detects broken engines: each row breaks one property, and the run must fail by the check
+ * of that property.
  */
 import { describe, expect, test } from 'vitest';
 import { monotonic, NEVER } from '#base/time.ts';
@@ -15,7 +15,7 @@ import { look } from './peek.ts';
 import { RandomMoves } from './random-moves.ts';
 import type { MakeEngine } from './world.ts';
 
-/** The engine with its outputs changed on the way out. */
+/** The engine with its outputs changed. */
 function altered<C>(
   make: MakeEngine<C>,
   change: (input: AnyInput, outputs: Output[]) => Output[],
@@ -58,13 +58,13 @@ const BROKEN: readonly {
 }[] = [
   {
     name: 'a home agent that does not persist',
-    caughtBy: /wants something else after its restart|home agent has no binding/,
+    caughtBy: /has another desired state after its restart|home agent has no binding/,
     makeHomeAgent: altered(homeAgent, (_input, outputs) =>
       outputs.filter(({ kind }) => kind !== 'persist'),
     ),
   },
   {
-    name: 'a home agent that takes replays',
+    name: 'a home agent that accepts replays',
     caughtBy: /replayed Binding Update .* changed state/,
     makeHomeAgent: altered(homeAgent, (input, outputs) =>
       input.kind === 'datagram'
@@ -73,7 +73,7 @@ const BROKEN: readonly {
     ),
   },
   {
-    name: 'a home agent whose timers never come',
+    name: 'a home agent whose timers never fire',
     caughtBy: /outlives its lifetime|idle|converges/,
     makeHomeAgent: withDeadline(homeAgent, () => NEVER),
     makeMobileNode: altered(mobileNode, (input, outputs) =>
@@ -90,12 +90,12 @@ const BROKEN: readonly {
     makeHomeAgent: withDeadline(homeAgent, () => 1),
   },
   {
-    name: 'a mobile node that never retransmits and never keeps alive',
-    caughtBy: /converges|translator has no mapping|data/,
+    name: 'a mobile node without retransmissions and keepalives',
+    caughtBy: /converges|NAT has no mapping|data/,
     makeMobileNode: withDeadline(mobileNode, () => NEVER),
   },
   {
-    name: 'a mobile node that hoards records',
+    name: 'a mobile node that never deletes records',
     caughtBy: /records: .* more than/,
     makeMobileNode: altered(mobileNode, (_input, outputs) => [
       ...outputs,
@@ -103,7 +103,7 @@ const BROKEN: readonly {
     ]),
   },
   {
-    name: 'a mobile node that keeps its old tunnel end',
+    name: 'a mobile node that keeps its old tunnel endpoint',
     caughtBy: /leaves from|converges/,
     makeMobileNode: altered(mobileNode, (input, outputs) =>
       outputs.filter(({ kind }) => input.kind !== 'network' || kind !== 'set-desired'),
@@ -113,7 +113,7 @@ const BROKEN: readonly {
 
 describe('the simulated world', () => {
   test.each(BROKEN)(
-    'finds $name',
+    'detects $name',
     ({ caughtBy, makeHomeAgent = homeAgent, makeMobileNode = mobileNode }) => {
       const run = new RandomMoves({
         seed: 7,

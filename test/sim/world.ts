@@ -1,10 +1,11 @@
 /**
- * A small internet under virtual time: home agents and mobile nodes (the real engines), correspondents, access networks with translators, links
- * that delay, lose, reorder and duplicate, and names that resolve or fail. One seed makes one world.
+ * A small internet under virtual time: home agents and mobile nodes (the real engines),
+ * correspondents, access networks with NATs, links that delay, lose, reorder and duplicate, and
+ * names that resolve or fail. One seed gives one world.
  *
  *      correspondents ── core ── home agents ── (home link)
  *                          │
- *         access networks, each with its translators ── mobile nodes
+ *         access networks, each with its NATs ── mobile nodes
  */
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
 import type { Engine } from '#engine/contract/engine.ts';
@@ -22,8 +23,8 @@ import { RegistrationChecks } from './registration-checks.ts';
 import { Schedule } from './schedule.ts';
 import { Trace } from './trace.ts';
 
-/** How bad the core is now. Probabilities 0 … 1. */
-export interface LinkQuality {
+/** The current faults of the core, as probabilities 0 … 1. */
+interface LinkQuality {
   readonly loss: number;
   readonly duplicate: number;
   readonly reorder: number;
@@ -51,7 +52,7 @@ export class World {
   readonly homeLink: HomeLink;
   readonly checks: RegistrationChecks;
   readonly names = new Map<string, readonly IpAddress[]>();
-  /** Data numbers delivered to their right receiver. */
+  /** Numbers of data packets that reached the right receiver. */
   readonly delivered = new Set<number>();
   readonly drops = new Map<string, number>();
   namesWork = true;
@@ -120,7 +121,7 @@ export class World {
     this.schedule.runUntil(this.now + milliseconds);
   }
 
-  /** Runs until `condition` holds; throws what is still wrong after `limitMs`. */
+  /** Runs until `condition` gives no fault; throws the fault that remains after `limitMs`. */
   runUntil(what: string, limitMs: number, condition: () => string | undefined): number {
     const began = this.now;
     for (let step = 5; ; step = Math.min(step * 1.5, 250)) {
@@ -132,7 +133,7 @@ export class World {
     }
   }
 
-  /** A fresh inner packet; `sender` is the truth, whatever `source` claims. */
+  /** A new inner packet; `sender` is the real sender, `source` may be forged. */
   data(sender: string, source: IpAddress, destination: IpAddress, octets = 120): SentData {
     const owner = this.mobiles.find((mobile) => mobile.ownsHomeAddress(source));
     const truth =
@@ -147,8 +148,7 @@ export class World {
     };
   }
 
-  // --- the way through the world
-  // -------------------------------------------------------------------------------------------------------
+  // --- paths through the world ---
 
   transmit(from: string, network: AccessNetwork, frame: Frame): void {
     if (!network.working) {
@@ -260,7 +260,7 @@ export class World {
     }
     const station = network.stations.get(inside.destination);
     if (station === undefined) {
-      this.drop('nobody has the address', from, inside);
+      this.drop('no host has the address', from, inside);
       return;
     }
     this.trace.frame(this.now, from, station.name, inside);
@@ -271,7 +271,7 @@ export class World {
     const onLink = isIpv6(frame.destination) && agent.configuration.homeLink !== undefined;
     if (onLink && this.homeLink.deliverLocally(from, frame)) return;
     if (onLink && frame.data !== undefined) {
-      this.drop('nobody answers on the home link', from, frame);
+      this.drop('no answer on the home link', from, frame);
       return;
     }
     if (frame.data === undefined || !agent.forward(frame.data))

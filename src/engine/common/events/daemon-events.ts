@@ -28,7 +28,7 @@ export const DAEMON_EVENTS = {
   'config-unchanged': row('info', 'The daemon read its configuration again and found no change.'),
   'config-refused': row(
     'warn',
-    'The daemon read its configuration again and found a fault, one event for each; the previous configuration stays in force.',
+    'The daemon found a fault in its new configuration; the previous one stays in force.',
     ...(['file', 'line', 'column', 'setting', 'why', 'remedy'] as const),
   ),
   'config-not-applied': row(

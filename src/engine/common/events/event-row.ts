@@ -4,8 +4,8 @@
  * No RFC: book-keeping that all engines and daemons share.
  */
 
-export const EVENT_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
-export type EventLevel = (typeof EVENT_LEVELS)[number];
+const EVENT_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+type EventLevel = (typeof EVENT_LEVELS)[number];
 
 /**
  * The meaning of each member of `fields`, the same in every event. No field holds a key, a token or
@@ -16,7 +16,7 @@ export const EVENT_FIELDS = {
   address: 'the IP address that the text of the event is about',
   addressAtMs: 'when the address became usable; monotonic',
   aheadSeconds: 'how much the other clock is ahead, in seconds',
-  atMs: 'when it happened; monotonic, in milliseconds, comparable with the other …AtMs of the event',
+  atMs: 'when it happened; monotonic, in milliseconds, comparable with the other …AtMs',
   authentic: 'whether the message was authenticated',
   careOfAddress: 'care-of address',
   certificate: 'fingerprint, subject, expiry, and whether the daemon made it itself',

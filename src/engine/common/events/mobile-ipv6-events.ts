@@ -56,7 +56,7 @@ export const MOBILE_EVENTS = {
   ),
   registered: row(
     'info',
-    'The node is registered from a new point of attachment: at the home agent, or (with `coordinator`) at the direction coordinator.',
+    'The node is registered from a new address; with `coordinator`: at that coordinator.',
     ...([
       'home',
       'careOfAddress',
@@ -92,7 +92,7 @@ export const MOBILE_EVENTS = {
   ),
   'registration-refused': row(
     ['info', 'warn'],
-    'This home agent refused a registration (info), or the registration of this mobile node was refused (warn).',
+    'A registration was refused: by this home agent (info), or of this mobile node (warn).',
     ...([
       'home',
       'homeAddress',

@@ -108,7 +108,7 @@ export const NTMOBILE_EVENTS = {
 export const COORDINATOR_EVENTS = {
   'node-revoked': row(
     'info',
-    'The operator ended the registration of a node at a direction coordinator, or no longer trusts the issuer of its credential.',
+    'The operator ended a registration, or no longer trusts the issuer of its credential.',
     ...(['name', 'nodeId', 'virtualIpv6', 'virtualIpv4', 'remote'] as const),
   ),
 } as const;

@@ -47,7 +47,7 @@ import {
 } from '#wire/mobility/message.ts';
 
 /** Home agents and mobile nodes count these reasons under the same names. */
-export type FaultReason =
+type FaultReason =
   | 'option-unrecognized'
   | 'routing-header-unrecognized'
   | 'mobile-ipv6-header-invalid'
@@ -58,7 +58,7 @@ export type FaultReason =
   | 'header-length-invalid';
 
 /** `pointer` counts octets from the start of the packet. */
-export type ErrorReply =
+type ErrorReply =
   | { readonly kind: 'parameter-problem'; readonly code: number; readonly pointer: number }
   | { readonly kind: 'binding-error'; readonly status: number };
 
@@ -190,7 +190,7 @@ const MOST_OF_PACKET = 1280 - IPV6_HEADER_SIZE - 8;
 const FIRST_INFORMATIONAL_TYPE = 128;
 const HOP_LIMIT = 64;
 
-export type ErrorOutcome =
+type ErrorOutcome =
   | 'binding-error-sent'
   | 'parameter-problem-sent'
   | 'error-rate-limited'

@@ -91,7 +91,7 @@ function sysctls(configuration: HomeAgentConfiguration): readonly DesiredSysctl[
   ];
 }
 
-/** Less preferred than the routes into the tunnel, with the kernel's own 1024 (IPv6) or 0 (IPv4). */
+/** Less preferred than routes into the tunnel with the kernel's own 1024 (IPv6) or 0 (IPv4). */
 const AT_HOME_METRIC = 4096;
 /** Less preferred than all others. */
 const UNREACHABLE_METRIC = 8192;

@@ -30,7 +30,7 @@ import { WallClock } from './wall-clock.ts';
 
 const OVER_IPV6 = { kind: 'ipv6' } as const;
 
-export type HomeAgent = Engine<HomeAgentInput> &
+type HomeAgent = Engine<HomeAgentInput> &
   Reconfigurable<HomeAgentConfiguration> & { readonly counters: Counters };
 
 /** Never throws for a peer's fault; `clock` must be the first input. */

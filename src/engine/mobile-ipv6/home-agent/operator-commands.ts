@@ -18,14 +18,14 @@ import type { Policy } from './registration-view.ts';
 type Answer = { readonly ok: boolean; readonly value: JsonValue };
 type Command = (step: Step, parameters: JsonObject) => Answer;
 
-export interface OperatorRequest {
+interface OperatorRequest {
   readonly id: number;
   readonly command: string;
   readonly parameters: JsonObject;
 }
 
 /** What the commands show and change. */
-export interface OperatorContext {
+interface OperatorContext {
   readonly policy: Policy;
   readonly bindings: Bindings;
   readonly homeLink: HomeLink | undefined;

@@ -62,7 +62,7 @@ export const HOME_AGENT_REASONS = {
   'binding-error-sent': 'Binding Errors sent.',
   'parameter-problem-sent': 'ICMPv6 Parameter Problems sent.',
   'error-not-answerable':
-    'Errors not sent, because the source is not a single node or because they would answer an error.',
+    'Errors not sent: the source is not a single node, or the packet is an error itself.',
   'error-rate-limited': 'Errors not sent because of the rate limit.',
   'refresh-requested': 'Binding Refresh Requests sent.',
   'duplicate-address-detected':

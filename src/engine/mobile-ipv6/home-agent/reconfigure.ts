@@ -25,7 +25,7 @@ import type { HomeLink } from './home-link/home-link.ts';
 import type { OperatorPolicy } from './policy.ts';
 import type { Policy } from './registration-view.ts';
 
-export interface ReconfigurationContext {
+interface ReconfigurationContext {
   readonly policy: OperatorPolicy;
   readonly bindings: Bindings;
   readonly pool: AddressPool;

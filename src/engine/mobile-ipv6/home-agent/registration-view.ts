@@ -37,7 +37,7 @@ export interface BindingLookup {
   networkAround(address: IpAddress): Binding | undefined;
 }
 
-export interface HomeLinkLookup {
+interface HomeLinkLookup {
   /** How many registrations wait for duplicate address detection. */
   readonly pendingCount: number;
   /** The home address of the mobile node for which the home agent intercepts `address`. */

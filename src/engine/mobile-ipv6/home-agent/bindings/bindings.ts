@@ -45,10 +45,10 @@ const UNIT_MS = LIFETIME_UNIT_SECONDS * 1000;
 /** What a binding may keep: a part of what it has. */
 export type Narrowing = Pick<BindingState, 'ipv4HomeAddress' | 'mobileNetworkPrefixes'>;
 
-export type RemovalReason = 'binding-deleted' | 'binding-expired' | 'binding-revoked';
+type RemovalReason = 'binding-deleted' | 'binding-expired' | 'binding-revoked';
 
 /** The owners of other state that follows bindings. */
-export interface BindingsContext {
+interface BindingsContext {
   readonly clock: WallClock;
   readonly counters: HomeAgentCounters;
   readonly pool: AddressPool;

@@ -28,7 +28,7 @@ import {
 } from './binding-store.ts';
 import type { Bindings } from './bindings.ts';
 
-export interface RecoveryContext {
+interface RecoveryContext {
   readonly policy: Policy;
   readonly clock: WallClock;
   readonly bindings: Bindings;

@@ -14,13 +14,13 @@ import {
   type Prefix,
 } from '#base/ip.ts';
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
-import type { RegistrationRequest } from '#engine/mobile-ipv6/home-agent/registration/registration-request.ts';
 import type { RegistrationView } from '#engine/mobile-ipv6/home-agent/registration-view.ts';
 import {
   IPV4_ADDRESS_STATUSES,
   type Ipv4AddressStatusName,
 } from '#wire/mobility/binding-status.ts';
 import { filterOptions, type MobilityOption } from '#wire/mobility/options.ts';
+import type { RegistrationRequest } from '../registration/registration-request.ts';
 import type { PoolOffer } from './address-pool.ts';
 import { asksForPrefix, grantIpv4Prefix, type Ipv4HomeAddressOption } from './ipv4-prefix.ts';
 

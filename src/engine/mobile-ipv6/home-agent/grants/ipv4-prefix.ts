@@ -16,7 +16,7 @@ export type Ipv4HomeAddressOption = MobilityOptionOf<'ipv4-home-address'>;
 const HOST_PREFIX_LENGTH = 32;
 
 /** A `Prefix` that is known to be IPv4. */
-export interface Ipv4Prefix {
+interface Ipv4Prefix {
   readonly address: Ipv4Address;
   readonly length: number;
 }

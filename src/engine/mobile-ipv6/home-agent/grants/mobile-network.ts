@@ -14,12 +14,12 @@ import { isGlobalUnicast, isIpv6, networkOf, type Prefix, prefixContains } from 
 import { NO_PREFIXES } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { Refusal } from '#engine/mobile-ipv6/home-agent/registration/refusal.ts';
-import type { RegistrationRequest } from '#engine/mobile-ipv6/home-agent/registration/registration-request.ts';
 import type {
   AuthenticatedUpdate,
   RegistrationView,
 } from '#engine/mobile-ipv6/home-agent/registration-view.ts';
 import { filterOptions, type MobilityOptionOf } from '#wire/mobility/options.ts';
+import type { RegistrationRequest } from '../registration/registration-request.ts';
 import { prefixRequests } from './ipv4-prefix.ts';
 import { samePrefix } from './prefix-equality.ts';
 

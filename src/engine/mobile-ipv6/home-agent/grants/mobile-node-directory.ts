@@ -12,7 +12,7 @@ import type {
 } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 
 /** The mobile node and the security association that a message names. */
-export interface DirectoryMatch {
+interface DirectoryMatch {
   readonly mobileNode: AuthorizedMobileNode;
   readonly registrationKey: RegistrationKey;
 }

@@ -30,7 +30,7 @@ interface Detection extends Timed {
   pending: PendingRegistration;
 }
 
-/** An advertisement, or another host's probe, says that the address is in use (RFC 4862 §5.4.3-4). */
+/** RFC 4862 §5.4.3-4: an advertisement or another host's probe says that an address is in use. */
 function isConflict({ source, body }: NeighbourPacket): boolean {
   return body.type === 'neighbour-advertisement' || source === '::';
 }

@@ -21,7 +21,7 @@ import type { AuthenticatedSender, RegistrationRequest } from './registration-re
  * `forged`: the named key exists, but the authenticator was made with another one; the answer is
  * signed with the named key.
  */
-export type Authentication =
+type Authentication =
   | { readonly kind: 'authentic'; readonly sender: AuthenticatedSender }
   | { readonly kind: 'forged'; readonly sender: AuthenticatedSender }
   | { readonly kind: 'discarded'; readonly reason: HomeAgentReason };
@@ -40,7 +40,7 @@ const DISCARD_REASONS = {
 const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** The network access identifier of a message. */
-export function identifierOf(options: readonly MobilityOption[]): string | undefined {
+function identifierOf(options: readonly MobilityOption[]): string | undefined {
   const option = findOption(options, 'mobile-node-identifier');
   if (option === undefined || option.subtype !== IDENTIFIER_SUBTYPE_NAI) return undefined;
   return UTF8.decode(option.identifier);

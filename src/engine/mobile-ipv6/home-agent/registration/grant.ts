@@ -21,7 +21,7 @@ import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 import { tunnelEndpoint } from './encapsulation.ts';
 import { type RegistrationRequest, timestampOf } from './registration-request.ts';
 
-export interface RegistrationGrant {
+interface RegistrationGrant {
   readonly registration: GrantedRegistration;
   readonly ipv4: Ipv4Grant;
 }

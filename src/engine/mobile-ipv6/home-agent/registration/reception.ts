@@ -38,7 +38,7 @@ const UNKNOWN_BINDING: Rejection = {
   answer: { kind: 'binding-error', status: BindingErrorStatus.unknownBinding },
 };
 
-export interface ReceptionContext {
+interface ReceptionContext {
   readonly policy: Policy;
   readonly bindings: BindingLookup;
   readonly counters: HomeAgentCounters;
@@ -52,7 +52,7 @@ export class Reception {
     this.#context = context;
   }
 
-  /** The Binding Update in a packet. Any other packet is counted and, where an RFC says so, answered. */
+  /** The Binding Update in a packet. Counts any other packet, and answers it if an RFC says so. */
   receive(step: Step, path: RegistrationPath, bytes: Uint8Array): RegistrationRequest | undefined {
     const packet = ipv6Codec.parse(bytes);
     if (isMalformed(packet)) {

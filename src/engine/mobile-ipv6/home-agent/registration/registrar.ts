@@ -14,11 +14,11 @@ import {
 import type { Bindings } from '#engine/mobile-ipv6/home-agent/bindings/bindings.ts';
 import { emit } from '#engine/mobile-ipv6/home-agent/events.ts';
 import type { AddressPool, PoolOffer } from '#engine/mobile-ipv6/home-agent/grants/address-pool.ts';
-import type { PendingRegistration } from '#engine/mobile-ipv6/home-agent/home-link/duplicate-address-detection.ts';
 import type { HomeLink } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
 import type { HomeAgentCounters } from '#engine/mobile-ipv6/home-agent/reasons.ts';
 import type { RegistrationView } from '#engine/mobile-ipv6/home-agent/registration-view.ts';
 import { bindingStatusName } from '#wire/mobility/binding-status.ts';
+import type { PendingRegistration } from '../home-link/duplicate-address-detection.ts';
 import {
   type Acknowledgement,
   acceptance,
@@ -35,7 +35,7 @@ const EVENTS_PER_SECOND = 5;
 const BURST = 10;
 
 /** What the registrar reads and acts on. */
-export interface RegistrarContext extends RegistrationView {
+interface RegistrarContext extends RegistrationView {
   readonly bindings: Bindings;
   readonly pool: AddressPool;
   readonly homeLink: HomeLink | undefined;
