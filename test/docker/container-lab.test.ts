@@ -1,6 +1,6 @@
 /**
- * The lab in containers, as somebody has it who types what docs/guides/docker-lab.md says: build,
- * up, moves, the demonstration, down.
+ * The container lab, with the commands of docs/guides/docker-lab.md: build, up, moves, the
+ * demonstration, down.
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -23,7 +23,7 @@ let engine: Engine;
 beforeAll(async () => {
   engine = await Engine.start();
   await say(...compose, 'down', '--timeout', '8');
-  // An engine that was killed leaves its bridges, and the next one takes them for somebody else's.
+  // A killed engine leaves its bridges, and the next engine takes them for foreign ones.
   for (const bridge of await bridges()) await say('ip', 'link', 'delete', bridge);
   const base = await say('sh', 'docker/base.sh');
   expect(base.code, base.output).toBe(0);
@@ -43,7 +43,7 @@ async function bridges(): Promise<readonly string[]> {
   return [...output.matchAll(/^\d+: (sj-\w+):/gm)].map(([, name = '']) => name);
 }
 
-/** What Docker and the kernel show of a lab. */
+/** The containers, networks, bridges and rules of a lab. */
 async function traces(): Promise<readonly string[]> {
   const containers = await say(
     'docker',
@@ -67,8 +67,8 @@ async function traces(): Promise<readonly string[]> {
     .filter((line) => line !== '');
 }
 
-describe('the map of the command line', () => {
-  it('is that of compose.yaml', () => {
+describe('the topology of the command line', () => {
+  it('matches compose.yaml', () => {
     expect(Object.keys(COMPOSE.networks)).toEqual(
       expect.arrayContaining(Object.keys(ACCESS_NETWORKS)),
     );
@@ -79,7 +79,7 @@ describe('the map of the command line', () => {
 });
 
 describe('the lab', () => {
-  it('comes up, and everybody in it is well', async () => {
+  it('starts with all containers healthy', async () => {
     const up = await say(...compose, 'up', '-d');
     expect(up.code, up.output).toBe(0);
     const status = await sojourn('--json', 'lab', 'status', '--docker', '--wait', '180');
@@ -88,25 +88,25 @@ describe('the lab', () => {
       expect(status.output).toContain(`"container": "${service}"`);
   }, 300_000);
 
-  it('moves a node', async () => {
+  it('moves a node to another network', async () => {
     const moved = await sojourn('lab', 'move', 'mn', 'ds', '--docker');
     expect(moved.code, moved.output).toBe(0);
     expect(moved.output).toContain('mn is registered from ds');
     expect((await sojourn('lab', 'status', '--docker')).output).toMatch(/^mn +healthy +ds$/m);
   }, 120_000);
 
-  it('says what it does not know', async () => {
+  it('rejects unknown nodes and networks', async () => {
     expect((await sojourn('lab', 'move', 'mn', 'nowhere', '--docker')).code).toBe(64);
     expect((await sojourn('lab', 'status')).output).toContain('--docker');
   });
 
-  it('shows downloads that survive every move, of a node, a network, and by NTMobile', async () => {
+  it('keeps downloads through every move of a node, a network and an NTMobile node', async () => {
     const demo = await sojourn('lab', 'demo', '--docker');
     expect(demo.code, demo.output).toBe(0);
     expect(demo.output).toContain('all downloads are complete');
   }, 600_000);
 
-  it('leaves nothing', async () => {
+  it('leaves no containers, networks or rules', async () => {
     expect((await traces()).length).toBeGreaterThan(0);
     const down = await say(...compose, 'down', '--timeout', '8');
     expect(down.code, down.output).toBe(0);

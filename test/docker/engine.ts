@@ -1,6 +1,5 @@
 /**
- * A Docker engine for the tests: the one that runs, or one that they start themselves and end
- * again.
+ * A Docker engine for the tests: the running one, or one that they start and stop.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, openSync, readFileSync } from 'node:fs';
@@ -15,7 +14,7 @@ export interface Said {
 
 const REPOSITORY = new URL('../..', import.meta.url).pathname;
 
-/** Runs a program in the repository; gives its exit code and all that it said. */
+/** Runs a program in the repository; returns its exit code and output. */
 export function say(...argv: readonly string[]): Promise<Said> {
   const [program = '', ...args] = argv;
   const child = spawn(program, args, { cwd: REPOSITORY, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -35,7 +34,7 @@ function answers(): boolean {
   return spawnSync('docker', ['info'], { stdio: 'ignore' }).status === 0;
 }
 
-/** Ends, if it was started here, when it is disposed of. */
+/** The disposal stops an engine that this process started. */
 export class Engine implements AsyncDisposable {
   readonly #child: ChildProcess | undefined;
 
@@ -43,7 +42,7 @@ export class Engine implements AsyncDisposable {
     this.#child = child;
   }
 
-  /** Its data stay where Docker keeps them, so that images are there the next time. */
+  /** Docker's data directory remains, so that the next run finds the images. */
   static async start(): Promise<Engine> {
     if (answers()) return new Engine(undefined);
     const log = join(mkdtempSync(join(tmpdir(), 'sojourn-docker-')), 'dockerd.log');

@@ -1,4 +1,4 @@
-/** What the machine's daemons are told. Keys of these tests alone. */
+/** The configurations of the machine's daemons, with keys for these tests only. */
 import { stringify } from 'yaml';
 import type { Machine } from './machine.ts';
 import { ADDRESSES } from './network.ts';
@@ -45,7 +45,7 @@ export const CONFIGURATIONS = {
   },
 } as const;
 
-/** A node of NTMobile alone, whose account server is nowhere. */
+/** A node with NTMobile only, whose account server does not exist. */
 export const NTMOBILE_NODE = {
   ntmobile: {
     accountServer: { host: '192.0.2.99', port: 4501 },
@@ -57,7 +57,7 @@ export const NTMOBILE_NODE = {
 
 export type ConfiguredDaemon = keyof typeof CONFIGURATIONS;
 
-/** As an operator puts it there: for root to write, for the daemon to read, for nobody else. */
+/** Writes a configuration as an operator does: writable by root, readable by the daemon only. */
 export async function configure(
   machine: Machine,
   daemon: string,

@@ -1,19 +1,18 @@
 /**
- * A small Debian system, of the host's own release and from where the host's apt gets its packages:
- * what machines with systemd start from. Made once (a minute) and kept below build/; nothing is
- * written to it afterwards.
+ * A small Debian system of the host's release, from the package source of the host's apt: the base
+ * of machines with systemd. Made once (a minute) and kept below build/, read-only afterwards.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from '#lab/shell.ts';
 
 const DIRECTORY = join(import.meta.dirname, '../../build/debian-root');
-/** What the package of the suite depends on, and what looks at a machine from within. */
+/** The dependencies of the package, and programs that inspect the machine. */
 const PACKAGES = [
   ...['systemd', 'systemd-sysv', 'dbus', 'nftables', 'libstdc++6', 'libatomic1'],
   ...['iproute2', 'iputils-ping', 'procps', 'systemd-resolved', 'polkitd', 'libpam-systemd'],
 ];
-/** What would touch the host's hardware and settings, or waits for a terminal. */
+/** Units that would change the host's hardware or settings, or wait for a terminal. */
 const MASKED = [
   ...[
     'systemd-udevd.service',
@@ -42,7 +41,7 @@ const MASKED = [
   ],
 ];
 
-/** The directory of the system. */
+/** The root directory of the system. */
 export async function debianRoot(): Promise<string> {
   const recipe = `${PACKAGES.join(' ')}\n${MASKED.join(' ')}\n`;
   const mark = join(DIRECTORY, 'etc/sojourn-test-recipe');
@@ -62,7 +61,7 @@ export async function debianRoot(): Promise<string> {
   await run([...command, await archiveOf(release)], { timeoutMs: 540_000 });
   await run(['chroot', fresh, 'systemctl', 'mask', '--quiet', ...MASKED]);
   await run(['chroot', fresh, 'apt-get', 'clean']);
-  // Each machine gets an identity of its own.
+  // Each machine gets its own machine-id.
   writeFileSync(join(fresh, 'etc/machine-id'), '');
   writeFileSync(join(fresh, 'etc/hostname'), 'machine\n');
   writeFileSync(join(fresh, 'etc/sojourn-test-recipe'), recipe);
@@ -76,7 +75,7 @@ function codename(): string {
   return name;
 }
 
-/** The first archive of `release` among apt's sources. */
+/** The first archive of `release` in apt's sources. */
 async function archiveOf(release: string): Promise<string> {
   const format = ['--format', '$(CODENAME) $(REPO_URI)', 'Created-By: Packages'];
   const lines = (await run(['apt-get', 'indextargets', ...format]))

@@ -1,6 +1,5 @@
 /**
- * A machine of its own, with systemd as its first process: to see the suite installed and run as an
- * operator would.
+ * A machine with systemd as its first process, to install and run the suite as an operator does.
  */
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -28,7 +27,7 @@ export class Machine implements AsyncDisposable {
     this.#pid = pid;
   }
 
-  /** Resolves when systemd says that it is up. */
+  /** Resolves when systemd has booted. */
   static async start(): Promise<Machine> {
     const root = await debianRoot();
     const namespaces = [
@@ -70,19 +69,19 @@ export class Machine implements AsyncDisposable {
     return machine;
   }
 
-  /** The file `path` of the machine, as the host sees it. */
+  /** The host's path of the machine's file `path`. */
   path(path: string): string {
     return join(`/proc/${this.#pid}/root`, path);
   }
 
-  /** Runs a program of the machine there; throws `CommandError` on any exit code but 0. */
+  /** Runs a program in the machine; throws `CommandError` for an exit code other than 0. */
   async run(argv: readonly string[], options: RunOptions = {}): Promise<string> {
     const finished = await this.attempt(argv, options);
     if (finished.code !== 0) throw new CommandError(argv, options, finished);
     return finished.stdout;
   }
 
-  /** As `run`; answers how it ended, whatever the exit code. */
+  /** Like `run`, but returns the result for any exit code. */
   async attempt(argv: readonly string[], options: RunOptions = {}): Promise<Finished> {
     return await attempt(
       ['nsenter', '--target', String(this.#pid), '--all', '--', ...PLAIN, ...argv],
@@ -95,7 +94,7 @@ export class Machine implements AsyncDisposable {
     return await run(['nsenter', '--target', String(this.#pid), '--net', '--', ...argv], options);
   }
 
-  /** What systemd knows of a unit. */
+  /** A property of a unit. */
   async property(unit: string, name: string): Promise<string> {
     return (await this.run(['systemctl', 'show', '--value', '--property', name, unit])).trim();
   }
@@ -125,10 +124,10 @@ export class Machine implements AsyncDisposable {
     return await this.run(['journalctl', '--unit', unit, '--output', 'cat', '--lines', '60']);
   }
 
-  /** Ends it, with every process and every file in it. */
+  /** Stops the machine and removes its processes and files. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#process.stop('SIGKILL');
-    // The kernel ends its processes one after the other.
+    // The kernel kills the processes one after the other.
     const removed = async (): Promise<boolean> =>
       (await attempt(['unshare', '--mount', 'sh', '-c', REMOVE_GROUPS, 'sh', groupName()])).code ===
       0;
@@ -146,7 +145,7 @@ export class Machine implements AsyncDisposable {
   }
 }
 
-/** Not with the variables of the host. */
+/** Runs without the environment of the host. */
 const PLAIN = [
   'env',
   '-i',
@@ -158,8 +157,8 @@ const PLAIN = [
 const groupName = (): string => `sojourn-test-${process.pid}`;
 
 /**
- * A cgroup of its own, wherever the host has that hierarchy: systemd makes those of its services
- * below it. Mounted for ourselves only.
+ * A cgroup for the machine in the host's hierarchy: systemd makes the cgroups of its services below
+ * it. Mounted in this process's namespace only.
  */
 const CGROUPS = `set -eu
 mount --make-rprivate /
@@ -171,11 +170,11 @@ const ENTER_GROUP = `${CGROUPS}
 mkdir "$group"
 echo $$ > "$group/cgroup.procs"
 exec "$@"`;
-/** As empty directories are, the inner ones first. */
+/** Removes directories, the inner ones first. */
 const REMOVE_GROUPS = `${CGROUPS}
 find "$group" -depth -type d -exec rmdir {} +`;
 
-/** PID of the machine's first process, once that is systemd. */
+/** PID of the machine's first process after it has become systemd. */
 function childOf(outer: Background): number | undefined {
   const { pid, finished } = outer;
   if (finished !== undefined)
@@ -186,7 +185,7 @@ function childOf(outer: Background): number | undefined {
       ? Number(child)
       : undefined;
   } catch {
-    // Either has just ended, which is told above the next time.
+    // One of the processes has just ended; the next iteration detects it.
     return undefined;
   }
 }

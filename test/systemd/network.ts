@@ -1,6 +1,6 @@
 /**
- * The network of a machine: a home agent's side, and a mobile node's in a namespace of its own,
- * with a router between them.
+ * The network of a machine: the home agent's side and, in a namespace, the mobile node's side, with
+ * a router between them.
  */
 import type { Machine } from './machine.ts';
 
@@ -8,7 +8,7 @@ export const ADDRESSES = {
   homeAgent: '2001:db8:1::1',
   homeAgentIpv4: '192.0.2.1',
   home: '2001:db8:1:100::10',
-  /** In the one access network, and in the other. */
+  /** The care-of addresses in the two access networks. */
   first: '2001:db8:2::5',
   second: '2001:db8:3::5',
 } as const;
@@ -30,12 +30,12 @@ done
 ip -6 route add default via 2001:db8:1::2
 ip -n core -6 route add 2001:db8:1:100::/64 via ${ADDRESSES.homeAgent}`;
 
-/** The mobile node is on no link yet. */
+/** The mobile node is not connected to a link yet. */
 export async function makeNetwork(machine: Machine): Promise<void> {
   await machine.run(['sh', '-c', SETUP]);
 }
 
-/** Puts the mobile node on the one access network and takes it off the other. */
+/** Connects the mobile node to one access network and disconnects it from the other. */
 export async function moveTo(machine: Machine, link: 'first' | 'second'): Promise<void> {
   const [device, other, router] =
     link === 'first' ? ['eth0', 'eth1', '2001:db8:2::1'] : ['eth1', 'eth0', '2001:db8:3::1'];

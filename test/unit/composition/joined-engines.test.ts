@@ -1,6 +1,6 @@
 /**
- * The engines of Mobile IPv6 and NTMobile as one: who hears what, and that an operator is answered
- * once.
+ * The engines of Mobile IPv6 and NTMobile as one: the distribution of inputs, and one answer for
+ * the operator.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4, ipv6, parsePrefix } from '#base/ip.ts';
@@ -97,18 +97,18 @@ describe.each<readonly [string, boolean]>([
     },
   );
 
-  it('lists the tunnels and paths that there are', () => {
+  it('lists tunnels and paths of both engines', () => {
     expect([ask('tunnels')?.value, ask('paths')?.value]).toEqual([[], []]);
   });
 
-  it('refuses what neither knows', () => {
+  it('rejects a command that neither engine knows', () => {
     expect(ask('nonsense')).toMatchObject({
       ok: false,
       value: { message: expect.stringContaining('nonsense') },
     });
   });
 
-  it('tells both of the network, and each wants its own; a home address is no place of NTMobile', () => {
+  it('passes the network to both engines; NTMobile ignores home addresses', () => {
     const out = step({ kind: 'network', interfaces: [ETH0] });
     const keys = out.flatMap((output) => (output.kind === 'set-desired' ? [output.key] : []));
     expect(keys).toContain('ntmobile/uplinks');
@@ -119,8 +119,8 @@ describe.each<readonly [string, boolean]>([
     });
   });
 
-  it('asks NTMobile for names, and is due when the first of both is', () => {
-    // Which names are its own a node knows after its first login.
+  it('passes queries to NTMobile and takes the earlier deadline', () => {
+    // A node learns the zone of its system at its first login.
     expect(step({ kind: 'query', id: 3, name: 'cn.example', unreachable: false })).toEqual([]);
     step({ kind: 'network', interfaces: [ETH0] });
     const outcome = { granted: false, reason: 'unreachable', message: 'no', final: false } as const;

@@ -1,5 +1,5 @@
 /**
- * The section `ntmobile:` of mn.yaml: what it becomes, and what an operator is told of slips in it.
+ * The section `ntmobile:` of mn.yaml: its settings, and its faults.
  */
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -43,7 +43,7 @@ function faultsOf(text: string): readonly string[] {
     : result.faults.map((fault) => formatFault(fault).replaceAll(`${directory}/`, ''));
 }
 
-describe('a good mn.yaml', () => {
+describe('a valid mn.yaml', () => {
   it('may have NTMobile alone', () => {
     const { mobileNode, ntmobile } = settingsOf(MN);
     expect(mobileNode.homes).toEqual([]);
@@ -65,14 +65,14 @@ describe('a good mn.yaml', () => {
     });
   });
 
-  it('takes a fingerprint however it is written', () => {
+  it('accepts a fingerprint with or without colons', () => {
     const plain = FINGERPRINT.replaceAll(':', '').toLowerCase();
     expect(settingsOf(MN.replace(FINGERPRINT, plain)).ntmobile?.server.trust).toEqual({
       fingerprint: FINGERPRINT,
     });
   });
 
-  it('trusts an authority of its own, or those of the host', () => {
+  it('trusts the authority of caFile, or those of the host', () => {
     const own = settingsOf(MN.replace(`fingerprint: '${FINGERPRINT}'`, 'caFile: ca.pem'));
     expect(own.ntmobile?.server.trust).toMatchObject({
       authorities: expect.stringContaining('BEGIN CERTIFICATE'),
@@ -81,7 +81,7 @@ describe('a good mn.yaml', () => {
     expect(system.ntmobile?.server.trust).toEqual({ authorities: undefined });
   });
 
-  it('may name an enrolment token that was removed after its use, of which the operator is reminded', () => {
+  it('may name a removed enrolment token, with a warning', () => {
     const { ntmobile } = settingsOf(
       MN.replace('passwordFile: password', 'enrolmentTokenFile: gone'),
     );
@@ -92,7 +92,7 @@ describe('a good mn.yaml', () => {
   });
 });
 
-it('accepts examples/mn.ntmobile.yaml but for its password', () => {
+it('examples/mn.ntmobile.yaml passes the check except for its password file', () => {
   const text = readFileSync(new URL('../../../examples/mn.ntmobile.yaml', import.meta.url), 'utf8');
   expect(faultsOf(text)).toEqual([
     expect.stringContaining('ntmobile.passwordFile: /etc/sojourn/keys/password cannot'),
@@ -100,7 +100,7 @@ it('accepts examples/mn.ntmobile.yaml but for its password', () => {
 });
 
 describe('a wrong mn.yaml', () => {
-  it('has nothing to do', () => {
+  it('fails without homes and ntmobile', () => {
     expect(faultsOf('mark: 7\n')).toEqual([
       'mn.yaml:1:1: neither homes nor ntmobile is given (give homes for Mobile IPv6, ntmobile for NTMobile, or both)',
     ]);
@@ -108,84 +108,84 @@ describe('a wrong mn.yaml', () => {
 
   it.each([
     [
-      'a fingerprint that is cut',
+      'a truncated fingerprint',
       FINGERPRINT,
       'AB:CD',
       'mn.yaml:2:55: ntmobile.accountServer.fingerprint: is not the SHA-256 fingerprint of a certificate (run "sojourn as fingerprint" on the account server to see it)',
     ],
     [
-      'a fingerprint and an authority',
+      'both fingerprint and caFile',
       'host: as.example.net,',
       'host: as.example.net, caFile: ca.pem,',
       'mn.yaml:2:50: ntmobile.accountServer.caFile: is given together with fingerprint (remove one of them)',
     ],
     [
-      'an authority that is none',
+      'a caFile without a certificate',
       `fingerprint: '${FINGERPRINT}'`,
       'caFile: password',
       /^mn\.yaml:2:50: ntmobile\.accountServer\.caFile: password: .* \(give a file with a certificate in PEM\)$/,
     ],
     [
-      'a host that is none',
+      'an invalid host name',
       'as.example.net',
       'https://as',
       'mn.yaml:2:26: ntmobile.accountServer.host: must be a host name or an IP address',
     ],
     [
-      'an account that is no label',
+      'an account name that is not a label',
       'alice',
       'alice@example.net',
       'mn.yaml:3:12: ntmobile.account: must be 1 to 63 lower case letters, digits and "-"',
     ],
     [
-      'no secret',
+      'neither password nor token',
       '  passwordFile: password\n',
       '',
       'mn.yaml:2:3: ntmobile: has neither passwordFile nor enrolmentTokenFile (give one; "sojourn as account token" on the account server makes a token)',
     ],
     [
-      'two secrets',
+      'both password and token',
       'passwordFile: password',
       'passwordFile: password\n  enrolmentTokenFile: password',
       'mn.yaml:5:23: ntmobile.enrolmentTokenFile: both passwordFile and enrolmentTokenFile are given (remove one of them)',
     ],
     [
-      'a password that others can read',
+      'a world-readable password file',
       'passwordFile: password',
       'passwordFile: open',
       'mn.yaml:4:17: ntmobile.passwordFile: open is readable by every user (chmod 600 open)',
     ],
     [
-      'a password that is not there',
+      'a missing password file',
       'passwordFile: password',
       'passwordFile: gone',
       /^mn\.yaml:4:17: ntmobile\.passwordFile: gone cannot be read: ENOENT.* \(create the file or correct the path\)$/,
     ],
     [
-      'a stub for everybody',
+      'a stub address other than loopback',
       'account: alice',
       'account: alice\n  stub: { addresses: [192.0.2.1] }',
       'mn.yaml:4:23: ntmobile.stub.addresses[0]: must be a loopback address: other hosts must not reach the stub',
     ],
     [
-      'a port that resolv.conf cannot name',
+      'a stub port that resolv.conf cannot hold',
       'account: alice',
       'account: alice\n  resolver: resolv-conf\n  stub: { port: 5353 }',
       'mn.yaml:5:17: ntmobile.stub.port: /etc/resolv.conf cannot hold a port (use port 53 and another loopback address)',
     ],
     [
-      'a way that there is not',
+      'an unknown resolver mode',
       'account: alice',
       'account: alice\n  resolver: resolvconf',
       'mn.yaml:4:13: ntmobile.resolver: must be one of auto, resolv-conf, systemd-resolved, off (did you mean "resolv-conf"?)',
     ],
     [
-      'a domain with a dot behind it',
+      'a domain with a final dot',
       'account: alice',
       'account: alice\n  generalNames: [example.com.]',
       'mn.yaml:4:18: ntmobile.generalNames[0]: must be a domain name in lower case without a final dot, like nodes.example',
     ],
-  ])('has %s', (_what, from, to, fault) => {
+  ])('fails with %s', (_what, from, to, fault) => {
     expect(MN).toContain(from);
     expect(faultsOf(MN.replace(from, to))).toEqual([
       typeof fault === 'string' ? fault : expect.stringMatching(fault),

@@ -31,7 +31,7 @@ function run(...parameters: readonly string[]) {
   return spawnSync(process.execPath, [FIXTURE, ...parameters], { encoding: 'utf8' });
 }
 
-/** A daemon that runs, what it wrote so far, and its end. */
+/** A running daemon, its output so far, and its exit. */
 function start(environment: NodeJS.ProcessEnv = {}) {
   const child = spawn(process.execPath, [FIXTURE, '--config', config], {
     env: { ...process.env, ...environment },
@@ -56,26 +56,26 @@ describe('arguments', () => {
     ['--help', ExitCode.ok, 'Usage: sojourn-fixture'],
     ['--version', ExitCode.ok, '0.'],
     ['--nonsense', ExitCode.usage, "unknown option '--nonsense'"],
-  ])('%s', (parameter, code, text) => {
+  ])('%s prints its text and exits', (parameter, code, text) => {
     const { status, stdout, stderr } = run('--config', config, parameter);
     expect([status, stdout + stderr]).toEqual([code, expect.stringContaining(text)]);
   });
 
-  it('needs a configuration', () => {
+  it('--config is required', () => {
     expect(run()).toMatchObject({
       status: ExitCode.usage,
       stderr: expect.stringContaining('--config'),
     });
   });
 
-  it('refuses a wrong log level', () => {
+  it('--log-level rejects an unknown level', () => {
     configure('good');
     expect(run('--config', config, '--log-level', 'loud').status).toBe(ExitCode.usage);
   });
 });
 
 describe('configuration', () => {
-  it('exits with 78 and every fault, and touches nothing', () => {
+  it('exits with 78 and lists every fault without changing anything', () => {
     writeFileSync(config, `behavior: good\ndaemon: { controlSocket: ${socket}, threads: 0 }\n`);
     const { status, stderr } = run('--config', config);
     expect(status).toBe(ExitCode.configuration);
@@ -87,7 +87,7 @@ describe('configuration', () => {
     expect(existsSync(socket)).toBe(false);
   });
 
-  it('stops after the check with --check', () => {
+  it('exits after the check with --check', () => {
     configure('throws');
     expect(run('--config', config, '--check')).toMatchObject({
       status: ExitCode.ok,
@@ -98,8 +98,8 @@ describe('configuration', () => {
   });
 });
 
-describe('a life', () => {
-  it.each(['SIGTERM', 'SIGINT'] as const)('answers, and stops cleanly on %s', async (signal) => {
+describe('a run', () => {
+  it.each(['SIGTERM', 'SIGINT'] as const)('answers and stops cleanly on %s', async (signal) => {
     configure('good');
     const daemon = start();
     await daemon.wrote('"event":"started"');
@@ -111,7 +111,7 @@ describe('a life', () => {
     expect(existsSync(socket)).toBe(false);
   });
 
-  it('starts again after kill -9, over the socket that is left', async () => {
+  it('replaces the socket of a killed daemon', async () => {
     configure('good');
     const first = start();
     await first.wrote('"event":"started"');
@@ -123,7 +123,7 @@ describe('a life', () => {
     expect(await ask(socket, 'hello')).toMatchObject({ ok: true });
   });
 
-  it('refuses to run twice', async () => {
+  it('refuses to start while another instance runs', async () => {
     configure('good');
     await start().wrote('"event":"started"');
     const second = run('--config', config);
@@ -135,24 +135,27 @@ describe('a life', () => {
     ['throws', ExitCode.internal, 'lifecycle-daemon.ts'],
     ['forbidden', ExitCode.permission, 'CAP_NET_ADMIN'],
     ['absent', ExitCode.unavailable, 'ENODEV'],
-  ])('a start that %s has its own exit code', (behaviour, code, text) => {
+  ])('a start that %s exits with its own code', (behaviour, code, text) => {
     configure(behaviour);
     const { status, stdout } = run('--config', config);
     expect([status, stdout]).toEqual([code, expect.stringContaining(text)]);
     expect(existsSync(socket)).toBe(false);
   });
 
-  it.each(['break', 'throw'])('logs a defect (%s), stops and exits with 70', async (command) => {
-    configure('good');
-    const daemon = start();
-    await daemon.wrote('"event":"started"');
-    await ask(socket, command);
-    expect(await daemon.ended).toBe(ExitCode.internal);
-    expect(daemon.output()).toContain('"event":"internal-error"');
-    expect(daemon.output()).toContain('fixture stopped');
-  });
+  it.each(['break', 'throw'])(
+    'logs an internal error (%s), stops and exits with 70',
+    async (command) => {
+      configure('good');
+      const daemon = start();
+      await daemon.wrote('"event":"started"');
+      await ask(socket, command);
+      expect(await daemon.ended).toBe(ExitCode.internal);
+      expect(daemon.output()).toContain('"event":"internal-error"');
+      expect(daemon.output()).toContain('fixture stopped');
+    },
+  );
 
-  it('gives up on a stop that takes too long', async () => {
+  it('exits after the timeout if the stop hangs', async () => {
     configure('never-stops');
     const daemon = start();
     await daemon.wrote('"event":"started"');
@@ -161,7 +164,7 @@ describe('a life', () => {
     expect(daemon.output()).toContain('"event":"stop-timeout"');
   });
 
-  it('goes at once on a second signal', async () => {
+  it('exits at once on a second signal', async () => {
     configure('never-stops');
     const daemon = start();
     await daemon.wrote('"event":"started"');
@@ -172,7 +175,7 @@ describe('a life', () => {
     expect(daemon.output()).not.toContain('stop-timeout');
   });
 
-  it('tells what could not be undone', async () => {
+  it('logs each failure of the stop', async () => {
     configure('fails-to-stop');
     const daemon = start();
     await daemon.wrote('"event":"started"');
@@ -181,7 +184,7 @@ describe('a life', () => {
     expect(daemon.output()).toContain('stuck route');
   });
 
-  it('cleans up on request', () => {
+  it('cleans up with --cleanup', () => {
     configure('good');
     expect(run('--config', config, '--cleanup')).toMatchObject({
       status: ExitCode.ok,
@@ -191,7 +194,7 @@ describe('a life', () => {
     expect(run('--config', config, '--cleanup').status).toBe(ExitCode.permission);
   });
 
-  it('never cleans up under a daemon that runs, and does so when it was killed', async () => {
+  it('refuses --cleanup while the daemon runs and allows it after kill -9', async () => {
     configure('good');
     const daemon = start();
     await daemon.wrote('"event":"started"');
@@ -211,7 +214,7 @@ describe('a life', () => {
     expect(existsSync(socket)).toBe(false);
   });
 
-  it('never takes another file for a socket that was left', () => {
+  it('refuses to replace a file that is not a socket', () => {
     configure('good');
     writeFileSync(socket, 'precious');
     expect(run('--config', config, '--cleanup').status).toBe(ExitCode.unavailable);
@@ -220,7 +223,7 @@ describe('a life', () => {
   });
 });
 
-describe('service manager', () => {
+describe('the service manager', () => {
   /**
    * Node has no unix datagram sockets; perl stands for systemd's end. Gives what was heard so far.
    */
@@ -235,7 +238,7 @@ describe('service manager', () => {
     return () => heard;
   }
 
-  it('hears of readiness, status and the end, each once', async () => {
+  it('receives readiness, status and stop, each once', async () => {
     const notifySocket = join(directory, 'notify');
     const heard = await listen(notifySocket);
     configure('good');
@@ -257,7 +260,7 @@ describe('service manager', () => {
     ]);
   });
 
-  it('is reached by an abstract name', async () => {
+  it('receives notifications at an abstract socket name', async () => {
     const name = `@sojourn-test-${process.pid}`;
     const heard = await listen(name);
     configure('good');
@@ -265,7 +268,7 @@ describe('service manager', () => {
     await expect.poll(heard, { timeout: 10_000 }).toContain('READY=1');
   });
 
-  it('hears that the daemon lives, as long as it keeps up', async () => {
+  it('receives keepalives while the daemon meets its deadlines', async () => {
     const notifySocket = join(directory, 'notify');
     const heard = await listen(notifySocket);
     configure('good');
@@ -282,7 +285,7 @@ describe('service manager', () => {
     await expect.poll(beats, { timeout: 10_000 }).toBeGreaterThan(until);
   });
 
-  it("leaves another process's watchdog alone, and hands none of it to children", async () => {
+  it('ignores the watchdog of another process and hides its variables from children', async () => {
     const notifySocket = join(directory, 'notify');
     const heard = await listen(notifySocket);
     configure('good');
@@ -292,7 +295,7 @@ describe('service manager', () => {
     expect(heard()).not.toContain('WATCHDOG');
   });
 
-  it('is not missed where none asked', async () => {
+  it('gets no notification without NOTIFY_SOCKET', async () => {
     configure('good');
     const quiet = start({ NOTIFY_SOCKET: undefined });
     await quiet.wrote('"event":"started"');
@@ -301,7 +304,7 @@ describe('service manager', () => {
     expect(quiet.output()).not.toContain('service-manager-unreachable');
   });
 
-  it('that cannot be reached is told of once', async () => {
+  it('an unreachable one is logged once', async () => {
     configure('good');
     const daemon = start({ NOTIFY_SOCKET: '/nonexistent/notify', WATCHDOG_USEC: '20000' });
     await daemon.wrote('"event":"service-manager-unreachable"');

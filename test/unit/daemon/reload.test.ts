@@ -1,6 +1,6 @@
 /**
- * A daemon that reads its configuration anew: by signal and by command, as the service manager
- * hears of it.
+ * Reload of the configuration by signal and by command, and its notifications to the service
+ * manager.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -92,7 +92,7 @@ function reload(...options: readonly string[]): Promise<Ended> {
 }
 
 describe('reload', () => {
-  it('takes what can be taken, says what needs a restart, and says so again until there was one', async () => {
+  it('applies reloadable changes and lists the others at each reload until a restart', async () => {
     configure({});
     const { lines } = await start();
     configure({ size: 2, key: 'text:a secret of this test' }, { logLevel: 'debug', threads: 4 });
@@ -121,7 +121,7 @@ describe('reload', () => {
     expect((await reload()).stdout).toBe('no changes\n');
   });
 
-  it('refuses a wrong configuration as a whole, with every fault, and exits with 78', async () => {
+  it('rejects a wrong configuration as a whole, lists every fault and exits with 78', async () => {
     configure({});
     const { lines } = await start();
     configure({ size: 5, colour: 'red' }, { threads: 3 });
@@ -151,7 +151,7 @@ describe('reload', () => {
     expect(lines('config-reloaded')).toEqual([]);
   });
 
-  it('keeps what is in force where the daemon cannot take it, and lives on', async () => {
+  it('keeps the previous settings if the daemon cannot apply the new ones', async () => {
     configure({});
     const { lines } = await start();
     configure({ size: 13 });
@@ -166,7 +166,7 @@ describe('reload', () => {
     expect((await reload()).stdout).toBe('in force now\n  size: 1 → 14\n');
   });
 
-  it('comes by SIGHUP as well, and one after the other', async () => {
+  it('runs on SIGHUP, one reload after the other', async () => {
     configure({});
     const running = await start();
     for (const size of [2, 3, 4]) {
@@ -186,7 +186,7 @@ describe('reload', () => {
     ]);
   });
 
-  it('leaves the log level of the command line alone', async () => {
+  it('keeps the log level of the command line', async () => {
     configure({});
     const { lines } = await start({}, '--log-level', 'info');
     configure({}, { logLevel: 'error' });
@@ -197,10 +197,10 @@ describe('reload', () => {
   });
 });
 
-describe('a service manager', () => {
-  it('hears of a reload that it was, since when, and that it is over: also where it is refused', async () => {
+describe('the service manager', () => {
+  it('receives the start and the end of each reload, also of a rejected one', async () => {
     const notifySocket = join(directory, 'notify');
-    // Node has no unix datagram sockets; perl stands for systemd's end.
+    // Node has no unix datagram sockets; perl plays systemd.
     const listener = spawn('perl', ['-MSocket', '-e', NOTIFY_LISTENER, notifySocket]);
     children.push(listener);
     let heard = '';

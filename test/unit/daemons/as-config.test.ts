@@ -1,4 +1,4 @@
-/** `as.yaml`: what it becomes, and what an operator is told of slips in it. */
+/** `as.yaml`: its settings, and its faults. */
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,19 +42,19 @@ function faultsOf(text: string): readonly string[] {
 describe('a wrong as.yaml', () => {
   it.each([
     [
-      'a prefix that is none of a system',
+      'a system prefix outside fd00::/8',
       'fd12:3456:789a::/48',
       'fc00::/48',
       'as.yaml:2:15: systemPrefix: is not a /48 of fd00::/8 (RFC 4193) (for example fd12:3456:789a::/48)',
     ],
     [
-      'a prefix of other length',
+      'a system prefix of another length',
       '::/48',
       '::/64',
       'as.yaml:2:15: systemPrefix: is not a /48 of fd00::/8 (RFC 4193) (for example fd12:3456:789a::/48)',
     ],
     [
-      'a zone with capitals',
+      'a zone with capital letters',
       'nodes.example',
       'Nodes.example',
       'as.yaml:1:7: zone: must be a domain name in lower case without a final dot, like nodes.example',
@@ -72,73 +72,73 @@ describe('a wrong as.yaml', () => {
       'as.yaml:4:103: directionCoordinators[0].endpoints[0]: "2001:db8::1:99999" is not an address with an optional port (for example 192.0.2.1:7890 or [2001:db8::1]:7890)',
     ],
     [
-      'nowhere to go',
+      'an empty list of coordinators',
       '[192.0.2.1]',
       '[]',
       'as.yaml:4:102: directionCoordinators[0].endpoints: must have at least 1 entry',
     ],
     [
-      'few addresses',
+      'a node prefix that is too long',
       '',
       'nodeIpv4Prefix: 198.18.0.0/25\n',
       'as.yaml:5:17: nodeIpv4Prefix: has fewer than 254 addresses (use a /24 or larger)',
     ],
     [
-      'renewal after the end',
+      'a renewal time below the credential time',
       '',
       'renewalSeconds: 3600\n',
       'as.yaml:5:17: renewalSeconds: is shorter than credentialSeconds (a device renews shortly before its credential expires)',
     ],
     [
-      'half a certificate',
+      'a key file without a certificate',
       '',
       'certificate: { keyFile: good.pem }\n',
       'as.yaml:5:25: certificate.keyFile: is given without certificateFile (give both, or neither)',
     ],
     [
-      'a key of another certificate',
+      'the key of another certificate',
       '',
       'certificate: { certificateFile: good.pem, keyFile: other.pem }\n',
       'as.yaml:5:33: certificate.certificateFile: good.pem and other.pem: the key is not that of the certificate (check both files)',
     ],
     [
-      'a key that all can read',
+      'a world-readable key',
       '',
       'certificate: { certificateFile: good.pem, keyFile: open.pem }\n',
       'as.yaml:5:33: certificate.certificateFile: open.pem can be read by every user of this host: chmod 600 open.pem (check both files)',
     ],
     [
-      'a certificate that is not there',
+      'a missing certificate',
       '',
       'certificate: { certificateFile: absent.pem, keyFile: good.pem }\n',
       expect.stringContaining('certificate.certificateFile: absent.pem cannot be read: ENOENT'),
     ],
     [
-      'names and files',
+      'names together with certificate files',
       '',
       'certificate: { certificateFile: good.pem, keyFile: good.pem, names: [a.example] }\n',
       'as.yaml:5:69: certificate.names: the certificate in certificateFile has its own names (remove names)',
     ],
     [
-      'a device, which it has not',
+      'a TUN device',
       '',
       'daemon: { device: tun0 }\n',
       'as.yaml:5:11: daemon.device: unknown key (known here: name, controlSocket, controlGroup, stateDirectory, logLevel, logFormat, metrics)',
     ],
     [
-      'the same coordinator twice',
+      'a coordinator key that is given twice',
       '[192.0.2.1] }',
       `[192.0.2.1] }\n  - { name: dc2.example, publicKey: 'base64:${KEY}', endpoints: ['::1'] }`,
       'as.yaml:5:37: directionCoordinators[1].publicKey: is given twice (each direction coordinator has its own)',
     ],
-  ])('%s', (_what, from, to, expected) => {
+  ])('rejects %s', (_what, from, to, expected) => {
     expect(AS).toContain(from);
     expect(faultsOf(from === '' ? AS + to : AS.replace(from, to))).toEqual([expected]);
   });
 });
 
-describe('a good as.yaml', () => {
-  it('has defaults', () => {
+describe('a valid as.yaml', () => {
+  it('gets defaults', () => {
     const result = check(AS);
     if (!result.ok) throw new Error(result.faults.map(formatFault).join('\n'));
     expect(result.value).toMatchObject({
@@ -161,20 +161,20 @@ describe('a good as.yaml', () => {
     ['192.0.2.1:7891', '192.0.2.1', 7891],
     ['[2001:db8::1]:7891', '2001:db8::1', 7891],
     ['2001:db8::1', '2001:db8::1', 7890],
-  ])('names endpoints as %s', (text, address, port) => {
+  ])('accepts the endpoint %s', (text, address, port) => {
     const result = check(AS.replace('192.0.2.1', `'${text}'`));
     expect(result.ok && result.value.server.directionCoordinators[0]?.endpoints).toEqual([
       { address, port },
     ]);
   });
 
-  it('has files beside it', () => {
+  it('names files relative to its directory', () => {
     const result = check(`${AS}certificate: { certificateFile: good.pem, keyFile: good.pem }\n`);
     const file = join(directory, 'good.pem');
     expect(result.ok && result.value.certificate).toEqual({ certificateFile: file, keyFile: file });
   });
 
-  it.each(['as.yaml', 'as.minimal.yaml'])('is examples/%s', (name) => {
+  it.each(['as.yaml', 'as.minimal.yaml'])('examples/%s passes the check', (name) => {
     const result = loadConfiguration(join(EXAMPLES, name), accountServerSchema);
     expect(result.ok ? [] : result.faults.map(formatFault)).toEqual([]);
   });

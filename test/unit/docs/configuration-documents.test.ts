@@ -146,7 +146,7 @@ describe('configuration keys', () => {
     },
   );
 
-  it('are reloadable below a reloadable key', () => {
+  it('become reloadable below a reloadable key', () => {
     const taken = KEYS.filter(([, , { reloadable }]) => reloadable);
     const left = taken.flatMap(([role, , { children }]) =>
       [...everyKey(children)]
@@ -156,7 +156,7 @@ describe('configuration keys', () => {
     expect(left).toEqual([]);
   });
 
-  it('are secret where they hold a key or a password', () => {
+  it('count as secret if they contain a key or a password', () => {
     const secrets = KEYS.filter(([, , { name }]) =>
       /(^k|K)ey$|password$|[tT]oken$|[sS]ecret$/.test(name),
     );

@@ -1,4 +1,4 @@
-/** What `sojourn` shows to people of NTMobile. */
+/** The views of NTMobile that `sojourn` prints. */
 import { describe, expect, it } from 'vitest';
 import { formatAnswer } from '#daemon/answers/views.ts';
 
@@ -8,7 +8,7 @@ const WELL = {
   driver: { storeFailures: 0, storeBacklog: 0 },
 };
 
-describe('NTMobile', () => {
+describe('the views of NTMobile', () => {
   const path = {
     ...{
       name: 'b.nodes.example',
@@ -39,7 +39,7 @@ describe('NTMobile', () => {
     paths: [path, { ...path, kind: 'none', up: false, direct: false }],
   };
 
-  it('a node: who it is, where, and how it reaches others', () => {
+  it('show the name, addresses, coordinator and paths of a node', () => {
     expect(
       formatAnswer('status', { role: 'mobile-node', homes: [], ntmobile: node, ...WELL }, NOW),
     ).toBe(
@@ -60,7 +60,7 @@ describe('NTMobile', () => {
     );
   });
 
-  it('a node without a login says why', () => {
+  it('show the login failure of a node', () => {
     const lone = {
       coordinator: 'detached',
       loginFailure: 'account, password or token is wrong',
@@ -77,7 +77,7 @@ describe('NTMobile', () => {
     );
   });
 
-  it('paths', () => {
+  it('show paths with kind, endpoint, age and round-trip time', () => {
     const general = {
       ...path,
       name: 'www.example',
@@ -94,7 +94,7 @@ describe('NTMobile', () => {
     );
   });
 
-  it('an account server and a direction coordinator', () => {
+  it('show an account server and a direction coordinator', () => {
     const server = {
       ...{
         role: 'account-server',
@@ -129,7 +129,7 @@ describe('NTMobile', () => {
     );
   });
 
-  it('nodes of a direction coordinator', () => {
+  it('show the nodes of a direction coordinator', () => {
     const row = {
       ...{
         name: 'a.nodes.example',
@@ -148,7 +148,7 @@ describe('NTMobile', () => {
     );
   });
 
-  it('legs of paths, and servers, of a relay', () => {
+  it('show the legs and servers of a relay', () => {
     const leg = {
       ...{
         index: 5,
@@ -193,7 +193,7 @@ describe('NTMobile', () => {
     );
   });
 
-  it('the status of a relay', () => {
+  it('show the status of a relay', () => {
     const status = {
       ...{
         role: 'relay',

@@ -92,7 +92,7 @@ const LINES: readonly (readonly [JsonValue, string])[] = [
 ];
 
 describe('the status line', () => {
-  it.each(LINES)('%j', (status, line) => {
+  it.each(LINES)('summarizes %j', (status, line) => {
     expect(statusLine(status)).toBe(line);
   });
 });

@@ -1,4 +1,4 @@
-/** What `sojourn` shows to people. */
+/** The views that `sojourn` prints. */
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '#base/json.ts';
 import { duration } from '#daemon/answers/view-parts.ts';
@@ -45,8 +45,8 @@ function mobileNode(home: JsonObject, rest: JsonObject = WELL): string {
   );
 }
 
-describe('status of a mobile node', () => {
-  it('says where it is, how it is reached, for how long, and what happened last', () => {
+describe('the status of a mobile node', () => {
+  it('shows addresses, tunnel, lifetime and last handover', () => {
     expect(mobileNode({})).toBe(
       [
         'office: registered',
@@ -84,14 +84,14 @@ describe('status of a mobile node', () => {
     ],
     [{ homeAgentAddresses: [] }, 'office: registered', 'ha.example.net (not resolved)'],
     [{ bindings: [{ ...BINDING, nat: false }] }, 'office: registered', 'udp, no NAT'],
-  ])('%j', (home, first, line) => {
+  ])('shows %j', (home, first, line) => {
     const lines = mobileNode(home);
     expect(lines.startsWith(first)).toBe(true);
     expect(lines).toContain(line);
     expect(lines).not.toMatch(/null|undefined|NaN/);
   });
 
-  it('at home speaks neither of a tunnel nor of a lifetime', () => {
+  it('omits tunnel and lifetime at home', () => {
     const lastHandover = { to: 'home', atWallMs: NOW - 1000 };
     const home = {
       phase: 'at-home',
@@ -106,7 +106,7 @@ describe('status of a mobile node', () => {
     expect(told).not.toMatch(/tunnel|lifetime|care-of/);
   });
 
-  it('tells what the kernel refuses and that the store does not keep up', () => {
+  it('shows refusals of the kernel and the backlog of the store', () => {
     const pending = [{ what: 'address eth0 2001:db8:1::5', error: 'ENODEV' }];
     const told = mobileNode(
       {},
@@ -118,7 +118,7 @@ describe('status of a mobile node', () => {
   });
 });
 
-describe('status of a mobile router', () => {
+describe('the status of a mobile router', () => {
   const NETWORKS = {
     registrationMode: 'explicit',
     mobileNetworkPrefixes: [
@@ -131,14 +131,14 @@ describe('status of a mobile router', () => {
     ['tunnel', 'through the tunnel'],
     ['home-link', 'on the home link'],
     ['none', 'NOT FORWARDED'],
-  ])('tells prefixes, mode, and their way: %s', (forwarding, told) => {
+  ])('shows prefixes, registration mode and forwarding %s', (forwarding, told) => {
     const homes = [{ ...HOME, ...NETWORKS, forwarding }];
     expect(formatAnswer('status', { role: 'mobile-router', homes, ...WELL }, NOW)).toContain(
       `\n  mobile networks  2001:db8:1:200::/64, 203.0.113.64/28 (refused) (explicit, ${told})\n`,
     );
   });
 
-  it('says why there is none', () => {
+  it('shows why it is stopped', () => {
     const home = {
       phase: 'stopped',
       lastRefusal: 'not-authorized-for-prefix',
@@ -157,7 +157,7 @@ describe('status of a mobile router', () => {
   });
 });
 
-describe('status of a home agent', () => {
+describe('the status of a home agent', () => {
   const status = {
     role: 'home-agent',
     addresses: ['2001:db8:1::1'],
@@ -171,7 +171,7 @@ describe('status of a home agent', () => {
     ...WELL,
   };
 
-  it('says what it serves and to how many', () => {
+  it('shows addresses, bindings and tunnels', () => {
     expect(formatAnswer('status', status, NOW).split('\n').slice(0, 6)).toEqual([
       'home agent',
       '  addresses  2001:db8:1::1, 192.0.2.1',
@@ -182,13 +182,13 @@ describe('status of a home agent', () => {
     ]);
   });
 
-  it('warns of no security', () => {
+  it('warns about security: none', () => {
     expect(formatAnswer('status', { ...status, insecure: true }, NOW)).toContain('security   NONE');
   });
 });
 
-describe('tables', () => {
-  it('bindings of a mobile node', () => {
+describe('the tables', () => {
+  it('show the bindings of a mobile node', () => {
     expect(formatAnswer('bindings', [BINDING], NOW)).toBe(
       [
         'HOME    HOME ADDRESS        CARE-OF ADDRESS  ENCAPSULATION  NAT  LIFETIME LEFT         HOME AGENT',
@@ -200,7 +200,7 @@ describe('tables', () => {
     );
   });
 
-  it('bindings of a home agent, with the outer address of a translated one', () => {
+  it('show the bindings of a home agent with the outer address behind a NAT', () => {
     const row = {
       homeAddress: '2001:db8:1:100::10',
       ipv4HomeAddress: '198.51.100.10',
@@ -224,7 +224,7 @@ describe('tables', () => {
     );
   });
 
-  it('bindings of mobile routers, with their prefixes', () => {
+  it('show the bindings of mobile routers with their prefixes', () => {
     const row = {
       ...BINDING,
       mobileRouter: true,
@@ -236,7 +236,7 @@ describe('tables', () => {
     expect(second?.slice(heading?.indexOf('MOBILE NETWORKS')).trim()).toMatch(/^- /);
   });
 
-  it('prefixes of a home agent', () => {
+  it('show the prefixes of a home agent', () => {
     const forwarded = {
       prefix: '2001:db8:1:200::/64',
       identifier: 'van@example.net',
@@ -261,7 +261,7 @@ describe('tables', () => {
     );
   });
 
-  it('tunnels, with ports where there are any, and traffic where it is known', () => {
+  it('show tunnels with their ports and traffic, if any', () => {
     const udp = {
       id: 1,
       encapsulation: 'udp',
@@ -295,15 +295,15 @@ describe('tables', () => {
     );
   });
 
-  it('of another form are shown whole', () => {
+  it('show rows of an unknown form whole', () => {
     expect(formatAnswer('bindings', [{ homeAddress: 'x', novelty: 1 }], NOW)).toContain('NOVELTY');
     expect(formatAnswer('bindings', [], NOW)).toBe('(none)');
     expect(formatAnswer('status', { role: 'novelty', peers: 2 }, NOW)).toContain('peers  2');
   });
 });
 
-describe('counters', () => {
-  it('are those that counted', () => {
+describe('the counters', () => {
+  it('omit zeros and say how many there are', () => {
     const stats = {
       'binding-created': 12,
       'sequence-out-of-window': 3,
@@ -324,7 +324,7 @@ describe('counters', () => {
 });
 
 describe('an event', () => {
-  it('has one time, and durations instead of monotonic times', () => {
+  it('shows one time, and ages instead of monotonic times', () => {
     const fields = {
       home: 'office',
       roundTripMs: 18.1416679999993,
@@ -346,7 +346,7 @@ describe('an event', () => {
   });
 });
 
-describe('durations', () => {
+describe('duration', () => {
   it.each([
     [0.4, '0 s'],
     [59.9, '59 s'],
@@ -354,7 +354,7 @@ describe('durations', () => {
     [597, '9 min 57 s'],
     [7500, '2 h 5 min'],
     [90_000, '1 d 1 h'],
-  ])('%d s → %s', (seconds, expected) => {
+  ])('formats %d s as %s', (seconds, expected) => {
     expect(duration(seconds)).toBe(expected);
   });
 });

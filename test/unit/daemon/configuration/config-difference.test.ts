@@ -1,4 +1,4 @@
-/** What an operator is told of another configuration, and what of it a running daemon gets. */
+/** Differences between two configurations, and the configuration that a reload puts in force. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,7 +48,7 @@ const KEYS = keysOf(
 const directory = mkdtempSync(join(tmpdir(), 'sojourn-difference-'));
 afterAll(() => rmSync(directory, { recursive: true }));
 
-/** `[+-~] setting old → new`, `~` where a running daemon takes it. */
+/** `[+-~] setting old → new`; `~` marks a reloadable change. */
 function told(old: JsonObject, fresh: JsonObject): readonly string[] {
   return differences(KEYS, completed(KEYS, old), completed(KEYS, fresh)).map((change) => {
     const values = [change.old, change.new].map((value) =>
@@ -59,7 +59,7 @@ function told(old: JsonObject, fresh: JsonObject): readonly string[] {
 }
 
 describe('differences', () => {
-  it('are told by key, with defaults, and say whether a running daemon takes them', () => {
+  it('list changed keys with defaults and mark reloadable ones', () => {
     expect(
       told({ port: 1, process: { level: 'debug' } }, { seconds: 5, process: { name: 'y' } }),
     ).toEqual([
@@ -71,7 +71,7 @@ describe('differences', () => {
     expect(told({ port: 4191 }, { seconds: 60, process: {} })).toEqual([]);
   });
 
-  it('of a list of mappings are told entry by entry, wherever it stands', () => {
+  it('compare lists of mappings entry by entry, regardless of order', () => {
     const alice = { name: 'alice', addresses: ['::1'] };
     const bob = { name: 'bob', addresses: ['::2'] };
     const carol = { name: 'carol', addresses: ['::3'] };
@@ -90,14 +90,14 @@ describe('differences', () => {
     ]);
   });
 
-  it('are told of sections that come and go', () => {
+  it('include added and removed sections', () => {
     expect(told({}, { section: {} })).toEqual(['! section none → {"size":1}']);
     expect(told({ section: { size: 2 } }, { section: { size: 3 } })).toEqual([
       '! section.size 2 → 3',
     ]);
   });
 
-  it('show no secrets', () => {
+  it('redact secrets', () => {
     const secret = (key: string) => ({ nodes: [{ name: 'alice', security: { key } }] });
     expect(told(secret('hush'), secret('mute'))).toEqual([
       '~ nodes[0].security.key "[redacted]" → "[redacted]"',
@@ -106,7 +106,7 @@ describe('differences', () => {
     expect(told(secret('hush'), {}).join()).not.toContain('hush');
   });
 
-  it('are also in the files that keys name', () => {
+  it('include changed contents of files that keys name', () => {
     const file = join(directory, 'key');
     const values = () =>
       withFileContents(
@@ -132,10 +132,10 @@ describe('differences', () => {
   });
 });
 
-describe('what a running daemon gets', () => {
+describe('withReloadable', () => {
   const mix = (old: JsonObject, fresh: JsonObject) => withReloadable(KEYS, old, fresh);
 
-  it('is the new value of what it takes, and the old one of everything else', () => {
+  it('takes new values of reloadable keys and keeps old values of all others', () => {
     expect(
       mix(
         { port: 1, seconds: 1, process: { level: 'info', name: 'old' } },
@@ -154,7 +154,7 @@ describe('what a running daemon gets', () => {
     });
   });
 
-  it('has what is no longer said, and what was not said, as it is written now or was then', () => {
+  it('keeps absent keys absent, according to the old or the new file', () => {
     expect(mix({ port: 1, seconds: 1 }, {})).toEqual({ port: 1 });
     expect(mix({}, { port: 2, process: { level: 'debug', name: 'new' } })).toEqual({
       process: { level: 'debug' },
@@ -163,7 +163,7 @@ describe('what a running daemon gets', () => {
     expect(mix({}, { process: { name: 'new' }, section: { size: 5 } })).toEqual({});
   });
 
-  it('has the new parts of entries of a list that it cannot change itself', () => {
+  it('takes reloadable keys inside the entries of a list that is not reloadable', () => {
     const links = (...preferences: readonly number[]) => ({
       links: preferences.map((preference, at) => ({ device: `eth${at}`, preference })),
     });

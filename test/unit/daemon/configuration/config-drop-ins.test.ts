@@ -1,5 +1,5 @@
 /**
- * Several files that are one configuration: what of them counts, and where a fault is told to be.
+ * Drop-ins: the merge of several files into one configuration, and the positions of faults.
  */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -32,7 +32,7 @@ function load<S extends Parameters<typeof loadConfiguration>[1]>(name: string, s
 }
 
 describe('drop-ins', () => {
-  it('are merged in the order of their names: mappings deep, lists as a whole', () => {
+  it('merge in the order of their names, mappings deeply and lists as a whole', () => {
     write({
       'mn.yaml': `${MN}daemon: { logLevel: warn, threads: 4 }\ninterfaces: [{ match: eth0, preference: 1 }]\n`,
       'mn.yaml.d/9.yaml': 'lifetimeSeconds: 900\ndaemon: { name: nine }\n',
@@ -48,7 +48,7 @@ describe('drop-ins', () => {
     });
   });
 
-  it('may be all there is, may say nothing, and are no hidden files, copies or directories', () => {
+  it('may replace an empty file or be empty; hidden files, backups and directories are ignored', () => {
     write({
       'ha.yaml': '# everything is in drop-ins\n',
       'ha.yaml.d/10-all.yaml': HA,
@@ -61,7 +61,7 @@ describe('drop-ins', () => {
     expect(load('ha.yaml', homeAgentSchema).faults).toEqual([]);
   });
 
-  it('name key files from where the file itself is', () => {
+  it('name key files relative to the directory of the main file', () => {
     write({
       'ha.yaml': HA.replace(`key: '${KEY}'`, 'keyFile: absent'),
       'ha.yaml.d/10-node.yaml': `mobileNodes: [{ homeAddresses: [2001:db8:1:100::10], security: { spi: 1000, keyFile: alice } }]\n`,
@@ -71,8 +71,8 @@ describe('drop-ins', () => {
   });
 });
 
-describe('a fault', () => {
-  it('is where its value was said last, and in the order in which files count', () => {
+describe('fault positions', () => {
+  it('point to the last file that sets the value, in the order of the files', () => {
     write({
       'ha.yaml': `${HA}maximumBindings: 0\nudpPort: 4191\ndaemon:\n  threads: 0\n  logLevel: info\n`,
       'ha.yaml.d/10.yaml': 'udpPort: 0\ndaemon:\n  # a comment\n  logLevel: loud\n',
@@ -93,7 +93,7 @@ describe('a fault', () => {
     ]);
   });
 
-  it('of an unknown key is at the key, of a missing one in the file that has the section first', () => {
+  it('point to an unknown key, or to the first file with the section of a missing key', () => {
     write({
       'mn.yaml': `${MN}daemon: {}\nntmobile:\n  account: alice\n`,
       'mn.yaml.d/10.yaml': 'daemon:\n  lgoLevel: info\nntmobile:\n  port: 7890\n',
@@ -105,7 +105,7 @@ describe('a fault', () => {
     ]);
   });
 
-  it('of a drop-in that replaces a mapping, or is replaced, is told of what counts', () => {
+  it('point to the effective value if a drop-in replaces a mapping or is replaced', () => {
     write({
       'mn.yaml': `${MN}tunnelMtu: { ipip: 1 }\n`,
       'mn.yaml.d/10.yaml': 'tunnelMtu: 5\n',
@@ -116,7 +116,7 @@ describe('a fault', () => {
     ]);
   });
 
-  it('of YAML is told of every file before anything else is', () => {
+  it('list the YAML errors of all files before any other fault', () => {
     write({
       'mn.yaml': 'a: [\n',
       'mn.yaml.d/10.yaml': 'b: {\n',
@@ -126,14 +126,14 @@ describe('a fault', () => {
     expect([...new Set(files)]).toEqual(['mn.yaml', 'mn.yaml.d/10.yaml']);
   });
 
-  it('is a directory that is none', () => {
+  it('report a drop-in directory that is not a directory', () => {
     write({ 'mn.yaml': MN, 'mn.yaml.d': 'lifetimeSeconds: 600\n' });
     expect(load('mn.yaml', mobileNodeSchema).faults).toEqual([
       'mn.yaml.d:1:1: is not a directory (put drop-ins into it as files)',
     ]);
   });
 
-  it('is a key in a file that everybody can read, and no other file is blamed', () => {
+  it('report only the world-readable file that contains a key', () => {
     write({
       'mn.yaml': MN.replace(`key: '${KEY}'`, 'keyFile: absent'),
       'mn.yaml.d/10.yaml': 'lifetimeSeconds: 600\n',

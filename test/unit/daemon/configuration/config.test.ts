@@ -49,14 +49,14 @@ function faultsOf(role: keyof typeof FILES, text: string): readonly string[] {
     : result.faults.map((fault) => formatFault(fault).replaceAll(`${directory}/`, ''));
 }
 
-describe('wrong configuration', () => {
-  it.each(WRONG)('%s', (_, role, from, to, expected) => {
+describe('a wrong configuration', () => {
+  it.each(WRONG)('rejects %s', (_, role, from, to, expected) => {
     const { text } = FILES[role];
     expect(text.includes(from)).toBe(true);
     expect(faultsOf(role, from === '' ? text + to : text.replace(from, to))).toEqual([expected]);
   });
 
-  it('tells all faults at once, in the order of the file', () => {
+  it('reports all faults at once, in the order of the file', () => {
     const faults = faultsOf(
       'mn',
       `${MN.replace('spi: 1000', 'spi: 17')}udpPort: 0\ndefaultRoute: maybe\nmarc: 1\n`,
@@ -69,7 +69,7 @@ describe('wrong configuration', () => {
     ]);
   });
 
-  it('counts an identifier in octets of UTF-8: more than 253 do not fit the option', () => {
+  it('limits an identifier to 253 octets of UTF-8, the size of the option', () => {
     const named = (identifier: string) =>
       faultsOf('mn', MN.replace(/homeAddress: .*/, `$&\n    identifier: ${identifier}`));
     expect(named('ü'.repeat(126))).toEqual([]);
@@ -78,7 +78,7 @@ describe('wrong configuration', () => {
     ]);
   });
 
-  it('tells what single fields and what the whole file have wrong together', () => {
+  it('reports faults of fields and of their relations together', () => {
     const text = `udpPort: 0
 addresses: [2001:db8:1::1, 2001:db8:1::x]
 homePrefixes: [2001:db8:1:100::/64]
@@ -109,7 +109,7 @@ daemon: { name: a-name-that-is-long, threads: 3 }
     ]);
   });
 
-  it('does the same for the homes of a mobile node', () => {
+  it('reports faults of fields and relations in the homes of a mobile node', () => {
     const text = `homes:
   - homeAgent: 192.0.2.1
     homeAddress: 2001:db8:1:100::10
@@ -133,7 +133,7 @@ mark: 0
     ]);
   });
 
-  it('draws no conclusions from what is faulty', () => {
+  it('skips relation checks of faulty fields', () => {
     const text = HA.replace('2001:db8:1:100::/64', 'oops').replace(/security: .*/, 'security: 5');
     expect(faultsOf('ha', text).map((fault) => fault.split(': ')[1])).toEqual([
       'homePrefixes[0]',
@@ -141,7 +141,7 @@ mark: 0
     ]);
   });
 
-  it('counts keys in a file that everybody can read among the faults', () => {
+  it('reports keys in a world-readable file', () => {
     const file = join(directory, 'exposed.yaml');
     writeFileSync(file, `${MN}mark: 0\n`);
     chmodSync(file, 0o644);
@@ -154,7 +154,7 @@ mark: 0
     expect(loadConfiguration(file, mobileNodeSchema).ok).toBe(false);
   });
 
-  it('refuses nothing, non-mappings and alias bombs', () => {
+  it('rejects empty files, non-mappings and too many aliases', () => {
     expect(faultsOf('mn', '')).toEqual(['mn.yaml:1:1: the file is empty (see examples/)']);
     expect(faultsOf('mn', '- a\n')).toEqual([
       'mn.yaml:1:1: must be a mapping (key: value), not a list',
@@ -174,7 +174,7 @@ mark: 0
     expect(texts.join()).not.toContain('001122');
   });
 
-  it('tells of a file that is not there', () => {
+  it('reports a missing file', () => {
     const result = loadConfiguration('/nonexistent/ha.yaml', homeAgentSchema);
     expect(result.ok ? '' : result.faults.map(formatFault).join()).toContain(
       '/nonexistent/ha.yaml:1:1: cannot be read: ENOENT',
@@ -182,7 +182,7 @@ mark: 0
   });
 });
 
-describe('good configuration', () => {
+describe('a valid configuration', () => {
   it('builds a home agent with defaults', () => {
     const result = FILES.ha.check(HA);
     if (!result.ok) throw new Error(result.faults.map(formatFault).join('\n'));
@@ -206,7 +206,7 @@ describe('good configuration', () => {
     ).toEqual([[1000, '000102030405060708090a0b0c0d0e0f']]);
   });
 
-  it('builds a mobile node with defaults, and with the key from a file', () => {
+  it('builds a mobile node with defaults and a key from a file', () => {
     const result = FILES.mn.check(MN.replace(`key: '${KEY}'`, 'keyFile: good.key'));
     if (!result.ok) throw new Error(result.faults.map(formatFault).join('\n'));
     const [home] = result.value.mobileNode.homes;
@@ -253,32 +253,32 @@ describe('good configuration', () => {
   });
 
   it.each([
+    ['without addresses on its interfaces', ', addresses: [2001:db8:5::1/64, 192.0.2.1/28]', ''],
+    ['with a part of a prefix on an interface', '192.0.2.1/28]', '192.0.2.9/29]'],
+    ['with a network of two addresses, both in use', '192.0.2.1/28]', '192.0.2.2/31]'],
     [
-      'addresses that the operator sets himself',
-      ', addresses: [2001:db8:5::1/64, 192.0.2.1/28]',
-      '',
-    ],
-    ['a part of a prefix on an interface', '192.0.2.1/28]', '192.0.2.9/29]'],
-    ['a network of two addresses, both in use', '192.0.2.1/28]', '192.0.2.2/31]'],
-    [
-      'both modes',
+      'with both registration modes',
       'mobileNetworks:',
       '    registrationModes: [implicit, explicit]\nmobileNetworks:',
     ],
-    ['a home address from a network without home link', '2001:db8:1:100::20', '2001:db8:5::20'],
-  ])('lets a mobile router have %s', (_what, from, to) => {
+    [
+      'with a home address in a network without a home link',
+      '2001:db8:1:100::20',
+      '2001:db8:5::20',
+    ],
+  ])('allows a mobile router %s', (_what, from, to) => {
     expect(MR).toContain(from);
     expect(faultsOf('mr', MR.replace(from, to))).toEqual([]);
   });
 
-  it('goes without security only where that is written', () => {
+  it('allows no security only with security: none', () => {
     const open = FILES.mn.check(MN.replace(/security: .*/, 'security: none'));
     expect(open.ok && open.value.mobileNode.homes[0]?.registrationKey).toBe(undefined);
     const home = FILES.ha.check(`security: none\n${HA.replace(/ {4}security: .*\n/, '')}`);
     expect(home.ok && home.value.homeAgent.insecure).toBe(true);
   });
 
-  it('keeps its keys in a file that not everybody can read', () => {
+  it('may contain keys if it is not world-readable', () => {
     const file = join(directory, 'closed.yaml');
     writeFileSync(file, MN);
     chmodSync(file, 0o640);
@@ -295,7 +295,7 @@ describe('good configuration', () => {
     ['mn.minimal.yaml', (file: string) => loadConfiguration(file, mobileNodeSchema)],
     ['mr.yaml', (file: string) => loadConfiguration(file, mobileRouterSchema)],
     ['mr.minimal.yaml', (file: string) => loadConfiguration(file, mobileRouterSchema)],
-  ])('accepts examples/%s but for its key files', (name, load) => {
+  ])('examples/%s passes the check except for its key files', (name, load) => {
     const result = load(join(import.meta.dirname, '../../../../examples', name));
     const faults = result.ok ? [] : result.faults;
     expect(faults.length).toBeGreaterThan(0);
@@ -303,13 +303,13 @@ describe('good configuration', () => {
   });
 });
 
-describe('did you mean', () => {
+describe('nearest', () => {
   it.each([
     ['homeAdress', 'homeAddress'],
     ['HOMEAGENT', 'homeAgent'],
     ['x', undefined],
     ['completely', undefined],
-  ])('%s → %s', (word, expected) => {
+  ])('suggests for %s the key %s', (word, expected) => {
     expect(nearest(word, ['homeAddress', 'homeAgent', 'identifier'])).toBe(expected);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * Each key of each daemon, one by one, in the example of its daemon: another value of it counts,
- * and what it cannot be is refused where it stands.
+ * Each key of each daemon in the daemon's example: another value changes the settings, and a wrong
+ * type is rejected at its position.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -37,7 +37,7 @@ interface Subject {
   check(value: JsonObject): ReturnType<typeof checkConfiguration>;
 }
 
-/** What the examples' key files stand for is there. */
+/** Replaces the key files of the examples by existing ones. */
 function withKeyFiles(text: string): string {
   return text.replaceAll(/\/etc\/sojourn\/keys\/[\w-]+/g, (file) => {
     const here = join(directory, basename(file));
@@ -63,7 +63,7 @@ const KEYS = SUBJECTS.flatMap((subject) =>
   [...everyKey(subject.keys)].map((key) => [subject.role, key.path, key, subject] as const),
 );
 
-/** The section that the key is in is there. */
+/** Whether the section of the key exists. */
 function around({ path }: KeyDescription, { keys, base }: Subject): JsonObject {
   return updated(keys, base, path, (present) => present);
 }
@@ -88,10 +88,10 @@ describe('examples', () => {
   );
 });
 
-describe('another value', () => {
+describe('another value of each key', () => {
   const leaves = KEYS.filter(([, , { children }]) => children.length === 0);
 
-  it.each(leaves)('of %s.yaml: %s counts', (_role, _path, key, subject) => {
+  it.each(leaves)('%s.yaml: %s changes the settings', (_role, _path, key, subject) => {
     const before = subject.check(around(key, subject));
     if (!before.ok) throw new Error(before.faults.map(formatFault).join('\n'));
     const tried = variants(key, subject).map((value) => subject.check(value));
@@ -99,13 +99,13 @@ describe('another value', () => {
     const counts = tried.some(
       (result) => result.ok && !isDeepStrictEqual(result.value, before.value),
     );
-    // Where nothing did: give the key a kind or sample in its schema, or an entry in TOGETHER.
+    // If no value is valid, give the key a kind or sample in its schema, or an entry in TOGETHER.
     expect(counts, `no other value of it found that is right: ${faults.join('\n')}`).toBe(true);
   });
 });
 
-describe('what is of another type', () => {
-  it.each(KEYS)('is refused in %s.yaml: %s', (_role, path, key, subject) => {
+describe('a value of another type', () => {
+  it.each(KEYS)('%s.yaml: %s rejects it', (_role, path, key, subject) => {
     const wrong = key.type === 'mapping' || key.children.length > 0 ? 7 : { no: 1 };
     const result = subject.check(updated(subject.keys, subject.base, path, () => wrong));
     const faults = result.ok ? [] : result.faults;

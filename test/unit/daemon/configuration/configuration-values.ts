@@ -6,7 +6,7 @@ import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 
 const KEY = 'hex:202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f';
 
-/** Of a text, by its kind. */
+/** Values of a text, by its kind. */
 const BY_KIND: Readonly<Record<string, readonly JsonValue[]>> = {
   'IPv6 address': ['2001:db8:1::9', '2001:db8:1:100::9'],
   'IPv4 address': ['198.51.100.9'],
@@ -35,7 +35,7 @@ const otherKey = (part: JsonObject): JsonObject => ({
   security: { key: null, keyFile: null, ...part },
 });
 
-/** What one key needs beside itself, merged with the base (null takes away); by role and path. */
+/** The keys that a key requires, merged with the base (null removes); by role and path. */
 export const TOGETHER: Readonly<Record<string, JsonObject>> = {
   'as certificate.certificateFile': OPERATORS_CERTIFICATE,
   'as certificate.keyFile': OPERATORS_CERTIFICATE,
@@ -67,7 +67,7 @@ export const TOGETHER: Readonly<Record<string, JsonObject>> = {
   },
 };
 
-/** Values that the key may have, likely ones first; one of them should do. */
+/** Candidate values of the key, likely ones first; one of them is valid. */
 export function candidates(key: KeyDescription): readonly JsonValue[] {
   const { sample, type, kind } = key;
   const texts = [...(kind === undefined ? [] : (BY_KIND[kind] ?? [])), ...(BY_KIND[type] ?? [])];
@@ -92,8 +92,8 @@ export function candidates(key: KeyDescription): readonly JsonValue[] {
 }
 
 /**
- * `base` with another value at `path`, in the first entry of each list; sections that are not there
- * are made of what they must have.
+ * `base` with another value at `path`, in the first entry of each list. Absent sections get their
+ * required keys.
  */
 export function updated(
   keys: readonly KeyDescription[],
@@ -123,7 +123,7 @@ function requiredOf(key: KeyDescription | undefined): JsonObject {
   return Object.fromEntries(required.map(({ name, sample = null }) => [name, sample]));
 }
 
-/** Mappings deep, lists of mappings entry by entry; null takes away. */
+/** Merges mappings deeply, lists of mappings entry by entry; null removes. */
 export function merged(base: JsonValue | undefined, over: JsonValue): JsonValue {
   if (isJsonList(base) && isJsonList(over) && base.some(isJsonObject)) {
     return Object.assign(

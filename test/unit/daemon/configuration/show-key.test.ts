@@ -1,6 +1,5 @@
 /**
- * `--show-key`: daemons that have to know each other's keys tell theirs before any of them can be
- * configured.
+ * `--show-key`: daemons print their public keys before any of them is completely configured.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -32,7 +31,7 @@ describe.each([
   ['dc', 'here.key'],
   ['rsn', 'here.key'],
 ])('sojourn-%s', (role, keyFile) => {
-  it('makes its key and shows it, again and again, whatever else its file lacks', () => {
+  it('prints the same key each time, even with an incomplete configuration', () => {
     const configuration = `daemon: { name: here, stateDirectory: ${directory} }\nauthorities: []\n`;
     const first = show(role, configuration);
     expect(first).toMatchObject({ status: ExitCode.ok, stderr: '' });
@@ -42,7 +41,7 @@ describe.each([
     expect(statSync(join(directory, keyFile)).mode & 0o777).toBe(0o600);
   });
 
-  it('shows nothing where it does not know whose key is meant', () => {
+  it('prints no key if the daemon section is wrong', () => {
     expect(show(role, `daemon: { name: Here, stateDirectory: ${directory} }\n`)).toMatchObject({
       ...{ status: ExitCode.configuration, stdout: '' },
       stderr: expect.stringContaining('daemon.name: must be'),
@@ -50,7 +49,7 @@ describe.each([
     expect(keyFiles()).toEqual([]);
   });
 
-  it('says on standard error what is wrong with the key that is there', () => {
+  it('reports a broken key file on standard error', () => {
     writeFileSync(join(directory, keyFile), 'no key\n', { mode: 0o600 });
     const { status, stdout, stderr } = show(
       role,

@@ -1,6 +1,6 @@
 /**
- * Configuration, store, engine, driver and control socket as the daemons put them together; only
- * plane and kernel are the fakes.
+ * Configuration, store, engine, driver and control socket as in the daemons; plane and kernel are
+ * fakes.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -69,8 +69,8 @@ function good<T>(loaded: Loaded<T>): T {
   return loaded.value;
 }
 
-describe('a daemon asked over its socket', () => {
-  it('home agent', async () => {
+describe('a daemon at its control socket', () => {
+  it('answers every query of a home agent', async () => {
     const { homeAgent } = good(checkConfiguration('ha.yaml', HA, homeAgentSchema));
     await run(createHomeAgent(homeAgent, randomBytes));
     expect(await ask(path, 'status')).toMatchObject({
@@ -92,7 +92,7 @@ describe('a daemon asked over its socket', () => {
     expect(await ask(path, 'fly')).toMatchObject({ ok: false });
   });
 
-  it('mobile node', async () => {
+  it('answers every query of a mobile node', async () => {
     const { mobileNode } = good(checkConfiguration('mn.yaml', MN, mobileNodeSchema));
     await run(createMobileNode(mobileNode, randomBytes));
     expect(await ask(path, 'status')).toMatchObject({

@@ -37,7 +37,7 @@ function event(name: EngineEvent['name']): EngineEvent {
   return { name, level: 'info', fields: { n: 1 } };
 }
 
-/** Writes `text` on a fresh connection and gives the first line that comes back. */
+/** Writes `text` to a new connection and returns the first line of the answer. */
 function exchange(text: string): Promise<unknown> {
   return new Promise((settle, fail) => {
     const socket = connect(path);
@@ -54,8 +54,8 @@ function exchange(text: string): Promise<unknown> {
   });
 }
 
-describe('control socket', () => {
-  it('hands requests to the engine, and its own commands to their handlers', async () => {
+describe('the control socket', () => {
+  it('passes requests to the engine and its own commands to their handlers', async () => {
     const server = await open();
     server.onRequest((command, parameters, respond) =>
       respond(command !== 'refuse', { command, parameters }),
@@ -85,12 +85,12 @@ describe('control socket', () => {
     expect(answers.map((answer) => answer.value)).toEqual(['slow', 'fast']);
   });
 
-  it('is closed to others: mode 0660 from the first moment', async () => {
+  it('gets mode 0660 when it is created', async () => {
     await open();
     expect(statSync(path).mode & 0o777).toBe(0o660);
   });
 
-  it('says that the daemon is starting before the engine is there', async () => {
+  it('answers that the daemon is starting until the engine runs', async () => {
     await open();
     expect(await ask(path, 'status')).toEqual({
       ok: false,
@@ -109,14 +109,14 @@ describe('control socket', () => {
       'parameters must be an object',
     ],
     ['an endless line', 'x'.repeat(70_000), 'line too long'],
-  ])('answers %s and goes on', async (_, text, error) => {
+  ])('answers %s with an error and continues', async (_, text, error) => {
     const server = await open();
     server.onRequest((_command, _parameters, respond) => respond(true, 'alive'));
     expect(await exchange(text)).toEqual({ id: null, ok: false, value: { error } });
     expect(await ask(path, 'status')).toEqual({ ok: true, value: 'alive' });
   });
 
-  it('reads a request that comes octet by octet and two in one write', async () => {
+  it('reads a request octet by octet and two requests in one write', async () => {
     const server = await open();
     server.onRequest((command, _, respond) => respond(true, command));
     const lines: string[] = [];
@@ -148,7 +148,7 @@ describe('control socket', () => {
     second.close();
   });
 
-  it('gives past events, then those to come, to each follower', async () => {
+  it('sends past events, then new ones, to each follower', async () => {
     await open();
     history.event(event('handover'), 0);
     history.event(event('registered'), 1000);
@@ -177,7 +177,7 @@ describe('control socket', () => {
     expect(names).toEqual(['handover', 'registered', 'deregistered']);
   });
 
-  it('cuts off a follower that does not read, and keeps the others', async () => {
+  it('disconnects a follower that does not read and keeps the others', async () => {
     const server = await open({ limits: { unreadOctets: 10_000 } });
     server.onRequest((_command, _parameters, respond) => respond(true, 'alive'));
     const deaf = connect(path);
@@ -196,7 +196,7 @@ describe('control socket', () => {
   it('replaces the socket of a dead daemon', async () => {
     await open();
     servers.splice(0)[0]?.close();
-    // A process that ends without unlinking leaves exactly this behind.
+    // A killed process leaves exactly this file.
     const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
     spawnSync(process.execPath, ['-e', script]);
     expect(existsSync(path)).toBe(true);
@@ -205,7 +205,7 @@ describe('control socket', () => {
     expect(await ask(path, 'status')).toEqual({ ok: true, value: 'new' });
   });
 
-  it('refuses the socket of a living daemon', async () => {
+  it('refuses the socket of a running daemon', async () => {
     await open();
     await expect(open()).rejects.toThrow(`a daemon already serves ${path}`);
   });
@@ -224,14 +224,14 @@ describe('control socket', () => {
   });
 });
 
-describe('control client', () => {
-  it('says what to do where no daemon is', async () => {
+describe('the control client', () => {
+  it('names the remedy if no daemon listens', async () => {
     await expect(ask(path, 'status')).rejects.toThrow(
       `no daemon at ${path}: check it with systemctl status sojourn-mn`,
     );
   });
 
-  it('gives up on a daemon that does not answer', async () => {
+  it('rejects after the timeout if the daemon does not answer', async () => {
     const server = await open();
     server.onRequest(() => {});
     const failure = await ask(path, 'status', {}, 50).catch((error: unknown) => error);
@@ -239,13 +239,13 @@ describe('control client', () => {
     expect(String(failure)).toContain(`${path} did not answer within 50 ms`);
   });
 
-  it('tells when the daemon leaves in the middle', async () => {
+  it('rejects if the daemon closes the connection', async () => {
     const server = await open();
     server.onRequest(() => server.close());
     await expect(ask(path, 'status')).rejects.toThrow('closed the connection');
   });
 
-  it('is not confused by what is no daemon', async () => {
+  it('rejects answers that are not of a daemon', async () => {
     const other = join(directory, 'other.sock');
     const server = createServer((socket) => socket.end('220 hello\n'));
     await new Promise<void>((settle) => server.listen(other, settle));
@@ -257,8 +257,8 @@ describe('control client', () => {
   });
 });
 
-describe('event history', () => {
-  it('keeps the last ones, numbered', () => {
+describe('the event history', () => {
+  it('keeps the last events with their numbers', () => {
     const small = new EventHistory(3);
     for (let n = 0; n < 20; n++) small.event({ ...event('refreshed'), fields: { n } }, n);
     expect(small.last(100).map(({ number, fields }) => [number, fields['n']])).toEqual([
@@ -270,7 +270,7 @@ describe('event history', () => {
   });
 });
 
-describe('log', () => {
+describe('the log', () => {
   function linesOf(write: (log: ReturnType<typeof createLog>) => void): readonly string[] {
     const lines: string[] = [];
     const destination = { write: (line: string) => void lines.push(line) };
@@ -278,7 +278,7 @@ describe('log', () => {
     return lines;
   }
 
-  it('writes JSON lines with stable event ids, above its level', () => {
+  it('writes JSON lines with stable event ids at or above its level', () => {
     const lines = linesOf((log) => {
       log.debug('refreshed');
       fanOut(log).event(
@@ -296,7 +296,7 @@ describe('log', () => {
     ]);
   });
 
-  it('gives an event the time at which it happened, once, and every other line the time at which it is written', () => {
+  it('stamps an engine event with its own time and other lines with the current time', () => {
     const before = Date.now();
     const [happened = '', written = ''] = linesOf((log) => {
       log.event(event('registered'), Date.UTC(2001, 1, 3, 4, 5, 6, 789));
@@ -307,7 +307,7 @@ describe('log', () => {
     expect(Date.parse(JSON.parse(written).time)).toBeGreaterThanOrEqual(before);
   });
 
-  it('never writes keys, whatever it is given', () => {
+  it('redacts keys in any field', () => {
     const key = new Uint8Array([0xde, 0xad, 0xbe, 0xef, 1, 2, 3, 4]);
     const association = { spi: 1000, algorithm: 'hmac-sha256-128', key };
     const smuggled: JsonObject = JSON.parse('{}');

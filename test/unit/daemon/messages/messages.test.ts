@@ -1,6 +1,6 @@
 /**
- * What `sojourn trace` shows of control messages, what they are counted as, and what it costs when
- * nobody looks.
+ * Control messages: their entries in `sojourn trace`, their counters, and their cost without
+ * followers.
  */
 import { describe, expect, it } from 'vitest';
 import { encode, fromHex } from '#base/bytes.ts';
@@ -62,7 +62,7 @@ const REGISTRATION: NtmobileMessage = {
   ],
 };
 
-/** An engine that counts each datagram and answers it. */
+/** An engine that counts and answers each datagram. */
 function echo() {
   const counters: Record<string, number> = { 'authentication-failed': 0, idle: 0 };
   let copies = 0;
@@ -108,7 +108,7 @@ function play(path: PacketPath, packet: Uint8Array, listen: boolean) {
 }
 
 describe('a Binding Update', () => {
-  it('is shown with its addresses, its home, what it says, and what was counted about it', () => {
+  it('shows addresses, home, content and changed counters', () => {
     const { entries } = play(OVER_IPV6, bindingUpdate(), true);
     expect(entries).toEqual([
       {
@@ -126,7 +126,7 @@ describe('a Binding Update', () => {
     ]);
   });
 
-  it('is counted, and nothing else is done about it, where nobody listens', () => {
+  it('only increments its counter without followers', () => {
     const { watch, engine } = play(OVER_IPV6, bindingUpdate(), false);
     expect(watch.counted()).toEqual([
       { protocol: 'mobile-ipv6', message: 'binding-update', direction: 'in', count: 2 },
@@ -137,7 +137,7 @@ describe('a Binding Update', () => {
 });
 
 describe('a sealed message', () => {
-  it('is shown as the engine read it, without tokens and keys', () => {
+  it('shows the content that the engine opened, without tokens and keys', () => {
     const { entries } = play(SEALED, fromHex('90000007'), true);
     const [received, sent] = entries;
     expect(received).toMatchObject({
@@ -172,7 +172,7 @@ describe('the kind of a message', () => {
   });
   const ipv6Header = (next: string) => `6000000000${'08'}${next}ff${'00'.repeat(32)}`;
 
-  it('is read through extension headers', () => {
+  it('looks behind extension headers', () => {
     expect(
       kind(OVER_IPV6, `${ipv6Header('3c')}8700010400000000${'3b000500000000000000000000000000'}`),
     ).toBe('binding-update');
@@ -181,7 +181,7 @@ describe('the kind of a message', () => {
     expect(kind(OVER_IPV6, `${ipv6Header('11')}8600000000000000`)).toBe('other');
   });
 
-  it('is read of frames and datagrams', () => {
+  it('covers link frames and datagrams', () => {
     expect(kind(link('arp'), '00010800060400020000')).toBe('arp-reply');
     expect(kind(link('ipv6'), `${ipv6Header('3a')}8700000000000000`)).toBe(
       'neighbour-solicitation',
@@ -191,7 +191,7 @@ describe('the kind of a message', () => {
     ]);
   });
 
-  it('is one of a few for any octets', () => {
+  it('takes few values for arbitrary octets', () => {
     let seed = 1;
     const next = () => {
       seed = (seed * 48_271) % 2_147_483_647;

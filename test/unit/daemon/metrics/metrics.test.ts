@@ -1,4 +1,4 @@
-/** Metrics: the table, where counters go, and the text that Prometheus reads. */
+/** Metrics: the table, the metric of each counter, and the text for Prometheus. */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
@@ -49,7 +49,7 @@ function labelsFit({ metric, labels }: CounterMetric): boolean {
 }
 
 describe('the table of metrics', () => {
-  it('names every metric as Prometheus wants', () => {
+  it('follows the naming rules of Prometheus', () => {
     for (const [name, { type, help }] of ROWS) {
       expect(name).toMatch(/^(sojourn|process)_[a-z_]+$/);
       expect([name, name.endsWith('_total')]).toEqual([name, type === 'counter']);
@@ -58,7 +58,7 @@ describe('the table of metrics', () => {
     }
   });
 
-  it('has a row for every counter that is named, and names only counters that exist', () => {
+  it('lists exactly the counters that exist', () => {
     for (const component of COMPONENTS) {
       const unknown = Object.keys(ENGINE_COUNTER_METRICS[component]).filter(
         (name) => !COUNTERS[component].includes(name),
@@ -73,7 +73,7 @@ describe('the table of metrics', () => {
     ).toEqual([]);
   });
 
-  it('puts every counter of every engine and of the plane somewhere, with the labels of that metric', () => {
+  it('maps every counter of engines and plane to a metric with fitting labels', () => {
     for (const component of COMPONENTS) {
       for (const name of COUNTERS[component]) {
         const place = engineCounterMetric(component, name);
@@ -84,12 +84,12 @@ describe('the table of metrics', () => {
     expect(PLANE_COUNTERS.length).toBeGreaterThan(30);
     for (const name of PLANE_COUNTERS) {
       const place = planeCounterMetric(name);
-      // A new one needs a row in PLANE_PLACES.
+      // A new counter needs a row in PLANE_COUNTER_METRICS.
       expect([name, place !== undefined && labelsFit(place)]).toEqual([name, true]);
     }
   });
 
-  it('tells nothing apart that only its name tells apart: two counters of one component have two places', () => {
+  it('maps two counters of one component to different metrics or labels', () => {
     for (const component of COMPONENTS) {
       const places = COUNTERS[component].map((name) =>
         JSON.stringify(engineCounterMetric(component, name) ?? name),
@@ -144,7 +144,7 @@ describe('the text of a mobile node', () => {
     1_700_000_000_000,
   );
 
-  it('has counters of engine, plane and driver, gauges, and timings', async () => {
+  it('contains counters of engine, plane and driver, gauges and timings', async () => {
     const text = await metrics.text();
     for (const line of [
       'sojourn_control_actions_total{protocol="mobile-ipv6",action="binding-update-sent"} 5',
@@ -173,7 +173,7 @@ describe('the text of a mobile node', () => {
     expect(text).not.toContain('reason="registration-refused"');
   });
 
-  it('says the same when asked again, and asks one after the other', async () => {
+  it('stays the same at a second scrape; concurrent scrapes run in sequence', async () => {
     const lines = (text: string) =>
       text.split('\n').filter((line) => !/^(#|process_|sojourn_(java|event_loop))/.test(line));
     const [first, second] = await Promise.all([metrics.text(), metrics.text()]);
@@ -182,7 +182,7 @@ describe('the text of a mobile node', () => {
 });
 
 describe.each(['ha', 'mn', 'mr', 'cn', 'as', 'dc', 'rsn'])('the text of %s', (role) => {
-  it('has every metric of the role, and promtool finds nothing wrong with it', async () => {
+  it('contains every metric of the role and passes promtool', async () => {
     const text = await metricsOfRole(role).text();
     for (const [name, { type }] of metricsOf(role))
       expect(text).toContain(`# TYPE ${name} ${type}\n`);
@@ -191,7 +191,7 @@ describe.each(['ha', 'mn', 'mr', 'cn', 'as', 'dc', 'rsn'])('the text of %s', (ro
   });
 });
 
-describe('the port', () => {
+describe('the metrics port', () => {
   it('serves /metrics and nothing else', async () => {
     const port = await MetricsPort.open(
       { address: ipv4('127.0.0.1'), port: 0 },
