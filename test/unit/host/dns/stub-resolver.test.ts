@@ -6,15 +6,7 @@ import { createSocket } from 'node:dgram';
 import { Resolver } from 'node:dns/promises';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import {
-  type Answer,
-  decode,
-  encode,
-  type Packet,
-  RECURSION_DESIRED,
-  streamDecode,
-  streamEncode,
-} from 'dns-packet';
+import { decode, RECURSION_DESIRED, streamDecode, streamEncode } from 'dns-packet';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ipv4, ipv6, parsePrefix } from '#base/ip.ts';
@@ -22,18 +14,13 @@ import type { NameAnswer } from '#engine/contract/ntmobile.ts';
 import { Forwarder } from '#host/dns/dns-forwarder.ts';
 import { DnsListener } from '#host/dns/dns-listener.ts';
 import { type StubOptions, StubResolver } from '#host/dns/stub-resolver.ts';
+import { answerAsAccessNetwork, query, queryOfType, rcodeOf, until } from './dns-peers.ts';
 
 const LOOPBACK = ipv4('127.0.0.1');
 const V6 = ipv6('fd12:3456:789a::61');
 const V4 = ipv4('198.18.0.97');
 const VIRTUAL: NameAnswer = { outcome: 'addresses', addresses: [V6, V4], timeToLiveSeconds: 42 };
 const PREFIX = parsePrefix('198.18.0.0/15') ?? { address: V4, length: 15 };
-
-/** What the access network knows: type and name → addresses. */
-const KNOWN: Readonly<Record<string, string>> = {
-  ...{ 'A four.example': '192.0.2.4', 'AAAA six.example': '2001:db8::6' },
-  ...{ 'A both.example': '192.0.2.8', 'AAAA both.example': '2001:db8::8' },
-};
 
 /** Queries that came there. */
 let upstreamHeard: Buffer[] = [];
@@ -53,33 +40,7 @@ let resolver: Resolver;
 
 function upstreamAnswer(octets: Uint8Array, transport: 'udp' | 'tcp'): Uint8Array | undefined {
   upstreamHeard.push(Buffer.from(octets));
-  const query = decode(Buffer.from(octets));
-  const [question] = query.questions ?? [];
-  if (question === undefined) return undefined;
-  const { type, name } = question;
-  const reply: Packet = {
-    type: 'response',
-    id: query.id ?? 0,
-    questions: [question],
-    flags: 0x0180,
-  };
-  if (name === 'silent.example') return undefined;
-  if (name === 'failing.example') return encode({ ...reply, flags: 0x0182 });
-  if (name === 'large.example' && transport === 'udp') return encode({ ...reply, flags: 0x0380 });
-  if (name === 'large.example') {
-    const answers = Array.from(
-      { length: 100 },
-      (_, at): Answer => ({ type: 'A', name, ttl: 5, data: `192.0.2.${at}` }),
-    );
-    return encode({ ...reply, answers });
-  }
-  if (type === 'TXT')
-    return encode({ ...reply, answers: [{ type: 'TXT', name, ttl: 5, data: ['as it is'] }] });
-  const data = KNOWN[`${type} ${name.toLowerCase()}`];
-  if (data !== undefined && (type === 'A' || type === 'AAAA'))
-    return encode({ ...reply, answers: [{ type, name, ttl: 5, data }] });
-  const exists = Object.keys(KNOWN).some((key) => key.endsWith(` ${name.toLowerCase()}`));
-  return encode({ ...reply, flags: exists ? 0x0180 : 0x0183 });
+  return answerAsAccessNetwork(octets, transport);
 }
 
 async function openStub(
@@ -135,33 +96,6 @@ async function exchange(octets: Uint8Array): Promise<Buffer> {
   socket.close();
   return Buffer.from(answer);
 }
-
-function query(
-  name: string,
-  type: 'A' | 'AAAA' | 'TXT' | 'PTR' | 'MX' = 'A',
-  more: Partial<Packet> = {},
-): Buffer {
-  return encode({
-    type: 'query',
-    id: 77,
-    flags: RECURSION_DESIRED,
-    questions: [{ type, name, class: 'IN' }],
-    ...more,
-  });
-}
-
-/** The type as a number, for what dns-packet does not know. */
-function queryOfType(name: string, type: number): Buffer {
-  const octets = query(name);
-  octets.writeUInt16BE(type, octets.length - 4);
-  return octets;
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
-}
-
-const rcodeOf = (octets: Uint8Array): number => (octets[3] ?? 0) & 0x0f;
 
 describe('the stub resolver, a name of NTMobile', () => {
   it('resolves to the virtual addresses and the time to live of the engine’s answer', async () => {
