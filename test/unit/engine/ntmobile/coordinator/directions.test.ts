@@ -120,12 +120,12 @@ describe('an operator command', () => {
       a.register();
       b.register();
       const [holder] = scene.holders.values();
-      const ways = {
+      const queries = {
         'node id': hex(holder?.nodeId ?? new Uint8Array(0)),
         'virtual IPv6 address': holder?.virtualIpv6 ?? '',
       };
-      const wanted = by === 'node id' || by === 'virtual IPv6 address' ? ways[by] : by;
-      expect(scene.command('revoke', { node: wanted })).toEqual({
+      const query = by === 'node id' || by === 'virtual IPv6 address' ? queries[by] : by;
+      expect(scene.command('revoke', { node: query })).toEqual({
         ...{ kind: 'reply', id: 1, ok: true },
         value: { name: 'a.nodes.example' },
       });
@@ -135,7 +135,7 @@ describe('an operator command', () => {
       expect(scene.engine.counters).toMatchObject({ 'registration-revoked': 1 });
       scene.restart();
       expect(scene.command('nodes')).toMatchObject({ value: [{ name: 'b.nodes.example' }] });
-      expect(scene.command('revoke', { node: wanted })).toMatchObject({ ok: false });
+      expect(scene.command('revoke', { node: query })).toMatchObject({ ok: false });
     },
   );
 
@@ -166,10 +166,10 @@ describe('a direction to a node', () => {
     b.register();
     b.reply = confirming;
     const answer = a.request('direction-request', toB);
-    const [told] = b.requests;
-    expect(told?.type).toBe('route-direction');
+    const [routeDirection] = b.requests;
+    expect(routeDirection?.type).toBe('route-direction');
     for (const [options, role, other, holder] of [
-      [told?.options ?? [], DirectionRole.responder, 'a.nodes.example', b],
+      [routeDirection?.options ?? [], DirectionRole.responder, 'a.nodes.example', b],
       [answer?.options ?? [], DirectionRole.initiator, 'b.nodes.example', a],
     ] as const) {
       expect(findNtmobileOption(options, 'role')?.role).toBe(role);
@@ -189,7 +189,7 @@ describe('a direction to a node', () => {
       });
       expect(openRelayToken(tokenKey, token, (opened?.notAfterSeconds ?? 0n) + 1n)).toBeUndefined();
     }
-    expect(findNtmobileOption(told?.options ?? [], 'candidate')?.endpoint.address).toBe(
+    expect(findNtmobileOption(routeDirection?.options ?? [], 'candidate')?.endpoint.address).toBe(
       '192.0.2.1',
     );
     expect(findNtmobileOption(answer?.options ?? [], 'virtual-ipv4')?.address).toBe('198.18.0.2');
@@ -310,12 +310,12 @@ describe('a direction to a general node', () => {
     ['SERVFAIL', NtmobileStatus.nameNotResolved, NtmobileStatus.nameNotResolved],
     ['a private address', NtmobileStatus.notAllowed, NtmobileStatus.notAllowed],
     ['a fault of its own', NtmobileStatus.wrongToken, NtmobileStatus.noRelay],
-  ])('reports the status of the relay for %s', (_what, found, told) => {
+  ])('reports the status of the relay for %s', (_what, found, status) => {
     const relayed = relay(scene);
     relayed.reply = (message) => ({ ...serving(message), status: found, options: [] });
     const a = node(scene, 1, 'a');
     a.register();
-    expect(a.request('direction-request', toServer)?.status).toBe(told);
+    expect(a.request('direction-request', toServer)?.status).toBe(status);
   });
 
   it('needs a relay that is registered', () => {

@@ -23,7 +23,7 @@ beforeEach(() => {
 });
 
 function tunnelRequest(
-  over: { readonly use?: number; readonly pathId?: Uint8Array } = {},
+  overrides: { readonly use?: number; readonly pathId?: Uint8Array } = {},
 ): Uint8Array {
   const to = {
     publicKey: b.own.publicKey,
@@ -31,7 +31,7 @@ function tunnelRequest(
     pathId: PATH,
     udpPath: a.udpPath,
     piggybacked: true,
-    ...over,
+    ...overrides,
   };
   const { piggybackedInitiation } = a.act((step) => a.sessions.connect(step, to));
   if (piggybackedInitiation === undefined) throw new Error('no piggybacked initiation');

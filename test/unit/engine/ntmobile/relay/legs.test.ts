@@ -107,8 +107,8 @@ describe('a leg', () => {
     ['a token for another node', { nodeId: new Uint8Array(16) }, undefined],
     ['an expired token', { notAfterSeconds: 1n }, undefined],
     ['a token without the role of a leg', { role: general }, undefined],
-  ])('refuses %s', (_what, over, key) => {
-    expect(scene.node(1).attach(initiator, over, key)?.status).toBe(NtmobileStatus.wrongToken);
+  ])('refuses %s', (_what, overrides, key) => {
+    expect(scene.node(1).attach(initiator, overrides, key)?.status).toBe(NtmobileStatus.wrongToken);
     expect(scene.legs).toEqual([]);
     expect(scene.engine.counters).toMatchObject({ 'attach-wrong-token': 1, attached: 0 });
   });

@@ -134,7 +134,7 @@ export class Peer implements SessionListener<string> {
 
   attach(
     role: number,
-    over: Partial<Parameters<typeof makeRelayToken>[1]> = {},
+    overrides: Partial<Parameters<typeof makeRelayToken>[1]> = {},
     key = TOKEN_KEY,
     more: readonly NtmobileOption[] = [],
     { ms = 100, attemptMs = 500 } = {},
@@ -147,7 +147,7 @@ export class Peer implements SessionListener<string> {
       pathId: PATH,
       nodeId,
       notAfterSeconds,
-      ...over,
+      ...overrides,
     });
     return this.request(
       'relay-attach-request',
@@ -158,7 +158,12 @@ export class Peer implements SessionListener<string> {
   }
 
   /** As a coordinator, directs nodes to a general node with virtual addresses made from `n`. */
-  direct(name: string, n: number, nodes: readonly Peer[], over: readonly NtmobileOption[] = []) {
+  direct(
+    name: string,
+    n: number,
+    nodes: readonly Peer[],
+    overrides: readonly NtmobileOption[] = [],
+  ) {
     const given: readonly NtmobileOption[] = [
       { type: 'path-id', pathId: PATH },
       { type: 'role', role: DirectionRole.general },
@@ -167,10 +172,10 @@ export class Peer implements SessionListener<string> {
       { type: 'virtual-ipv4', address: generalIpv4(n) },
       ...nodes.map(({ nodeId }) => ({ type: 'node-id', nodeId }) as const),
     ];
-    const types = over.map(({ type }) => type);
+    const types = overrides.map(({ type }) => type);
     this.request(
       'relay-direction',
-      [...given.filter(({ type }) => !types.includes(type)), ...over],
+      [...given.filter(({ type }) => !types.includes(type)), ...overrides],
       100,
       3_500,
     );

@@ -26,8 +26,8 @@ function network(...interfaces: readonly NetworkInterface[]): void {
   scene.step({ kind: 'network', interfaces });
 }
 
-const direct = (name: string, n = 1, nodes = [node], over: readonly NtmobileOption[] = []) =>
-  scene.coordinator.direct(name, n, nodes, over);
+const direct = (name: string, n = 1, nodes = [node], overrides: readonly NtmobileOption[] = []) =>
+  scene.coordinator.direct(name, n, nodes, overrides);
 
 describe('a server with both families', () => {
   it('maps each virtual address to a real one', () => {
@@ -48,9 +48,9 @@ describe('a server with both families', () => {
   it.each([
     [1, 30],
     [100_000, 300],
-  ])('announces a time to live of %d seconds as %d', (given, told) => {
+  ])('announces a time to live of %d seconds as %d', (given, announced) => {
     scene.timeToLiveSeconds = given;
-    expect(direct('www.example').seconds).toBe(told);
+    expect(direct('www.example').seconds).toBe(announced);
   });
 
   it('keeps its real address while the name has it, and changes afterwards', () => {

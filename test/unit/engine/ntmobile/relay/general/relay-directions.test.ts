@@ -26,8 +26,8 @@ function network(...interfaces: readonly NetworkInterface[]): void {
   scene.step({ kind: 'network', interfaces });
 }
 
-const direct = (name: string, n = 1, nodes = [node], over: readonly NtmobileOption[] = []) =>
-  scene.coordinator.direct(name, n, nodes, over);
+const direct = (name: string, n = 1, nodes = [node], overrides: readonly NtmobileOption[] = []) =>
+  scene.coordinator.direct(name, n, nodes, overrides);
 
 describe('RelayDirections', () => {
   it.each<readonly [string, Resolution, number, string]>([
