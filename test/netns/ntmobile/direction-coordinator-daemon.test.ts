@@ -197,7 +197,7 @@ describe('the direction coordinator daemon', () => {
     [
       'a prefix that is no ULA',
       'systemPrefix: 2001:db8::/48',
-      'systemPrefix: not a /48 of fd00::/8 (RFC 4193)',
+      'systemPrefix: is not a /48 of fd00::/8 (RFC 4193)',
     ],
     ['a key that is none', 'authorities: [secret]', 'authorities[0]: "secret" is not a public key'],
     [
