@@ -24,7 +24,7 @@ import {
   onHomeLink,
   prefixOption,
   registered,
-  said,
+  sentOnLink,
 } from './nemo-ha-scene.ts';
 
 /**
@@ -44,7 +44,7 @@ function send(scene: Scene, source: Source, update: Update): Received {
   if (source === 'away') return exchange(scene, update);
   scene.sent = [];
   scene.deliver(OVER_IPV6, build(scene, update));
-  expect(said(scene)).toMatchObject([
+  expect(sentOnLink(scene)).toMatchObject([
     { body: { type: 'neighbour-solicitation', target: update.homeAddress } },
   ]);
   advertise(scene, HOME.HNP);
@@ -259,12 +259,15 @@ describe('NEMO-HA, R flag and prefixes in a de-registration', () => {
     ['NEMO-HA_3_4_20 R clear, a prefix of another, MNP', 'away', '-', [B1], 'MNP'],
   ])('%s: ignored', (_, source, flag, prefixes, origin) => {
     const scene = registered(origin);
-    const said = { flags: { mobileRouter: flag === 'R' }, options: prefixes.map(prefixOption) };
+    const sentOnLink = {
+      flags: { mobileRouter: flag === 'R' },
+      options: prefixes.map(prefixOption),
+    };
     const answer = send(scene, source, {
       ...updateFrom(source, HOME[origin]),
       sequence: 16,
       lifetimeUnits: 0,
-      ...said,
+      ...sentOnLink,
     });
     expectAnswer(answer, { ...ACCEPTED, ...destination(source, origin), sequence: 16 });
     expectNotServed(scene, HOME[origin]);

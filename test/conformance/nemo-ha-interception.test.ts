@@ -20,7 +20,7 @@ import {
   onHomeLink,
   registered,
   type Solicitation,
-  said,
+  sentOnLink,
   solicit,
 } from './nemo-ha-scene.ts';
 
@@ -61,14 +61,14 @@ describe('NEMO-HA, unsolicited advertisements of a registration', () => {
     );
     scene.sent = [];
     scene.pass(1000);
-    expect(said(scene)).toEqual(addresses.map(toAllNodes));
+    expect(sentOnLink(scene)).toEqual(addresses.map(toAllNodes));
     expect(answerOf(scene).message.status).toBe(0);
     // Three altogether, a second apart.
     scene.sent = [];
     scene.pass(1999);
-    expect(said(scene)).toEqual(addresses.map(toAllNodes));
+    expect(sentOnLink(scene)).toEqual(addresses.map(toAllNodes));
     scene.pass(60_000);
-    expect(said(scene)).toEqual([...addresses, ...addresses].map(toAllNodes));
+    expect(sentOnLink(scene)).toEqual([...addresses, ...addresses].map(toAllNodes));
   });
 
   it('NEMO-HA_4_1_3 no advertisement for a home address from the mobile network prefix', () => {
@@ -86,7 +86,7 @@ type Case = readonly [string, 'global' | 'link-local', Solicitation, 'L' | '-'];
 const WITHOUT = 'unicast without link-layer address';
 
 /** A registered router, and a neighbour that solicits an address. */
-function asked(
+function solicitedScene(
   target: Ipv6Address,
   how: Solicitation,
   flag: 'L' | '-',
@@ -120,9 +120,9 @@ describe('NEMO-HA, solicitations for a registered router', () => {
     ['NEMO-HA_4_2_15 the same for the link-local address, L set', 'link-local', WITHOUT, 'L'],
   ])('%s: answered', (_, kind, how, flag) => {
     const target = kind === 'global' ? HOME.HNP : LINK_LOCAL;
-    const scene = asked(target, how, flag);
+    const scene = solicitedScene(target, how, flag);
     const solicited = { to: '2:0:0:0:0:2', source: HOME_AGENT, destination: NEIGHBOUR_ADDRESS };
-    expect(said(scene)).toEqual([
+    expect(sentOnLink(scene)).toEqual([
       how === 'probe' ? toAllNodes(target) : { ...solicited, body: advertised(target, true) },
     ]);
   });
@@ -148,7 +148,7 @@ describe('NEMO-HA, solicitations for a registered router', () => {
       '-',
     ],
   ])('%s: not answered', (_, _kind, how, flag) => {
-    expect(asked(LINK_LOCAL, how, flag).sent).toEqual([]);
+    expect(solicitedScene(LINK_LOCAL, how, flag).sent).toEqual([]);
   });
 });
 
@@ -182,7 +182,7 @@ describe('NEMO-HA, solicitations for addresses without binding', () => {
     ],
   ])('%s: not answered', (_, kind, how, flag) => {
     const target = kind === 'global' ? ipv6('2001:db8:1::999') : ipv6('fe80::999');
-    const scene = asked(target, how, flag);
+    const scene = solicitedScene(target, how, flag);
     expect([scene.sent, scene.counter('neighbour-packet-ignored')]).toEqual([[], 1]);
   });
 });
@@ -208,9 +208,9 @@ describe('NEMO-HA, solicitations after a de-registration', () => {
     ],
   ])('%s: not answered', (_, kind, how, flag) => {
     const target = kind === 'global' ? HOME.HNP : LINK_LOCAL;
-    const scene = asked(target, how, flag, (registrant) => {
+    const scene = solicitedScene(target, how, flag, (registrant) => {
       solicit(registrant, target, how);
-      expect(said(registrant)).toHaveLength(1);
+      expect(sentOnLink(registrant)).toHaveLength(1);
       const gone = exchange(registrant, { sequence: 16, homeAddress: HOME.HNP, lifetimeUnits: 0 });
       expect(gone.message).toMatchObject({ status: 0, sequence: 16, lifetimeUnits: 0 });
     });

@@ -26,7 +26,7 @@ import {
   onHomeLink,
   registered,
   resigned,
-  said,
+  sentOnLink,
 } from './nemo-ha-scene.ts';
 
 const LOW_BITS = 0x00bf;
@@ -190,7 +190,7 @@ describe('NEMO-HA, a home address that is not served', () => {
 
 /** The targets of the duplicate address detection that was sent last. */
 function probed(scene: Scene) {
-  return said(scene).map(({ source, body }) => {
+  return sentOnLink(scene).map(({ source, body }) => {
     expect([source, body.type]).toEqual(['::', 'neighbour-solicitation']);
     return body.type === 'neighbour-solicitation' ? body.target : undefined;
   });
@@ -228,7 +228,7 @@ describe('NEMO-HA, duplicate address detection on behalf of the router', () => {
   it('NEMO-HA_2_3_4 does not run for a home address from the mobile network prefix', () => {
     const scene = onHomeLink();
     scene.deliver(OVER_IPV6, build(scene, { sequence: 7, homeAddress: HOME.MNP }));
-    expect(said(scene).map(({ body }) => body.type)).not.toContain('neighbour-solicitation');
+    expect(sentOnLink(scene).map(({ body }) => body.type)).not.toContain('neighbour-solicitation');
     expectAnswer(scene.acknowledgement(), { ...ACCEPTED, homeAddress: HOME.MNP });
     expectServed(scene, { homeAddress: HOME.MNP, sequence: 7, prefixes: [A1, A2] });
   });

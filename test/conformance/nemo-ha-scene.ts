@@ -302,7 +302,7 @@ export function advertise(scene: Scene, target: Ipv6Address): void {
 }
 
 /** The Neighbour Discovery packets that were sent on the link, in readable form. */
-export function said(scene: Scene) {
+export function sentOnLink(scene: Scene) {
   return scene.sent.flatMap(({ path, packet }) => {
     if (path.kind !== 'link' || path.protocol === 'arp') return [];
     const parsed = ipv6Codec.parse(packet);

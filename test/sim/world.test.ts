@@ -1,6 +1,6 @@
 /**
- * The world detects broken engines: each row breaks one property, and the run must fail by the check
- * of that property.
+ * The world detects broken engines: each row breaks one property, and the run must fail by the
+ * check of that property.
  */
 import { describe, expect, test } from 'vitest';
 import { monotonic, NEVER } from '#base/time.ts';

@@ -61,15 +61,16 @@ export class TunnelTable {
     return this.#byEndpoint.values();
   }
 
-  /** One more user of the tunnel to `endpoint`; a new tunnel gets `wantedId` when that is free. */
-  acquire(step: Step, endpoint: TunnelEndpoint, wantedId?: number): Tunnel {
+  /** One more user of the tunnel to `endpoint`; a new tunnel gets `preferredId` when that is free. */
+  acquire(step: Step, endpoint: TunnelEndpoint, preferredId?: number): Tunnel {
     const key = keyOf(endpoint);
     const existing = this.#byEndpoint.get(key);
     if (existing !== undefined) {
       existing.users++;
       return existing;
     }
-    const id = wantedId === undefined || this.#ids.has(wantedId) ? this.#freeId() : wantedId;
+    const id =
+      preferredId === undefined || this.#ids.has(preferredId) ? this.#freeId() : preferredId;
     const tunnel: Tunnel = { id, endpoint, users: 1 };
     this.#ids.add(id);
     this.#byEndpoint.set(key, tunnel);

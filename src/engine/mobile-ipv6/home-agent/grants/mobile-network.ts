@@ -67,10 +67,10 @@ function checkPrefixes(
   request: RegistrationRequest,
   mobileNode: AuthorizedMobileNode,
 ): Refusal | undefined {
-  const asked = filterOptions(request.update.options, 'mobile-network-prefix');
-  if (asked.some((option) => !isPrefix(option) || isOutsideGrants(option, mobileNode)))
+  const requested = filterOptions(request.update.options, 'mobile-network-prefix');
+  if (requested.some((option) => !isPrefix(option) || isOutsideGrants(option, mobileNode)))
     return { status: 'invalid-prefix' };
-  const granted = asked.every(
+  const granted = requested.every(
     ({ prefix, prefixLength }) =>
       grantsPrefix(mobileNode, prefix, prefixLength) &&
       isFree(view, request, prefixOf(prefix, prefixLength)),
@@ -90,12 +90,12 @@ function isOutsideGrants(
   { prefix, prefixLength }: PrefixOption,
   { mobileNetworkPrefixes }: AuthorizedMobileNode,
 ): boolean {
-  const asked = prefixOf(prefix, prefixLength);
+  const requested = prefixOf(prefix, prefixLength);
   return mobileNetworkPrefixes.some(
     (own) =>
       isIpv6(own.address) &&
-      own.length !== asked.length &&
-      (prefixContains(own, asked.address) || prefixContains(asked, own.address)),
+      own.length !== requested.length &&
+      (prefixContains(own, requested.address) || prefixContains(requested, own.address)),
   );
 }
 
@@ -146,13 +146,13 @@ export function mobileNetworkPrefixes(
   const { update } = request;
   if (!update.flags.mobileRouter) return NO_PREFIXES;
   if (isImplicit(request)) return configuredPrefixes(view, request, mobileNode);
-  const asked = [
+  const requested = [
     ...filterOptions(update.options, 'mobile-network-prefix').map((option) =>
       prefixOf(option.prefix, option.prefixLength),
     ),
     ...ipv4,
   ];
   return mobileNode.mobileNetworkPrefixes.filter((own) =>
-    asked.some((one) => samePrefix(own, one)),
+    requested.some((one) => samePrefix(own, one)),
   );
 }

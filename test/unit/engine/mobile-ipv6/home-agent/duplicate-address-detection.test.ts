@@ -8,7 +8,7 @@ import {
   LINK_LOCAL,
   onLink,
   registered,
-  said,
+  sentOnLink,
   solicit,
 } from './home-link-scene.ts';
 
@@ -17,7 +17,7 @@ describe('duplicate address detection (RFC 6275 §10.3.1)', () => {
     const scene = onLink();
     scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1 }));
     // HA → link  Neighbour Solicitation from :: for the home address
-    expect(said(scene)).toEqual([
+    expect(sentOnLink(scene)).toEqual([
       {
         to: '33:33:ff:0:1:0',
         source: '::',
@@ -33,7 +33,7 @@ describe('duplicate address detection (RFC 6275 §10.3.1)', () => {
     scene.pass(1);
     // HA → link  unsolicited Neighbour Advertisement, override;  HA → MN  Binding Acknowledgement
     expect(scene.sent.map(({ path }) => path.kind)).toEqual(['link', 'ipv6']);
-    expect(said(scene)[0]).toMatchObject({
+    expect(sentOnLink(scene)[0]).toMatchObject({
       source: HOME_AGENT,
       destination: 'ff02::1',
       body: { router: false, solicited: false, override: true, target: HOME_ADDRESS },
@@ -52,7 +52,7 @@ describe('duplicate address detection (RFC 6275 §10.3.1)', () => {
   it('HA_2_3_2 probes for the link-local address too with the L flag', () => {
     const scene = onLink();
     scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, flags: COMPATIBLE }));
-    expect(said(scene).map(({ body }) => body)).toMatchObject([
+    expect(sentOnLink(scene).map(({ body }) => body)).toMatchObject([
       { target: HOME_ADDRESS },
       { target: LINK_LOCAL },
     ]);

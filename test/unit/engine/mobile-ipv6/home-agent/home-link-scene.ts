@@ -87,7 +87,7 @@ export function advertise(scene: Scene, target: Ipv6Address) {
 }
 
 /** The packets that the home agent sent on the link, in readable form. */
-export function said(scene: Scene) {
+export function sentOnLink(scene: Scene) {
   return scene.sent.map(({ path, packet }) => {
     if (path.kind !== 'link') return { path };
     const to = [...path.linkAddress].map((octet) => octet.toString(16)).join(':');

@@ -15,7 +15,7 @@ import {
   OWN,
   onLink,
   registered,
-  said,
+  sentOnLink,
   solicit,
 } from './home-link-scene.ts';
 
@@ -23,7 +23,7 @@ describe('interception (RFC 6275 §10.4.1)', () => {
   it('HA_4_2_1 answers a solicitation with its own link-layer address', () => {
     const scene = registered();
     solicit(scene, HOME_ADDRESS);
-    expect(said(scene)).toEqual([
+    expect(sentOnLink(scene)).toEqual([
       {
         to: '2:0:0:0:0:2',
         source: HOME_AGENT,
@@ -44,7 +44,7 @@ describe('interception (RFC 6275 §10.4.1)', () => {
   it('HA_4_2_3 defends against duplicate address detection, to all nodes', () => {
     const scene = registered();
     solicit(scene, HOME_ADDRESS, ipv6('::'));
-    expect(said(scene)).toMatchObject([
+    expect(sentOnLink(scene)).toMatchObject([
       { destination: 'ff02::1', body: { solicited: false, target: HOME_ADDRESS } },
     ]);
   });
@@ -81,7 +81,7 @@ describe('interception (RFC 6275 §10.4.1)', () => {
     scene.sent = [];
     scene.pass(1000);
     const address = ipv4('198.51.100.5');
-    expect(said(scene)[1]).toMatchObject({
+    expect(sentOnLink(scene)[1]).toMatchObject({
       to: 'ff:ff:ff:ff:ff:ff',
       arp: {
         operation: ArpOperation.request,
@@ -104,7 +104,7 @@ describe('interception (RFC 6275 §10.4.1)', () => {
       targetAddress: address,
     };
     scene.deliver(fromLink('arp'), encode(arpCodec, request));
-    expect(said(scene)).toMatchObject([
+    expect(sentOnLink(scene)).toMatchObject([
       {
         to: '2:0:0:0:0:2',
         arp: {
@@ -132,7 +132,7 @@ describe('the answer to a node at home (RFC 6275 §10.3.2)', () => {
       scene.build(OVER_IPV6, { sequence: 2, lifetimeUnits: 0, atHome: true }),
     );
     // HA → link  Neighbour Solicitation for the home address
-    expect(said(scene)).toMatchObject([
+    expect(sentOnLink(scene)).toMatchObject([
       { source: HOME_AGENT, body: { type: 'neighbour-solicitation', target: HOME_ADDRESS } },
     ]);
     // MN → HA  Neighbour Advertisement;  HA → MN  Binding Acknowledgement
@@ -183,7 +183,7 @@ describe('the answer to a node at home (RFC 6275 §10.3.2)', () => {
       OVER_IPV6,
       scene.build(OVER_IPV6, { sequence: 3, lifetimeUnits: 0, atHome: true }),
     );
-    expect(said(scene)).toMatchObject([
+    expect(sentOnLink(scene)).toMatchObject([
       { body: { type: 'neighbour-solicitation', target: HOME_ADDRESS } },
     ]);
   });
