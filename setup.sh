@@ -1,6 +1,7 @@
 #!/bin/sh
-# Everything that a fresh clone needs before the demo, the tests or the benchmarks: npm packages (Node itself among them), the compiler, OpenSSL's
-# library for it, the addon, the Debian packages of the lab. Does nothing where nothing is missing. As an ordinary user it names what root has to install.
+# Prepares a fresh clone for the demo, the tests or the benchmarks: npm packages (Node among them), the
+# compiler, OpenSSL's library, the addon, the Debian packages of the lab. Installs only what is missing.
+# An ordinary user gets the command that root has to run.
 #   sh setup.sh demo|test|bench|build
 set -eu
 cd "$(dirname "$0")"
@@ -10,7 +11,7 @@ missing=""
 for pair in make:make g++:g++; do
   command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
-# The compiler says for itself whether it has what the addon is linked with.
+# The compiler shows whether the addon's library and its headers are installed.
 if ! echo '#include <openssl/evp.h>' | g++ -x c++ -E - >/dev/null 2>&1 || [ "$(g++ -print-file-name=libcrypto.a)" = libcrypto.a ]; then
   missing="$missing libssl-dev"
 fi
@@ -21,7 +22,7 @@ if [ -n "$missing" ]; then
     # shellcheck disable=SC2086
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
   else
-    echo "setup: what the data plane is built with is missing. Install it with:  sudo apt-get install$missing" >&2
+    echo "setup: build dependencies are missing. Install them with:  sudo apt-get install$missing" >&2
     exit 69
   fi
 fi

@@ -1,4 +1,4 @@
-# An access router: IPv6 by router advertisements, IPv4 by DHCP, as the addresses that it has on its link allow.
+# An access router: router advertisements and DHCP for the families of its address on the link.
 outside=$(device_of 198.51.100.)
 ip -4 route replace default via "$CORE4"
 ip -6 route replace default via "$CORE6"

@@ -1,6 +1,6 @@
 /**
- * Makes the lab's accounts as an operator would, as soon as the account server answers; those that
- * are there stay.
+ * Adds the lab's accounts like an operator, as soon as the account server answers. Existing accounts
+ * are kept.
  */
 import { spawnSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';

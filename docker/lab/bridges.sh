@@ -1,11 +1,13 @@
 #!/bin/sh
-# Lets the lab's bridges carry what is routed between their containers. Docker drops on an `internal` network every packet that is not from and to its own
-# subnet, also what only crosses the bridge (br_netfilter), so routers in containers would route nothing. Packets that leave by the bridge that they came by
-# are let through, no others: nothing gets out of the lab by this. Runs in the host's network namespace and takes its rules back when it ends.
+# Lets the lab's bridges carry packets that containers route. On an `internal` network, Docker drops
+# every packet from or to another subnet, even if it only crosses the bridge (br_netfilter), so that
+# routers in containers could not route. The rules accept only packets that leave by the bridge they
+# arrived at: nothing leaves the lab. Runs in the host's network namespace and removes its rules at
+# its end.
 set -eu
 bridges='sj-core sj-ar6 sj-ar4 sj-ds sj-cone sj-sym sj-lan'
 
-# Docker's own tool writes either nftables or the older tables; the chain is where Docker made it.
+# Docker's iptables writes nftables or legacy tables; use the one with Docker's chain.
 tables() {
   for tool in iptables-nft iptables-legacy ip6tables-nft ip6tables-legacy; do
     "$tool" -w 5 -n -L DOCKER-USER >/dev/null 2>&1 && echo "$tool"

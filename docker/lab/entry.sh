@@ -1,7 +1,8 @@
 #!/bin/sh
-# What a container of the lab does: gives its interfaces the part that it plays, then becomes the program that it is there for.
+# Entry point of a container of the lab: configures the interfaces for its role, then executes its program.
 #   entry.sh core | access DEVICE-ADDRESS… | nat KIND | server | host | DAEMON [NAME]
-# Addresses are those of compose.yaml; a device is found by its address, because Docker numbers devices as it likes.
+# Addresses are those of compose.yaml. Devices are found by their addresses, because Docker numbers
+# devices in any order.
 set -eu
 here=/opt/sojourn/docker/lab
 . "$here/network.sh"
@@ -10,7 +11,7 @@ shift
 
 case $role in
 core)
-  # The internet: routes to every access network, the names of the lab.
+  # The internet: routes to every access network, and the names of the lab.
   . "$here/core.sh"
   ;;
 access)

@@ -1,6 +1,6 @@
 /**
- * A web server of the container lab, on port 80: `/file?octets=N&pace=OCTETS_PER_SECOND` sends so
- * many octets that whoever knows the rule can check, at that pace; `/small` says `ok`.
+ * A web server of the container lab, on port 80: `/file?octets=N&pace=OCTETS_PER_SECOND` sends N
+ * octets of a known pattern at that pace; `/small` sends `ok`.
  */
 import { createServer, type ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';

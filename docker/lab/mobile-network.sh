@@ -1,15 +1,15 @@
-# The network behind the mobile router: the hosts there get addresses from radvd and dnsmasq, as on any network.
+# The network behind the mobile router: radvd and dnsmasq give its hosts addresses.
 KEEP=192.0.2.129
 lan=$(device_of "$KEEP")
 export LAN_DEVICE=$lan
-# What compose.yaml says of all interfaces came after Docker had made these. /proc/sys cannot be written here, but IPv6 begins anew, with what was said, on a
-# link that was too narrow for it.
+# Docker made these interfaces before it set the defaults of compose.yaml, and /proc/sys is read-only
+# here. IPv6 restarts with the defaults on a link whose MTU was below 1280.
 for device in $(ls /sys/class/net | grep '^eth'); do
   [ "$device" = "$lan" ] && continue
   ip link set dev "$device" mtu 1279
   ip link set dev "$device" mtu 1500
 done
-# A host of the mobile network may not tell its router where to send.
+# The router ignores redirects of hosts in the mobile network.
 nft add table ip6 lan
 nft add chain ip6 lan input '{ type filter hook input priority 0; }'
 nft add rule ip6 lan input iifname "$lan" icmpv6 type nd-router-advert drop

@@ -8,7 +8,7 @@ device_of() {
   ip -oneline address show | awk -v wanted="$1" 'index($4, wanted) == 1 { print $2; exit }'
 }
 
-# The first process of a container ends at a signal only if it says what it does then.
+# PID 1 of a container ignores signals without a handler.
 idle() {
   trap 'exit 0' TERM
   sleep infinity &
@@ -19,7 +19,7 @@ names() {
   printf 'nameserver %s\nnameserver %s\n' "$CORE4" "$CORE6" >/etc/resolv.conf
 }
 
-# A server on the internet: what is not on the link goes to the core router. FAMILY=6 or 4 makes it know nothing of the other.
+# A server on the internet with the core router as its gateway. FAMILY=6 or 4 disables the other family.
 uplink() {
   device=$(device_of 198.51.100.)
   case ${FAMILY:-both} in
@@ -31,8 +31,8 @@ uplink() {
   names
 }
 
-# Router advertisements of prefix $2 on device $1: to those who ask, and else seldom. A host asks a second after it was plugged in; what came sooner would
-# find Docker at work on the host's routes.
+# Router advertisements of prefix $2 on device $1, mostly solicited ones. A host solicits a second after
+# its connection; an earlier advertisement would race with Docker's changes of the host's routes.
 advertise() {
   cat >/etc/radvd.conf <<END
 interface $1 {
@@ -50,8 +50,8 @@ END
   radvd --nodaemon -m stderr &
 }
 
-# Docker gives an interface addresses, brings it up, and gives it ways out that there are none of on an internal network, in this order, and fails where
-# the addresses went before. Newer engines give no ways out.
+# Docker adds addresses, brings the interface up and adds default routes, which are useless on an internal
+# network, in this order, and fails if the addresses are removed earlier. Newer engines add no routes.
 forget_docker() {
   for _ in 1 2 3 4 5 6 7 8 9 10; do
     [ -z "$(ip -4 route show default dev "$1" proto boot; ip -6 route show default dev "$1" proto boot)" ] || break
@@ -64,19 +64,19 @@ forget_docker() {
   done
 }
 
-# What a network manager does on an ordinary host: an interface that comes loses what Docker gave it, and gets what its network gives: IPv6 by the
-# kernel's autoconfiguration, IPv4 by DHCP. KEEP names the address of an interface that is left alone.
+# Acts as a network manager: removes Docker's configuration from a new interface, which then gets IPv6
+# by autoconfiguration and IPv4 by DHCP. KEEP is the address of an interface to leave unchanged.
 manage_interfaces() {
   names
   known=' '
-  # Whatever the kernel says of any link; what it said before anybody listened is seen a little later.
+  # Link events wake the loop; the timer covers events before the monitor started.
   { ip -oneline monitor link & while sleep 2; do echo; done; } 2>/dev/null | while read -r _; do
     for path in /sys/class/net/eth*; do
       [ -e "$path" ] || continue
       device=${path##*/}
       { read -r index <"$path/ifindex" && read -r flags <"$path/flags"; } 2>/dev/null || continue
       case $known in *" $device:$index "*) continue ;; esac
-      # Docker numbers it before it is up.
+      # Docker assigns addresses before the link is up.
       [ $((flags & 1)) = 1 ] || continue
       known="$known$device:$index "
       [ -n "${KEEP:-}" ] && [ "$(device_of "$KEEP")" = "$device" ] && continue
@@ -85,11 +85,11 @@ manage_interfaces() {
   done
 }
 
-# Becomes daemon $1, called $2, with the configuration that everybody in the lab derives from its seed.
+# Executes daemon $1 under the name $2, with the configuration derived from the lab's seed.
 run_daemon() {
   umask 077
   mkdir -p /var/lib/sojourn /run/sojourn
-  # Who touches no device and no route needs no privilege: the image's own user is enough.
+  # Daemons without devices and routes run as the unprivileged user of the image.
   case $1 in as | dc) ordinary='setpriv --reuid sojourn --regid sojourn --init-groups --inh-caps=-all --no-new-privs' ;; esac
   ${ordinary:-} node /opt/sojourn/docker/lab/provision.ts "$2"
   if [ "$1" = as ]; then ${ordinary:-} node /opt/sojourn/docker/lab/accounts.ts & fi

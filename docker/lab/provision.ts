@@ -1,6 +1,6 @@
 /**
- * Writes what one daemon of the container lab starts with: its configuration to /etc/sojourn, its
- * keys to /var/lib/sojourn.
+ * Writes the configuration of one daemon of the container lab to /etc/sojourn and its keys to
+ * /var/lib/sojourn.
  *
  *   node provision.ts ha|as|dc|rsn|mn|mn2|mr
  */
@@ -58,7 +58,7 @@ function home(name: HomeName) {
   };
 }
 
-/** A lab's moves are not to wait for a NAT to forget. */
+/** Frequent keepalives, because the lab moves often. */
 const MOBILE = { interfaces: [{ match: 'eth*', preference: 1 }], natKeepaliveSeconds: 20 };
 
 function mobileRouter() {
@@ -118,16 +118,16 @@ async function configurationOf(name: string): Promise<object> {
         systemPrefix: SYSTEM.systemPrefix,
         authorities: [authorityOf('as authority')],
         directionCoordinators: [COORDINATOR],
-        // Servers of the lab are on the relay's own link.
+        // The servers of the lab are on the relay's own link.
         allowedDestinations: ['198.51.100.0/24', '2001:db8:f::/64'],
         daemon: { resolvers: CORE.names },
       };
     default:
-      throw new Error(`nobody in this lab is called ${name}`);
+      throw new Error(`the lab has no daemon named ${name}`);
   }
 }
 
-/** A file that only its owner reads; one that is there already is not made anew. */
+/** Writes a file that only its owner can read, unless it exists. */
 function keep(name: string, text: string): string {
   const file = join(STATE, name);
   if (!existsSync(file)) writeFileSync(file, `${text}\n`, { mode: 0o600 });

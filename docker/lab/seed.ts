@@ -1,7 +1,6 @@
 /**
- * Every secret of the container lab, derived from one seed: whoever is in the lab makes them for
- * itself, so that nothing has to be handed around and no order of starting is needed. For the lab
- * alone.
+ * All secrets of the container lab, derived from one seed: each container computes them itself, so
+ * that containers exchange no secrets and start in any order. For the lab only.
  */
 import { createHash, createHmac, webcrypto } from 'node:crypto';
 import 'reflect-metadata';
@@ -35,7 +34,7 @@ export function authorityOf(label: string): string {
   return base64Of(signingKeyOf(secret(label)).publicKey);
 }
 
-/** Passwords are typed: no more than letters and digits. */
+/** Letters and digits only, because passwords are typed. */
 export function passwordOf(account: string): string {
   return Buffer.from(secret(`password of ${account}`))
     .toString('hex')
@@ -50,7 +49,7 @@ export interface LabCertificate {
 }
 
 /**
- * Ed25519 signs the same the same way, so that everybody in the lab comes to the same certificate.
+ * Ed25519 signatures are deterministic, so that all containers compute the same certificate.
  */
 export async function certificateOf(name: string): Promise<LabCertificate> {
   const head = Buffer.from('302e020100300506032b657004220420', 'hex');

@@ -1,5 +1,6 @@
 #!/bin/sh
-# What the DHCP client calls with the lease in its environment. Addresses get the lease's lifetime, so they count as the network's.
+# Script of the DHCP client, with the lease in its environment. Addresses get the lifetime of the lease,
+# which marks them as addresses of the network.
 case "$1" in
 bound | renew)
   ip -4 address replace "$ip/$mask" dev "$interface" valid_lft "$lease" preferred_lft "$lease"

@@ -1,6 +1,6 @@
 /**
- * Writes the rules of each kind of translator of the lab beside this file: nat-KIND.nft. They are
- * the namespaces lab's, which proves what they do.
+ * Writes the rules of each kind of NAT beside this file: nat-KIND.nft. They are those of the namespace
+ * lab, whose tests cover them.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

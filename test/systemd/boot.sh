@@ -1,5 +1,6 @@
-# Makes the directory of a Debian system the root of a machine and becomes its systemd: called as PID 1 of fresh mount, PID, network, UTS, IPC
-# and cgroup namespaces, with the directory, and with a place for what the machine writes (both vanish with the namespaces' mounts).
+# Makes the directory of a Debian system the root of a machine and executes its systemd. Runs as PID 1 of
+# new mount, PID, network, UTS, IPC and cgroup namespaces; the machine writes to a tmpfs that vanishes
+# with them.
 set -eu
 base=$1
 mount --make-rprivate /
@@ -9,7 +10,7 @@ mkdir "$work/upper" "$work/work" "$work/root"
 mount -t overlay -o "lowerdir=$base,upperdir=$work/upper,workdir=$work/work" overlay "$work/root"
 root=$work/root
 
-# As in any container: the kernel's settings are the host's and can only be read, but for those of the machine's own network.
+# As in a container: kernel settings are read-only, except those of the machine's own network.
 mount -t proc proc "$root/proc"
 mount --bind "$root/proc/sys" "$root/proc/sys"
 mount --bind "$root/proc/sys/net" "$root/proc/sys/net"
