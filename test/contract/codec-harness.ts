@@ -1,19 +1,17 @@
-/**
- * What every codec must keep, checked on golden pairs of octets and value.
- */
+/** The contract of every codec, checked with golden pairs of octets and value. */
 import { describe, expect, test } from 'vitest';
 import { type Codec, encode, equalBytes, fromHex, hex, isMalformed, Writer } from '#base/bytes.ts';
 
 export interface Golden<T> {
   readonly name: string;
-  /** White space is free. */
+  /** With white space anywhere. */
   readonly hex: string;
   readonly value: T;
 }
 
 const DIRT = 0xa5;
 
-/** Written at an offset into a dirty buffer: the same octets, and not one more. */
+/** Writes at an offset into a dirty buffer: the same octets, and no others. */
 function expectCleanWrite<T>(codec: Codec<T>, value: T, octets: Uint8Array): void {
   for (const offset of [0, 1, 7]) {
     const buffer = new Uint8Array(octets.length + offset + 9).fill(DIRT);
@@ -26,10 +24,7 @@ function expectCleanWrite<T>(codec: Codec<T>, value: T, octets: Uint8Array): voi
   }
 }
 
-/**
- * Whatever `parse` makes of octets can be written, and reads back as the same value. Gives how
- * often it was a value.
- */
+/** Every value that `parse` returns can be written, and parses to an equal one. False: no value. */
 export function expectTotal<T>(codec: Codec<T>, octets: Uint8Array): boolean {
   const value = codec.parse(octets);
   if (isMalformed(value)) {
@@ -63,7 +58,7 @@ export function codecContract<T>(codec: Codec<T>, goldens: readonly Golden<T>[])
         const octets = fromHex(golden.hex);
         for (let length = 0; length < octets.length; length++) {
           expectTotal(codec, octets.subarray(0, length));
-          // The reader may not look behind the end of what it was given.
+          // The reader must not read past the end of its input.
           const followed = new Uint8Array(octets.length + 64).fill(DIRT);
           followed.set(octets);
           const inside = followed.subarray(0, length);
@@ -83,7 +78,7 @@ export function codecContract<T>(codec: Codec<T>, goldens: readonly Golden<T>[])
         let values = 0;
         for (let bit = 0; bit < octets.length * 8; bit++)
           values += Number(expectTotal(codec, flipped(octets, bit)));
-        // Every octet set to both ends, too: lengths jump farther than one bit.
+        // Extreme values too: they change lengths by more than one bit.
         for (let at = 0; at < octets.length; at++) {
           for (const byte of [0, 255]) {
             const changed = octets.slice();

@@ -130,12 +130,12 @@ class Failure extends Error {
   }
 }
 
-/** One kind of login request. `subject` and `words` are secret. */
+/** One kind of login request. `subject` and `fields` are secret. */
 interface LoginAttempt {
   readonly path: '/v1/login' | '/v1/renew';
   readonly kind: ProofOfKey['kind'];
   readonly subject: string;
-  readonly words: Readonly<Record<string, string>>;
+  readonly fields: Readonly<Record<string, string>>;
 }
 
 export class LoginClient implements LoginPort {
@@ -162,14 +162,14 @@ export class LoginClient implements LoginPort {
 
   #byAccount(): LoginAttempt {
     const { account, device, secret } = this.#options;
-    const words = {
+    const fields = {
       account,
       ...(secret.kind === 'password'
         ? { password: readSecret(secret) }
         : { enrolmentToken: readSecret(secret) }),
       ...(device === undefined ? {} : { device }),
     };
-    return { path: '/v1/login', kind: 'login', subject: account, words };
+    return { path: '/v1/login', kind: 'login', subject: account, fields };
   }
 
   async #login(asked: LoginAttempt): Promise<Outcome> {
@@ -219,7 +219,7 @@ export class LoginClient implements LoginPort {
 
   #body(
     system: System,
-    { kind, subject, words }: LoginAttempt,
+    { kind, subject, fields }: LoginAttempt,
     timeMs: number,
   ): Readonly<Record<string, string | number>> {
     const { own } = this.#options;
@@ -235,7 +235,7 @@ export class LoginClient implements LoginPort {
       throw new Failure('answer-unusable', 'the account server has no public key');
     const base64 = (value: Uint8Array): string => Buffer.from(value).toString('base64');
     return {
-      ...words,
+      ...fields,
       publicKey: base64(own.publicKey),
       timestamp: this.#lastTimestamp,
       proof: base64(made),
@@ -291,7 +291,7 @@ export class LoginClient implements LoginPort {
 }
 
 function byToken(renewalToken: string): LoginAttempt {
-  return { path: '/v1/renew', kind: 'renewal', subject: renewalToken, words: { renewalToken } };
+  return { path: '/v1/renew', kind: 'renewal', subject: renewalToken, fields: { renewalToken } };
 }
 
 /** The first line of the file; error messages never repeat it. */

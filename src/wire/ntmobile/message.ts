@@ -29,16 +29,16 @@ interface MessageFacts {
   readonly number: number;
   readonly answers: 'always' | 'never' | 'either';
   readonly mandatory: readonly OptionType[];
-  readonly several: readonly OptionType[];
+  readonly repeatable: readonly OptionType[];
 }
 
 function row(
   number: number,
   answers: MessageFacts['answers'],
   mandatory: readonly OptionType[] = [],
-  several: readonly OptionType[] = [],
+  repeatable: readonly OptionType[] = [],
 ): MessageFacts {
-  return { number, answers, mandatory, several };
+  return { number, answers, mandatory, repeatable };
 }
 
 export const NTMOBILE_MESSAGES = {
@@ -107,7 +107,7 @@ function isType(type: string): type is NtmobileMessageType {
 function checkOptions(reader: Reader, facts: MessageFacts, message: NtmobileMessage): void {
   const seen = new Set<OptionType>();
   for (const { type } of message.options) {
-    if (seen.has(type) && type !== 'unknown' && !facts.several.includes(type))
+    if (seen.has(type) && type !== 'unknown' && !facts.repeatable.includes(type))
       reader.fail(`${type} twice`);
     seen.add(type);
   }

@@ -64,7 +64,7 @@ describe('RFC 4285 authentication', () => {
       const expected = createHmac(hash, key).update(data).digest().subarray(0, length);
       const input = { algorithm, key, careOfAddress: NODE, homeAddress: HOME, mobilityData };
       expect(hex(mobilityAuthenticator(input))).toBe(hex(expected));
-      // The precomputed key state is not used up.
+      // A second call, because the HMAC's memory is reused.
       expect(hex(mobilityAuthenticator(input))).toBe(hex(expected));
     },
   );

@@ -1,7 +1,4 @@
-/**
- * Node credentials: made, judged, and every way in which they are not taken.
- * docs/reference/ntmobile.md §2.1.
- */
+/** Node credentials: signing, verification, and every fault. docs/reference/ntmobile.md §2.1. */
 import { createPublicKey, verify } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { concatBytes, encode, fromHex, hex, isMalformed } from '#base/bytes.ts';
@@ -138,7 +135,7 @@ function disguised(): Uint8Array {
   return other;
 }
 
-/** Changed before it is signed: only the authority could have made it. */
+/** Changed before signing, as only the authority can. */
 function resigned(change: (octets: Uint8Array) => void): Uint8Array {
   const octets = CREDENTIAL.slice();
   change(octets);

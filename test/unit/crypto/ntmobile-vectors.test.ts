@@ -1,6 +1,6 @@
 /**
- * docs/reference/ntmobile.md against its vectors, and the vectors against two implementations that
- * are not ours.
+ * The test vectors of docs/reference/ntmobile.md, checked with this code and two independent
+ * implementations.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -44,7 +44,7 @@ const VECTORS = FILE.parse(written);
 const { privateKeys } = VECTORS;
 const PROLOGUE = Buffer.from('sojourn ntmobile 1\0', 'latin1');
 
-/** The responder's payload: what stands in every handshake of the vectors, but for the suite. */
+/** The responder's payload in every handshake of the vectors, apart from the suite. */
 const payloadOf = (suite: number) =>
   Buffer.from(`0abcdef0 0${suite}000000 05 0008 04 00 9c40 cb007107`.replaceAll(' ', ''), 'hex');
 

@@ -1,6 +1,6 @@
 /**
- * Sealed datagrams and handshakes: what is forged, replayed, late or meant for another changes
- * nothing. docs/reference/ntmobile.md §3, §4.
+ * Sealed datagrams and handshakes: a forged, replayed, late or misdirected one changes nothing.
+ * docs/reference/ntmobile.md §3, §4.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';

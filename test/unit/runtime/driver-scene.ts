@@ -19,7 +19,7 @@ const HOME = ipv6('2001:db8:1::5');
 class CountingEngine implements Engine<DriverInput> {
   readonly inputs: DriverInput[] = [];
   timer: Monotonic = NEVER;
-  /** Appended outputs by input kind. */
+  /** Outputs to append, by input kind. */
   readonly answers = new Map<
     DriverInput['kind'],
     (input: DriverInput, now: Monotonic) => readonly Output[]

@@ -153,7 +153,7 @@ describe('timers of the driver', () => {
     });
     driver.start();
     expect(driver.overdueMs()).toBe(0);
-    // A clock that forgets.
+    // The clock loses its wake-up.
     clock.cancel();
     clock.advance(499);
     expect(driver.overdueMs()).toBe(0);

@@ -3,7 +3,7 @@ import type { Output } from '#engine/contract/output.ts';
 import { RecordWriter } from '#runtime/record-writer.ts';
 import { MemoryStore } from '#store/memory.ts';
 
-/** A store that can be made to refuse, and how many records it was asked to take each time. */
+/** A store that can refuse, and that counts the records of each call. */
 class FullStore extends MemoryStore {
   readonly asked: number[] = [];
   full = true;

@@ -1,6 +1,6 @@
 /**
- * Child of store.test.ts: writes pairs of records for ever, one transaction each, and says every
- * number once it is stored.
+ * Child process of store.test.ts: writes pairs of records without end, one transaction each, and
+ * prints each number once it is stored.
  */
 import { writeSync } from 'node:fs';
 import { openSqliteStore } from '#store/sqlite.ts';

@@ -1,7 +1,4 @@
-/**
- * The authoritative name server, asked by clients that are not ours: c-ares in Node's resolver, and
- * raw queries on the wire.
- */
+/** The authoritative name server with independent clients: c-ares (in Node), raw queries. */
 import { createSocket } from 'node:dgram';
 import { Resolver } from 'node:dns/promises';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-/** What becomes of a resolv.conf while a daemon's stub is in it. */
+/** A resolv.conf that names a daemon's stub resolver. */
 import {
   existsSync,
   mkdtempSync,
@@ -57,7 +57,7 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
-/** As careful programs write it: another file in its place. */
+/** As careful programs write it: by renaming a new file. */
 function rewrite(text: string): void {
   writeFileSync(`${file}.new`, text);
   renameSync(`${file}.new`, file);

@@ -13,7 +13,7 @@ afterEach(() => {
   for (const socket of open.splice(0)) socket.close();
 });
 
-/** A name server on loopback that answers as `respond` says. */
+/** A name server on loopback that answers with `respond`. */
 async function serve(respond: Respond): Promise<{ address: string; port: number }> {
   const socket = createSocket('udp4');
   open.push(socket);

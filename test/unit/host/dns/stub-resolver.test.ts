@@ -1,6 +1,6 @@
 /**
- * The stub resolver between clients that are not ours (c-ares in Node's resolver, raw queries), an
- * upstream server on the loopback, and an engine that a test plays.
+ * The stub resolver with independent clients (c-ares in Node's resolver, raw queries), an upstream
+ * server on loopback, and a scripted engine.
  */
 import { createSocket } from 'node:dgram';
 import { Resolver } from 'node:dns/promises';
@@ -22,17 +22,17 @@ const V4 = ipv4('198.18.0.97');
 const VIRTUAL: NameAnswer = { outcome: 'addresses', addresses: [V6, V4], timeToLiveSeconds: 42 };
 const PREFIX = parsePrefix('198.18.0.0/15') ?? { address: V4, length: 15 };
 
-/** Queries that came there. */
+/** Queries that the upstream server received. */
 let upstreamHeard: Buffer[] = [];
 /** Questions that the engine was asked. */
 let engineHeard: string[] = [];
 let families: readonly (4 | 6)[] = [4, 6];
 /**
- * What the engine makes of names, by `name` or, when asked the second time, `unreachable name`;
- * others are forwarded.
+ * The engine's answers, by `name`, or `unreachable name` for the second query; others are
+ * forwarded.
  */
 let engine: Readonly<Record<string, NameAnswer | 'silent'>> = {};
-/** Answers to what it was silent about. */
+/** Responders of queries that it left open. */
 let held: ((answer: NameAnswer) => void)[] = [];
 let upstream: DnsListener;
 let stub: StubResolver;
@@ -88,7 +88,7 @@ afterEach(async () => {
   await upstream[Symbol.asyncDispose]();
 });
 
-/** One datagram there, one back. */
+/** Sends one datagram and waits for one. */
 async function exchange(octets: Uint8Array): Promise<Buffer> {
   const socket = createSocket('udp4');
   socket.send(octets, stub.port, '127.0.0.1');

@@ -226,7 +226,7 @@ describe('routes that change without a notification', () => {
     one.notify(T0, [defaultRoute(ROUTER, { expiresSeconds: 30 }), address(CARE_OF, 0, 600)]);
     expect(one.staleRoutes).toEqual([]);
     one.notify(after(T0, 20_000), [address(CARE_OF, 0, 600)]);
-    // Only the lifetime may be another: the snapshot need not wait for it.
+    // Only the lifetime may have changed, so the snapshot need not wait for a dump.
     expect(one.staleRoutes).toEqual([]);
     expect(one.agedRoutes).toEqual([6]);
     one.loadRoutes(after(T0, 20_000), 6, [defaultRoute(ROUTER, { expiresSeconds: 30 })]);
