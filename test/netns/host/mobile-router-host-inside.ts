@@ -12,8 +12,8 @@ import { createRequire } from 'node:module';
 import { ipv4, ipv6, isGlobalUnicast, type Prefix, parsePrefix } from '#base/ip.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
+import { desiredParts } from '#engine/mobile-ipv6/mobile-node/desired-state/desired-parts.ts';
 import type { HomeState } from '#engine/mobile-ipv6/mobile-node/desired-state/home-state.ts';
-import { desiredParts } from '#engine/mobile-ipv6/mobile-node/desired-state/policy-routing.ts';
 import { MovementDetection } from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
 import type {
   MobileRouterConfiguration,

@@ -20,13 +20,9 @@ import { UpdateRateLimit } from '#engine/mobile-ipv6/common/update-rate-limit.ts
 import { bindingStatusName } from '#wire/mobility/binding-status.ts';
 import type { HomeConfiguration, MobileNodeConfiguration } from './configuration.ts';
 import { ControlPackets } from './control-packets.ts';
-import {
-  type DesiredParts,
-  DesiredStatePublisher,
-  globalAddresses,
-} from './desired-state/desired-state-publisher.ts';
+import { type DesiredParts, desiredParts } from './desired-state/desired-parts.ts';
+import { DesiredStatePublisher, globalAddresses } from './desired-state/desired-state-publisher.ts';
 import type { HomeState } from './desired-state/home-state.ts';
-import { desiredParts } from './desired-state/policy-routing.ts';
 import { Home } from './home/home.ts';
 import { type HomeRole, PLAIN_ROLE } from './home/home-role.ts';
 import { MOBILE_NODE_TABLE } from './home/stored-registration.ts';

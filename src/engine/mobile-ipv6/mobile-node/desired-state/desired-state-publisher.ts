@@ -1,16 +1,14 @@
 /**
  * Publishes the parts of the desired state that changed since they were last published.
  *
- * No RFC behaviour here; policy-routing.ts says what is desired.
+ * No RFC behaviour here; desired-parts.ts says what is desired.
  */
 import { type IpAddress, isGlobalUnicast } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import { type DesiredPart, describeTunnel } from '#engine/contract/desired-state.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import { changesMainTable, isHomePart } from './policy-routing.ts';
-
-export type DesiredParts = ReadonlyMap<string, DesiredPart>;
+import { changesMainTable, type DesiredParts, isHomePart } from './desired-parts.ts';
 
 export class DesiredStatePublisher {
   /** Each part as last published, with its text for comparison. */

@@ -8,6 +8,9 @@ import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configur
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
 import type { TunnelEndpoints } from './tunnel-endpoints.ts';
 
+/** The kernel's main routing table. */
+export const MAIN_TABLE = 254;
+
 export interface HomeState {
   readonly home: HomeConfiguration;
   readonly ipv4HomeAddress: Ipv4Address | undefined;

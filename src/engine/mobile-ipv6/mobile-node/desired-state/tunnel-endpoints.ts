@@ -6,9 +6,15 @@
 import type { IpAddress } from '#base/ip.ts';
 import type { Encapsulation } from '#engine/contract/outer-path.ts';
 import { HOME_AGENT_UDP_PORT } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
+import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { HomeAgentTarget } from '#engine/mobile-ipv6/mobile-node/home/home-agent-addresses.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
 import { type MobilityOptionOf, NO_KEEPALIVE_NEEDED } from '#wire/mobility/options.ts';
+
+/** Octets of the outer headers. */
+const OVERHEAD = { ipip6: 40, ipip4: 20, udp: 28 } as const;
+/** Smallest MTU that IPv6 allows; below it the outer packet is fragmented instead. */
+export const MINIMUM_MTU = 1280;
 
 /** Both ends of a tunnel and its encapsulation. */
 export interface TunnelEndpoints {
@@ -55,4 +61,14 @@ export function acknowledgedEndpoints(
     target,
     careOf.family === 4 && (natDetected(option) || option?.forceUdp === true),
   );
+}
+
+export function tunnelMtu(
+  { encapsulation, careOf }: TunnelEndpoints,
+  configuration: MobileNodeConfiguration,
+): number {
+  const ipip = careOf.family === 6 ? OVERHEAD.ipip6 : OVERHEAD.ipip4;
+  const overhead = encapsulation === 'udp' ? OVERHEAD.udp : ipip;
+  const largest = Math.min(configuration.tunnelMtu[encapsulation], careOf.mtu - overhead);
+  return Math.max(MINIMUM_MTU, largest);
 }

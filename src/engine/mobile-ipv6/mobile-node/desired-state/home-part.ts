@@ -1,0 +1,105 @@
+/**
+ * The addresses and the tunnel of one home, as desired of the host.
+ *
+ * RFC 6275 §11.5.5  at home the home address is on the interface, without Duplicate Address
+ *                   Detection while the home agent may defend it
+ * RFC 5555 §4.4.3   both families through one tunnel
+ */
+import { ipv4, type Prefix } from '#base/ip.ts';
+import {
+  type DesiredPart,
+  type DesiredRoute,
+  type DesiredTunnel,
+  TUN_DEVICE,
+} from '#engine/contract/desired-state.ts';
+import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import { type HomeState, homeAddressesOf, hostPrefix, MAIN_TABLE } from './home-state.ts';
+import { type TunnelEndpoints, tunnelMtu } from './tunnel-endpoints.ts';
+
+const IPV4_DEFAULT: Prefix = { address: ipv4('0.0.0.0'), length: 0 };
+/** Before a default of DHCP (metric 1024), so that the home address is the source at home. */
+const HOME_LINK_ROUTE_METRIC = 1;
+/** The part 'home/<name>'. */
+export function homePart(
+  state: HomeState,
+  homes: readonly HomeState[],
+  configuration: MobileNodeConfiguration,
+): DesiredPart {
+  const { homeLink, tunnel } = state;
+  const addresses =
+    homeLink === undefined ? awayAddresses(state) : homeLinkAddresses(state, homeLink);
+  if (tunnel === undefined) return addresses;
+  const id = tunnelId(tunnel, homes);
+  const prefixes = [...homeAddressesOf(state).map(hostPrefix), ...state.mobileNetworkPrefixes];
+  return {
+    ...addresses,
+    tunnels: [desiredTunnel(tunnel, id, configuration)],
+    planeRoutes: prefixes.map((prefix) => ({ prefix, tunnel: id })),
+  };
+}
+
+function awayAddresses(state: HomeState): DesiredPart {
+  return {
+    addresses: homeAddressesOf(state).map((address) => ({
+      device: TUN_DEVICE,
+      address,
+      prefixLength: hostPrefix(address).length,
+      noDad: true,
+    })),
+  };
+}
+
+function homeLinkAddresses(
+  { home, ipv4HomeAddress }: HomeState,
+  { device, noDad }: { readonly device: string; readonly noDad: boolean },
+): DesiredPart {
+  const { homeAddress, homePrefix, ipv4HomeLink: link } = home;
+  const ipv6Home = { device, address: homeAddress, prefixLength: homePrefix.length, noDad };
+  if (ipv4HomeAddress === undefined || link === undefined) return { addresses: [ipv6Home] };
+  const ipv4Home = { device, address: ipv4HomeAddress, prefixLength: link.prefixLength, noDad };
+  const route: DesiredRoute = {
+    destination: IPV4_DEFAULT,
+    table: MAIN_TABLE,
+    device,
+    source: ipv4HomeAddress,
+    metric: HOME_LINK_ROUTE_METRIC,
+  };
+  return {
+    addresses: [ipv6Home, ipv4Home],
+    routes: link.gateway === undefined ? [] : [{ ...route, gateway: link.gateway }],
+  };
+}
+
+// --- the tunnel ---
+
+/** Homes with equal endpoints share the tunnel of the first; the id is that home's number. */
+function tunnelId(tunnel: TunnelEndpoints, homes: readonly HomeState[]): number {
+  const key = endpointKey(tunnel);
+  return (
+    homes.findIndex((other) => other.tunnel !== undefined && endpointKey(other.tunnel) === key) + 1
+  );
+}
+
+function endpointKey({ encapsulation, careOf, remote }: TunnelEndpoints): string {
+  return `${encapsulation} ${careOf.address} ${remote}`;
+}
+
+function desiredTunnel(
+  tunnel: TunnelEndpoints,
+  id: number,
+  configuration: MobileNodeConfiguration,
+): DesiredTunnel {
+  const udp = tunnel.encapsulation === 'udp';
+  return {
+    id,
+    path: {
+      carrier: udp ? 'udp' : 'ip',
+      local: tunnel.careOf.address,
+      remote: tunnel.remote,
+      localPort: udp ? configuration.udpPort : 0,
+      remotePort: udp ? tunnel.remotePort : 0,
+    },
+    protection: 'none',
+    mtu: tunnelMtu(tunnel, configuration),
+  };
+}
