@@ -19,10 +19,8 @@ import type {
   MobileRouterConfiguration,
   RouterHome,
 } from '#engine/mobile-ipv6/mobile-router/configuration.ts';
-import {
-  mobileRouterParts,
-  ROUTER_RULE_PRIORITIES,
-} from '#engine/mobile-ipv6/mobile-router/desired-state/mobile-router-parts.ts';
+import { mobileRouterParts } from '#engine/mobile-ipv6/mobile-router/desired-state/mobile-router-parts.ts';
+import { ROUTER_RULE_PRIORITIES } from '#engine/mobile-ipv6/mobile-router/desired-state/rules.ts';
 import { openKernel, ROUTING_PROTOCOL } from '#host/kernel/kernel.ts';
 import type { NetlinkSocket } from '#host/kernel/netlink-requests.ts';
 import { createClock } from '#host/process/clock.ts';

@@ -16,7 +16,7 @@ export function sequenceGreater(received: number, last: number): boolean {
   return ahead !== 0 && ahead < HALF;
 }
 
-/** The number that follows `sequence`. */
+/** The number after `sequence`. */
 export function nextSequence(sequence: number): number {
   return (sequence + 1) % MODULUS;
 }

@@ -1,5 +1,5 @@
 /**
- * What an operator decides about a mobile node. RFC 6275 §11, RFC 5555 §4.4, RFC 4285 §5.
+ * The configuration of a mobile node. RFC 6275 §11, RFC 5555 §4.4, RFC 4285 §5.
  *
  * Plain data: `daemons/mn/config.ts` checks the YAML and builds it; tests build it by hand.
  */
@@ -8,29 +8,27 @@ import type { InterfacePreference } from '#engine/common/interface-preference.ts
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 
 export interface MobileNodeConfiguration {
-  /** One entry for each home agent; each carries one IPv6 home address and what is bound to it. */
+  /** One entry for each home agent, with one IPv6 home address and what is bound to it. */
   readonly homes: readonly HomeConfiguration[];
   /**
-   * Which interfaces may be used, and in what order of preference (higher first). An interface that
-   * matches nothing has preference 0; negative = never.
+   * Which interfaces may be used, and in what order of preference (higher first). An interface
+   * without a match has preference 0; a negative one is never used.
    */
   readonly interfaces: readonly InterfacePreference[];
-  /**
-   * Send data through the new tunnel right behind the Binding Update, before the acknowledgement.
-   */
+  /** Send data through the new tunnel right after the Binding Update, before the acknowledgement. */
   readonly optimistic: boolean;
   /** Prefer an IPv4 care-of address although an IPv6 one exists (RFC 5555 §4.4.1 prefers IPv6). */
   readonly preferIpv4: boolean;
-  /** Set the F flag: UDP encapsulation on IPv4 even where no NAT is. */
+  /** Set the F flag: UDP encapsulation on IPv4 even without a NAT. */
   readonly forceUdp: boolean;
-  /** NAT keepalive interval, seconds, unless the home agent tells another; RFC 5555 default 110. */
+  /** NAT keepalive interval in seconds, unless the home agent gives another; RFC 5555 default 110. */
   readonly natKeepaliveSeconds: number;
-  /** Lifetime asked for, seconds. */
+  /** Requested lifetime in seconds. */
   readonly lifetimeSeconds: number;
   readonly udpPort: number;
   /**
-   * Firewall mark of the daemon's own traffic; policy rules send everything without it to the
-   * tunnel table.
+   * Firewall mark of the daemon's own traffic; policy rules send everything else to the tunnel
+   * table.
    */
   readonly mark: number;
   /** Routing table for traffic of the home addresses. */
@@ -38,8 +36,8 @@ export interface MobileNodeConfiguration {
   /** Lowest of the priorities used for policy rules. */
   readonly rulePriority: number;
   /**
-   * All traffic of the host leaves through the tunnel while away; false = only traffic that uses
-   * the home address.
+   * All traffic of the host uses the tunnel while away; false = only traffic that uses the home
+   * address.
    */
   readonly defaultRoute: boolean;
   /** Largest inner packet. */
@@ -47,9 +45,9 @@ export interface MobileNodeConfiguration {
 }
 
 export interface HomeConfiguration {
-  /** Shown to the operator; unique. */
+  /** Unique name for the operator. */
   readonly name: string;
-  /** DNS name, or literal addresses (one IPv6, one IPv4, either may be missing). */
+  /** DNS name, or literal addresses (IPv6, IPv4, or both). */
   readonly homeAgent: { readonly name: string } | { readonly addresses: readonly IpAddress[] };
   /**
    * The home agent's IPv6 address as the inner destination on IPv4 links; needed when only its IPv4
@@ -58,11 +56,11 @@ export interface HomeConfiguration {
   readonly homeAgentAddress: Ipv6Address | undefined;
   readonly homeAddress: Ipv6Address;
   /**
-   * Home prefix, to know the home link: by an address inside it other than the home address set for
-   * good, normally autoconfigured.
+   * Home prefix. An address inside it, other than the home address with an infinite lifetime,
+   * identifies the home link; it is normally autoconfigured.
    */
   readonly homePrefix: Prefix;
-  /** 'none'; a fixed address; or 'dynamic': ask with 0.0.0.0. */
+  /** 'none'; a fixed address; or 'dynamic': requested as 0.0.0.0. */
   readonly ipv4HomeAddress: 'none' | 'dynamic' | Ipv4Address;
   /**
    * Prefix length on the home link and its IPv4 gateway there; undefined for a virtual home
@@ -74,6 +72,6 @@ export interface HomeConfiguration {
   /** Never at home (no home link exists). */
   readonly virtualHomeNetwork: boolean;
   readonly identifier: string | undefined;
-  /** Undefined only where the operator wrote `security: none`. */
+  /** Undefined only if the operator wrote `security: none`. */
   readonly registrationKey: RegistrationKey | undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * What an operator decides about a mobile router, beyond what it shares with a mobile node. RFC
- * 3963 §5.2, RFC 5555 §3.1.1.
+ * The configuration of a mobile router, beyond what it shares with a mobile node. RFC 3963 §5.2,
+ * RFC 5555 §3.1.1.
  *
  * Plain data: `daemons/mr/config.ts` checks the YAML and builds it; tests build it by hand.
  */
@@ -12,14 +12,14 @@ import type {
 } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 
 /**
- * How the home agent is told the mobile network prefixes, RFC 3963 §5.2: by options of the Binding
- * Update, or by its own configuration.
+ * How the home agent learns the mobile network prefixes, RFC 3963 §5.2: from options of the Binding
+ * Update (explicit), or from its own configuration (implicit).
  */
 export type RegistrationMode = 'explicit' | 'implicit';
 
 export interface MobileRouterConfiguration extends MobileNodeConfiguration {
   readonly homes: readonly RouterHome[];
-  /** The ingress interfaces: never used to reach the outside, whatever `interfaces` says. */
+  /** The ingress interfaces: never used to reach the home agent, whatever `interfaces` says. */
   readonly mobileNetworks: readonly MobileNetwork[];
   /** Default: `everywhere`. */
   readonly forwarding?: ForwardingControl;

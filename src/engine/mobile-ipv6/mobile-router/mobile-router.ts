@@ -1,11 +1,11 @@
 /**
  * The mobile router: a mobile node with networks behind it.
  *
- * RFC 3963 §5  registration (registration.ts), forwarding (host-state.ts), movement as a mobile
- *              node's (RFC 6275 §11)
- * Left out: router advertisements on the mobile network (§5.6: radvd sends them, from the addresses
- * that we set); routing protocols in
- * the tunnel (§8); Dynamic Home Agent Address Discovery (§7).
+ * RFC 3963 §5  registration (router-registration.ts), forwarding (desired-state/), movement of a
+ *              mobile node (RFC 6275 §11)
+ * Left out: router advertisements on the mobile network (§5.6: radvd sends them, for the addresses
+ * that the daemon sets); routing protocols in the tunnel (§8); Dynamic Home Agent Address Discovery
+ * (§7).
  */
 import type { RandomBytes } from '#engine/contract/engine.ts';
 import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
@@ -16,7 +16,8 @@ import {
   type MobileNodeExtension,
 } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import type { MobileRouterConfiguration } from './configuration.ts';
-import { mobileRouterParts, ROUTER_RULE_PRIORITIES } from './desired-state/mobile-router-parts.ts';
+import { mobileRouterParts } from './desired-state/mobile-router-parts.ts';
+import { ROUTER_RULE_PRIORITIES } from './desired-state/rules.ts';
 import { RouterRegistration } from './router-registration.ts';
 
 export function createMobileRouter(
@@ -30,14 +31,14 @@ export function createMobileRouter(
     name: 'mobile-router',
     roleOf(home) {
       const role = roles.get(home);
-      if (role === undefined) throw new Error(`no home of this mobile router: ${home.name}`);
+      if (role === undefined) throw new Error(`${home.name} is no home of this mobile router`);
       return role;
     },
     exclusions: {
       devices: new Set(configuration.mobileNetworks.map(({ device }) => device)),
       prefixes: configuration.homes.flatMap((home) => home.mobileNetworkPrefixes),
     },
-    parts: (situations, egress) => mobileRouterParts(configuration, situations, egress),
+    parts: (homeStates, egress) => mobileRouterParts(configuration, homeStates, egress),
   };
   const node = {
     ...configuration,

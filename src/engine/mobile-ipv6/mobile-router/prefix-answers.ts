@@ -1,9 +1,9 @@
 /**
- * Which IPv4 Address Acknowledgement option answers what: the IPv4 home address and each IPv4
- * prefix are asked for by the same option.
+ * Matches each IPv4 Address Acknowledgement option to its request: the IPv4 home address and each
+ * IPv4 prefix are requested by the same option.
  *
- * RFC 5555 §3.1.1, §3.2.1  the answer to a fixed address or prefix repeats it; its length counts in
- * case of success only
+ * RFC 5555 §3.1.1, §3.2.1  the answer to a fixed address or prefix repeats it; its length counts if
+ *                          the status is success
  */
 import type { IpAddress, Prefix } from '#base/ip.ts';
 import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
@@ -13,7 +13,7 @@ import { filterOptions, type MobilityOption } from '#wire/mobility/options.ts';
 
 const HOST_PREFIX_LENGTH = 32;
 
-/** `address` undefined: any. */
+/** `address` undefined: any; `prefix` undefined: the IPv4 home address. */
 interface PrefixRequest {
   readonly prefix: Prefix | undefined;
   readonly address: IpAddress | undefined;
@@ -25,11 +25,8 @@ interface PrefixAnswers {
   readonly byPrefix: ReadonlyMap<Prefix, Ipv4Answer>;
 }
 
-/**
- * Those that fit wholly first, then those with the same address, then what is left in the order of
- * the questions.
- */
-const FITS: readonly ((question: PrefixRequest, answer: Ipv4Answer) => boolean)[] = [
+/** Exact matches first, then answers of the same address, then the rest in order of the requests. */
+const MATCHES: readonly ((request: PrefixRequest, answer: Ipv4Answer) => boolean)[] = [
   ({ address, length }, answer) =>
     answer.address === address && answer.prefixLength === length && !rejects(answer.status),
   ({ address }, answer) => answer.address === address,
@@ -43,14 +40,14 @@ function match(
 ): PrefixAnswers {
   const open = new Set(filterOptions(options, 'ipv4-address-acknowledgement'));
   const answered = new Map<PrefixRequest, Ipv4Answer>();
-  const questions = questionsOf(home, prefixes);
-  for (const fits of FITS) {
-    for (const question of questions) {
-      if (answered.has(question)) continue;
-      const answer = open.values().find((one) => fits(question, one));
+  const requests = requestsOf(home, prefixes);
+  for (const matches of MATCHES) {
+    for (const request of requests) {
+      if (answered.has(request)) continue;
+      const answer = open.values().find((one) => matches(request, one));
       if (answer === undefined) continue;
       open.delete(answer);
-      answered.set(question, answer);
+      answered.set(request, answer);
     }
   }
   const byPrefix = new Map<Prefix, Ipv4Answer>();
@@ -62,23 +59,23 @@ function match(
   return { homeAddress, byPrefix };
 }
 
-/** In the order of the Binding Update. */
-function questionsOf(
+/** In the order of their options in the Binding Update. */
+function requestsOf(
   { ipv4HomeAddress }: HomeConfiguration,
   prefixes: readonly Prefix[],
 ): readonly PrefixRequest[] {
   const address =
     ipv4HomeAddress === 'dynamic' || ipv4HomeAddress === 'none' ? undefined : ipv4HomeAddress;
   const homeAddress = { prefix: undefined, address, length: HOST_PREFIX_LENGTH };
-  const asked = prefixes.map((prefix) => ({
+  const requested = prefixes.map((prefix) => ({
     prefix,
     address: prefix.address,
     length: prefix.length,
   }));
-  return ipv4HomeAddress === 'none' ? asked : [homeAddress, ...asked];
+  return ipv4HomeAddress === 'none' ? requested : [homeAddress, ...requested];
 }
 
-/** The answer to the IPv4 home address where `prefixes` were asked for too. */
+/** The answer to the IPv4 home address, if `prefixes` were requested too. */
 export function homeAddressAnswer(
   options: readonly MobilityOption[],
   home: HomeConfiguration,
@@ -88,8 +85,8 @@ export function homeAddressAnswer(
 }
 
 /**
- * The prefixes that were asked for and not granted as they are, each with the name of the status or
- * of what is wrong.
+ * The prefixes that were requested and not granted unchanged, each with the name of the status or of
+ * the mismatch.
  */
 export function refusedPrefixes(
   options: readonly MobilityOption[],

@@ -1,20 +1,17 @@
 /**
- * What a mobile router adds to the registration of one home: its prefixes, and what it does when
- * they are not served.
+ * What a mobile router adds to the registration of one home: its prefixes, and its reaction when a
+ * home agent does not serve them.
  *
  * RFC 3963 §5.1    R flag and prefixes of what is registered
  * RFC 3963 §5.2    R flag; explicit and implicit mode
  * RFC 3963 §5.3    an acceptance without R: a home agent that does not serve mobile routers
- * RFC 3963 §5.4    statuses 140 to 143 by mode: the next home agent, the next mode, in the end
- *                  silence
+ * RFC 3963 §5.4    statuses 140 to 143 by mode: the next home agent, the next mode, finally silence
  * RFC 3963 §5.8    no prefixes in a de-registration
- * RFC 5555 §3.1.1  an IPv4 prefix is asked for by an IPv4 Home Address option of its own with the P
- *                  flag (prefix-answers.ts: its answer)
- * Left out: asking for an IPv4 prefix that is not configured (0.0.0.0), which the mobile network
- * could not be numbered from; routing
- * protocols in the tunnel (RFC 3963 §8). A home agent that is silent has not refused: it is asked
- * again, at the pace of the back-off,
- * where all others have.
+ * RFC 5555 §3.1.1  an IPv4 prefix is requested by its own IPv4 Home Address option with the P flag
+ *                  (prefix-answers.ts: its answer)
+ * Left out: requesting an IPv4 prefix that is not configured (0.0.0.0), because the mobile network
+ * could not be numbered from it; routing protocols in the tunnel (RFC 3963 §8). A silent home agent
+ * has not refused: if all others have, it is asked again at the pace of the back-off.
  */
 import { formatPrefix, type IpAddress, isIpv4, isIpv6, type Prefix } from '#base/ip.ts';
 import type { JsonObject } from '#base/json.ts';
@@ -37,12 +34,12 @@ const NOT_AUTHORIZED = BINDING_STATUSES['not-authorized-for-prefix'].code;
 const SETUP_FAILED = BINDING_STATUSES['forwarding-setup-failed'].code;
 
 /**
- * RFC 3963 §5.4.1, §5.4.2: what a status says in each mode.
+ * RFC 3963 §5.4.1, §5.4.2: what a status rules out in each mode.
  *
  * - `agent`: this home agent serves no routers, or not this one, in any mode; another may.
- * - `agent-in-mode`: another home agent may serve us in this mode; after the last of them the next
- *   mode.
- * - `mode`: fatal, as no home agent should send it in this mode: the next mode.
+ * - `agent-in-mode`: another home agent may serve the router in this mode; after the last of them
+ *   the next mode.
+ * - `mode`: no home agent should send it in this mode: the next mode.
  */
 type RefusalScope = 'agent' | 'agent-in-mode' | 'mode';
 const REFUSAL_SCOPES: Readonly<Record<RegistrationMode, Readonly<Record<number, RefusalScope>>>> = {
@@ -64,8 +61,8 @@ export class RouterRegistration implements HomeRole {
   readonly #home: RouterHome;
   readonly #options: Readonly<Record<RegistrationMode, readonly MobilityOption[]>>;
   #mode: RegistrationMode;
-  /** Modes that were of no use since the last acceptance. */
-  readonly #spent = new Set<RegistrationMode>();
+  /** Modes that no home agent served since the last acceptance. */
+  readonly #triedModes = new Set<RegistrationMode>();
   /** Home agents that have refused the present mode. */
   readonly #refusedMode = new Set<IpAddress>();
   /** Home agents that have refused every mode. */
@@ -93,31 +90,31 @@ export class RouterRegistration implements HomeRole {
     return flags.mobileRouter;
   }
 
-  /** IPv4 prefixes that the present mode asks for. */
-  #askedIpv4(): readonly Prefix[] {
+  /** IPv4 prefixes that the present mode requests. */
+  #requestedIpv4(): readonly Prefix[] {
     return this.#mode === 'implicit'
       ? []
       : this.#home.mobileNetworkPrefixes.filter(({ address }) => isIpv4(address));
   }
 
   ipv4HomeAddressAnswer({ options }: Acknowledgement): Ipv4Answer | undefined {
-    return homeAddressAnswer(options, this.#home, this.#askedIpv4());
+    return homeAddressAnswer(options, this.#home, this.#requestedIpv4());
   }
 
   applyAcceptance({
     options,
   }: Acknowledgement): readonly { readonly prefix: Prefix; readonly status: string }[] {
     this.#retry();
-    const refused = refusedPrefixes(options, this.#home, this.#askedIpv4());
+    const refused = refusedPrefixes(options, this.#home, this.#requestedIpv4());
     const fresh = [...refused].filter(([prefix]) => !this.#refusedIpv4.has(prefix));
     this.#refusedIpv4 = new Set(refused.keys());
     this.#carried = this.#home.mobileNetworkPrefixes.filter((prefix) => !refused.has(prefix));
     return fresh.map(([prefix, status]) => ({ prefix, status }));
   }
 
-  /** All home agents and modes may be tried, beginning with the present mode. */
+  /** All home agents and modes may be tried, the present mode first. */
   #retry(): void {
-    this.#spent.clear();
+    this.#triedModes.clear();
     this.#refusedMode.clear();
     this.#refusedRouter.clear();
     this.#lastRefusal = undefined;
@@ -127,17 +124,17 @@ export class RouterRegistration implements HomeRole {
     status: number | undefined,
     { homeAgent, knownAddresses, nameResolvedNow }: RefusedAttempt,
   ): RoleReaction | undefined {
-    // A home agent that serves no routers is as good as one that does not permit it.
-    const meaning = status === undefined ? 'agent' : REFUSAL_SCOPES[this.#mode][status];
-    if (meaning === undefined) return undefined;
+    // A home agent that serves no routers counts as one that does not permit it.
+    const scope = status === undefined ? 'agent' : REFUSAL_SCOPES[this.#mode][status];
+    if (scope === undefined) return undefined;
     this.#lastRefusal =
       status === undefined ? 'mobile-router-not-supported' : bindingStatusName(status);
-    if (meaning === 'mode') return this.#nextMode();
-    const refused = meaning === 'agent' ? this.#refusedRouter : this.#refusedMode;
+    if (scope === 'mode') return this.#nextMode();
+    const refused = scope === 'agent' ? this.#refusedRouter : this.#refusedMode;
     refused.add(homeAgent);
     if (knownAddresses.some((one) => !this.skips(one))) return 'next-home-agent';
     if (!nameResolvedNow) return 'resolve-again';
-    // Where the operator gave its inner address only, it is among those that are known of no
+    // If the operator configured its inner address only, it is among the known addresses of no
     // family.
     return [homeAgent, ...knownAddresses].every((one) => this.#refusedRouter.has(one))
       ? 'stop'
@@ -149,8 +146,8 @@ export class RouterRegistration implements HomeRole {
   }
 
   #nextMode(): RoleReaction {
-    this.#spent.add(this.#mode);
-    const next = this.#home.registrationModes.find((mode) => !this.#spent.has(mode));
+    this.#triedModes.add(this.#mode);
+    const next = this.#home.registrationModes.find((mode) => !this.#triedModes.has(mode));
     if (next === undefined) return 'stop';
     this.#refusedMode.clear();
     this.#mode = next;
