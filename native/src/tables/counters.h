@@ -29,12 +29,12 @@ namespace sojourn {
   X(refusalsSent, "refusals-sent")            /* errors about packets that were not translated */  \
   X(packetTooBigSent, "packet-too-big-sent")                                                       \
   X(unreachableSent, "unreachable-sent")        /* errors about outer packets, relayed inwards */  \
-  X(innerFragments, "inner-fragments")             /* of IPv4 packets without DF */                \
+  X(innerFragments, "inner-fragments")             /* made of IPv4 packets without DF */           \
   X(outerFragments, "outer-fragments")             /* RFC 2473 §7.1 */                             \
   X(pathMtuLearnt, "path-mtu-learnt")                                                              \
   X(segmentationOff, "segmentation-off")           /* UDP_SEGMENT refused by the device */         \
   X(dropUnknownEndpoint, "drop-unknown-endpoint")  /* no tunnel has the endpoint */                \
-  X(dropPermit, "drop-permit")                     /* inner address not of the tunnel */           \
+  X(dropPermit, "drop-permit")             /* inner address that does not belong to the tunnel */  \
   X(dropNoRoute, "drop-no-route")                  /* no tunnel for the packet */                  \
   X(dropMalformed, "drop-malformed")                                                               \
   X(dropTooBig, "drop-too-big")                    /* larger than the tunnel MTU */                \
@@ -42,7 +42,7 @@ namespace sojourn {
   X(dropHoldFull, "drop-hold-full")                                                                \
   X(dropOutwardHoldExpired, "drop-outward-hold-expired")                                           \
   X(dropOutwardHoldFull, "drop-outward-hold-full")                                                 \
-  X(dropUnmapped, "drop-unmapped")                 /* an address pair is missing */                \
+  X(dropUnmapped, "drop-unmapped")              /* an address of the packet has no counterpart */  \
   X(dropUntranslatable, "drop-untranslatable")   /* RFC 7915 has no translation, or forbids it */  \
   X(dropTransmitQueueFull, "drop-transmit-queue-full") /* too many errors for tunnels at once */   \
   X(dropPuntFull, "drop-punt-full")                                                                \
@@ -51,7 +51,7 @@ namespace sojourn {
   X(dropFragment, "drop-fragment")                                                                 \
   X(dropSendError, "drop-send-error")                                                              \
   X(dropWriteError, "drop-write-error")                                                            \
-  X(dropNestingLimit, "drop-nesting-limit")      /* more tunnels in tunnels than kNestingLimit */  \
+  X(dropNestingLimit, "drop-nesting-limit")       /* more than 4 nested tunnels, RFC 2473 §6.6 */  \
   X(roamingNotices, "roaming-notices")             /* sealed packets from another peer address */  \
   X(dropDatagramType, "drop-datagram-type")        /* unknown type on the sealed port */           \
   X(dropUnknownSpi, "drop-unknown-spi")                                                            \
@@ -59,12 +59,12 @@ namespace sojourn {
   X(dropForged, "drop-forged")                     /* the tag does not verify */                   \
   X(dropNoAssociation, "drop-no-association")      /* the tunnel has no key to seal with */        \
   X(dropKeySpent, "drop-key-spent")                /* 2^62 packets under one key */                \
-  X(dropTunnelUnvalidated, "drop-tunnel-unvalidated") /* a tunnel's anti-amplification limit */    \
+  X(dropTunnelUnvalidated, "drop-tunnel-unvalidated") /* over the anti-amplification limit */      \
   X(dropRelaySource, "drop-relay-source")          /* not from the address of the leg's node */    \
   X(dropRelayAlone, "drop-relay-alone")            /* the other leg does not exist */              \
   X(dropRelayType, "drop-relay-type")              /* not a datagram that a relay forwards */      \
   X(dropRelayRate, "drop-relay-rate")              /* above the rate of the other leg */           \
-  X(dropRelayUnvalidated, "drop-relay-unvalidated") /* the other leg's anti-amplification limit */
+  X(dropRelayUnvalidated, "drop-relay-unvalidated") /* over the other leg's amplification limit */
 // clang-format on
 
 struct Counters {
