@@ -1,4 +1,4 @@
-// Receive coalescing of any sequence of packets: no octet of payload is lost or made up.
+// Receive coalescing of any sequence of packets: no payload octet is lost or added.
 #include "net/checksum.h"
 #include "net/coalesce.h"
 #include "octets.h"
@@ -24,13 +24,13 @@ struct Sum final : PacketSink {
         virtio.gsoType == kGsoNone
             ? 1
             : (view.length - virtio.headerLength + virtio.gsoSize - 1) / virtio.gsoSize;
-    // Each packet that joined left its headers behind.
+    // A packet that joined a run contributes its payload only.
     octets += view.length + (segments - 1) * virtio.headerLength;
   }
 };
 
-// Half of all inputs get right checksums and sequence numbers that follow: else nothing would ever
-// join.
+// Half of the inputs get correct checksums and consecutive sequence numbers; without those no
+// packet would join a run.
 void mend(std::vector<u8>& packet, u32& sequence) {
   PacketView view;
   if (!viewPacket(packet.data(), packet.size(), view) || view.protocol != kProtocolTcp ||

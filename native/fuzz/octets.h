@@ -19,9 +19,9 @@ class Octets {
     return *data_++;
   }
   u16 next16() { return static_cast<u16>(next() << 8 | next()); }
-  // A heap copy of exactly the wanted size, so that the sanitizer sees one octet too far.
-  std::vector<u8> take(size_t wanted) {
-    const size_t count = std::min(wanted, size_);
+  // A heap copy of exactly this size, so that the sanitizer detects an overrun by one octet.
+  std::vector<u8> take(size_t size) {
+    const size_t count = std::min(size, size_);
     std::vector<u8> taken(data_, data_ + count);
     data_ += count;
     size_ -= count;

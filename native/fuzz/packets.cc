@@ -1,5 +1,5 @@
-// Packet views, the walk over extension headers, and everything that is built from a packet that a
-// stranger chose.
+// Packet views, the walk over extension headers, and all packets that are built from an untrusted
+// one.
 #include "net/ecn.h"
 #include "net/icmp.h"
 #include "net/outer-header.h"

@@ -1,5 +1,5 @@
-// Decapsulation and ingress permit: any datagram or frame at a receiver that knows one mobile node,
-// whose TUN is /dev/null.
+// Decapsulation and ingress permit: any datagram or frame at a receiver with one mobile node, whose
+// TUN is /dev/null.
 #include <fcntl.h>
 
 #include "plane/receive/receiver.h"
@@ -8,7 +8,7 @@
 using namespace sojourn;
 
 namespace sojourn {
-// Reaches the two entries that sockets normally feed.
+// Calls the two entries that sockets normally feed.
 struct ReceiverProbe {
   static void datagram(Receiver& receiver, u8* data, size_t length, const Arrival& arrival) {
     receiver.receiveInner(data, length, arrival);
@@ -70,7 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
     ReceiverProbe::frame(world.receiver, bytes.data(), bytes.size(), (kind & 4) != 0 ? 14 : 0);
   }
   const u64 written = world.counters.values[Counters::receiveWrites].load();
-  // Nothing reaches the TUN that was not permitted.
+  // Only permitted packets reach the TUN.
   fuzz::require(written <= world.counters.values[Counters::receivePackets].load());
   world.shared.punts.take();
   world.shared.inwardHold.expire(1000, 1);

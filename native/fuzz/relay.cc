@@ -1,5 +1,5 @@
-// Datagrams of the sealed port at a relay, in runs as UDP_GRO brings them, beside a plain reckoning
-// of what must become of each. Its sockets are none, so what is passed on ends as a send error.
+// Datagrams of the sealed port at a relay, in runs as UDP_GRO delivers them, compared with a simple
+// model. There are no sockets, so each forwarded datagram ends as a send error.
 #include <fcntl.h>
 
 #include "plane/receive/receiver.h"
@@ -8,7 +8,7 @@
 using namespace sojourn;
 
 namespace sojourn {
-// Reaches the entry that sockets normally feed.
+// Calls the entry that sockets normally feed.
 struct ReceiverProbe {
   static void datagrams(Receiver& receiver, u8* data, size_t length, size_t segment,
                         const Arrival& arrival) {
@@ -33,8 +33,8 @@ struct World {
   Counters counters;
   Receiver receiver{shared, counters, ::open("/dev/null", O_WRONLY), 0};
 
-  // 1 and 2, 3 and 4 belong together; 5 has nobody, 6 one who is not there. Nobody showed that it
-  // is where 4 is.
+  // Legs 1 and 2, and 3 and 4, form paths. Leg 5 has no other leg; that of leg 6 does not exist.
+  // Leg 4 is not validated.
   void legs() {
     for (u32 index = 1; index <= kLegs; index++) {
       RelayLegSpec spec;
@@ -52,10 +52,10 @@ struct World {
   u64 value(Counters::Name name) const { return counters.values[name].load(); }
 };
 
-struct Reckoning {
+struct Model {
   u64 passed = 0;
   u64 drops[static_cast<size_t>(RelayDrop::kCount)] = {};
-  u64 came[kLegs + 1] = {};
+  u64 received[kLegs + 1] = {};
   u64 sentTo4 = 0;
   bool forLeg = false;
 
@@ -69,12 +69,12 @@ struct Reckoning {
       drop(RelayDrop::source);
       return;
     }
-    came[index] += datagram.size();
+    received[index] += datagram.size();
     if (type != 1 && (type < 9 || type > 12)) {
       drop(RelayDrop::type);
     } else if (index >= 5) {
       drop(RelayDrop::alone);
-    } else if (index == 3 && sentTo4 + datagram.size() > 3 * came[4]) {
+    } else if (index == 3 && sentTo4 + datagram.size() > 3 * received[4]) {
       drop(RelayDrop::unvalidated);
     } else {
       passed++;
@@ -90,7 +90,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
   static World world;
   world.legs();
   fuzz::Octets octets(data, size);
-  Reckoning expected;
+  Model expected;
   const u64 sendErrors = world.value(Counters::dropSendError);
   u64 before[static_cast<size_t>(RelayDrop::kCount)];
   for (size_t reason = 0; reason < std::size(before); reason++) {
@@ -131,7 +131,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
   fuzz::require(world.value(Counters::dropSendError) - sendErrors == expected.passed);
   for (u32 index = 1; index <= kLegs; index++) {
     const RelayLegState& state = *world.shared.tables.relayLegs().find(index)->state;
-    fuzz::require(state.counters.receiveOctets.load() == expected.came[index]);
+    fuzz::require(state.counters.receiveOctets.load() == expected.received[index]);
   }
   world.shared.punts.take();
   return 0;

@@ -1,5 +1,5 @@
-// The sealed port: any datagrams, and genuine ones that were cut, changed, repeated and put out of
-// order, at a receiver with two keys.
+// The sealed port: any datagrams, and genuine ones that were truncated, changed, replayed and
+// reordered, at a receiver with two keys.
 #include <fcntl.h>
 
 #include <set>
@@ -10,7 +10,7 @@
 using namespace sojourn;
 
 namespace sojourn {
-// Reaches the entry that sockets normally feed.
+// Calls the entry that sockets normally feed.
 struct ReceiverProbe {
   static void datagram(Receiver& receiver, u8* data, size_t length, const Arrival& arrival) {
     receiver.receiveSealed(data, length, arrival);
@@ -24,7 +24,7 @@ namespace {
 constexpr u32 kSpi = 0x0abcdef;
 constexpr size_t kInner = 44;
 
-// Another one for each input, so that windows begin anew.
+// Another key for each input, so that the windows are empty.
 AeadKey keyOf(unsigned which, u32 serial) {
   AeadKey key;
   key.cipher = which == 0 ? Cipher::aes128Gcm : Cipher::chacha20Poly1305;
@@ -71,7 +71,7 @@ struct World {
   u64 value(Counters::Name name) const { return counters.values[name].load(); }
 };
 
-// With the counter that the fuzzer chose.
+// A genuine datagram with the counter that the fuzzer chose.
 std::vector<u8> genuine(AeadContext& context, unsigned which, u64 counter, u8 first) {
   std::vector<u8> datagram(kSealedOverhead + kInner);
   store32(datagram.data(), u32{1} << 28 | (kSpi + which));
@@ -118,8 +118,8 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
     ReceiverProbe::datagram(world.receiver, datagram.data(), datagram.size(), arrival);
     const u64 came =
         world.value(Counters::receivePackets) + world.value(Counters::dropPermit) - before;
-    // Only what was sealed with the key comes out, and only once; from tunnel 1 only with its own
-    // inner source.
+    // Only packets sealed with the key are received, each once, and from tunnel 1 only those with
+    // its inner source.
     if (came != 0) {
       fuzz::require((kind & 8) == 0 && !touched && opened[which].insert(counter).second);
     }

@@ -1,5 +1,5 @@
-// The segmentation planner with any virtio header and any packet: what it accepts must come out as
-// whole packets.
+// The segmentation planner with any virtio header and any packet: accepted ones yield whole
+// packets.
 #include "net/segment.h"
 #include "octets.h"
 

@@ -1,6 +1,6 @@
-// Translation of any packet with any virtio header, both ways: what comes out is a packet of the
-// other family, inside the buffer, its checksums right if they were, the packet untouched if
-// nothing comes out.
+// Translation of any packet with any virtio header, in both directions. A translated packet is of
+// the other family, inside the buffer, and keeps correct checksums correct; a rejected one is
+// unchanged.
 #include "net/checksum.h"
 #include "net/segment.h"
 #include "translate/translate-copy.h"
@@ -10,7 +10,7 @@ using namespace sojourn;
 
 namespace {
 
-// Half of all addresses have a pair, whatever they are.
+// Half of all addresses have a pair.
 struct Pairs final : AddressPairs {
   bool counterpart(u8 family, const u8* address, Address& other) const override {
     other = {};
@@ -33,8 +33,7 @@ bool checked(u8 family, u8 protocol) {
          protocol == (family == 4 ? kProtocolIcmp : kProtocolIcmpv6);
 }
 
-// Makes the packet as long as chosen, and its header say so: lengths at which it no longer fits are
-// far for a fuzzer.
+// Gives the packet the chosen length: a fuzzer rarely finds lengths that no longer fit.
 void stretch(std::vector<u8>& packet, size_t length) {
   if (packet.size() < kIpv6Header) return;
   packet.resize(std::max(length, kIpv6Header));
@@ -43,8 +42,8 @@ void stretch(std::vector<u8>& packet, size_t length) {
   store16(packet.data() + (six ? 4 : 2), static_cast<u32>(packet.size() - (six ? kIpv6Header : 0)));
 }
 
-// Makes the checksums right, so that inputs get behind them; the fuzzer would hardly ever.
-// `transport`: that of the upper layer too.
+// Corrects the checksums, which a fuzzer rarely gets right. `transport`: also that of the upper
+// layer.
 void repair(std::vector<u8>& packet, bool transport) {
   PacketView view;
   if (!viewPacket(packet.data(), packet.size(), view)) return;
@@ -62,7 +61,7 @@ void repair(std::vector<u8>& packet, bool transport) {
   storeRaw16(view.data + at, checksumFinish(checksumAdd(view.data + upper.offset, length, pseudo)));
 }
 
-// A packet that came out: of the other family, whole, and with a right IPv4 header.
+// Requires a whole packet of the other family with a correct IPv4 header.
 void requirePacket(u8* data, size_t length, u8 family) {
   PacketView view;
   fuzz::require(viewPacket(data, length, view) && view.length == length && view.family == family);

@@ -1,6 +1,5 @@
-// What goes to places where nobody showed yet that a node is: accounts of legs and tunnels, and
-// sealed tunnels between a TUN, which is one end of a pair of sockets, and a real socket on the
-// loopback interface.
+// The anti-amplification limit (RFC 9000 §8.1) of legs and tunnels, and sealed tunnels between a
+// TUN, which is one end of a socket pair, and a real socket on the loopback interface.
 #include <memory>
 
 #include "plane/receive/receiver.h"
@@ -10,14 +9,14 @@
 #include "udp-node.h"
 
 using namespace sojourn;
-using made::Bytes;
-using made::Flow;
-using made::Node;
+using testing::Bytes;
+using testing::Flow;
+using testing::Node;
 
 namespace {
 
 constexpr u32 kTunnel = 5;
-constexpr u32 kNumber = 7;
+constexpr u32 kGroup = 7;
 constexpr u32 kToNode = 0x1234567;
 constexpr u32 kToRelay = 0x7654321;
 
@@ -53,7 +52,7 @@ RelayLegSpec legTo(const Node& node, u32 index, const PeerValidation& peer) {
   return spec;
 }
 
-// A relay's plane and a node that has a tunnel to it; `other` is another place.
+// A relay's plane and a node with a tunnel to it. `other` has another address.
 struct World {
   Shared shared{options(), [] {}};
   Counters counters;
@@ -79,7 +78,7 @@ struct World {
     receiver = std::make_unique<Receiver>(shared, counters, ends[0], 0, sockets);
     Bytes packet = inner(0);
     shared.tables.routeSet(
-        {{6, 128, Address::of(6, made::viewOf(packet).destination())}, kTunnel, false});
+        {{6, 128, Address::of(6, testing::viewOf(packet).destination())}, kTunnel, false});
     SealingKeysSpec spec;
     spec.tunnel = kTunnel;
     spec.send = SealingKey{kToNode, keyOf(1)};
@@ -91,8 +90,8 @@ struct World {
     ::close(ends[1]);
   }
 
-  // From the node and for it, its payload so many octets.
-  static Bytes inner(size_t payload) { return made::udp({.family = 6, .host = 1}, payload); }
+  // From the node and for it, with `payload` octets.
+  static Bytes inner(size_t payload) { return testing::udp({.family = 6, .host = 1}, payload); }
   static size_t sealedSize(size_t payload) {
     return kIpv6Header + kUdpHeader + payload + kSealedOverhead;
   }
@@ -103,20 +102,20 @@ struct World {
   const Tunnel& tunnel() const { return *shared.tables.tunnel(kTunnel); }
   u64 dropped() const { return counters.values[Counters::dropTunnelUnvalidated].load(); }
 
-  // What a server sends; octets that came to `at` for it.
-  u64 send(const Node& at, Bytes packet, VirtioHeader virtio = {}) {
+  // A server sends `packet`. Returns the octets that arrive `at` the peer.
+  u64 sendTo(const Node& at, Bytes packet, VirtioHeader virtio = {}) {
     const iovec parts[2] = {{&virtio, sizeof virtio}, {packet.data(), packet.size()}};
     CHECK(::writev(ends[1], parts, 2) > 0);
     transmitter->poll(1000);
-    u64 came = 0;
+    u64 arrived = 0;
     u8 datagram[65536];
     for (ssize_t length; (length = ::recv(at.fd(), datagram, sizeof datagram, MSG_DONTWAIT)) > 0;) {
-      came += static_cast<u64>(length);
+      arrived += static_cast<u64>(length);
     }
-    return came;
+    return arrived;
   }
-  // The node says something `from` there; `spoil`: it does not open.
-  size_t speak(const Node& from, size_t payload, bool spoil = false) {
+  // The node sends a packet `from` that address. `spoil`: the packet does not open.
+  size_t receiveFrom(const Node& from, size_t payload, bool spoil = false) {
     const Bytes packet = inner(payload);
     Bytes datagram(kSealedOverhead + packet.size());
     std::memcpy(datagram.data() + kSealedHeader, packet.data(), packet.size());
@@ -133,72 +132,72 @@ struct World {
 
 }  // namespace
 
-TEST(an_account_is_of_a_place_and_a_number) {
+TEST(limit_is_shared_by_an_endpoint_and_a_group) {
   auto world = std::make_unique<World>();
   Tables& tables = world->shared.tables;
-  const PeerValidation first{false, kNumber, 1000};
+  const PeerValidation first{false, kGroup, 1000};
   auto leg = [&](u32 index) { return tables.relayLegs().find(index)->tunnel.limit; };
   tables.relayLegSet(legTo(world->node, 1, first));
-  tables.relayLegSet(legTo(world->node, 2, {false, kNumber + 1, 0}));
+  tables.relayLegSet(legTo(world->node, 2, {false, kGroup + 1, 0}));
   tables.relayLegSet(legTo(world->other, 3, first));
-  tables.relayLegSet(legTo(world->node, 4, {true, kNumber, 0}));
+  tables.relayLegSet(legTo(world->node, 4, {true, kGroup, 0}));
   world->tunnelAt(world->node, first);
   CHECK(leg(1) != nullptr && leg(1) == world->tunnel().limit);
   CHECK(leg(2) != nullptr && leg(2) != leg(1));
   CHECK(leg(3) != nullptr && leg(3) != leg(1));
   CHECK(leg(4) == nullptr);
-  // One credit for both; it grows, and never is less.
+  // Both share one credit, which grows and never shrinks.
   CHECK(leg(1)->trySend(600));
   CHECK(!world->tunnel().maySend(401));
-  world->tunnelAt(world->node, {false, kNumber, 400});
+  world->tunnelAt(world->node, {false, kGroup, 400});
   CHECK(world->tunnel().maySend(400));
   CHECK(!leg(1)->trySend(1));
-  world->tunnelAt(world->node, {false, kNumber, 1010});
+  world->tunnelAt(world->node, {false, kGroup, 1010});
   CHECK(leg(1)->trySend(10));
   CHECK(!leg(1)->trySend(1));
   leg(1)->received(5);
   CHECK(world->tunnel().maySend(15));
   CHECK(!world->tunnel().maySend(1));
-  // The leg stays, so the account does; when both were elsewhere it begins anew.
+  // The limit stays as long as the leg does. Once both have left the address, it starts again.
   world->tunnelAt(world->other, first);
   world->tunnelAt(world->node, first);
   CHECK(!world->tunnel().maySend(1));
-  world->tunnelAt(world->node, {true, kNumber, 0});
+  world->tunnelAt(world->node, {true, kGroup, 0});
   CHECK(world->tunnel().limit == nullptr && world->tunnel().maySend(1'000'000));
   tables.relayLegDelete(1);
   world->tunnelAt(world->node, first);
   CHECK(world->tunnel().maySend(1000));
   CHECK(!world->tunnel().maySend(1));
   tables.tunnelDelete(kTunnel);
-  world->tunnelAt(world->node, {false, kNumber, 0});
+  world->tunnelAt(world->node, {false, kGroup, 0});
   CHECK(!world->tunnel().maySend(1));
 }
 
-TEST(a_tunnel_without_proof_gets_its_credit_and_three_times_what_came) {
+TEST(unvalidated_tunnel_sends_its_credit_and_three_times_what_it_received) {
   auto world = std::make_unique<World>();
   const size_t size = World::sealedSize(500);
-  world->tunnelAt(world->node, {false, kNumber, 2 * size + 10});
-  CHECK_EQUAL(world->send(world->node, World::inner(500)), size);
-  CHECK_EQUAL(world->send(world->node, World::inner(500)), size);
-  CHECK_EQUAL(world->send(world->node, World::inner(500)), 0u);
+  world->tunnelAt(world->node, {false, kGroup, 2 * size + 10});
+  CHECK_EQUAL(world->sendTo(world->node, World::inner(500)), size);
+  CHECK_EQUAL(world->sendTo(world->node, World::inner(500)), size);
+  CHECK_EQUAL(world->sendTo(world->node, World::inner(500)), 0u);
   CHECK_EQUAL(world->dropped(), 1u);
   CHECK_EQUAL(world->counters.values[Counters::transmitPackets].load(), 2u);
-  // What does not open, and what comes from elsewhere, pays for nothing.
-  world->speak(world->node, 900, true);
-  world->speak(world->other, 900);
-  CHECK_EQUAL(world->send(world->node, World::inner(500)), 0u);
-  const size_t came = world->speak(world->node, 500);
-  CHECK_EQUAL(came, size);
+  // Packets that do not open, and packets from another address, do not count.
+  world->receiveFrom(world->node, 900, true);
+  world->receiveFrom(world->other, 900);
+  CHECK_EQUAL(world->sendTo(world->node, World::inner(500)), 0u);
+  const size_t received = world->receiveFrom(world->node, 500);
+  CHECK_EQUAL(received, size);
   CHECK_EQUAL(world->counters.values[Counters::receivePackets].load(), 2u);
-  u64 went = 0;
-  for (int count = 0; count < 5; count++) went += world->send(world->node, World::inner(500));
-  CHECK_EQUAL(went, 3 * size);
+  u64 sent = 0;
+  for (int count = 0; count < 5; count++) sent += world->sendTo(world->node, World::inner(500));
+  CHECK_EQUAL(sent, 3 * size);
   CHECK_EQUAL(world->dropped(), 4u);
 }
 
-TEST(a_tunnel_without_proof_gets_of_a_super_packet_what_there_is_room_for) {
+TEST(unvalidated_tunnel_sends_the_segments_within_its_limit) {
   auto world = std::make_unique<World>();
-  Bytes packet = made::tcp({.family = 6, .host = 1}, 1, 10'000);
+  Bytes packet = testing::tcp({.family = 6, .host = 1}, 1, 10'000);
   VirtioHeader virtio;
   virtio.flags = kVirtioNeedsChecksum;
   virtio.gsoType = kGsoTcp6;
@@ -207,10 +206,10 @@ TEST(a_tunnel_without_proof_gets_of_a_super_packet_what_there_is_room_for) {
   virtio.checksumStart = kIpv6Header;
   virtio.checksumOffset = 16;
   const size_t segment = kIpv6Header + 20 + 1000 + kSealedOverhead;
-  world->tunnelAt(world->node, {false, kNumber, 3344});
-  CHECK_EQUAL(world->send(world->node, packet, virtio), 3 * segment);
+  world->tunnelAt(world->node, {false, kGroup, 3344});
+  CHECK_EQUAL(world->sendTo(world->node, packet, virtio), 3 * segment);
   CHECK_EQUAL(world->dropped(), 7u);
-  world->tunnelAt(world->node, {true, kNumber, 0});
-  CHECK_EQUAL(world->send(world->node, packet, virtio), 10 * segment);
+  world->tunnelAt(world->node, {true, kGroup, 0});
+  CHECK_EQUAL(world->sendTo(world->node, packet, virtio), 10 * segment);
   CHECK_EQUAL(world->dropped(), 7u);
 }

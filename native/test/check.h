@@ -1,4 +1,4 @@
-// The core's own test harness: TEST bodies register themselves, CHECK counts and goes on.
+// The test harness of the core: TEST registers a body, CHECK counts a failure and continues.
 #pragma once
 #include <cstdio>
 #include <cstring>
@@ -40,7 +40,7 @@ void equal(const A& a, const B& b, const char* text, const char* file, int line)
               static_cast<long long>(b));
 }
 
-// Runs all, or those whose name contains the first argument.
+// Runs all tests, or those whose name contains the first argument.
 inline int main(int count, char** arguments) {
   int ran = 0;
   for (const Test& test : tests()) {

@@ -6,8 +6,8 @@
 #include "packets.h"
 
 using namespace sojourn;
-using made::Bytes;
-using made::Flow;
+using testing::Bytes;
+using testing::Flow;
 
 namespace {
 
@@ -16,7 +16,7 @@ struct Written {
   Bytes packet;
 };
 
-// Keeps what the coalescer writes.
+// Keeps the packets that the coalescer writes.
 struct Collector final : PacketSink {
   std::vector<Written> written;
   void write(const iovec* parts, int count) override {
@@ -30,12 +30,12 @@ struct Collector final : PacketSink {
   }
 };
 
-// What the kernel would make of a super-packet: our own segmentation, which other tests hold
-// against single packets.
+// Segments a super-packet as the kernel would. Other tests compare this segmentation with single
+// packets.
 std::vector<Bytes> cut(Written& super, size_t mtu = 65535) {
   SegmentPlan plan;
   std::vector<Bytes> packets;
-  const PacketView view = made::viewOf(super.packet);
+  const PacketView view = testing::viewOf(super.packet);
   if (!planSegments(super.virtio, view, mtu, plan)) return packets;
   for (u32 index = 0; index < plan.count; index++) {
     Bytes packet(plan.headerLength + segmentLength(plan, index));
@@ -50,7 +50,7 @@ std::vector<Bytes> cut(Written& super, size_t mtu = 65535) {
 std::vector<Written> coalesced(std::vector<Bytes>& packets) {
   Collector collector;
   auto coalescer = std::make_unique<Coalescer>(collector, true, true);
-  for (Bytes& packet : packets) coalescer->add(made::viewOf(packet), ChecksumState::unknown);
+  for (Bytes& packet : packets) coalescer->add(testing::viewOf(packet), ChecksumState::unknown);
   coalescer->flush();
   return std::move(collector.written);
 }
@@ -59,13 +59,13 @@ Flow flowOf(int family, u8 host = 2) { return {.family = family, .host = host}; 
 
 }  // namespace
 
-TEST(run_becomes_one_and_cuts_back_to_itself) {
+TEST(tcp_run_becomes_a_super_packet_that_segments_back) {
   for (const int family : {4, 6}) {
     std::vector<Bytes> packets;
     for (u32 index = 0; index < 10; index++) {
       const u8 flags = index == 9 ? 0x18 : 0x10;
-      packets.push_back(made::tcp(flowOf(family), 100 + index * 1000, index == 9 ? 300 : 1000,
-                                  flags, static_cast<u16>(7 + index)));
+      packets.push_back(testing::tcp(flowOf(family), 100 + index * 1000, index == 9 ? 300 : 1000,
+                                     flags, static_cast<u16>(7 + index)));
     }
     const std::vector<Bytes> before = packets;
     std::vector<Written> written = coalesced(packets);
@@ -75,11 +75,11 @@ TEST(run_becomes_one_and_cuts_back_to_itself) {
   }
 }
 
-TEST(datagrams_of_one_size_become_one) {
+TEST(udp_datagrams_of_one_size_become_a_super_packet) {
   for (const int family : {4, 6}) {
     std::vector<Bytes> packets;
     for (u8 index = 0; index < 5; index++) {
-      packets.push_back(made::udp(flowOf(family), index == 4 ? 10 : 64, index));
+      packets.push_back(testing::udp(flowOf(family), index == 4 ? 10 : 64, index));
       if (family == 4) {
         store16(packets.back().data() + 4, 7u + index);
         writeIpv4Checksum(packets.back().data(), kIpv4Header);
@@ -93,11 +93,11 @@ TEST(datagrams_of_one_size_become_one) {
   }
 }
 
-TEST(interleaved_flows_have_runs_of_their_own) {
+TEST(interleaved_flows_form_separate_runs) {
   std::vector<Bytes> packets;
   for (u32 index = 0; index < 6; index++) {
     for (u8 host = 2; host < 6; host++) {
-      packets.push_back(made::tcp(flowOf(6, host), index * 500, 500));
+      packets.push_back(testing::tcp(flowOf(6, host), index * 500, 500));
     }
   }
   std::vector<Written> written = coalesced(packets);
@@ -105,11 +105,11 @@ TEST(interleaved_flows_have_runs_of_their_own) {
   for (Written& one : written) CHECK_EQUAL(cut(one).size(), 6u);
 }
 
-TEST(more_flows_than_runs_lose_nothing) {
+TEST(more_flows_than_runs_lose_no_packet) {
   std::vector<Bytes> packets;
   for (u32 index = 0; index < 3; index++) {
     for (u8 host = 2; host < 22; host++) {
-      packets.push_back(made::tcp(flowOf(6, host), index * 500, 500));
+      packets.push_back(testing::tcp(flowOf(6, host), index * 500, 500));
     }
   }
   size_t total = 0;
@@ -117,16 +117,16 @@ TEST(more_flows_than_runs_lose_nothing) {
   CHECK_EQUAL(total, 60u);
 }
 
-// Every packet of a flow comes out in its order, whatever interrupts it.
-TEST(order_within_a_flow_is_kept) {
+// The packets of a flow stay in order, whatever interrupts it.
+TEST(coalescer_keeps_the_order_within_a_flow) {
   std::vector<Bytes> packets;
-  packets.push_back(made::tcp(flowOf(6), 0, 100));
-  packets.push_back(made::tcp(flowOf(6), 100, 100));
-  packets.push_back(made::tcp(flowOf(6), 200, 0));          // pure acknowledgement
-  packets.push_back(made::tcp(flowOf(6), 200, 100, 0x11));  // FIN
-  packets.push_back(made::tcp(flowOf(6, 9), 0, 0));         // another flow's acknowledgement
-  packets.push_back(made::tcp(flowOf(6), 500, 100));        // a gap
-  packets.push_back(made::tcp(flowOf(6), 600, 200));        // larger than the run's segments
+  packets.push_back(testing::tcp(flowOf(6), 0, 100));
+  packets.push_back(testing::tcp(flowOf(6), 100, 100));
+  packets.push_back(testing::tcp(flowOf(6), 200, 0));          // pure acknowledgement
+  packets.push_back(testing::tcp(flowOf(6), 200, 100, 0x11));  // FIN
+  packets.push_back(testing::tcp(flowOf(6, 9), 0, 0));         // another flow's acknowledgement
+  packets.push_back(testing::tcp(flowOf(6), 500, 100));        // a gap
+  packets.push_back(testing::tcp(flowOf(6), 600, 200));        // larger than the run's segments
   const std::vector<Bytes> before = packets;
   std::vector<Bytes> after;
   for (Written& one : coalesced(packets)) {
@@ -148,12 +148,12 @@ TEST(order_within_a_flow_is_kept) {
   }
 }
 
-// A datagram in fragments does not overtake a whole one before it: nobody knows yet whose they are.
-TEST(fragments_overtake_nothing) {
+// A fragment may belong to the flow of the datagram before it, so it must not overtake that.
+TEST(fragment_does_not_overtake_a_datagram) {
   for (const int family : {4, 6}) {
     std::vector<Bytes> packets;
-    packets.push_back(made::udp(flowOf(family), 64, 1));
-    packets.push_back(made::udp(flowOf(family), 400, 2));
+    packets.push_back(testing::udp(flowOf(family), 64, 1));
+    packets.push_back(testing::udp(flowOf(family), 400, 2));
     Bytes& fragment = packets.back();
     if (family == 4) {
       store16(fragment.data() + 6, 0x2000);
@@ -172,10 +172,10 @@ TEST(fragments_overtake_nothing) {
   }
 }
 
-TEST(wrong_checksum_never_joins) {
+TEST(packet_with_wrong_checksum_does_not_join_a_run) {
   std::vector<Bytes> packets;
   for (u32 index = 0; index < 3; index++) {
-    packets.push_back(made::tcp(flowOf(4), index * 100, 100, 0x10, static_cast<u16>(index)));
+    packets.push_back(testing::tcp(flowOf(4), index * 100, 100, 0x10, static_cast<u16>(index)));
   }
   packets[1][60] ^= 1;
   std::vector<Written> written = coalesced(packets);
@@ -184,17 +184,17 @@ TEST(wrong_checksum_never_joins) {
   CHECK_EQUAL(written[0].virtio.flags, kVirtioDataValid);
 }
 
-TEST(different_traffic_class_or_window_of_congestion_does_not_join) {
+TEST(packet_with_other_traffic_class_or_ecn_flags_does_not_join_a_run) {
   Flow marked = flowOf(6);
   marked.trafficClass = 3;
-  std::vector<Bytes> packets = {made::tcp(flowOf(6), 0, 100), made::tcp(marked, 100, 100),
-                                made::tcp(marked, 200, 100, 0x50)};
+  std::vector<Bytes> packets = {testing::tcp(flowOf(6), 0, 100), testing::tcp(marked, 100, 100),
+                                testing::tcp(marked, 200, 100, 0x50)};
   CHECK_EQUAL(coalesced(packets).size(), 3u);
 }
 
 static Written superPacket(int family, size_t payload, u16 segment, u8 flags) {
   Written super;
-  super.packet = made::tcp(flowOf(family), 5, payload, flags);
+  super.packet = testing::tcp(flowOf(family), 5, payload, flags);
   const u16 ip = family == 6 ? 40 : 20;
   super.virtio = {kVirtioNeedsChecksum,
                   family == 6 ? kGsoTcp6 : kGsoTcp4,
@@ -205,7 +205,7 @@ static Written superPacket(int family, size_t payload, u16 segment, u8 flags) {
   return super;
 }
 
-TEST(segments_have_right_headers) {
+TEST(segments_have_correct_headers) {
   for (const int family : {4, 6}) {
     Written super = superPacket(family, 10000, 1400, 0x99);  // CWR, ACK, PSH, FIN
     std::vector<Bytes> packets = cut(super);
@@ -213,7 +213,7 @@ TEST(segments_have_right_headers) {
     const size_t tcp = family == 6 ? 40 : 20;
     u32 sequence = 5;
     for (size_t index = 0; index < packets.size(); index++) {
-      CHECK(made::transportRight(packets[index]));
+      CHECK(testing::transportRight(packets[index]));
       if (family == 4) CHECK_EQUAL(ipv4HeaderResidue(packets[index].data(), kIpv4Header), 0);
       CHECK_EQUAL(load32(packets[index].data() + tcp + 4), sequence);
       sequence += static_cast<u32>(packets[index].size() - tcp - 20);
@@ -224,19 +224,19 @@ TEST(segments_have_right_headers) {
   }
 }
 
-TEST(segments_are_lowered_to_the_mtu) {
+TEST(segments_shrink_to_the_mtu) {
   Written super = superPacket(6, 10000, 1400, 0x10);
   SegmentPlan plan;
-  CHECK(planSegments(super.virtio, made::viewOf(super.packet), 1280, plan));
+  CHECK(planSegments(super.virtio, testing::viewOf(super.packet), 1280, plan));
   CHECK(plan.lowered);
   for (const Bytes& packet : cut(super, 1280)) CHECK(packet.size() <= 1280);
 }
 
-TEST(plan_refuses_nonsense) {
+TEST(plan_rejects_a_virtio_header_that_does_not_fit_the_packet) {
   SegmentPlan plan;
   Written super = superPacket(6, 3000, 1400, 0x10);
   const auto refused = [&](VirtioHeader virtio) {
-    return !planSegments(virtio, made::viewOf(super.packet), 1500, plan);
+    return !planSegments(virtio, testing::viewOf(super.packet), 1500, plan);
   };
   VirtioHeader wrong = super.virtio;
   wrong.gsoSize = 0;
@@ -257,7 +257,7 @@ TEST(plan_refuses_nonsense) {
 }
 
 TEST(partial_checksum_is_completed) {
-  Bytes packet = made::udp(flowOf(4), 33);
+  Bytes packet = testing::udp(flowOf(4), 33);
   const Bytes right = packet;
   storeRaw16(packet.data() + 26, checksumFold(pseudoHeaderSum(packet.data(), 4, kProtocolUdp, 41)));
   VirtioHeader virtio;

@@ -5,9 +5,9 @@
 #include "packets.h"
 
 using namespace sojourn;
-using made::Bytes;
+using testing::Bytes;
 
-TEST(checksum_is_the_same_by_either_way) {
+TEST(checksum_of_long_and_short_data_agree) {
   Bytes data(4096);
   for (size_t index = 0; index < data.size(); index++) {
     data[index] = static_cast<u8>(index * 31 + index / 7);
@@ -20,13 +20,13 @@ TEST(checksum_is_the_same_by_either_way) {
   }
 }
 
-TEST(checksum_of_rfc1071) {
+TEST(checksum_matches_the_example_of_rfc1071) {
   const u8 data[8] = {0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7};
   CHECK_EQUAL(__builtin_bswap16(checksumFold(checksumAdd(data, 8, 0))), 0xddf2);
 }
 
-TEST(view_refuses_what_is_shorter_than_it_says) {
-  Bytes packet = made::tcp({.family = 4}, 1, 100);
+TEST(view_rejects_a_truncated_packet) {
+  Bytes packet = testing::tcp({.family = 4}, 1, 100);
   PacketView view;
   CHECK(viewPacket(packet.data(), packet.size(), view));
   for (size_t length = 0; length < packet.size(); length++) {
@@ -38,16 +38,16 @@ TEST(view_refuses_what_is_shorter_than_it_says) {
   CHECK(!viewPacket(packet.data(), packet.size(), view));
 }
 
-TEST(view_cuts_padding) {
-  Bytes packet = made::udp({}, 4);
+TEST(view_excludes_padding) {
+  Bytes packet = testing::udp({}, 4);
   const size_t length = packet.size();
   packet.resize(length + 12);
-  CHECK_EQUAL(made::viewOf(packet).length, length);
+  CHECK_EQUAL(testing::viewOf(packet).length, length);
 }
 
 // Destination options with a Home Address option (pad of two octets before, for 8n+6), then a
 // Mobility Header.
-TEST(chain_finds_home_address_option) {
+TEST(chain_finds_the_home_address_option) {
   Bytes packet(kIpv6Header + 24 + 8);
   packet[0] = 0x60;
   store16(packet.data() + 4, 32);
@@ -67,7 +67,7 @@ TEST(chain_finds_home_address_option) {
   CHECK(walkChain(packet.data(), packet.size()).malformed);
 }
 
-TEST(chain_knows_type_two_routing_and_fragments) {
+TEST(chain_recognises_type_two_routing_and_fragments) {
   Bytes packet(kIpv6Header + 24 + 8);
   packet[0] = 0x60;
   store16(packet.data() + 4, 32);
@@ -85,7 +85,7 @@ TEST(chain_knows_type_two_routing_and_fragments) {
   CHECK(!walkChain(packet.data(), packet.size()).fragment);
 }
 
-TEST(ecn_of_rfc6040) {
+TEST(ecn_follows_figure_4_of_rfc6040) {
   // Figure 4, rows Not-ECT, ECT(0), ECT(1), CE; columns outer Not-ECT, ECT(0), ECT(1), CE. Code
   // points: ECT(0) 2, ECT(1) 1.
   const u8 points[4] = {0, 2, 1, 3};
@@ -97,42 +97,42 @@ TEST(ecn_of_rfc6040) {
   }
 }
 
-TEST(set_ecn_keeps_header_right) {
+TEST(set_ecn_updates_the_header_checksum) {
   for (const int family : {4, 6}) {
-    Bytes packet = made::udp({.family = family, .trafficClass = 0xb9}, 20);
-    PacketView view = made::viewOf(packet);
+    Bytes packet = testing::udp({.family = family, .trafficClass = 0xb9}, 20);
+    PacketView view = testing::viewOf(packet);
     setEcn(view, 3);
-    CHECK_EQUAL(made::viewOf(packet).trafficClass, 0xbb);
+    CHECK_EQUAL(testing::viewOf(packet).trafficClass, 0xbb);
     if (family == 4) CHECK_EQUAL(ipv4HeaderResidue(packet.data(), kIpv4Header), 0);
   }
 }
 
-TEST(packet_too_big_for_ipv6) {
-  Bytes packet = made::tcp({}, 1, 1400);
-  Bytes error = packetTooBig(made::viewOf(packet), 1400, nullptr);
+TEST(packet_too_big_reports_the_mtu_but_at_least_1280) {
+  Bytes packet = testing::tcp({}, 1, 1400);
+  Bytes error = packetTooBig(testing::viewOf(packet), 1400, nullptr);
   CHECK_EQUAL(error.size(), 1280u);
   CHECK_EQUAL(error[40], 2);
   CHECK_EQUAL(load32(error.data() + 44), 1400u);
   CHECK(std::memcmp(error.data() + 8, packet.data() + 24, 16) == 0);
-  CHECK(made::transportRight(error));
-  CHECK_EQUAL(load32(packetTooBig(made::viewOf(packet), 900, nullptr).data() + 44), 1280u);
+  CHECK(testing::transportRight(error));
+  CHECK_EQUAL(load32(packetTooBig(testing::viewOf(packet), 900, nullptr).data() + 44), 1280u);
 }
 
-TEST(no_error_about_errors_or_multicast) {
-  Bytes packet = made::tcp({}, 1, 1400);
-  Bytes error = packetTooBig(made::viewOf(packet), 1400, nullptr);
-  CHECK(packetTooBig(made::viewOf(error), 600, nullptr).empty());
+TEST(errors_and_multicast_get_no_error) {
+  Bytes packet = testing::tcp({}, 1, 1400);
+  Bytes error = packetTooBig(testing::viewOf(packet), 1400, nullptr);
+  CHECK(packetTooBig(testing::viewOf(error), 600, nullptr).empty());
   packet[8] = 0xff;
-  CHECK(packetTooBig(made::viewOf(packet), 1400, nullptr).empty());
-  Bytes four = made::tcp({.family = 4}, 1, 1400);
-  Bytes needed = packetTooBig(made::viewOf(four), 1300, nullptr);
+  CHECK(packetTooBig(testing::viewOf(packet), 1400, nullptr).empty());
+  Bytes four = testing::tcp({.family = 4}, 1, 1400);
+  Bytes needed = packetTooBig(testing::viewOf(four), 1300, nullptr);
   CHECK_EQUAL(needed.size(), 576u);
   CHECK_EQUAL(load16(needed.data() + 26), 1300);
-  CHECK(packetTooBig(made::viewOf(needed), 500, nullptr).empty());
+  CHECK(packetTooBig(testing::viewOf(needed), 500, nullptr).empty());
 }
 
-TEST(unreachable_says_so_about_the_beginning_of_a_packet) {
-  Bytes packet = made::tcp({}, 1, 1400);
+TEST(unreachable_quotes_a_truncated_packet) {
+  Bytes packet = testing::tcp({}, 1, 1400);
   packet.resize(300);
   PacketView view;
   CHECK(!viewPacket(packet.data(), packet.size(), view));
@@ -142,10 +142,10 @@ TEST(unreachable_says_so_about_the_beginning_of_a_packet) {
   CHECK_EQUAL(error[40], 1);
   CHECK_EQUAL(error[41], 3);
   CHECK_EQUAL(load32(error.data() + 44), 0u);
-  CHECK(made::transportRight(error));
-  CHECK(unreachable(made::viewOf(error), nullptr).empty());
+  CHECK(testing::transportRight(error));
+  CHECK(unreachable(testing::viewOf(error), nullptr).empty());
 
-  Bytes four = made::tcp({.family = 4}, 1, 1400);
+  Bytes four = testing::tcp({.family = 4}, 1, 1400);
   CHECK(viewQuoted(four.data(), 28, view));
   Bytes host = unreachable(view, nullptr);
   CHECK_EQUAL(host.size(), 56u);
@@ -155,24 +155,24 @@ TEST(unreachable_says_so_about_the_beginning_of_a_packet) {
               0);
 }
 
-TEST(less_than_a_header_is_no_quotation) {
+TEST(quotation_shorter_than_a_header_is_rejected) {
   PacketView view;
   for (const int family : {4, 6}) {
-    Bytes packet = made::tcp({.family = family}, 1, 100);
+    Bytes packet = testing::tcp({.family = family}, 1, 100);
     const size_t header = family == 6 ? kIpv6Header : kIpv4Header;
     for (size_t length = 0; length < header; length++) {
       CHECK(!viewQuoted(packet.data(), length, view));
     }
     CHECK(viewQuoted(packet.data(), header, view));
   }
-  Bytes options = made::tcp({.family = 4}, 1, 100);
+  Bytes options = testing::tcp({.family = 4}, 1, 100);
   options[0] = 0x46;
   CHECK(!viewQuoted(options.data(), kIpv4Header, view));
   options[0] = 0x44;
   CHECK(!viewQuoted(options.data(), options.size(), view));
 }
 
-TEST(errors_are_limited) {
+TEST(errors_are_rate_limited) {
   IcmpRateLimit limit;
   int allowed = 0;
   for (int index = 0; index < 1000; index++) allowed += limit.allow(5000);
@@ -191,25 +191,25 @@ static Bytes joined4(const Packets& fragments) {
   return payload;
 }
 
-TEST(ipv4_fragments_join_to_the_packet) {
-  Bytes packet = made::udp({.family = 4}, 3001);
+TEST(ipv4_fragments_reassemble_to_the_packet) {
+  Bytes packet = testing::udp({.family = 4}, 3001);
   packet[6] = 0;
   writeIpv4Checksum(packet.data(), kIpv4Header);
   for (const size_t mtu : {68, 576, 1400, 4000}) {
-    const Packets fragments = fragmentIpv4(made::viewOf(packet), mtu);
+    const Packets fragments = fragmentIpv4(testing::viewOf(packet), mtu);
     for (const Bytes& fragment : fragments) CHECK(fragment.size() <= mtu);
     CHECK(joined4(fragments) == Bytes(packet.begin() + kIpv4Header, packet.end()));
     CHECK_EQUAL(load16(fragments.back().data() + 6) & 0x2000, 0);
   }
-  CHECK(fragmentIpv4(made::viewOf(packet), 27).empty());
+  CHECK(fragmentIpv4(testing::viewOf(packet), 27).empty());
 }
 
 constexpr OuterPath kIpInIpv6{.carrier = Carrier::ip, .family = 6};
 constexpr OuterPath kUdpOverIpv4{.carrier = Carrier::udp, .family = 4, .remotePort = 4191};
 
-TEST(outer_packet_is_fragmented) {
-  Bytes inner = made::tcp({}, 1, 1220);
-  const OuterPayload payload = OuterPayload::of(made::viewOf(inner));
+TEST(outer_packet_is_fragmented_to_the_mtu) {
+  Bytes inner = testing::tcp({}, 1, 1220);
+  const OuterPayload payload = OuterPayload::of(testing::viewOf(inner));
   const Packets v6 = encapsulateFragmented(kIpInIpv6, payload,
                                            {.mtu = 1280, .sourcePort = 4191, .identification = 5});
   CHECK_EQUAL(v6.size(), 2u);
@@ -225,7 +225,7 @@ TEST(outer_packet_is_fragmented) {
   CHECK_EQUAL(load16(whole.data() + 4), inner.size() + kUdpHeader);
 }
 
-TEST(traffic_class_is_copied_outwards) {
+TEST(outer_header_copies_the_traffic_class) {
   u8 header[kMaximumOuterHeader];
   CHECK_EQUAL(writeOuterHeader(kIpInIpv6, 4, 0xb9, 100, header), kIpv6Header);
   CHECK_EQUAL(load32(header) >> 20, 0x6b9u);
@@ -255,15 +255,15 @@ static unsigned depthOf(Bytes packet) {
 }
 
 TEST(encapsulations_are_counted_up_to_the_limit) {
-  Bytes packet = made::tcp({}, 1, 100);
+  Bytes packet = testing::tcp({}, 1, 100);
   for (unsigned depth = 0; depth <= kNestingLimit + 2; depth++) {
     CHECK_EQUAL(depthOf(packet), depth < kNestingLimit ? depth : kNestingLimit);
     packet =
         depth % 2 == 0 ? carried(packet, kProtocolIpv6) : carried(packet, kProtocolUdp, 4191, 6000);
   }
   // Only the port of RFC 5555 is a tunnel's, and only what is a packet inside counts.
-  CHECK_EQUAL(depthOf(carried(made::tcp({}, 1, 100), kProtocolUdp, 53, 53)), 0u);
-  CHECK_EQUAL(depthOf(carried(made::tcp({}, 1, 100), kProtocolUdp, 53, 4191)), 1u);
+  CHECK_EQUAL(depthOf(carried(testing::tcp({}, 1, 100), kProtocolUdp, 53, 53)), 0u);
+  CHECK_EQUAL(depthOf(carried(testing::tcp({}, 1, 100), kProtocolUdp, 53, 4191)), 1u);
   CHECK_EQUAL(depthOf(carried(Bytes(40), kProtocolIpv6)), 0u);
   for (size_t length = 0; length < 8; length++) {
     CHECK_EQUAL(depthOf(carried(Bytes(length), kProtocolIpv6)), 0u);

@@ -1,11 +1,11 @@
-// Builds the packets that tests feed to the core.
+// Builds the packets of tests.
 #pragma once
 #include <vector>
 
 #include "net/checksum.h"
 #include "net/packet.h"
 
-namespace sojourn::made {
+namespace sojourn::testing {
 
 using Bytes = std::vector<u8>;
 
@@ -55,7 +55,8 @@ inline size_t writeIp(Bytes& packet, const Flow& flow, size_t behind, u16 identi
   return kIpv4Header;
 }
 
-// Payload octets count up from `first`, so that what is cut and joined can be compared.
+// The payload depends on the sequence number, so that segmented and coalesced packets can be
+// compared.
 inline Bytes tcp(const Flow& flow, u32 sequence, size_t payload, u8 flags = 0x10,
                  u16 identification = 7) {
   Bytes packet;
@@ -97,7 +98,7 @@ inline PacketView viewOf(Bytes& packet) {
   return view;
 }
 
-// True when the transport checksum of a whole TCP or UDP packet is right.
+// True if the transport checksum of a whole TCP or UDP packet is correct.
 inline bool transportRight(Bytes& packet) {
   const PacketView view = viewOf(packet);
   const size_t length = view.length - view.headerLength;
@@ -105,4 +106,4 @@ inline bool transportRight(Bytes& packet) {
   return checksumFinish(checksumAdd(view.data + view.headerLength, length, pseudo)) == 0;
 }
 
-}  // namespace sojourn::made
+}  // namespace sojourn::testing

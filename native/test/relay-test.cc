@@ -1,4 +1,5 @@
-// A relay's legs and what it passes on, between real sockets on the loopback interface.
+// The legs of a relay and the datagrams that it forwards, between real sockets on the loopback
+// interface.
 #include <algorithm>
 #include <memory>
 #include <vector>
@@ -11,8 +12,8 @@ using namespace sojourn;
 
 namespace {
 
-using made::Bytes;
-using made::Node;
+using testing::Bytes;
+using testing::Node;
 
 constexpr u32 kFast = 1'000'000;
 
@@ -22,7 +23,7 @@ Options options() {
   return given;
 }
 
-// A relay between two nodes: leg 1 is the first one's, leg 2 the second one's.
+// A relay between two nodes: leg 1 leads to the first one, leg 2 to the second.
 struct Relay {
   Shared shared{options(), [] {}};
   Counters counters;
@@ -60,7 +61,7 @@ struct Relay {
   size_t take(Bytes& data, size_t segment, const Endpoint::Key& from, u8 trafficClass = 0) {
     return relay->take({data.data(), data.size(), segment, from, trafficClass}, nowMs);
   }
-  // One that comes from the first node; whether it was for a leg.
+  // Takes a datagram from the first node. Returns whether it was for a leg.
   bool pass(Bytes datagram) {
     const size_t size = datagram.size();
     const size_t taken = take(datagram, size, nodes[0].key());
@@ -70,7 +71,7 @@ struct Relay {
   }
 };
 
-// In an envelope for leg `index`, `size` octets in all.
+// A datagram of `size` octets in all, in an envelope for leg `index`.
 Bytes envelope(u32 index, size_t size, u8 type = 1, u8 filling = 0) {
   Bytes datagram(size, filling);
   store32(datagram.data(), u32{13} << 28 | index);
@@ -86,7 +87,7 @@ Bytes joined(const std::vector<Bytes>& all) {
 
 }  // namespace
 
-TEST(a_relay_passes_on_in_the_other_legs_envelope) {
+TEST(relay_forwards_in_the_envelope_of_the_other_leg) {
   auto relay = std::make_unique<Relay>();
   for (const u8 type : {1, 9, 10, 11, 12}) {
     CHECK(relay->pass(envelope(1, 60, type, type)));
@@ -106,7 +107,7 @@ TEST(a_relay_passes_on_in_the_other_legs_envelope) {
   CHECK_EQUAL(relay->value(Counters::transmitPackets), 0u);
 }
 
-TEST(a_relay_leaves_what_is_for_no_leg) {
+TEST(relay_ignores_datagrams_for_no_leg) {
   auto relay = std::make_unique<Relay>();
   for (const u32 index : {0u, 3u, 0x0fffffffu}) CHECK(!relay->pass(envelope(index, 60)));
   CHECK(!relay->pass({0x10, 0, 0, 1, 2, 3, 4, 5}));
@@ -114,7 +115,7 @@ TEST(a_relay_leaves_what_is_for_no_leg) {
   CHECK(relay->nodes[1].nothing());
 }
 
-TEST(a_relay_drops_what_comes_from_elsewhere) {
+TEST(relay_drops_datagrams_from_another_address) {
   auto relay = std::make_unique<Relay>();
   const Endpoint::Key right = relay->nodes[0].key();
   std::vector<Endpoint::Key> wrong(4, right);
@@ -131,7 +132,7 @@ TEST(a_relay_drops_what_comes_from_elsewhere) {
   CHECK_EQUAL(relay->dropped(1, RelayDrop::source), 4u);
   CHECK_EQUAL(relay->value(Counters::dropRelaySource), 4u);
   CHECK_EQUAL(relay->at(1).state->counters.receivePackets.load(), 0u);
-  // All of a run at once.
+  // A whole run at once.
   Bytes run = joined({envelope(1, 60), envelope(1, 60), envelope(1, 9)});
   CHECK_EQUAL(relay->take(run, 60, wrong[0]), 129u);
   CHECK_EQUAL(relay->dropped(1, RelayDrop::source), 7u);
@@ -139,7 +140,7 @@ TEST(a_relay_drops_what_comes_from_elsewhere) {
   CHECK(relay->nodes[1].nothing());
 }
 
-TEST(a_relay_drops_what_has_no_other_leg) {
+TEST(relay_drops_datagrams_without_other_leg) {
   auto relay = std::make_unique<Relay>();
   RelayLegSpec alone = relay->leg(1);
   for (const u32 other : {0u, 77u}) {
@@ -154,12 +155,12 @@ TEST(a_relay_drops_what_has_no_other_leg) {
   CHECK_EQUAL(relay->value(Counters::dropRelayAlone), 3u);
   relay->shared.tables.relayLegDelete(1);
   CHECK(!relay->pass(envelope(1, 60)));
-  // Deleted and set again it is another leg.
+  // A leg that was deleted and set again is a new one.
   relay->shared.tables.relayLegSet(relay->leg(1));
   CHECK_EQUAL(relay->dropped(1, RelayDrop::alone), 0u);
 }
 
-TEST(a_relay_passes_on_five_types_only) {
+TEST(relay_forwards_five_datagram_types_only) {
   auto relay = std::make_unique<Relay>();
   u64 wrong = 0;
   for (u8 type = 0; type < 16; type++) {
@@ -169,14 +170,14 @@ TEST(a_relay_passes_on_five_types_only) {
     wrong += right ? 0 : 1;
     CHECK_EQUAL(relay->dropped(1, RelayDrop::type), wrong);
   }
-  // Nothing in it, or less than a word.
+  // An empty envelope, or less than a word in it.
   for (size_t size = 4; size < 8; size++) CHECK(relay->pass(envelope(1, size)));
   CHECK_EQUAL(relay->dropped(1, RelayDrop::type), wrong + 4);
   CHECK_EQUAL(relay->value(Counters::dropRelayType), wrong + 4);
   CHECK(relay->nodes[1].nothing());
 }
 
-TEST(a_relay_keeps_runs_together) {
+TEST(relay_sends_a_run_as_one_message) {
   auto relay = std::make_unique<Relay>();
   std::vector<Bytes> came;
   std::vector<Bytes> expected;
@@ -189,14 +190,14 @@ TEST(a_relay_keeps_runs_together) {
   CHECK_EQUAL(relay->take(run, 1400, relay->nodes[0].key(), 0x2a), run.size());
   relay->relay->flush();
   CHECK_EQUAL(relay->value(Counters::transmitCalls), 1u);
-  // On the loopback interface they are not taken apart either.
+  // The loopback interface does not segment the run.
   CHECK(relay->nodes[1].receive() == joined(expected));
   CHECK_EQUAL(relay->nodes[1].last.segmentSize, 1400u);
   CHECK_EQUAL(relay->nodes[1].last.trafficClass, 0x2a);
   CHECK_EQUAL(relay->at(2).state->counters.transmitPackets.load(), 40u);
 }
 
-TEST(a_relay_takes_runs_apart_where_they_are_of_several) {
+TEST(relay_splits_a_run_of_several_legs) {
   auto relay = std::make_unique<Relay>();
   const Endpoint::Key from = relay->nodes[0].key();
   Bytes data = joined(
@@ -217,7 +218,7 @@ TEST(a_relay_takes_runs_apart_where_they_are_of_several) {
   CHECK(relay->nodes[1].receive() == envelope(2, 50, 9));
   CHECK_EQUAL(front(), 0u);
   CHECK(data == last);
-  // The other leg's, from where its node is not, ends a run.
+  // A datagram of the other leg, from the wrong address, ends the run.
   data = joined({envelope(1, 50), envelope(2, 50), envelope(1, 50)});
   CHECK_EQUAL(front(), 50u);
   CHECK_EQUAL(front(), 50u);
@@ -225,7 +226,7 @@ TEST(a_relay_takes_runs_apart_where_they_are_of_several) {
   CHECK_EQUAL(relay->dropped(2, RelayDrop::source), 1u);
 }
 
-TEST(a_relay_sends_no_more_than_three_times_to_a_place_without_proof) {
+TEST(relay_sends_an_unvalidated_node_three_times_what_it_received) {
   auto relay = std::make_unique<Relay>();
   RelayLegSpec second = relay->leg(2);
   second.peer.validated = false;
@@ -233,17 +234,18 @@ TEST(a_relay_sends_no_more_than_three_times_to_a_place_without_proof) {
   CHECK(relay->pass(envelope(1, 100)));
   CHECK_EQUAL(relay->dropped(2, RelayDrop::unvalidated), 1u);
   CHECK_EQUAL(relay->dropped(1, RelayDrop::unvalidated), 0u);
-  // 100 octets came from there.
+  // 100 octets came from the node.
   Bytes back = envelope(2, 100);
   CHECK_EQUAL(relay->take(back, 100, relay->nodes[1].key()), 100u);
   CHECK(relay->pass(envelope(1, 200)));
-  // Of a run what there is room for: an octet too much, then enough.
+  // A run of which one octet exceeds the limit, then a datagram that fits.
   Bytes run = joined({envelope(1, 99), envelope(1, 99), envelope(1, 1 + 8)});
   CHECK_EQUAL(relay->take(run, 99, relay->nodes[0].key()), 207u);
   relay->relay->flush();
   CHECK_EQUAL(relay->at(2).state->counters.transmitOctets.load(), 299u);
   CHECK_EQUAL(relay->dropped(2, RelayDrop::unvalidated), 3u);
-  // Set again it has no more, elsewhere it begins anew, with proof it is not bounded.
+  // Setting the leg again does not raise the limit. A move starts a new limit, and a validated leg
+  // has none.
   relay->shared.tables.relayLegSet(second);
   CHECK(relay->pass(envelope(1, 8)));
   CHECK_EQUAL(relay->dropped(2, RelayDrop::unvalidated), 4u);
@@ -262,12 +264,12 @@ TEST(a_relay_sends_no_more_than_three_times_to_a_place_without_proof) {
   CHECK_EQUAL(relay->value(Counters::dropRelayUnvalidated), 5u);
 }
 
-TEST(a_relay_keeps_to_the_rate_of_the_leg_that_it_sends_to) {
+TEST(relay_limits_the_rate_of_the_receiving_leg) {
   auto relay = std::make_unique<Relay>();
   RelayLegSpec second = relay->leg(2);
   second.rateKilobits = 8000;
   relay->shared.tables.relayLegSet(second);
-  // A burst of 256 KiB, then a thousand octets each millisecond.
+  // A burst of 256 KiB, then a thousand octets in each millisecond.
   u64 sent = 0;
   Bytes run = joined(std::vector<Bytes>(50, envelope(1, 1000)));
   for (int count = 0; count < 6; count++) {
@@ -286,7 +288,7 @@ TEST(a_relay_keeps_to_the_rate_of_the_leg_that_it_sends_to) {
   CHECK_EQUAL(relay->at(1).state->counters.receiveOctets.load(), 350'000u);
 }
 
-TEST(a_rate_and_its_burst) {
+TEST(octet_rate_limit_allows_its_rate_and_its_burst) {
   auto all = [](OctetRateLimit& rate, u32 kilobits, u64 nowMs) {
     u64 taken = 0;
     while (rate.take(1000, kilobits, nowMs)) taken += 1000;
@@ -294,27 +296,27 @@ TEST(a_rate_and_its_burst) {
   };
   OctetRateLimit none;
   CHECK(!none.take(1, 0, 1'000'000));
-  // Of a fast one what it carries in 100 ms.
+  // The burst of a fast limit is what it carries in 100 ms.
   OctetRateLimit fast;
   CHECK_EQUAL(all(fast, 800'000, 1'000'000), 10'000'000u);
   CHECK(!fast.take(1'000'001, 800'000, 1'000'010));
   CHECK(fast.take(1'000'000, 800'000, 1'000'010));
   CHECK(!fast.take(1, 800'000, 1'000'010));
-  // A thread that is behind gets nothing by it, nor do the others.
+  // A thread whose clock is behind gains nothing, and neither do the others.
   CHECK(!fast.take(1, 800'000, 1'000'000));
   CHECK(!fast.take(1, 800'000, 1'000'010));
   CHECK_EQUAL(all(fast, 800'000, 2'000'000), 10'000'000u);
-  // A slow one counts every bit.
+  // A slow limit counts bits.
   OctetRateLimit slow;
   CHECK_EQUAL(all(slow, 1, 10'000'000), 262'000u);
   CHECK(slow.take(144, 1, 10'000'000));
   for (u64 ms = 1; ms < 8; ms++) CHECK(!slow.take(1, 1, 10'000'000 + ms));
   CHECK(slow.take(1, 1, 10'000'008));
   CHECK(!slow.take(1, 1, 10'000'008));
-  // Another rate goes on with what there is.
+  // A new rate continues with the tokens that are left.
   CHECK(!slow.take(1, 800'000, 10'000'008));
   CHECK(slow.take(100'000, 800'000, 10'000'009));
-  // The fastest of all, and when the clock wraps.
+  // The fastest rate, and a clock that wraps.
   OctetRateLimit fastest;
   CHECK(fastest.take(536'870'911, 0xffffffff, (u64{1} << 32) - 1));
   CHECK(!fastest.take(1000, 0xffffffff, (u64{1} << 32) - 1));

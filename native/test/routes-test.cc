@@ -1,4 +1,4 @@
-// Whose packets may go where: prefixes of peers beside those of the mobile side, and overlays.
+// The tunnels of inner packets: prefixes of peers beside those of the mobile side, and overlays.
 #include <memory>
 
 #include "plane/shared.h"
@@ -23,14 +23,14 @@ Address six(u32 high, u32 low) {
 
 // A packet between addresses of 2001:db8::/32.
 struct Packet {
-  made::Bytes bytes;
+  testing::Bytes bytes;
   PacketView view;
 
   Packet(const Address& source, const Address& destination)
-      : bytes(made::tcp({.family = 6}, 1, 10)) {
+      : bytes(testing::tcp({.family = 6}, 1, 10)) {
     std::memcpy(bytes.data() + 8, source.bytes, 16);
     std::memcpy(bytes.data() + 24, destination.bytes, 16);
-    view = made::viewOf(bytes);
+    view = testing::viewOf(bytes);
   }
 };
 
@@ -56,11 +56,11 @@ u32 inward(const Shared& shared, const Address& from, const Address& to) {
 
 }  // namespace
 
-TEST(peers_stand_beside_the_mobile_side) {
+TEST(peer_prefixes_do_not_mix_with_the_mobile_side) {
   const auto shared = sharedOf(TunnelLookup::byInnerSource);
   shared->tables.overlaySet({{6, 48, six(0xf0000000, 0)}, kVirtual});
   shared->tables.routeSet({{6, 128, kPeerAddress}, kPeer, true});
-  // By destination when it is a peer's, by source otherwise.
+  // By destination for a peer, otherwise by source.
   CHECK_EQUAL(outward(*shared, kVirtual, kPeerAddress), kPeer);
   CHECK_EQUAL(outward(*shared, kHomeAddress, kPeerAddress), kPeer);
   CHECK_EQUAL(outward(*shared, kHomeAddress, kInternet), kHome);
@@ -68,24 +68,24 @@ TEST(peers_stand_beside_the_mobile_side) {
   CHECK_EQUAL(outward(*shared, kVirtual, six(0xf0000000, 3)), 0u);
   CHECK_EQUAL(inward(*shared, kPeerAddress, kVirtual), kPeer);
   CHECK_EQUAL(inward(*shared, kInternet, kHomeAddress), kHome);
-  // A source that is no peer's, a destination that is not ours.
+  // A source that is no peer, and a destination that is not this host.
   CHECK_EQUAL(inward(*shared, kInternet, kVirtual), 0u);
   CHECK_EQUAL(inward(*shared, six(0xf0000000, 3), kVirtual), 0u);
   CHECK_EQUAL(inward(*shared, kPeerAddress, six(0xf0000000, 3)), 0u);
-  // A virtual address has nothing to do with the home address' tunnel, nor the other way.
+  // Virtual addresses and the tunnel of the home address are separate.
   CHECK_EQUAL(inward(*shared, kPeerAddress, kHomeAddress), 0u);
   CHECK_EQUAL(inward(*shared, six(0xf0000000, 3), kHomeAddress), 0u);
   CHECK_EQUAL(outward(*shared, kHomeAddress, six(0xf0000000, 3)), 0u);
 }
 
-TEST(a_tunnel_to_peers_is_for_them_alone) {
+TEST(peer_tunnel_admits_peers_only) {
   const auto shared = sharedOf(TunnelLookup::byInnerSource);
   Tables& tables = shared->tables;
   tables.overlaySet({{6, 48, six(0xf0000000, 0)}, kVirtual});
   tables.routeSet({{6, 128, kPeerAddress}, kHome, true});
   CHECK_EQUAL(inward(*shared, kInternet, kHomeAddress), 0u);
   CHECK_EQUAL(inward(*shared, kPeerAddress, kVirtual), kHome);
-  // A second prefix there: both have to go before it is an ordinary one again.
+  // A second peer prefix in the tunnel: it stays a peer tunnel until both are deleted.
   tables.routeSet({{6, 64, six(0xc, 0)}, kHome, true});
   tables.routeDelete({{6, 128, kPeerAddress}, kHome, true});
   CHECK_EQUAL(inward(*shared, kInternet, kHomeAddress), 0u);
@@ -98,7 +98,7 @@ TEST(a_tunnel_to_peers_is_for_them_alone) {
   CHECK_EQUAL(outward(*shared, kVirtual, six(0xc, 5)), 0u);
 }
 
-TEST(a_prefix_is_of_one_kind) {
+TEST(prefix_is_of_the_mobile_side_or_of_a_peer) {
   const auto shared = sharedOf(TunnelLookup::byInnerSource);
   Tables& tables = shared->tables;
   tables.routeSet({{6, 128, kPeerAddress}, kPeer, true});
@@ -109,12 +109,12 @@ TEST(a_prefix_is_of_one_kind) {
   tables.routeSet({{6, 128, kPeerAddress}, kPeer, true});
   CHECK_EQUAL(outward(*shared, kPeerAddress, kInternet), 0u);
   CHECK_EQUAL(outward(*shared, kVirtual, kPeerAddress), kPeer);
-  // A deletion of the other kind is of something else.
+  // Deleting a mobile-side route does not delete the peer route.
   tables.routeDelete({{6, 128, kPeerAddress}, kPeer});
   CHECK_EQUAL(outward(*shared, kVirtual, kPeerAddress), kPeer);
 }
 
-TEST(an_overlay_names_what_is_virtual_and_what_is_own) {
+TEST(overlay_tells_virtual_addresses_and_the_own_one) {
   const auto shared = sharedOf(TunnelLookup::byInnerSource);
   Tables& tables = shared->tables;
   const Routes& routes = tables.routes();
@@ -128,7 +128,7 @@ TEST(an_overlay_names_what_is_virtual_and_what_is_own) {
   CHECK(!routes.isVirtual(6, kVirtual.bytes) && !routes.isOwn(6, kVirtual.bytes));
 }
 
-TEST(a_home_agent_looks_up_the_other_side) {
+TEST(lookup_by_inner_destination_uses_the_other_address) {
   const auto shared = sharedOf(TunnelLookup::byInnerDestination);
   CHECK_EQUAL(outward(*shared, kInternet, kHomeAddress), kHome);
   CHECK_EQUAL(inward(*shared, kHomeAddress, kInternet), kHome);

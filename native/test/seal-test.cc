@@ -28,7 +28,7 @@ AeadKey keyOf(Cipher cipher, u8 first = 1) {
   return key;
 }
 
-// Header, text and room for the tag.
+// The header, the plaintext and room for the tag.
 Bytes datagramOf(const std::string& header, const std::string& text) {
   Bytes datagram = bytesOf(header + text);
   datagram.resize(datagram.size() + kSealTag);
@@ -65,8 +65,8 @@ SealingKeysSpec specOf(u32 tunnel, u32 sendSpi, const AeadKey& send, u32 spi,
 
 }  // namespace
 
-// draft-mcgrew-gcm-test-01, the case of the all-zero key: the nonce is ours for counter 0.
-TEST(aes_gcm_gives_the_published_vector) {
+// draft-mcgrew-gcm-test-01, the case of the all-zero key. Its nonce is that of counter 0.
+TEST(aes_gcm_matches_the_published_vector) {
   AeadKey key;
   const std::string text =
       "4500003c99c500008001cb7a40679318010101010800075c02004400616263646566676869"
@@ -85,8 +85,8 @@ TEST(aes_gcm_gives_the_published_vector) {
   CHECK(datagram == bytesOf("0000000000000001" + text));
 }
 
-// Worked out with an implementation of RFC 8439 that reproduces the example of its §2.8.2.
-TEST(chacha20_poly1305_gives_the_expected_octets) {
+// Computed with an implementation of RFC 8439 that reproduces the example of its §2.8.2.
+TEST(chacha20_poly1305_matches_the_expected_octets) {
   AeadKey key = keyOf(Cipher::chacha20Poly1305, 0x80);
   const std::string text = "4500003c99c500008001cb7a40679318010101010800075c0200440061626364";
   Bytes datagram = datagramOf("1000432105060708", text);
@@ -97,7 +97,7 @@ TEST(chacha20_poly1305_gives_the_expected_octets) {
                             "8318a0d76cd71c1b7539bc2bbd"));
 }
 
-TEST(sealed_packets_open_once) {
+TEST(sealed_packet_opens_once) {
   for (const Cipher cipher : {Cipher::aes128Gcm, Cipher::chacha20Poly1305}) {
     Ends ends(keyOf(cipher));
     for (const size_t length : {size_t{1}, size_t{15}, size_t{16}, size_t{1448}, size_t{9000}}) {
@@ -113,20 +113,20 @@ TEST(sealed_packets_open_once) {
   }
 }
 
-TEST(the_first_packet_has_the_number_one) {
+TEST(first_packet_has_counter_one) {
   Ends ends(keyOf(Cipher::aes128Gcm));
   Bytes datagram(kSealedOverhead + 1);
   CHECK(ends.sender.seal(0, datagram.data(), 1));
   CHECK_EQUAL(load32(datagram.data() + 4), 1u);
 }
 
-TEST(a_forged_datagram_changes_nothing) {
+TEST(forged_datagram_does_not_advance_the_window) {
   for (const Cipher cipher : {Cipher::aes128Gcm, Cipher::chacha20Poly1305}) {
     Ends ends(keyOf(cipher));
     CHECK(ends.open(ends.sealed(10)) == OpenResult::packet);
     const Bytes good = ends.sealed(11, 20);
-    // Every bit of the header but the type, which is not the association's to judge, of the text
-    // and of the tag.
+    // Every bit of the header but the type, which ReceiveKey does not check, of the ciphertext and
+    // of the tag.
     for (size_t bit = 4; bit < good.size() * 8; bit++) {
       Bytes bad = good;
       bad[bit / 8] = static_cast<u8>(bad[bit / 8] ^ (0x80 >> (bit % 8)));
@@ -143,10 +143,10 @@ TEST(a_forged_datagram_changes_nothing) {
   }
 }
 
-TEST(the_window_is_2048_wide) {
+TEST(replay_window_is_2048_wide) {
   Ends ends(keyOf(Cipher::aes128Gcm));
   CHECK(ends.open(ends.sealed(5000)) == OpenResult::packet);
-  // Behind the window its low half means a counter of the next round, whose nonce is another one.
+  // Behind the window, the low half means a counter of the next round, which has another nonce.
   CHECK(ends.open(ends.sealed(5000 - 2048)) == OpenResult::forged);
   CHECK(ends.open(ends.sealed(5000 - 2047)) == OpenResult::packet);
   CHECK(ends.open(ends.sealed(5000 - 2047)) == OpenResult::replayed);
@@ -154,9 +154,9 @@ TEST(the_window_is_2048_wide) {
   CHECK(ends.open(ends.sealed(5001 - 2047)) == OpenResult::packet);
 }
 
-TEST(reordered_packets_pass_once_each) {
+TEST(reordered_packets_are_accepted_once_each) {
   ReplayWindow window;
-  // Any order within the window: 7 and 2048 have no common factor.
+  // Any order within the window: 7 and 2048 are coprime.
   for (u64 base = 1; base < 100'000; base += 2048) {
     for (u64 step = 0; step < 2048; step++) {
       const u64 counter = base + step * 7 % 2048;
@@ -170,8 +170,8 @@ TEST(reordered_packets_pass_once_each) {
   CHECK(!window.mayAccept(100'000) && !window.accept(100'000));
 }
 
-// Like the window, with a set.
-TEST(the_window_agrees_with_a_list) {
+// A set of counters is the model.
+TEST(replay_window_agrees_with_a_set) {
   ReplayWindow window;
   std::vector<bool> seen(400'000);
   u64 top = 0;
@@ -194,7 +194,7 @@ TEST(the_window_agrees_with_a_list) {
   CHECK(top > 100'000);
 }
 
-TEST(the_upper_half_is_recovered) {
+TEST(counter_is_recovered_from_its_low_half) {
   const u64 wrap = u64{1} << 32;
   CHECK_EQUAL(recoverCounter(0, 1), 1u);
   CHECK_EQUAL(recoverCounter(5, 3), 3u);
@@ -212,7 +212,7 @@ TEST(the_upper_half_is_recovered) {
   }
 }
 
-TEST(packets_pass_the_wrap_of_the_low_half) {
+TEST(packets_open_across_the_wrap_of_the_low_half) {
   Ends ends(keyOf(Cipher::chacha20Poly1305));
   const u64 wrap = u64{1} << 32;
   CHECK(ends.open(ends.sealed(wrap / 2)) == OpenResult::packet);
@@ -223,11 +223,11 @@ TEST(packets_pass_the_wrap_of_the_low_half) {
   for (const u64 counter : {wrap - 1, wrap, wrap + 2}) {
     CHECK(ends.open(ends.sealed(counter)) == OpenResult::replayed);
   }
-  // Of the same low half, but sealed a round later: another nonce.
+  // The same low half, sealed a round later: another nonce.
   CHECK(ends.open(ends.sealed(2 * wrap + 2)) != OpenResult::packet);
 }
 
-TEST(a_spent_key_seals_nothing) {
+TEST(used_up_key_seals_no_packet) {
   Ends ends(keyOf(Cipher::aes128Gcm));
   Bytes datagram(kSealedOverhead + 8, 1);
   ends.sender.counter->skipTo(kCounterLimit - 1);
@@ -237,7 +237,7 @@ TEST(a_spent_key_seals_nothing) {
   CHECK_EQUAL(ends.sender.counter->last(), kCounterLimit);
 }
 
-TEST(no_number_is_given_twice_among_threads) {
+TEST(counters_are_unique_among_threads) {
   auto ends = std::make_unique<Ends>(keyOf(Cipher::aes128Gcm), 3);
   constexpr u32 kEach = 20'000;
   std::vector<std::vector<u32>> given(3);
@@ -267,11 +267,11 @@ TEST(no_number_is_given_twice_among_threads) {
       seen[number] = true;
     }
   }
-  // A thread that slept longer than the window is wide loses some, never gains.
+  // A thread that slept for longer than the window loses some packets, and never gains any.
   CHECK(opened > kEach && opened <= 3 * kEach);
 }
 
-TEST(associations_are_found_and_go) {
+TEST(sealing_keys_are_set_replaced_and_deleted) {
   auto tables = std::make_unique<Tables>();
   const AeadKey a = keyOf(Cipher::aes128Gcm, 1);
   const AeadKey b = keyOf(Cipher::chacha20Poly1305, 50);
@@ -283,7 +283,7 @@ TEST(associations_are_found_and_go) {
   const ReceiveKey* beforeToo = tables->receiveKey(200);
   tables->sealingKeysSet(specOf(7, 100, a, 200, b));
   CHECK(tables->sendKey(7) == before && tables->receiveKey(200) == beforeToo);
-  // A rekey: both are received, the new one is sent with.
+  // A rekey: both keys receive, the new one sends.
   SealingKeysSpec rekey = specOf(7, 101, b, 200, b);
   rekey.receive.push_back(SealingKey{201, a});
   tables->sealingKeysSet(rekey);
@@ -291,7 +291,7 @@ TEST(associations_are_found_and_go) {
   CHECK(tables->receiveKey(200) == beforeToo && tables->receiveKey(201)->tunnel == 7);
   tables->sealingKeysSet(specOf(7, 101, b, 201, a));
   CHECK(tables->receiveKey(200) == nullptr && tables->receiveKey(201) != nullptr);
-  // The SPI goes to another tunnel, and stays there when the first one's associations go.
+  // The SPI moves to another tunnel, and stays there when the keys of the first one are deleted.
   tables->sealingKeysSet(specOf(9, 102, a, 201, b));
   tables->sealingKeysDelete(7);
   CHECK(tables->sendKey(7) == nullptr);
@@ -305,7 +305,7 @@ TEST(associations_are_found_and_go) {
   CHECK(tables->receiveKey(201) == nullptr);
 }
 
-TEST(a_key_keeps_its_counter_and_its_window_whatever_happens) {
+TEST(key_keeps_its_counter_and_window_when_it_is_set_again) {
   auto tables = std::make_unique<Tables>();
   const AeadKey a = keyOf(Cipher::aes128Gcm, 1);
   const AeadKey b = keyOf(Cipher::aes128Gcm, 90);
@@ -326,34 +326,34 @@ TEST(a_key_keeps_its_counter_and_its_window_whatever_happens) {
   tables->sealingKeysSet(specOf(2, 100, a, 200, a));
   CHECK_EQUAL(tables->sendKey(2)->counter->last(), 1u);
   CHECK_EQUAL(tables->receiveKey(200)->window->top(), 1u);
-  // Two tunnels with one key share it.
+  // Two tunnels with one key share its counter.
   tables->sealingKeysSet(specOf(3, 100, a, 201, b));
   CHECK(tables->sendKey(3)->counter == tables->sendKey(2)->counter);
-  // A cipher's key is not another cipher's.
+  // The same octets are another key for another cipher.
   AeadKey other = a;
   other.cipher = Cipher::chacha20Poly1305;
   tables->sealingKeysSet(specOf(3, 100, other, 201, b));
   CHECK_EQUAL(tables->sendKey(3)->counter->last(), 0u);
 }
 
-TEST(the_ledger_forgets_only_what_nobody_uses) {
-  KeyHistory<SendCounter> ledger;
+TEST(key_history_evicts_unused_keys_only) {
+  KeyHistory<SendCounter> history;
   AeadKey key = keyOf(Cipher::chacha20Poly1305);
-  const auto held = ledger.stateOf(key);
+  const auto held = history.stateOf(key);
   held->next();
   for (u32 count = 0; count < 3 * KeyHistory<SendCounter>::kRemembered; count++) {
     AeadKey other;
     store32(other.bytes, count);
-    ledger.stateOf(other)->next();
+    history.stateOf(other)->next();
   }
-  CHECK(ledger.size() <= KeyHistory<SendCounter>::kRemembered);
-  CHECK(ledger.stateOf(key) == held);
+  CHECK(history.size() <= KeyHistory<SendCounter>::kRemembered);
+  CHECK(history.stateOf(key) == held);
   AeadKey last;
   store32(last.bytes, 3 * KeyHistory<SendCounter>::kRemembered - 1);
-  CHECK_EQUAL(ledger.stateOf(last)->last(), 1u);
+  CHECK_EQUAL(history.stateOf(last)->last(), 1u);
 }
 
-TEST(roaming_is_told_once_a_second_for_each_place) {
+TEST(roaming_notice_is_allowed_once_a_second_for_each_peer_address) {
   RoamingNoticeLimit notices;
   CHECK(notices.allow(1, 1000));
   CHECK(!notices.allow(1, 1999));
@@ -361,7 +361,7 @@ TEST(roaming_is_told_once_a_second_for_each_place) {
   CHECK(notices.allow(1, 2000));
   CHECK(notices.allow(3, 2000));
   CHECK(notices.allow(4, 2000));
-  // No more than four places at a time.
+  // No more than four addresses at a time.
   CHECK(!notices.allow(5, 2001));
   CHECK(notices.allow(5, 3100));
 }

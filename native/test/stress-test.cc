@@ -1,5 +1,5 @@
-// Threads read the tables as packet threads do while others change them. Built by `make tsan`; a
-// race or a freed node is reported by the sanitizer, a wrong answer by the checks.
+// Threads read the tables as packet threads do, while others change them. Built by `make tsan`: the
+// sanitizer reports a race or a freed node, the checks report a wrong answer.
 #include <atomic>
 #include <memory>
 #include <random>
@@ -39,11 +39,11 @@ struct World {
   std::atomic<bool> stop{false};
   std::atomic<u64> wrong{0};
   std::atomic<u64> opened{0};
-  std::atomic<u64> passedOn{0};
+  std::atomic<u64> forwarded{0};
 };
 
-// One of a few keys, so that counters and windows are met again.
-SealingKeysSpec associationsOf(u32 id, int step) {
+// One of a few keys, so that their counters and windows are used again.
+SealingKeysSpec sealingKeysOf(u32 id, int step) {
   SealingKeysSpec spec;
   spec.tunnel = id;
   SealingKey key;
@@ -54,7 +54,7 @@ SealingKeysSpec associationsOf(u32 id, int step) {
   return spec;
 }
 
-// Two places, now and then of another rate; the other leg is the one beside.
+// Two addresses, two rates; the other leg is the neighbour.
 RelayLegSpec legOf(u32 id, u32 choice) {
   RelayLegSpec spec;
   spec.index = id;
@@ -65,8 +65,8 @@ RelayLegSpec legOf(u32 id, u32 choice) {
   return spec;
 }
 
-// What a packet thread does with a datagram for a leg.
-void passOn(World& world, u32 id, u64 nowMs) {
+// A packet thread forwards a datagram of a leg.
+void forwardDatagram(World& world, u32 id, u64 nowMs) {
   const RelayLeg* leg = world.tables.relayLegs().find(id);
   if (leg == nullptr) return;
   if ((load32(leg->tunnel.endpoint->identity.remote.bytes) >> 4 & 0xfff) != id ||
@@ -79,10 +79,10 @@ void passOn(World& world, u32 id, u64 nowMs) {
   RelayDrop reason{};
   if (other == nullptr || !other->admits(100, nowMs, reason)) return;
   other->tunnel.counters->transmitPackets.fetch_add(1, std::memory_order_relaxed);
-  world.passedOn.fetch_add(1, std::memory_order_relaxed);
+  world.forwarded.fetch_add(1, std::memory_order_relaxed);
 }
 
-// What two packet threads do with one association: seal, and open what was sealed.
+// Two packet threads seal with one key and open the datagrams.
 void sealAndOpen(World& world, unsigned slot, u32 id) {
   SendKey* sender = world.tables.sendKey(id);
   ReceiveKey* receiver = world.tables.receiveKey(id);
@@ -109,7 +109,7 @@ void change(World& world, u32 seed) {
     spec.path = {.remotePort = 4191, .remote = remoteOf(id, random())};
     switch (random() % 12) {
       case 5:
-        world.tables.sealingKeysSet(associationsOf(id, step));
+        world.tables.sealingKeysSet(sealingKeysOf(id, step));
         break;
       case 6:
         world.tables.sealingKeysDelete(id);
@@ -157,7 +157,7 @@ void forward(World& world, EpochDomain::Reader& reader, Counters& counters, u32 
     reader.online(world.tables.domain());
     for (int packet = 0; packet < 64; packet++) {
       const u32 id = 1 + random() % kIds;
-      passOn(world, id, random() % 1000);
+      forwardDatagram(world, id, random() % 1000);
       const Routes& routes = world.tables.routes();
       const u32 peer = routes.peer(6, prefixOf(id).bytes);
       if ((peer != 0 && peer != id) ||
@@ -169,7 +169,7 @@ void forward(World& world, EpochDomain::Reader& reader, Counters& counters, u32 
       if (found != 0 && found != id) world.wrong++;
       const Tunnel* tunnel = found == 0 ? nullptr : world.tables.tunnel(found);
       if (tunnel == nullptr) continue;
-      // What a packet does: compares the endpoint, reads the MTU, counts.
+      // The work for a packet: compare the endpoint, read the MTU, count.
       if ((load32(tunnel->path.remote.bytes) >> 4 & 0xfff) != id || tunnel->effectiveMtu() == 0) {
         world.wrong++;
       }
@@ -190,15 +190,14 @@ void forward(World& world, EpochDomain::Reader& reader, Counters& counters, u32 
     world.outward.expire(random() % 100, 50);
     world.punts.push({PacketPath{}, {1}});
     reader.offline();
-    // On few cores a reader that never yields would keep the writers, and so the end of the test,
-    // waiting.
+    // On few cores, a reader that never yields would delay the writers and so the end of the test.
     std::this_thread::yield();
   }
 }
 
 }  // namespace
 
-TEST(readers_and_writers_together) {
+TEST(readers_and_writers_run_concurrently) {
   auto world = std::make_unique<World>();
   std::vector<std::thread> readers;
   for (u32 index = 0; index < 2; index++) {
@@ -218,5 +217,5 @@ TEST(readers_and_writers_together) {
   CHECK_EQUAL(world->wrong.load(), 0u);
   CHECK(sum > 0);
   CHECK(world->opened.load() > 0);
-  CHECK(world->passedOn.load() > 0);
+  CHECK(world->forwarded.load() > 0);
 }

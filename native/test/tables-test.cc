@@ -70,7 +70,7 @@ TEST(prefix_ignores_bits_behind_its_length) {
   }
 }
 
-TEST(move_keeps_counters_and_changes_endpoint) {
+TEST(move_keeps_the_counters_and_changes_the_endpoint) {
   auto tables = std::make_unique<Tables>();
   tables->tunnelSet(tunnel(1, four(1)));
   tables->tunnel(1)->counters->receivePackets = 5;
@@ -86,7 +86,7 @@ TEST(move_keeps_counters_and_changes_endpoint) {
   CHECK(tables->endpoint({.remote = four(2), .port = 4191}) == nullptr);
 }
 
-TEST(path_mtu_lowers_the_tunnel) {
+TEST(path_mtu_lowers_the_tunnel_mtu) {
   auto tables = std::make_unique<Tables>();
   tables->tunnelSet(tunnel(1, four(1)));
   tables->tunnel(1)->endpoint->pathMtu = 1400;
@@ -95,7 +95,7 @@ TEST(path_mtu_lowers_the_tunnel) {
   CHECK_EQUAL(tables->tunnel(1)->effectiveMtu(), 1460u);
 }
 
-TEST(tables_agree_with_a_map) {
+TEST(routes_agree_with_a_map) {
   auto tables = std::make_unique<Tables>();
   std::map<u32, u32> model;
   std::mt19937 random(42);
@@ -116,8 +116,8 @@ TEST(tables_agree_with_a_map) {
   }
 }
 
-// The sanitizers' own allocator would be measured instead: `make core-weight` builds it plain.
-TEST(million_tunnels_weigh_little) {
+// The sanitizers have their own allocator, so the exact check is in `make core-cost`.
+TEST(cost_of_a_million_tunnels_is_at_most_200_octets_each) {
 #if defined(__SANITIZE_ADDRESS__)
   constexpr u32 kCount = 50'000;
 #else
@@ -142,7 +142,7 @@ TEST(million_tunnels_weigh_little) {
 #endif
 }
 
-TEST(held_packets_are_bounded_and_expire) {
+TEST(held_inward_packets_are_bounded_and_expire) {
   InwardHold hold;
   const Endpoint::Key from{.remote = four(1), .port = 9};
   const Endpoint::Key other{.remote = four(2), .port = 9};
@@ -159,7 +159,7 @@ TEST(held_packets_are_bounded_and_expire) {
   CHECK_EQUAL(small, InwardHold::kMaximumPackets);
 }
 
-TEST(packets_for_tunnels_that_are_being_built_are_bounded) {
+TEST(held_outward_packets_are_bounded_and_expire) {
   OutwardHold hold;
   std::vector<u8> packet(40 + 4000);
   packet[0] = 0x60;
@@ -169,7 +169,7 @@ TEST(packets_for_tunnels_that_are_being_built_are_bounded) {
   size_t taken = 0;
   while (hold.push(view, {kVirtioNeedsChecksum}, 100)) taken++;
   CHECK_EQUAL(taken, OutwardHold::kForDestination);
-  // Others have their own share, until all have filled it up.
+  // Each destination has its own share, until the whole queue is full.
   for (u32 host = 1; host < 1000; host++) {
     store32(packet.data() + 36, host);
     while (hold.push(view, {}, 200)) taken++;
@@ -186,7 +186,7 @@ TEST(packets_for_tunnels_that_are_being_built_are_bounded) {
   CHECK(!hold.waiting());
 }
 
-TEST(punts_wake_once_until_taken) {
+TEST(punts_wake_javascript_once_until_taken) {
   int woken = 0;
   PuntQueue queue([&] { woken++; });
   size_t taken = 0;
@@ -198,7 +198,7 @@ TEST(punts_wake_once_until_taken) {
   CHECK_EQUAL(woken, 2);
 }
 
-TEST(empty_local_addresses_mean_all) {
+TEST(every_address_is_local_while_none_is_set) {
   auto tables = std::make_unique<Tables>();
   CHECK(tables->isLocal(6, six(1, 1).bytes) && !tables->knowsLocal());
   tables->localAddressesSet({six(1, 2), four(3), six(1, 1)});

@@ -1,11 +1,11 @@
-// What the tests of translation share: pairs 192.0.2.x <-> 2001:db8::x, and packets that go through
-// in a buffer with exactly the headroom.
+// Helpers for tests of translation: pairs 192.0.2.x <-> 2001:db8::x, and packets in a buffer with
+// exactly the headroom.
 #pragma once
 #include "net/segment.h"
 #include "translate/translate-copy.h"
 #include "packets.h"
 
-namespace sojourn::made {
+namespace sojourn::testing {
 
 struct Pairs final : AddressPairs {
   bool counterpart(u8 family, const u8* address, Address& other) const override {
@@ -68,7 +68,7 @@ inline TranslationTarget targetOf(const PacketView& view, const Settings& settin
 }
 
 inline Passed pass(const Bytes& packet, const Settings& settings = {}, VirtioHeader virtio = {}) {
-  // On the heap and of this size, so that the sanitizer sees one octet too far.
+  // On the heap and of exactly this size, so that the sanitizer detects an overrun by one octet.
   Bytes buffer(kTranslationHeadroom + packet.size());
   std::memcpy(buffer.data() + kTranslationHeadroom, packet.data(), packet.size());
   PacketView view;
@@ -91,7 +91,7 @@ inline size_t checksumOffset(u8 protocol) {
   return protocol == kProtocolTcp ? 16 : protocol == kProtocolUdp ? 6 : 2;
 }
 
-// The residue of the upper layer's checksum, zero when right; ICMP of both versions too.
+// The residue of the checksum of the upper layer, ICMP included; zero: it is correct.
 inline u16 upperResidue(Bytes& packet) {
   const PacketView view = viewOf(packet);
   const UpperLayer upper = upperLayer(view);
@@ -102,7 +102,7 @@ inline u16 upperResidue(Bytes& packet) {
   return checksumFinish(checksumAdd(view.data + upper.offset, length, pseudo));
 }
 
-// Turns the checksum of a whole packet into the sum that is left to the device, and tells so.
+// Turns the checksum of a whole packet into a partial one. Returns the virtio header that says so.
 inline VirtioHeader makePartial(Bytes& packet) {
   const PacketView view = viewOf(packet);
   const UpperLayer upper = upperLayer(view);
@@ -137,8 +137,8 @@ inline Packets cutSuper(Bytes packet, const VirtioHeader& virtio, size_t mtu = 6
   return segments;
 }
 
-// `type`, `code` and the word of an ICMP message, with `body` behind, from router `host` (0:
-// without a pair) to .2; checksums right.
+// An ICMP message with `body` from router `host` (0: one without a pair) to .2, with correct
+// checksums.
 struct Icmp {
   int family = 4;
   u8 type = 8;
@@ -160,7 +160,7 @@ inline Bytes icmp(const Icmp& message, const Bytes& body) {
   const size_t ip =
       writeIp(packet, {.family = message.family, .protocol = protocol, .host = message.host},
               8 + body.size(), 7);
-  // From .1 to .2, as an answer to what the other makers send.
+  // From .1 to .2, the reverse of the other helpers' packets.
   packet[message.family == 4 ? 19 : 39] = 2;
   if (message.host == 0) packet[message.family == 4 ? 12 : 9] = 0x0b;
   if (message.family == 4) {
@@ -175,8 +175,8 @@ inline Bytes icmp(const Icmp& message, const Bytes& body) {
   return packet;
 }
 
-// Puts `headers`, the first of which is of type `protocol` and the last of which says what follows,
-// behind the IPv6 header.
+// Inserts `headers` behind the IPv6 header. The first has type `protocol`; the octet at
+// `lastHeader` gets the next header.
 inline Bytes withExtensions(Bytes packet, u8 protocol, Bytes headers, size_t lastHeader) {
   headers[lastHeader] = packet[6];
   packet[6] = protocol;
@@ -185,7 +185,7 @@ inline Bytes withExtensions(Bytes packet, u8 protocol, Bytes headers, size_t las
   return packet;
 }
 
-// Puts octets of options, a multiple of four, behind the IPv4 header.
+// Inserts options, a multiple of four octets, behind the IPv4 header.
 inline Bytes withOptions(Bytes packet, const Bytes& options) {
   packet.insert(packet.begin() + kIpv4Header, options.begin(), options.end());
   packet[0] = static_cast<u8>(0x45 + options.size() / 4);
@@ -194,11 +194,11 @@ inline Bytes withOptions(Bytes packet, const Bytes& options) {
   return packet;
 }
 
-// IPv4 flags and offset in 8 octets.
+// `field`: IPv4 flags, and the offset in units of 8 octets.
 inline Bytes withFragmentField(Bytes packet, u16 field) {
   store16(packet.data() + 6, field);
   writeIpv4Checksum(packet.data(), viewOf(packet).headerLength);
   return packet;
 }
 
-}  // namespace sojourn::made
+}  // namespace sojourn::testing

@@ -1,5 +1,4 @@
-// Who is at the other end of a plane's sealed port in tests, with a real socket on the loopback
-// interface.
+// A peer of a plane's sealed port, with a real socket on the loopback interface.
 #pragma once
 #include <netinet/udp.h>
 #include <sys/time.h>
@@ -14,16 +13,16 @@
 #define UDP_GRO 104
 #endif
 
-namespace sojourn::made {
+namespace sojourn::testing {
 
 using Bytes = std::vector<u8>;
 
-// A UDP socket at 127.0.0.1 that keeps runs of datagrams together.
+// A UDP socket at 127.0.0.1 that receives runs of datagrams whole.
 class Node {
  public:
   Node() : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
-    const timeval patience{10, 0};
-    ::setsockopt(fd(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    const timeval timeout{10, 0};
+    ::setsockopt(fd(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     setOption(fd(), IPPROTO_UDP, UDP_GRO);
     setOption(fd(), IPPROTO_IP, IP_RECVTOS);
     sockaddr_in at = socketAddress(loopback(), 0);
@@ -46,7 +45,7 @@ class Node {
   // From the loopback address to this node.
   OuterPath path() const { return {.remotePort = port, .local = loopback(), .remote = loopback()}; }
 
-  // What comes next, within ten seconds; `segment` is 0 for one alone.
+  // The next message, within ten seconds. `last.segmentSize` is 0 for a single datagram.
   Bytes receive() {
     Bytes datagram(65536);
     iovec part{datagram.data(), datagram.size()};
@@ -74,4 +73,4 @@ class Node {
   Descriptor socket_;
 };
 
-}  // namespace sojourn::made
+}  // namespace sojourn::testing

@@ -387,10 +387,9 @@ Options parse(int argc, char** argv) {
       options.delay = number<Nanoseconds>(name, text, kMostUs) * 1000;
     } else if (name == "--jitter-us") {
       options.jitter = number<Nanoseconds>(name, text, kMostUs) * 1000;
-    }
-    else if (name == "--loss")
+    } else if (name == "--loss") {
       options.loss = number<double>(name, text, 100);
-    else if (name == "--reorder")
+    } else if (name == "--reorder")
       options.reorder = number<double>(name, text, 100);
     else if (name == "--duplicate")
       options.duplicate = number<double>(name, text, 100);

@@ -31,15 +31,15 @@ class HoldQueue {
     return true;
   }
 
-  // Takes out, in order, the packets for which `wanted` is true.
-  template <class Wanted>
-  std::vector<Held> take(Wanted wanted) {
+  // Takes out, in order, the packets for which `chosen` is true.
+  template <class Chosen>
+  std::vector<Held> take(Chosen chosen) {
     std::vector<Held> taken;
     if (!waiting()) return taken;
     const std::lock_guard<std::mutex> guard(mutex_);
     std::deque<Held> left;
     for (Held& held : held_) {
-      if (wanted(held)) {
+      if (chosen(held)) {
         octets_ -= held.packet.size();
         taken.push_back(std::move(held));
       } else {

@@ -83,8 +83,8 @@ void RelaySwitch::forward(const RelayLeg& to, const DatagramTrain& run, u64 nowM
   }
 }
 
-// A datagram that exceeds the path MTU is sent in fragments: the relay has no key to tell the
-// sealing host with, whose next datagrams would be as large.
+// A datagram that exceeds the path MTU is sent in fragments. The relay has no key to report the MTU
+// with to the sealing host, whose next datagrams would be as large.
 void RelaySwitch::send(const RelayLeg& to, const DatagramTrain& run, u64 nowMs) {
   const Tunnel& tunnel = to.tunnel;
   const u8 family = tunnel.path.family;

@@ -48,7 +48,7 @@ bool useCopyOfProcess(AeadLibrary& library) {
 
 AeadLibrary choose() {
   AeadLibrary library{};
-  // Fails if Node was told to offer approved (FIPS) ciphers only.
+  // Fails if Node is configured to offer approved (FIPS) ciphers only.
   if (useCopyOfProcess(library)) return library;
   prepareCryptography();
   library.contextNew = EVP_CIPHER_CTX_new;

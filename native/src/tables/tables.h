@@ -1,6 +1,6 @@
-// What JavaScript's thread tells the packet threads: tunnels, their endpoints, the routes into
-// them, keys, legs, translations, local addresses. A mutex serialises writers. Readers take no lock
-// and must be online in `domain()`.
+// The state that JavaScript's thread sets for the packet threads: tunnels and their endpoints,
+// routes into tunnels, keys, legs, translations, local addresses. A mutex serialises writers.
+// Readers take no lock and must be online in `domain()`.
 #pragma once
 #include <atomic>
 #include <mutex>

@@ -1,5 +1,5 @@
-// Translation of packets out of tunnels, on their way to the TUN. A coalesced run is translated
-// once, as one super-packet.
+// Translation of packets out of tunnels before they are written to the TUN. A coalesced run is
+// translated once, as one super-packet.
 #pragma once
 #include <memory>
 

@@ -1,5 +1,5 @@
-// Seals inner packets on their way out: one packet thread's. The packets are put into an arena with
-// room around them and sealed in place.
+// Seals outgoing inner packets: one packet thread's. The packets are put into an arena with room
+// around them and sealed in place.
 #pragma once
 #include <memory>
 

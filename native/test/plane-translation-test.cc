@@ -1,5 +1,5 @@
-// Translation in the plane: pairs, what is asked of them for a packet, and packets that go through
-// both halves of a packet thread. The TUN is one end of a pair of sockets.
+// Translation in the plane: the address pairs, the plan for a packet, and packets through both
+// halves of a packet thread. The TUN is one end of a socket pair.
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -12,7 +12,7 @@
 #include "translating.h"
 
 using namespace sojourn;
-using made::Bytes;
+using testing::Bytes;
 
 namespace {
 
@@ -29,7 +29,7 @@ Address six(u32 high, u32 low) {
   return address;
 }
 
-// The node's IPv4 address and its shadow, the server's virtual IPv4 address and the outer one.
+// The node's IPv4 address and its shadow; the server's virtual IPv4 address and its outer one.
 const Address kNode = four(0x64600002);
 const Address kShadow = six(0xa, 2);
 const Address kServer = four(0x64610001);
@@ -68,7 +68,7 @@ struct World {
 
   u64 count(Counters::Name name) const { return counters.values[name].load(); }
 
-  // What the plane wrote to the TUN.
+  // The next packet that the plane wrote to the TUN.
   bool written(VirtioHeader& virtio, Bytes& packet) {
     packet.resize(70000);
     const iovec parts[2] = {{&virtio, sizeof virtio}, {packet.data(), packet.size()}};
@@ -82,13 +82,13 @@ struct World {
     VirtioHeader virtio;
     return written(virtio, packet);
   }
-  // A packet comes from the TUN.
+  // A packet arrives from the TUN.
   void fromDevice(Bytes packet, VirtioHeader virtio = {}) {
     const iovec parts[2] = {{&virtio, sizeof virtio}, {packet.data(), packet.size()}};
     CHECK(::writev(ends[1], parts, 2) > 0);
     transmitter->poll(1000);
   }
-  // A packet came out of a tunnel, its payload in several parts when it is a super-packet.
+  // A packet arrives out of a tunnel, a super-packet with its payload in several parts.
   bool outOfTunnel(Bytes packet, VirtioHeader virtio = {}) {
     iovec parts[72] = {{&virtio, sizeof virtio}};
     int count = 1;
@@ -112,16 +112,18 @@ void address(Bytes& packet, const Address& source, const Address& destination) {
 
 Bytes between(Bytes packet, const Address& source, const Address& destination) {
   address(packet, source, destination);
-  const PacketView view = made::viewOf(packet);
+  const PacketView view = testing::viewOf(packet);
   if (view.protocol == kProtocolTcp) {
-    made::fillTransport(packet, {.family = view.family, .protocol = kProtocolTcp},
-                        view.headerLength);
+    testing::fillTransport(packet, {.family = view.family, .protocol = kProtocolTcp},
+                           view.headerLength);
   }
   if (view.protocol == kProtocolUdp) {
-    made::fillTransport(packet, {.family = view.family, .protocol = kProtocolUdp},
-                        view.headerLength);
+    testing::fillTransport(packet, {.family = view.family, .protocol = kProtocolUdp},
+                           view.headerLength);
   }
-  if (view.protocol == kProtocolIcmp || view.protocol == kProtocolIcmpv6) made::finishIcmp(packet);
+  if (view.protocol == kProtocolIcmp || view.protocol == kProtocolIcmpv6) {
+    testing::finishIcmp(packet);
+  }
   return packet;
 }
 
@@ -138,7 +140,7 @@ bool isFromTo(const Bytes& packet, int family, const Address& source, const Addr
 
 }  // namespace
 
-TEST(pairs_are_one_to_one) {
+TEST(pair_replaces_the_pairs_that_share_an_address) {
   auto tables = std::make_unique<Tables>();
   const TranslationTable& all = tables->translations();
   const auto far = [&](const Address& inner) {
@@ -152,11 +154,11 @@ TEST(pairs_are_one_to_one) {
   tables->translationSet({true, 4, kServer, kServerOuter});
   tables->translationSet({false, 4, kServer, kShadow});
   CHECK(all.any() && far(kServer)->to == kServerOuter && farBack(kServerOuter)->to == kServer);
-  // A near pair is found on its own side only, a packet's family is part of its address.
+  // A near pair is found on its own side only. The family is part of the address.
   CHECK(all.source(TranslationDirection::innerToOuter, 4, kServer.bytes)->to == kShadow &&
         farBack(kShadow) == nullptr);
   CHECK(all.destination(TranslationDirection::innerToOuter, 6, kServer.bytes) == nullptr);
-  // Each half of a pair that is set anew takes the other half with it.
+  // Setting one half of a pair again removes the other half.
   tables->translationSet({true, 4, kServer, six(1, 1)});
   CHECK(far(kServer)->to == six(1, 1) && farBack(kServerOuter) == nullptr);
   tables->translationSet({true, 4, kNode, six(1, 1)});
@@ -168,7 +170,7 @@ TEST(pairs_are_one_to_one) {
   CHECK(!all.any() && far(kNode) == nullptr && farBack(six(1, 1)) == nullptr);
 }
 
-TEST(hundred_thousand_pairs) {
+TEST(table_holds_a_hundred_thousand_pairs) {
   auto tables = std::make_unique<Tables>();
   constexpr u32 kCount = 100'000;
   for (u32 index = 0; index < kCount; index++) {
@@ -192,22 +194,22 @@ TEST(hundred_thousand_pairs) {
   CHECK(!tables->translations().any());
 }
 
-TEST(a_run_out_of_a_tunnel_is_translated_once) {
+TEST(coalesced_run_is_translated_once) {
   World world(false);
   for (const bool udp : {false, true}) {
     Bytes packet =
-        toServer(udp ? made::udp({.family = 4}, 50000) : made::tcp({.family = 4}, 9, 50000));
-    const VirtioHeader virtio = made::makeSuper(packet, 1200);
+        toServer(udp ? testing::udp({.family = 4}, 50000) : testing::tcp({.family = 4}, 9, 50000));
+    const VirtioHeader virtio = testing::makeSuper(packet, 1200);
     CHECK(world.outOfTunnel(packet, virtio));
     VirtioHeader after;
     Bytes translated;
     CHECK(world.written(after, translated));
     CHECK(isFromTo(translated, 6, kShadow, kServerOuter));
     CHECK_EQUAL(after.gsoSize, 1200);
-    // What left is what each segment would have become by itself.
-    const Packets segments = made::cutSuper(translated, after);
+    // The super-packet is what its segments become one by one.
+    const Packets segments = testing::cutSuper(translated, after);
     CHECK_EQUAL(segments.size(), (50000 + 1199) / 1200);
-    for (Bytes segment : segments) CHECK(made::transportRight(segment));
+    for (Bytes segment : segments) CHECK(testing::transportRight(segment));
     CHECK(std::memcmp(translated.data() + translated.size() - 49000,
                       packet.data() + packet.size() - 49000, 49000) == 0);
     Bytes nothing;
@@ -216,33 +218,34 @@ TEST(a_run_out_of_a_tunnel_is_translated_once) {
   CHECK_EQUAL(world.count(Counters::translated), 2u);
 }
 
-TEST(what_is_not_far_passes_and_who_is_not_near_does_not) {
+TEST(packet_without_far_pair_passes_and_without_near_pair_is_dropped) {
   World world(false);
-  CHECK(!world.outOfTunnel(between(made::tcp({.family = 4}, 1, 10), kNode, four(0xc0000201))));
-  CHECK(world.outOfTunnel(between(made::tcp({.family = 4}, 1, 10), four(0x64600003), kServer)));
+  CHECK(!world.outOfTunnel(between(testing::tcp({.family = 4}, 1, 10), kNode, four(0xc0000201))));
+  CHECK(world.outOfTunnel(between(testing::tcp({.family = 4}, 1, 10), four(0x64600003), kServer)));
   CHECK_EQUAL(world.count(Counters::dropUnmapped), 1u);
   Bytes none;
   CHECK(!world.written(none));
 }
 
-TEST(refusals_go_back_into_the_tunnel) {
+TEST(error_about_an_inward_packet_is_queued_for_the_tunnel) {
   World world(false);
-  Bytes packet = toServer(made::udp({.family = 4}, 100));
+  Bytes packet = toServer(testing::udp({.family = 4}, 100));
   packet[8] = 1;
   writeIpv4Checksum(packet.data(), kIpv4Header);
   CHECK(world.outOfTunnel(packet));
   CHECK_EQUAL(world.count(Counters::dropUntranslatable), 1u);
   std::vector<std::vector<u8>> transmitQueue = world.shared.transmitQueue.take();
   CHECK_EQUAL(transmitQueue.size(), 1u);
-  // From the address that the node sent to: the only one that it accepts from this tunnel.
+  // The error comes from the address that the node sent to, the only one that it accepts from this
+  // tunnel.
   CHECK(isFromTo(transmitQueue[0], 4, kServer, kNode) && transmitQueue[0][20] == 11);
-  CHECK_EQUAL(made::upperResidue(transmitQueue[0]), 0);
+  CHECK_EQUAL(testing::upperResidue(transmitQueue[0]), 0);
 }
 
-TEST(datagrams_without_df_are_cut_for_ipv6) {
+TEST(datagram_without_df_is_fragmented_for_ipv6) {
   World world(false);
-  Bytes packet = toServer(made::withFragmentField(made::udp({.family = 4}, 3000), 0));
-  const VirtioHeader left = made::makePartial(packet);
+  Bytes packet = toServer(testing::withFragmentField(testing::udp({.family = 4}, 3000), 0));
+  const VirtioHeader left = testing::makePartial(packet);
   CHECK(world.outOfTunnel(packet, left));
   size_t payload = 0;
   Bytes fragment;
@@ -254,16 +257,16 @@ TEST(datagrams_without_df_are_cut_for_ipv6) {
   CHECK_EQUAL(payload, 3008);
 }
 
-TEST(on_the_device_super_packets_go_both_ways) {
+TEST(device_translates_super_packets_in_both_directions) {
   World world(true);
-  Bytes packet = toServer(made::tcp({.family = 4}, 5, 40000));
-  const VirtioHeader virtio = made::makeSuper(packet, 1400);
+  Bytes packet = toServer(testing::tcp({.family = 4}, 5, 40000));
+  const VirtioHeader virtio = testing::makeSuper(packet, 1400);
   world.fromDevice(packet, virtio);
   VirtioHeader there;
   Bytes six6;
   CHECK(world.written(there, six6) && isFromTo(six6, 6, kShadow, kServerOuter));
   CHECK_EQUAL(there.gsoType, kGsoTcp6);
-  // Back with the ends exchanged: the first packet again, but for the hop limit.
+  // Back with source and destination exchanged: the first packet again, but for the hop limit.
   address(six6, kServerOuter, kShadow);
   VirtioHeader back;
   Bytes four4;
@@ -273,46 +276,46 @@ TEST(on_the_device_super_packets_go_both_ways) {
         four4[8] == 62);
   CHECK(std::memcmp(four4.data() + 40, packet.data() + 40, packet.size() - 40) == 0);
   CHECK_EQUAL(world.count(Counters::translated), 2u);
-  // What neither end knows goes the way of all packets.
-  world.fromDevice(between(made::tcp({.family = 4}, 1, 10), kNode, four(0xc0000201)));
+  // A packet without pairs is routed as any other.
+  world.fromDevice(between(testing::tcp({.family = 4}, 1, 10), kNode, four(0xc0000201)));
   CHECK_EQUAL(world.count(Counters::dropNoRoute), 1u);
-  world.fromDevice(between(made::tcp({.family = 6}, 1, 10), kRouter, kShadow));
+  world.fromDevice(between(testing::tcp({.family = 6}, 1, 10), kRouter, kShadow));
   CHECK_EQUAL(world.count(Counters::dropUnmapped), 1u);
 }
 
-TEST(without_tunnels_or_device_nothing_leaves) {
+TEST(packet_without_tunnel_is_dropped_unless_the_device_translates) {
   World world(false);
-  world.fromDevice(toNode(made::tcp({.family = 6}, 1, 10)));
+  world.fromDevice(toNode(testing::tcp({.family = 6}, 1, 10)));
   CHECK_EQUAL(world.count(Counters::dropNoRoute), 1u);
-  // Towards the far side only what comes out of tunnels is translated.
-  world.fromDevice(toServer(made::tcp({.family = 4}, 1, 10)));
+  // Only packets out of tunnels are translated towards the far side.
+  world.fromDevice(toServer(testing::tcp({.family = 4}, 1, 10)));
   CHECK_EQUAL(world.count(Counters::dropNoRoute), 2u);
   Bytes none;
   CHECK(!world.written(none));
 }
 
-TEST(errors_of_routers_come_from_the_far_address) {
+TEST(router_error_gets_the_far_address_as_source) {
   World world(true);
-  Bytes quoted = made::udp({.family = 6}, 100);
+  Bytes quoted = testing::udp({.family = 6}, 100);
   quoted = between(quoted, kShadow, kServerOuter);
-  const Bytes error = between(made::icmp({.family = 6, .type = 3}, quoted), kRouter, kShadow);
+  const Bytes error = between(testing::icmp({.family = 6, .type = 3}, quoted), kRouter, kShadow);
   world.fromDevice(error);
   Bytes translated;
   CHECK(world.written(translated) && isFromTo(translated, 4, kServer, kNode));
   CHECK(translated[20] == 11 && translated[21] == 0);
-  CHECK_EQUAL(made::upperResidue(translated), 0);
+  CHECK_EQUAL(testing::upperResidue(translated), 0);
   const Bytes inner(translated.begin() + 28, translated.end());
   CHECK(isFromTo(inner, 4, kNode, kServer));
-  // One about what never left: the quoted addresses have no pairs.
+  // An error about a packet that was never sent: the quoted addresses have no pairs.
   quoted = between(quoted, kShadow, kRouter);
-  world.fromDevice(between(made::icmp({.family = 6, .type = 3}, quoted), kRouter, kShadow));
+  world.fromDevice(between(testing::icmp({.family = 6, .type = 3}, quoted), kRouter, kShadow));
   CHECK_EQUAL(world.count(Counters::dropUnmapped), 1u);
   CHECK(!world.written(translated));
 }
 
-TEST(refusals_on_the_device_go_to_who_sent) {
+TEST(error_about_a_packet_from_the_device_goes_to_its_sender) {
   World world(true);
-  Bytes packet = toNode(made::udp({.family = 6}, 100));
+  Bytes packet = toNode(testing::udp({.family = 6}, 100));
   packet[7] = 1;
   world.fromDevice(packet);
   Bytes answer;
@@ -320,14 +323,14 @@ TEST(refusals_on_the_device_go_to_who_sent) {
   CHECK_EQUAL(world.count(Counters::refusalsSent), 1u);
 }
 
-TEST(a_receiver_writes_what_was_translated) {
+TEST(receiver_writes_translated_packets) {
   World world(false);
   Receiver receiver(world.shared, world.counters, world.ends[0], 0);
-  Bytes packet = toServer(made::tcp({.family = 4}, 1, 700));
+  Bytes packet = toServer(testing::tcp({.family = 4}, 1, 700));
   VirtioHeader virtio;
   const iovec parts[2] = {{&virtio, sizeof virtio}, {packet.data(), packet.size()}};
   receiver.write(parts, 2);
   Bytes translated;
   CHECK(world.written(translated) && isFromTo(translated, 6, kShadow, kServerOuter) &&
-        made::transportRight(translated));
+        testing::transportRight(translated));
 }

@@ -1,5 +1,5 @@
-// Translated packets in the eyes of a dissector that is not ours: every checksum that there is, of
-// headers and quoted headers too.
+// Translated packets as an independent dissector sees them: all checksums, including those of
+// quoted headers.
 #include <unistd.h>
 
 #include <cstdlib>
@@ -11,8 +11,8 @@
 #include "translating.h"
 
 using namespace sojourn;
-using made::Bytes;
-using made::pass;
+using testing::Bytes;
+using testing::pass;
 
 namespace {
 
@@ -20,7 +20,7 @@ constexpr u32 kPcapMagic = 0xa1b2c3d4;
 constexpr u32 kLinkTypeRaw = 101;
 constexpr size_t kColumns = 6;
 
-// A capture that is gone when the test is over.
+// A capture file that is deleted at the end of the test.
 class Capture {
  public:
   Capture() {
@@ -53,8 +53,8 @@ class Capture {
   FILE* file_;
 };
 
-// One line for each packet: the status of IPv4 header, TCP, UDP, ICMP, ICMPv6 (0: bad, 1: good, 2:
-// not looked at, as in some quotations, 3: none), several joined by commas; and what is malformed.
+// One line for each packet: the status of IPv4 header, TCP, UDP, ICMP and ICMPv6 (0: bad, 1: good,
+// 2: unchecked, as in some quotations, 3: none), several joined by commas; and the malformed parts.
 std::vector<std::vector<std::string>> dissect(const Capture& capture) {
   const std::string command =
       std::string("tshark -r ") + capture.path() +
@@ -89,38 +89,38 @@ Bytes octets(std::mt19937& random, size_t length) {
 
 // TCP, UDP with and without checksum, Echo, and errors that quote one of them.
 Bytes some(int family, std::mt19937& random, bool mayQuote = true) {
-  const made::Flow flow{.family = family,
-                        .sourcePort = static_cast<u16>(40001 + random() % 1000),
-                        .destinationPort = 40000,
-                        .trafficClass = static_cast<u8>(random())};
-  // Short enough that errors quote them whole: a quotation that is cut is not judged.
+  const testing::Flow flow{.family = family,
+                           .sourcePort = static_cast<u16>(40001 + random() % 1000),
+                           .destinationPort = 40000,
+                           .trafficClass = static_cast<u8>(random())};
+  // Short enough that errors quote them whole: the dissector does not check a truncated quotation.
   const size_t length = random() % 1100;
   switch (random() % (mayQuote ? 5 : 4)) {
     case 0:
-      return made::tcp(flow, static_cast<u32>(random()), length);
+      return testing::tcp(flow, static_cast<u32>(random()), length);
     case 1:
-      return made::udp(flow, length, static_cast<u8>(random()));
+      return testing::udp(flow, length, static_cast<u8>(random()));
     case 2: {
-      Bytes packet = made::udp(flow, length);
+      Bytes packet = testing::udp(flow, length);
       if (family == 4) store16(packet.data() + 26, 0);
       return packet;
     }
     case 3:
-      return made::icmp({.family = family,
-                         .type = static_cast<u8>(family == 4 ? 8 : 129),
-                         .word = static_cast<u32>(random())},
-                        octets(random, length));
+      return testing::icmp({.family = family,
+                            .type = static_cast<u8>(family == 4 ? 8 : 129),
+                            .word = static_cast<u32>(random())},
+                           octets(random, length));
     default: {
       const Bytes quoted = some(family, random, false);
       const u8 types[2][2] = {{11, 3}, {3, 1}};
-      return made::icmp({.family = family, .type = types[family == 6][random() % 2], .code = 0},
-                        quoted);
+      return testing::icmp({.family = family, .type = types[family == 6][random() % 2], .code = 0},
+                           quoted);
     }
   }
 }
 
-// How often each column is good; a bad or malformed packet, and one of which nothing is good, is
-// told and counts as a failure.
+// The number of good packets for each column. A packet that is bad, malformed or has no good
+// checksum is printed and counts as a failure.
 std::vector<size_t> judge(const Capture& capture, size_t packets) {
   std::vector<size_t> good(kColumns);
   const auto rows = dissect(capture);
@@ -143,12 +143,12 @@ std::vector<size_t> judge(const Capture& capture, size_t packets) {
 
 }  // namespace
 
-TEST(another_dissector_finds_every_checksum_right) {
+TEST(dissector_finds_every_checksum_correct) {
   std::mt19937 random(1914);
   Capture capture;
   size_t packets = 0;
   for (int count = 0; count < 600; count++) {
-    const made::Passed passed = pass(some(count % 2 == 0 ? 4 : 6, random));
+    const testing::Passed passed = pass(some(count % 2 == 0 ? 4 : 6, random));
     CHECK(passed.verdict() == Verdict::translated);
     capture.add(passed.packet);
     packets++;
@@ -157,16 +157,16 @@ TEST(another_dissector_finds_every_checksum_right) {
   for (size_t column = 0; column + 1 < kColumns; column++) CHECK(good[column] > 50);
 }
 
-TEST(another_dissector_finds_every_segment_right) {
+TEST(dissector_finds_every_segment_correct) {
   Capture capture;
   size_t packets = 0;
   for (const int family : {4, 6}) {
     for (const bool udp : {false, true}) {
-      Bytes super = udp ? made::udp({.family = family, .destinationPort = 40000}, 20000)
-                        : made::tcp({.family = family, .destinationPort = 40000}, 9, 20000);
-      const VirtioHeader virtio = made::makeSuper(super, 1000);
-      const made::Passed passed = pass(super, {}, virtio);
-      for (const Bytes& segment : made::cutSuper(passed.packet, passed.virtio)) {
+      Bytes super = udp ? testing::udp({.family = family, .destinationPort = 40000}, 20000)
+                        : testing::tcp({.family = family, .destinationPort = 40000}, 9, 20000);
+      const VirtioHeader virtio = testing::makeSuper(super, 1000);
+      const testing::Passed passed = pass(super, {}, virtio);
+      for (const Bytes& segment : testing::cutSuper(passed.packet, passed.virtio)) {
         capture.add(segment);
         packets++;
       }
@@ -177,11 +177,11 @@ TEST(another_dissector_finds_every_segment_right) {
   CHECK(good[0] == 40 && good[1] == 40 && good[2] == 40);
 }
 
-// A judge that finds everything right is no judge.
-TEST(another_dissector_finds_a_wrong_checksum) {
+// The dissector does find errors.
+TEST(dissector_finds_a_wrong_checksum) {
   Capture capture;
   for (const u8 octet : {0, 1}) {
-    Bytes packet = pass(made::tcp({.family = 4}, 9, 20)).packet;
+    Bytes packet = pass(testing::tcp({.family = 4}, 9, 20)).packet;
     packet.back() = static_cast<u8>(packet.back() ^ octet);
     capture.add(packet);
   }
