@@ -58,13 +58,13 @@ inline const Pairs& pairs() {
 }
 
 inline TranslationTarget targetOf(const PacketView& view, const Settings& settings) {
-  return {counterpart(pairs(), view.family, view.source()),
-          counterpart(pairs(), view.family, view.destination()),
-          settings.mtu,
-          settings.originMtu,
-          settings.identification,
-          &pairs(),
-          settings.policy};
+  return {.source = counterpart(pairs(), view.family, view.source()),
+          .destination = counterpart(pairs(), view.family, view.destination()),
+          .mtu = settings.mtu,
+          .originMtu = settings.originMtu,
+          .identification = settings.identification,
+          .pairs = &pairs(),
+          .policy = settings.policy};
 }
 
 inline Passed pass(const Bytes& packet, const Settings& settings = {}, VirtioHeader virtio = {}) {

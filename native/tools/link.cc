@@ -389,9 +389,9 @@ Options parse(int argc, char** argv) {
       options.jitter = number<Nanoseconds>(name, text, kMostUs) * 1000;
     } else if (name == "--loss") {
       options.loss = number<double>(name, text, 100);
-    } else if (name == "--reorder")
+    } else if (name == "--reorder") {
       options.reorder = number<double>(name, text, 100);
-    else if (name == "--duplicate")
+    } else if (name == "--duplicate")
       options.duplicate = number<double>(name, text, 100);
     else if (name == "--seed")
       options.seed = number<std::uint64_t>(name, text, UINT64_MAX);

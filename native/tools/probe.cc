@@ -116,9 +116,9 @@ Options parse_options(int argc, char** argv) {
       options.peer_port = static_cast<std::uint16_t>(number(value, 65'535));
     } else if (name == "--interval-us") {
       options.interval_us = number(value, 60'000'000);
-    } else if (name == "--watch")
+    } else if (name == "--watch") {
       options.watch = value;
-    else if (name == "--seconds")
+    } else if (name == "--seconds")
       options.seconds = number(value, kLongestSeconds);
     else
       usage();

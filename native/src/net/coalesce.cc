@@ -59,7 +59,12 @@ void Coalescer::classifyUdp(Candidate& candidate) const {
 
 // False if the packet belongs to no flow that can have a run.
 bool Coalescer::classify(const PacketView& view, ChecksumState state, Candidate& candidate) const {
-  candidate = {view, view.data + view.headerLength, 0, 0, false, state == ChecksumState::right};
+  candidate = {.view = view,
+               .transport = view.data + view.headerLength,
+               .payload = 0,
+               .headerLength = 0,
+               .joinable = false,
+               .valid = state == ChecksumState::right};
   if (view.fragment || view.headerLength + kUdpHeader > view.length) return false;
   if (view.protocol == kProtocolTcp) {
     classifyTcp(candidate);
@@ -167,8 +172,12 @@ void Coalescer::finishHeaders(Run& run) {
   storeRaw16(run.transport + offset, checksumFold(pseudo));
   u8 type = udp ? kGsoUdp : run.head.family == 6 ? kGsoTcp6 : kGsoTcp4;
   if (!udp && (run.transport[13] & kTcpCwr) != 0) type |= kGsoEcn;
-  run.virtio = {kVirtioNeedsChecksum,  type,  run.headerLength, run.segmentSize,
-                run.head.headerLength, offset};
+  run.virtio = {.flags = kVirtioNeedsChecksum,
+                .gsoType = type,
+                .headerLength = run.headerLength,
+                .gsoSize = run.segmentSize,
+                .checksumStart = run.head.headerLength,
+                .checksumOffset = offset};
 }
 
 void Coalescer::close(Run& run) {

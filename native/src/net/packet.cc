@@ -10,13 +10,32 @@ constexpr u8 kOptionHomeAddress = 201;
 // No sane packet has more headers. Bounds the work for one packet.
 constexpr int kMaximumHeaders = 12;
 
+PacketView ipv4View(u8* data, u32 length, u32 headerLength) {
+  return {.data = data,
+          .length = length,
+          .headerLength = static_cast<u16>(headerLength),
+          .family = 4,
+          .protocol = data[9],
+          .trafficClass = data[1],
+          .fragment = (load16(data + 6) & 0x3fff) != 0};
+}
+
+PacketView ipv6View(u8* data, u32 length) {
+  return {.data = data,
+          .length = length,
+          .headerLength = kIpv6Header,
+          .family = 6,
+          .protocol = data[6],
+          .trafficClass = static_cast<u8>((data[0] & 15) << 4 | data[1] >> 4),
+          .fragment = false};
+}
+
 bool viewIpv4(u8* data, size_t length, PacketView& view) {
   if (length < kIpv4Header) return false;
   const u32 headerLength = (data[0] & 15) * 4u;
   const u32 total = load16(data + 2);
   if (headerLength < kIpv4Header || total < headerLength || total > length) return false;
-  view = {data,    total,   static_cast<u16>(headerLength),  4,
-          data[9], data[1], (load16(data + 6) & 0x3fff) != 0};
+  view = ipv4View(data, total, headerLength);
   return true;
 }
 
@@ -24,8 +43,7 @@ bool viewIpv6(u8* data, size_t length, PacketView& view) {
   if (length < kIpv6Header) return false;
   const u32 total = kIpv6Header + load16(data + 4);
   if (total > length) return false;
-  const u8 trafficClass = static_cast<u8>((data[0] & 15) << 4 | data[1] >> 4);
-  view = {data, total, kIpv6Header, 6, data[6], trafficClass, false};
+  view = ipv6View(data, total);
   return true;
 }
 
@@ -74,14 +92,12 @@ bool viewQuoted(u8* data, size_t length, PacketView& view) {
   if (length < 1 || length > 65535) return false;
   const u32 quoted = static_cast<u32>(length);
   if (data[0] >> 4 == 6 && length >= kIpv6Header) {
-    const u8 trafficClass = static_cast<u8>((data[0] & 15) << 4 | data[1] >> 4);
-    view = {data, quoted, kIpv6Header, 6, data[6], trafficClass, false};
+    view = ipv6View(data, quoted);
     return true;
   }
   const u32 headerLength = (data[0] & 15) * 4u;
   if (data[0] >> 4 != 4 || headerLength < kIpv4Header || length < headerLength) return false;
-  view = {data,    quoted,  static_cast<u16>(headerLength),  4,
-          data[9], data[1], (load16(data + 6) & 0x3fff) != 0};
+  view = ipv4View(data, quoted, headerLength);
   return true;
 }
 

@@ -38,9 +38,15 @@ Verdict readIpv4(const u8* data, size_t length, Extent extent, IpFields& fields)
   if (header < kIpv4Header || header > length || total < header) return Verdict::malformed;
   const u16 field = load16(data + 6);
   const u16 fragment = static_cast<u16>(field << 3 | (field & kMoreFragments) >> 13);
-  fields = {
-      4,        data[1],          data[8], data[9],        false, (field & kDontFragment) != 0,
-      fragment, load16(data + 4), header,  total - header, 0};
+  fields = {.family = 4,
+            .trafficClass = data[1],
+            .hopLimit = data[8],
+            .protocol = data[9],
+            .dontFragment = (field & kDontFragment) != 0,
+            .fragment = fragment,
+            .identification = load16(data + 4),
+            .headerLength = header,
+            .payload = total - header};
   if (extent == Extent::quoted) return Verdict::translated;
   if (total > length) return Verdict::malformed;
   if (ipv4HeaderResidue(data, header) != 0) return Verdict::headerChecksum;
@@ -81,7 +87,11 @@ Verdict readIpv6(const u8* data, size_t length, Extent extent, IpFields& fields)
   const u32 total = kIpv6Header + load16(data + 4);
   if (extent == Extent::whole && total > length) return Verdict::malformed;
   const u8 trafficClass = static_cast<u8>((data[0] & 15) << 4 | data[1] >> 4);
-  fields = {6, trafficClass, data[7], data[6], false, false, 0, 0, kIpv6Header, 0, 0};
+  fields = {.family = 6,
+            .trafficClass = trafficClass,
+            .hopLimit = data[7],
+            .protocol = data[6],
+            .headerLength = kIpv6Header};
   const size_t there = total < length ? total : length;
   for (int headers = 0; isExtensionHeader(fields.protocol); headers++) {
     if (headers == kMaximumHeaders) return Verdict::malformed;

@@ -8,18 +8,18 @@
 namespace sojourn {
 
 struct IpFields {
-  u8 family;
-  u8 trafficClass;
-  u8 hopLimit;
-  u8 protocol;          // behind all IPv6 extension headers
-  bool fragmentHeader;  // IPv6 only; true for atomic fragments too (RFC 6946)
-  bool dontFragment;    // IPv4 only
+  u8 family = 0;
+  u8 trafficClass = 0;
+  u8 hopLimit = 0;
+  u8 protocol = 0;              // behind all IPv6 extension headers
+  bool fragmentHeader = false;  // IPv6 only; true for atomic fragments too (RFC 6946)
+  bool dontFragment = false;    // IPv4 only
   // As in a Fragment Header: offset in the upper 13 bits, M in the lowest. Zero: not a fragment.
-  u16 fragment;
-  u16 identification;  // low-order 16 bits
-  u32 headerLength;    // with options, with extension headers
-  u32 payload;         // octets behind the headers, by the header
-  u32 pointer;         // for a Parameter Problem
+  u16 fragment = 0;
+  u16 identification = 0;  // low-order 16 bits
+  u32 headerLength = 0;    // with options, with extension headers
+  u32 payload = 0;         // octets behind the headers, by the header
+  u32 pointer = 0;         // for a Parameter Problem
 
   bool first() const { return (fragment & 0xfff8) == 0; }
 };

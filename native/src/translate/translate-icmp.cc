@@ -153,7 +153,10 @@ struct Quotation {
 };
 
 Quotation splitError(u8 family, const IcmpMessage& message) {
-  Quotation parts{message.data + kIcmpHeader, message.length - kIcmpHeader, nullptr, 0};
+  Quotation parts{.packet = message.data + kIcmpHeader,
+                  .length = message.length - kIcmpHeader,
+                  .extension = nullptr,
+                  .extensionLength = 0};
   const LengthAttribute attribute = lengthAttribute(family, message.data[0]);
   const u32 before = attribute.at == 0 ? 0 : message.data[attribute.at] * attribute.unit;
   if (before == 0 || before >= parts.length) return parts;
@@ -180,8 +183,10 @@ Layout layOut(u8 toFamily, u8 toType, const Quotation& parts, const IpFields& qu
   const u32 room =
       (toFamily == 6 ? kIpv6MinimumMtu - kIpv6Header : kLargestWithoutDf - kIpv4Header) -
       kIcmpHeader;
-  Layout layout{newHeaderLength(toFamily, quoted.fragment != 0), parts.length - quoted.headerLength,
-                0, false};
+  Layout layout{.header = newHeaderLength(toFamily, quoted.fragment != 0),
+                .rest = parts.length - quoted.headerLength,
+                .padding = 0,
+                .extension = false};
   const LengthAttribute attribute = lengthAttribute(toFamily, toType);
   if (parts.extension == nullptr || attribute.at == 0 ||
       parts.extensionLength + kSmallestBeforeExtension > room) {
@@ -268,9 +273,15 @@ u8* rebuild(const Quotation& parts, const QuotedPacket& quoted, const Layout& la
   translateQuotedTransport(quoted, removed, rest, layout.rest);
   const bool dontFragment =
       !fields.fragmentHeader && fields.payload + kIpv4Header > kLargestWithoutDf;
-  const NewHeader header{quoted.source,       quoted.destination,    quoted.protocol,
-                         fields.trafficClass, fields.hopLimit,       fields.fragment != 0,
-                         dontFragment,        fields.identification, fields.fragment};
+  const NewHeader header{.source = quoted.source,
+                         .destination = quoted.destination,
+                         .protocol = quoted.protocol,
+                         .trafficClass = fields.trafficClass,
+                         .hopLimit = fields.hopLimit,
+                         .fragmentHeader = fields.fragment != 0,
+                         .dontFragment = dontFragment,
+                         .identification = fields.identification,
+                         .fragment = fields.fragment};
   return writeNewHeader(toFamily, header, rest, fields.payload);
 }
 

@@ -248,16 +248,17 @@ void translateVirtio(const Work& work, const Fit& fit, u32 headerLength) {
 Translation finish(const Work& work, const Fit& fit, PacketView& packet, u8* behind, u32 payload) {
   const IpFields& fields = work.fields;
   const TranslationTarget& target = work.target;
+  const bool known = fields.family == 4 || fields.fragmentHeader;
   const NewHeader header{
-      target.source,
-      target.destination,
-      work.protocol,
-      target.policy.keepTrafficClass ? fields.trafficClass : u8{0},
-      static_cast<u8>(fields.hopLimit - 1),
-      fit.fragmentHeader,
-      fit.dontFragment,
-      fields.family == 4 || fields.fragmentHeader ? fields.identification : target.identification,
-      fields.fragment};
+      .source = target.source,
+      .destination = target.destination,
+      .protocol = work.protocol,
+      .trafficClass = target.policy.keepTrafficClass ? fields.trafficClass : u8{0},
+      .hopLimit = static_cast<u8>(fields.hopLimit - 1),
+      .fragmentHeader = fit.fragmentHeader,
+      .dontFragment = fit.dontFragment,
+      .identification = known ? fields.identification : target.identification,
+      .fragment = fields.fragment};
   u8* data = writeNewHeader(work.toFamily, header, behind, payload);
   const u32 headerLength = static_cast<u32>(behind - data);
   translateVirtio(work, fit, headerLength);
@@ -266,7 +267,10 @@ Translation finish(const Work& work, const Fit& fit, PacketView& packet, u8* beh
     if (work.partial) completeChecksum(work.virtio, data, packet.length);
     work.virtio = {};
   }
-  return {fit.verdict, fit.value, fit.lowered, work.noChecksum};
+  return {.verdict = fit.verdict,
+          .value = fit.value,
+          .lowered = fit.lowered,
+          .checksumComputed = work.noChecksum};
 }
 
 Translation translateError(Work& work, PacketView& packet) {
