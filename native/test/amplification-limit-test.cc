@@ -114,7 +114,7 @@ struct World {
     }
     return arrived;
   }
-  // The node sends a packet `from` that address. `spoil`: the packet does not open.
+  // The node sends a packet with `payload` octets `from` its address. `spoil`: with a wrong tag.
   size_t receiveFrom(const Node& from, size_t payload, bool spoil = false) {
     const Bytes packet = inner(payload);
     Bytes datagram(kSealedOverhead + packet.size());

@@ -261,7 +261,7 @@ TEST(encapsulations_are_counted_up_to_the_limit) {
     packet =
         depth % 2 == 0 ? carried(packet, kProtocolIpv6) : carried(packet, kProtocolUdp, 4191, 6000);
   }
-  // Only the port of RFC 5555 is a tunnel's, and only what is a packet inside counts.
+  // Only the port of RFC 5555 counts as a tunnel, and only if a packet is inside.
   CHECK_EQUAL(depthOf(carried(testing::tcp({}, 1, 100), kProtocolUdp, 53, 53)), 0u);
   CHECK_EQUAL(depthOf(carried(testing::tcp({}, 1, 100), kProtocolUdp, 53, 4191)), 1u);
   CHECK_EQUAL(depthOf(carried(Bytes(40), kProtocolIpv6)), 0u);

@@ -169,8 +169,8 @@ class Direction {
       const ssize_t size = recv(from_, buffer.data(), buffer.size(), MSG_TRUNC);
       if (size < 0) {
         if (errno == EAGAIN || errno == EINTR) return false;
-        counters_.receive_failed +=
-            1;  // ENETDOWN while an end is down; EINVAL: a kind of GSO that the header cannot say
+        // ENETDOWN while an end is down; EINVAL for a kind of GSO that the header cannot describe.
+        counters_.receive_failed += 1;
         counters_.last_error = errno;
         return errno != ENETDOWN;
       }
@@ -355,9 +355,10 @@ class Link {
   Descriptor signals_;
   Descriptor epoll_;
   std::array<Direction, 2> directions_;
-  static constexpr Nanoseconds kExpired =
-      -2;                   // no deadline has this value, so the timer is set again
-  Nanoseconds armed_ = -1;  // when the timer fires; -1: off
+  // No deadline has this value, so the timer is set again.
+  static constexpr Nanoseconds kExpired = -2;
+  // When the timer fires; -1: off.
+  Nanoseconds armed_ = -1;
 };
 
 template <typename Number>

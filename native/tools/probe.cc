@@ -11,9 +11,8 @@
 //   TIME sent SEQUENCE
 //   TIME unsent SEQUENCE ERRNO        the kernel refused to send
 //   TIME received SEQUENCE SENT-TIME  SENT-TIME is the sender's, by the clock of the same machine
-//   TIME address ADDRESS              usable on the watched interface: global, and neither
-//   tentative
-//                                     nor optimistic (RFC 4429)
+//   TIME address ADDRESS              usable on the watched interface: global, not tentative
+//                                     and not optimistic (RFC 4429)
 //   TIME no-address ADDRESS
 //   TIME route 4|6                    the main table has a default route by the watched interface
 //   TIME no-route 4|6
