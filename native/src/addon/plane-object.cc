@@ -26,9 +26,6 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
                         InstanceMethod("translationDelete", &PlaneObject::translationDelete),
                         InstanceMethod("sealingKeysSet", &PlaneObject::sealingKeysSet),
                         InstanceMethod("sealingKeysDelete", &PlaneObject::sealingKeysDelete),
-                        // The names that src/runtime/ports.ts has for sealing keys.
-                        InstanceMethod("associationsSet", &PlaneObject::sealingKeysSet),
-                        InstanceMethod("associationsDelete", &PlaneObject::sealingKeysDelete),
                         InstanceMethod("relayLegSet", &PlaneObject::relayLegSet),
                         InstanceMethod("relayLegDelete", &PlaneObject::relayLegDelete),
                         InstanceMethod("relayLegCounters", &PlaneObject::relayLegCounters),

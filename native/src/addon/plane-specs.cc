@@ -29,12 +29,7 @@ IpPrefix prefixOf(const Napi::Object& object) {
   return {.family = address.family, .length = length, .address = address.address};
 }
 
-// How the lookup is named: `lookup`, or by the side of the tunnels that this host is (`side`).
 TunnelLookup lookupOf(const Napi::Object& object) {
-  if (!has(object, "lookup")) {
-    return textOf(object, "side") == "home-agent" ? TunnelLookup::byInnerDestination
-                                                  : TunnelLookup::byInnerSource;
-  }
   const std::string name = textOf(object, "lookup");
   if (name == "inner-source") return TunnelLookup::byInnerSource;
   if (name == "inner-destination") return TunnelLookup::byInnerDestination;
@@ -42,20 +37,6 @@ TunnelLookup lookupOf(const Napi::Object& object) {
 }
 
 // --- tunnels and legs ---
-
-struct Encapsulation {
-  Carrier carrier;
-  Protection protection;
-};
-
-// `encapsulation` names carrier and protection in one word.
-Encapsulation encapsulationOf(const Napi::Object& object) {
-  const std::string name = textOf(object, "encapsulation");
-  if (name == "ipip") return {Carrier::ip, Protection::none};
-  if (name == "udp") return {Carrier::udp, Protection::none};
-  if (name == "sealed") return {Carrier::udp, Protection::sealed};
-  throw typeError(object.Env(), "unknown encapsulation: " + name);
-}
 
 Carrier carrierOf(const Napi::Object& object) {
   const std::string name = textOf(object, "carrier");
@@ -71,12 +52,13 @@ Protection protectionOf(const Napi::Object& object) {
   throw typeError(object.Env(), "unknown protection: " + name);
 }
 
-OuterPath outerPathOf(const Napi::Object& object, Carrier carrier) {
+OuterPath outerPathOf(const Napi::Object& object) {
   const ParsedAddress local = addressOf(object, "local");
   const ParsedAddress remote = addressOf(object, "remote");
   if (local.family != remote.family) {
     throw typeError(object.Env(), "the outer addresses are not of one family");
   }
+  const Carrier carrier = carrierOf(object);
   const bool udp = carrier == Carrier::udp;
   return {.carrier = carrier,
           .family = static_cast<u8>(local.family),
@@ -86,13 +68,9 @@ OuterPath outerPathOf(const Napi::Object& object, Carrier carrier) {
           .remote = remote.address};
 }
 
-// Members of the outer path are in `path`, or in the object itself.
-Napi::Object pathHolder(const Napi::Object& object) {
-  return has(object, "path") ? objectOf(object.Get("path"), "path") : object;
-}
-
-PeerValidation peerOf(const Napi::Object& object, bool validatedByDefault) {
-  PeerValidation peer{.validated = validatedByDefault};
+// The members of an outer path that say whether its peer address is validated.
+PeerValidation peerOf(const Napi::Object& object) {
+  PeerValidation peer;
   if (has(object, "validated")) peer.validated = object.Get("validated").ToBoolean().Value();
   if (!has(object, "amplificationLimit")) return peer;
   const Napi::Object limit = objectOf(object.Get("amplificationLimit"), "amplificationLimit");
@@ -172,23 +150,17 @@ Options optionsOf(const Napi::Object& object) {
   return options;
 }
 
-// Two shapes are accepted:
-//   { id, mtu, carrier, protection, path: { local, remote, remotePort, relayIndex? }, … }
-//   { id, mtu, encapsulation, local, remote, remotePort, relayIndex?, … }
 TunnelSpec tunnelOf(const Napi::Object& object) {
-  const Encapsulation encapsulation = has(object, "encapsulation")
-                                          ? encapsulationOf(object)
-                                          : Encapsulation{carrierOf(object), protectionOf(object)};
-  const bool sealed = encapsulation.protection == Protection::sealed;
-  const bool udp = encapsulation.carrier == Carrier::udp;
-  if (sealed && !udp) throw typeError(object.Env(), "a sealed tunnel has no UDP carrier");
+  const Napi::Object path = objectOf(object.Get("path"), "path");
   TunnelSpec spec;
   spec.id = integerOf<u32>(object, "id");
   spec.mtu = integerOf<u16>(object, "mtu");
-  spec.protection = encapsulation.protection;
-  spec.path = outerPathOf(pathHolder(object), encapsulation.carrier);
-  if (sealed) {
-    spec.peer = peerOf(object, true);
+  spec.protection = protectionOf(object);
+  spec.path = outerPathOf(path);
+  const bool udp = spec.path.carrier == Carrier::udp;
+  if (spec.protection == Protection::sealed) {
+    if (!udp) throw typeError(object.Env(), "a sealed tunnel has no UDP carrier");
+    spec.peer = peerOf(path);
     return spec;
   }
   if (udp && spec.path.family == 6) {
@@ -214,8 +186,10 @@ RelayLegSpec relayLegOf(const Napi::Object& object) {
   spec.index = indexOf(object, "index");
   if (spec.index == 0) throw typeError(object.Env(), "the index of a leg is 0");
   spec.other = indexOf(object, "other");
-  spec.path = outerPathOf(pathHolder(object), Carrier::udp);
-  spec.peer = peerOf(object, false);
+  const Napi::Object path = objectOf(object.Get("path"), "path");
+  spec.path = outerPathOf(path);
+  if (spec.path.carrier != Carrier::udp) throw typeError(object.Env(), "a leg has no UDP carrier");
+  spec.peer = peerOf(path);
   const double rate = numberOf(object, "rateKilobits");
   spec.rateKilobits = static_cast<u32>(std::clamp(rate, 0.0, 4294967295.0));
   return spec;

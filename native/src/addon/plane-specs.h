@@ -1,4 +1,5 @@
-// The plane's options and specs, read from JavaScript objects (src/runtime/ports.ts).
+// The plane's options and specs, read from JavaScript objects (src/runtime/ports.ts and
+// src/engine/contract).
 #pragma once
 #include "addon/values.h"
 #include "plane/options.h"

@@ -1,43 +1,29 @@
 /** The native addon with its types. `npm run build` compiles it; no registry has a binary of it. */
 import { createRequire } from 'node:module';
 import type { IpAddress } from '#base/ip.ts';
-import type { DesiredPlaneRoute } from '#engine/contract/desired-state.ts';
+import type { DesiredPlaneRoute, DesiredTunnel } from '#engine/contract/desired-state.ts';
 import type {
   DesiredOverlay,
+  DesiredRelayLeg,
   DesiredSealingKeys,
   DesiredTranslation,
 } from '#engine/contract/ntmobile.ts';
-import type { Encapsulation, OuterPath } from '#engine/contract/outer-path.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { NetlinkSocket } from '#host/kernel/netlink-requests.ts';
 import { SystemError } from '#host/process/system-error.ts';
 import type { PlaneFeatures, PlaneOptions, Punt, RoamingNotice } from '#runtime/ports.ts';
 
-/** A tunnel as native/src/addon reads it: the members of the outer path are its own. */
-interface NativeTunnel extends OuterPath {
-  readonly id: number;
-  readonly encapsulation: Encapsulation;
-  readonly mtu: number;
-}
-
-/** A relay leg as native/src/addon reads it. */
-interface NativeRelayLeg extends OuterPath {
-  readonly index: number;
-  readonly other: number;
-  readonly rateKilobits: number;
-}
-
 /** One data plane. A failure of the host throws with the errno's name as `code`. */
 export interface NativePlane {
   features(): PlaneFeatures;
   deviceIndex(): number;
-  tunnelSet(tunnel: NativeTunnel): void;
+  tunnelSet(tunnel: DesiredTunnel): void;
   tunnelDelete(id: number): void;
   routeSet(route: DesiredPlaneRoute): void;
   routeDelete(route: DesiredPlaneRoute): void;
-  associationsSet(associations: DesiredSealingKeys): void;
-  associationsDelete(tunnel: number): void;
-  relayLegSet(leg: NativeRelayLeg): void;
+  sealingKeysSet(keys: DesiredSealingKeys): void;
+  sealingKeysDelete(tunnel: number): void;
+  relayLegSet(leg: DesiredRelayLeg): void;
   relayLegDelete(index: number): void;
   translationSet(translation: DesiredTranslation): void;
   translationDelete(translation: DesiredTranslation): void;
@@ -53,7 +39,7 @@ export interface NativePlane {
 
 interface NativeAddon {
   readonly Plane: new (
-    options: PlaneOptions & { readonly side: 'home-agent' | 'mobile-node' },
+    options: PlaneOptions,
     punted: (punt: Punt) => void,
     roaming: (notice: RoamingNotice) => void,
   ) => NativePlane;

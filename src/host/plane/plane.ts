@@ -30,7 +30,7 @@ class AddonPlane implements PlanePort {
 
   constructor(options: PlaneOptions) {
     this.#native = new (nativeAddon().Plane)(
-      { ...options, side: options.lookup === 'inner-destination' ? 'home-agent' : 'mobile-node' },
+      options,
       (punt) => this.#punted(punt),
       // Before `onRoaming`, no tunnel exists that could roam; and the plane repeats the notice.
       (notice) => this.#roaming?.(notice),
@@ -40,10 +40,7 @@ class AddonPlane implements PlanePort {
   }
 
   tunnelSet(tunnel: Parameters<PlanePort['tunnelSet']>[0]): void {
-    const { id, path, protection, mtu } = tunnel;
-    const unprotected = path.carrier === 'udp' ? 'udp' : 'ipip';
-    const encapsulation = protection === 'sealed' ? 'sealed' : unprotected;
-    this.#native.tunnelSet({ ...path, id, encapsulation, mtu });
+    this.#native.tunnelSet(tunnel);
   }
 
   tunnelDelete(id: number): void {
@@ -59,16 +56,15 @@ class AddonPlane implements PlanePort {
   }
 
   sealingKeysSet(keys: Parameters<PlanePort['sealingKeysSet']>[0]): void {
-    this.#native.associationsSet(keys);
+    this.#native.sealingKeysSet(keys);
   }
 
   sealingKeysDelete(tunnel: number): void {
-    this.#native.associationsDelete(tunnel);
+    this.#native.sealingKeysDelete(tunnel);
   }
 
   relayLegSet(leg: Parameters<PlanePort['relayLegSet']>[0]): void {
-    const { index, other, path, rateKilobits } = leg;
-    this.#native.relayLegSet({ ...path, index, other, rateKilobits });
+    this.#native.relayLegSet(leg);
   }
 
   relayLegDelete(index: Parameters<PlanePort['relayLegDelete']>[0]): void {
