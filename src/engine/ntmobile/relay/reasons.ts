@@ -14,7 +14,7 @@ export const RELAY_COUNTERS = {
   'first-datagram-passed':
     'Tunnel Requests inside a Relay Attach Request that were forwarded to the other node',
   'first-datagram-refused':
-    'first datagrams that are not a Tunnel Request of the path’s initiator, or exceed the rate limit',
+    'first datagrams that are no Tunnel Request of the initiator, or exceed the rate limit',
   'first-datagram-late': 'first datagrams whose other node did not attach in time',
   released: 'legs that their node released',
   'leg-unpaired': 'legs that were removed because they had no peer leg',
