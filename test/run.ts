@@ -1,19 +1,17 @@
 /**
- * `npm test`: every layer of tests in order, each in the place it needs, one sum at the end.
+ * `npm test`: every layer of tests, with one sum at the end.
  *
- *   types · lint · the data plane, alone on the machine · the other tests with real packets, in two
- *   labs side by side
- *   then two lanes side by side:  native core under sanitizers · native fuzzers (bounded) · pure
- *   tests
- *                                 the Debian package on a machine with systemd · the lab in
- *                               containers
+ *   types · lint · data plane tests, alone on the machine · other real-packet tests, in two labs
+ *   then two lanes side by side:
+ *     native core under sanitizers · native fuzzers (bounded) · pure tests
+ *     the Debian package on a machine with systemd · the lab in containers
  *
- * `npm test -- --only pure,netns` runs some of them. What failed is said once more at the end, with
- * its reason; the last line is `N passed, N failed`; the exit code is 1 when anything failed.
+ * `npm test -- --only pure,netns` runs some of them. The failures are repeated at the end with their
+ * reasons; the last line is `N passed, N failed`; the exit code is 1 when a test failed.
  *
- * Tests with real packets share a machine with each other and with whatever else runs there. A file
- * or two of them that failed are run once more, alone: what passes then is UNSTABLE, which is said
- * at the end with its reason, and is somebody's to look into. What fails again has failed.
+ * Tests with real packets are sensitive to the load of the machine. When at most two of their files
+ * fail, the runner repeats these files alone. A test that passes then is listed as UNSTABLE with its
+ * reason and has to be investigated; a test that fails again has failed.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -105,7 +103,7 @@ async function inTwoLabs(say: Say): Promise<Tally> {
   return sumOf(tallies);
 }
 
-/** What only root can do. Said, and counted as nothing, where somebody else is asked. */
+/** Tests that need root. An ordinary user sees that they are skipped. */
 async function byRoot(say: Say, project: string): Promise<Tally> {
   if (process.getuid?.() === 0) return await vitest(say, project, []);
   say(`skipped: ${project} is for root only\n`);

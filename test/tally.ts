@@ -75,8 +75,10 @@ function fileTallyOf(path: string, { status, message, assertionResults }: FileRe
   return { passed: assertionResults.filter((test) => test.status === 'passed').length, failures };
 }
 
-/** The tally of the report in the file `report`, of a run called `run` that ended with `code`.
- * A run that died before its report, and one that failed although no test of it did, are a fault each. */
+/**
+ * The tally of the report in the file `report`, of a run called `run` that ended with `code`. A run
+ * without a report, and one that failed although no test did, count as one fault each.
+ */
 export function tallyOf(report: string, code: number, run: string): Tally {
   try {
     const { testResults } = Report.parse(JSON.parse(readFileSync(report, 'utf8')));

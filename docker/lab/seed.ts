@@ -41,7 +41,7 @@ export function passwordOf(account: string): string {
     .slice(0, 24);
 }
 
-export interface LabCertificate {
+interface LabCertificate {
   /** Certificate and private key, PEM. */
   readonly pem: string;
   /** SHA-256 of the certificate, as OpenSSL prints it. */
@@ -72,7 +72,8 @@ export async function certificateOf(name: string): Promise<LabCertificate> {
     signingAlgorithm: { name: 'Ed25519' },
     extensions: [new SubjectAlternativeNameExtension([{ type: 'dns', value: name }])],
   });
-  const key = `-----BEGIN PRIVATE KEY-----\n${pkcs8.toString('base64')}\n-----END PRIVATE KEY-----\n`;
+  const [begin, end] = ['BEGIN', 'END'].map((word) => `-----${word} PRIVATE KEY-----`);
+  const key = `${begin}\n${pkcs8.toString('base64')}\n${end}\n`;
   const digest = createHash('sha256')
     .update(Buffer.from(new X509Certificate(certificate.rawData).rawData))
     .digest('hex');

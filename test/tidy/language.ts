@@ -17,7 +17,8 @@ const FIRST_WORDS = new Set(
 );
 
 /** Ids of published cases and sections of standards stand in front of a title. */
-const CITATION = String.raw`(NEMO|MN|HA|CN|MR)[-_\w]*\d[-_\w]*|RFC \d+( §[\d.]+)?|§[\d.]+(-[\d.]+)?`;
+const CASE = String.raw`(NEMO|MN|HA|CN|MR)[-_\w]*\d[-_\w]*`;
+const CITATION = String.raw`${CASE}|RFC \d+( §[\d.]+)?|§[\d.]+(-[\d.]+)?`;
 const CITATIONS = new RegExp(`^((${CITATION})(:|,|,? and)? ?)*`);
 
 interface Title {

@@ -16,6 +16,7 @@ const PREFIXES = ['fd12:3456:789a::/48', '198.18.0.0/15'].map((text) => {
 const address4 = (text: string): string => hex(addressToBytes(ipv4(text))).slice(-8);
 const address6 = (text: string): string => hex(addressToBytes(ipv6(text)));
 const ETHERNET = '020000000001020000000002';
+const ARP_REQUEST = `${ETHERNET}08060001080006040001020000000002`;
 
 function header4(protocol: string, from: string, to: string): string {
   return `450000540000400040${protocol}0000${address4(from)}${address4(to)}`;
@@ -34,20 +35,20 @@ const REAL6 = ['2001:db8::1', '2001:db8::2'] as const;
 const V4 = '198.19.7.9';
 const V6 = 'fd12:3456:789a:1::77';
 
-describe('what is shown', () => {
+describe('a virtual address in a capture', () => {
   it.each([
     ['an IPv4 source', frame4('11', V4, REAL4[1], UDP), V4],
     ['an IPv4 destination', frame4('06', REAL4[0], V4, '00'.repeat(20)), V4],
     ['an IPv6 source', frame6('06', V6, REAL6[1], '00'.repeat(20)), V6],
     ['an IPv6 destination', frame6('11', REAL6[0], V6, UDP), V6],
     [
-      'who ARP asks for',
-      `${ETHERNET}08060001080006040001020000000002${address4('192.0.2.1')}000000000000${address4(V4)}`,
+      'the target of an ARP request',
+      `${ARP_REQUEST}${address4('192.0.2.1')}000000000000${address4(V4)}`,
       V4,
     ],
     [
-      'who asks by ARP',
-      `${ETHERNET}08060001080006040001020000000002${address4(V4)}000000000000${address4('192.0.2.1')}`,
+      'the sender of an ARP request',
+      `${ARP_REQUEST}${address4(V4)}000000000000${address4('192.0.2.1')}`,
       V4,
     ],
     [
@@ -68,7 +69,7 @@ describe('what is shown', () => {
     ['IPv4 in IPv4', frame4('04', ...REAL4, header4('11', REAL4[0], V4)), V4],
     ['IPv6 in IPv4', frame4('29', ...REAL4, header6('11', V6, REAL6[0])), V6],
     ['IPv6 in GRE', frame6('2f', ...REAL6, `000086dd${header6('11', REAL6[0], V6)}`), V6],
-  ])('is %s', (_, text, shown) => {
+  ])('shows: %s', (_, text, shown) => {
     expect(shownBy(fromHex(text), PREFIXES)).toEqual([shown]);
   });
 
@@ -81,7 +82,7 @@ describe('what is shown', () => {
     ['the data of an echo', frame4('01', ...REAL4, `0800000000000000${address4(V4).repeat(10)}`)],
     ['nothing', `${ETHERNET}88cc0207`],
     ['a frame that was cut short', frame6('06', V6, V6, '').slice(0, 60)],
-  ])('is not %s', (_, text) => {
+  ])('does not show: %s', (_, text) => {
     expect(shownBy(fromHex(text), PREFIXES)).toEqual([]);
   });
 });

@@ -7,25 +7,25 @@ import { mayBeDirect, NETWORKS_OF_KIND, PLACE_KINDS, PlaceKind } from '#lab/ntmo
 const changes = (walk: readonly Pair[]): readonly number[] =>
   walk.slice(1).map((pair, at) => pair.filter((kind, side) => kind !== walk[at]?.[side]).length);
 
-describe('a walk', () => {
-  it('is by one moving at a time, through every pair', () => {
+describe('the walk through the matrix', () => {
+  it('visits every pair by one move at a time', () => {
     const walk = [...oneByOne()];
     expect(new Set(walk.map(String)).size).toBe(PLACE_KINDS.length ** 2);
     expect(changes(walk).every((count) => count === 1)).toBe(true);
   });
 
-  it('is by both moving each time, through every pair', () => {
+  it('visits every pair by moves of both nodes', () => {
     const walk = [...bothAtOnce()];
     expect(new Set(walk.map(String)).size).toBe(PLACE_KINDS.length ** 2);
     expect(changes(walk).every((count) => count === 2)).toBe(true);
   });
 });
 
-describe('the theory', () => {
+describe('the theory of direct paths', () => {
   const direct = (first: PlaceKind, second: PlaceKind): boolean =>
     mayBeDirect(NETWORKS_OF_KIND[first][0], NETWORKS_OF_KIND[second][1]);
 
-  it('does not care who is first', () => {
+  it('is symmetric in its nodes', () => {
     for (const [first, second] of oneByOne())
       expect(direct(first, second)).toBe(direct(second, first));
   });
@@ -44,7 +44,7 @@ describe('the theory', () => {
     expect(direct(first, second)).toBe(expected);
   });
 
-  it('gives the two nodes of a kind translators of their own', () => {
+  it('gives two nodes of one kind separate translators', () => {
     for (const [first, second] of Object.values(NETWORKS_OF_KIND)) {
       expect(first).not.toBe(second);
       expect(NETWORKS[first].nat).toEqual(NETWORKS[second].nat);

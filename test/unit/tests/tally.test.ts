@@ -28,7 +28,7 @@ const failuresOf = ({ files, faults }: Tally): readonly string[] => [
 ];
 
 describe('the tally of a run', () => {
-  it('counts what passed, and names what failed with its reason', () => {
+  it('counts passed tests and names failed ones with their reason', () => {
     const report = reportOf([
       fileOf('test/a.test.ts', [
         { fullName: 'a works', status: 'passed', failureMessages: [] },
@@ -54,7 +54,7 @@ describe('the tally of a run', () => {
     ]);
   });
 
-  it('counts a run that died before its report, and one that failed although no test did', () => {
+  it('counts a run without a report, and one that failed although no test did', () => {
     const [died] = failuresOf(tallyOf(join(directory, 'none.json'), 137, 'netns 1/2'));
     expect(died).toContain('netns 1/2: no report (exit code 137)');
     const report = reportOf([
@@ -78,7 +78,7 @@ describe('the tally of a run', () => {
   });
 });
 
-describe('files that are run once more', () => {
+describe('repeated files', () => {
   const passed = { fullName: 'works', status: 'passed', failureMessages: [] };
   const failed = { fullName: 'fails', status: 'failed', failureMessages: ['why'] };
   const first = () =>
@@ -92,11 +92,11 @@ describe('files that are run once more', () => {
       'netns',
     );
 
-  it('are those with a failure', () => {
+  it('include only files with a failure', () => {
     expect(failedFiles(first())).toEqual(['test/a.test.ts', 'test/c.test.ts']);
   });
 
-  it('were unstable when all of it passes, and have failed when anything fails again, or does not run', () => {
+  it('count as unstable when all tests pass, and as failed otherwise', () => {
     const before = first();
     const again = reportOf([
       fileOf('test/a.test.ts', [passed, failed]),
