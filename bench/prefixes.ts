@@ -3,7 +3,9 @@
  * with one prefix of each family, and from one among 10,000 prefixes, interleaved in one run. Real
  * daemons on three pairs of hosts, each on a cable of its own; over IPv4, in UDP.
  */
+
 import { mkdtempSync } from 'node:fs';
+import type { JsonObject } from '#base/json.ts';
 import { DaemonProcess } from '#lab/daemons.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { ipBatch, waitFor } from '#lab/shell.ts';
@@ -49,73 +51,66 @@ function prefixes(count: number): readonly string[] {
   return [NETWORK.ipv6, NETWORK.ipv4, ...others];
 }
 
-async function start(
-  ground: BenchSpawner,
-  directory: string,
-  { name, label, count }: { readonly name: string; readonly label: string; readonly count: number },
-  threads: number,
-): Promise<Contender> {
-  const pair = await buildPair({ name: label, families: [4], segmentationOffload: true });
-  const router = count > 0;
-  if (router) {
-    const namespace = pair.left;
-    await ipBatch(
-      ['link add lan0 type veth peer name lan1', 'link set lan0 up', 'link set lan1 up'],
-      { namespace },
-    );
-  }
-  const daemon = (role: string) => ({
-    name: `${label}-${role}`,
-    device: `${label}-${role}`,
-    threads,
-    stateDirectory: directory,
-  });
+interface Setting {
+  readonly name: string;
+  readonly label: string;
+  readonly count: number;
+}
+
+function daemonSection(label: string, role: string, threads: number, directory: string) {
+  const name = `${label}-${role}`;
+  return { name, device: name, threads, stateDirectory: directory };
+}
+
+function homeAgentConfiguration(count: number) {
   const grant = {
     security: SECURITY,
     homeAddresses: [HOME.address],
     ipv4HomeAddresses: [HOME.ipv4Address],
   };
-  const homeAgent = new DaemonProcess(
-    ground,
-    'ha',
-    pair.right,
-    {
-      daemon: daemon('ha'),
-      addresses: [CABLE.right6],
-      ipv4Addresses: [CABLE.right4],
-      homePrefixes: ['2001:db8:200::/64'],
-      ipv4HomePrefixes: ['203.0.113.0/25'],
-      mobileNodes: [router ? { ...grant, mobileNetworkPrefixes: prefixes(count) } : grant],
-    },
-    `${label}-ha`,
-  );
+  return {
+    addresses: [CABLE.right6],
+    ipv4Addresses: [CABLE.right4],
+    homePrefixes: ['2001:db8:200::/64'],
+    ipv4HomePrefixes: ['203.0.113.0/25'],
+    mobileNodes: [count > 0 ? { ...grant, mobileNetworkPrefixes: prefixes(count) } : grant],
+  };
+}
+
+function movingConfiguration(router: boolean) {
   const home = {
     homeAgent: [CABLE.right6, CABLE.right4],
     homeAddress: HOME.address,
     ipv4HomeAddress: HOME.ipv4Address,
     security: SECURITY,
   };
-  // In implicit mode the home agent forwards all that it has for the router, whatever the router
-  // itself knows of it.
+  if (!router) return { homes: [home], forceUdp: true };
+  // In implicit mode the home agent forwards every prefix that it has for the router.
   const network = {
     mobileNetworkPrefixes: [NETWORK.ipv6, NETWORK.ipv4],
     registrationModes: ['implicit'],
   };
-  const role = router ? 'mr' : 'mn';
-  const moving = new DaemonProcess(
-    ground,
-    role,
-    pair.left,
-    {
-      daemon: daemon(role),
-      homes: [router ? { ...home, ...network } : home],
-      ...(router
-        ? { mobileNetworks: [{ device: 'lan0', addresses: [ROUTER.ipv6, ROUTER.ipv4] }] }
-        : {}),
-      forceUdp: true,
-    },
-    `${label}-${role}`,
-  );
+  const mobileNetworks = [{ device: 'lan0', addresses: [ROUTER.ipv6, ROUTER.ipv4] }];
+  return { homes: [{ ...home, ...network }], mobileNetworks, forceUdp: true };
+}
+
+async function start(
+  ground: BenchSpawner,
+  directory: string,
+  { name, label, count }: Setting,
+  threads: number,
+): Promise<Contender> {
+  const pair = await buildPair({ name: label, families: [4], segmentationOffload: true });
+  const router = count > 0;
+  const lan = ['link add lan0 type veth peer name lan1', 'link set lan0 up', 'link set lan1 up'];
+  if (router) await ipBatch(lan, { namespace: pair.left });
+  const launch = (role: string, namespace: string, configuration: JsonObject): DaemonProcess => {
+    const daemon = daemonSection(label, role, threads, directory);
+    const whole = { daemon, ...configuration };
+    return new DaemonProcess(ground, role, namespace, whole, `${label}-${role}`);
+  };
+  const homeAgent = launch('ha', pair.right, homeAgentConfiguration(count));
+  const moving = launch(router ? 'mr' : 'mn', pair.left, movingConfiguration(router));
   await homeAgent.start();
   const startMs = performance.now();
   await moving.start();

@@ -149,28 +149,19 @@ export interface UsualNetworks {
   readonly all: readonly AccessNetwork[];
 }
 
-export function usualNetworks(world: World): UsualNetworks {
-  const nat = (kind: NatKind, external: string, timeoutMs = NAT_TIMEOUT_MS): Nat =>
-    new Nat(kind, ipv4(external), timeoutMs, world.random);
-  const pool = (stem: string, first = 10, size = 4): Pool4 => ({ stem, first, size });
-  const network = (options: ConstructorParameters<typeof AccessNetwork>[0]): AccessNetwork =>
-    world.addNetwork(new AccessNetwork(options));
-  const ipv6Networks = [
-    network({ name: 'ipv6-a', delayMs: 5, prefix6: ipv6('2001:db8:a1::') }),
-    network({ name: 'ipv6-b', delayMs: 25, prefix6: ipv6('2001:db8:a2::') }),
-    network({ name: 'ipv6-small', delayMs: 10, prefix6: ipv6('2001:db8:a3::'), mtu: 1280 }),
-  ];
-  const ipv4Networks = [
-    network({ name: 'ipv4-a', delayMs: 8, pool4: pool('198.51.100', 10, 3) }),
-    network({ name: 'ipv4-b', delayMs: 30, pool4: pool('203.0.113', 10, 3) }),
-  ];
-  const symmetric = network({
-    name: 'nat-symmetric',
-    delayMs: 12,
-    pool4: pool('10.4.0'),
-    nats: [nat(NatKind.Symmetric, '198.51.100.204')],
-  });
-  const translated = [
+type NatMaker = (kind: NatKind, external: string) => Nat;
+type NetworkMaker = (options: ConstructorParameters<typeof AccessNetwork>[0]) => AccessNetwork;
+
+function pool(stem: string, first = 10, size = 4): Pool4 {
+  return { stem, first, size };
+}
+
+function translatedNetworks(
+  network: NetworkMaker,
+  nat: NatMaker,
+  symmetric: AccessNetwork,
+): readonly AccessNetwork[] {
+  return [
     network({
       name: 'nat-endpoint',
       delayMs: 9,
@@ -200,7 +191,10 @@ export function usualNetworks(world: World): UsualNetworks {
       ],
     }),
   ];
-  const dual = [
+}
+
+function dualNetworks(network: NetworkMaker, nat: NatMaker): readonly AccessNetwork[] {
+  return [
     network({
       name: 'dual',
       delayMs: 6,
@@ -215,6 +209,30 @@ export function usualNetworks(world: World): UsualNetworks {
       nats: [nat(NatKind.Symmetric, '198.51.100.206')],
     }),
   ];
+}
+
+export function usualNetworks(world: World): UsualNetworks {
+  const nat = (kind: NatKind, external: string, timeoutMs = NAT_TIMEOUT_MS): Nat =>
+    new Nat(kind, ipv4(external), timeoutMs, world.random);
+  const network = (options: ConstructorParameters<typeof AccessNetwork>[0]): AccessNetwork =>
+    world.addNetwork(new AccessNetwork(options));
+  const ipv6Networks = [
+    network({ name: 'ipv6-a', delayMs: 5, prefix6: ipv6('2001:db8:a1::') }),
+    network({ name: 'ipv6-b', delayMs: 25, prefix6: ipv6('2001:db8:a2::') }),
+    network({ name: 'ipv6-small', delayMs: 10, prefix6: ipv6('2001:db8:a3::'), mtu: 1280 }),
+  ];
+  const ipv4Networks = [
+    network({ name: 'ipv4-a', delayMs: 8, pool4: pool('198.51.100', 10, 3) }),
+    network({ name: 'ipv4-b', delayMs: 30, pool4: pool('203.0.113', 10, 3) }),
+  ];
+  const symmetric = network({
+    name: 'nat-symmetric',
+    delayMs: 12,
+    pool4: pool('10.4.0'),
+    nats: [nat(NatKind.Symmetric, '198.51.100.204')],
+  });
+  const translated = translatedNetworks(network, nat, symmetric);
+  const dual = dualNetworks(network, nat);
   const home = network({ name: 'home', delayMs: 1, prefix6: ipv6('2001:db8:100:1::'), home: true });
   return {
     ipv6: ipv6Networks,
