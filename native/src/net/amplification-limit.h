@@ -1,5 +1,5 @@
 // Anti-amplification limit (RFC 9000 §8.1): until a peer address is validated, no more is sent to
-// it than three times what came from it, plus a credit (docs/ntmobile.md §9, §10).
+// it than three times what came from it, plus a credit (docs/reference/ntmobile.md §9, §10).
 #pragma once
 #include <atomic>
 #include <map>

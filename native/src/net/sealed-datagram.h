@@ -1,5 +1,5 @@
-// Datagrams on the sealed port (docs/ntmobile.md §3). The first word holds the type in its upper
-// four bits and an SPI, or a relay index, in its lower 28.
+// Datagrams on the sealed port (docs/reference/ntmobile.md §3). The first word holds the type in
+// its upper four bits and an SPI, or a relay index, in its lower 28.
 #pragma once
 #include "base/bytes.h"
 

@@ -1,5 +1,5 @@
-// The legs of paths at a relay (docs/ntmobile.md §9): packet threads look them up, JavaScript's
-// thread sets them. A path has two legs, one to each of its nodes.
+// The legs of paths at a relay (docs/reference/ntmobile.md §9): packet threads look them up,
+// JavaScript's thread sets them. A path has two legs, one to each of its nodes.
 #pragma once
 #include "base/epoch.h"
 #include "base/hash-table.h"

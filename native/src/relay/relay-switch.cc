@@ -5,7 +5,7 @@ namespace {
 
 constexpr u32 bitOf(DatagramType type) { return u32{1} << static_cast<u8>(type); }
 
-// docs/ntmobile.md §3: an envelope carries a datagram of any type but its own.
+// docs/reference/ntmobile.md §3: an envelope carries a datagram of any type but its own.
 constexpr u32 kForwarded = bitOf(DatagramType::data) | bitOf(DatagramType::control) |
                            bitOf(DatagramType::initiation) | bitOf(DatagramType::response) |
                            bitOf(DatagramType::cookie);
