@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds a substitute for the base image of the Dockerfile from Debian packages and the Node of the npm
-# packages, for machines without access to an image registry. Does nothing if the image exists.
+# Builds a substitute for the base image of the Dockerfile from Debian packages and the Node of the
+# npm packages, for machines without access to an image registry. Does nothing if the image exists.
 #   sh docker/base.sh [--force]
 set -eu
 cd "$(dirname "$0")/.."
@@ -24,13 +24,13 @@ release=${image#*-}
 release=${release%-slim}
 # This machine's package source if it has the release; mmdebstrap's default otherwise.
 mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' | sed -n "s/^$release //p" | head -n 1)
-# Includes the packages that the Dockerfile installs: one run of the package manager instead of four.
+# Includes the packages that the Dockerfile installs: one package manager run instead of four.
 packages=$(sed -n 's/^# base-packages: //p' docker/Dockerfile | tr ' ' ',' | paste -sd, -)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT INT TERM
 
-# Adds Node and npm, this machine's additional certificate authorities (npm in the image uses the same
-# proxy), and, like Debian's own images, dpkg without fsync.
+# Adds Node and npm, this machine's additional certificate authorities (npm in the image uses the
+# same proxy), and, like Debian's own images, dpkg without fsync.
 cat >"$scratch/add" <<END
 set -eu
 install -m 755 "$PWD/node_modules/node/bin/node" "\$1/usr/local/bin/node"

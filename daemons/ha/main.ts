@@ -12,7 +12,7 @@ await runPacketDaemon({
   description: 'Home agent of Sojourn (RFC 6275, RFC 5555, RFC 3963).',
   schema: homeAgentSchema,
   warnings: ({ homeAgent }) =>
-    homeAgent.insecure ? ['security: none: anybody may register any of the home addresses'] : [],
+    homeAgent.insecure ? ['security: none: any host may register any home address'] : [],
   warmUp: warmUpHandovers,
   plane: ({ homeAgent: { ipv4Addresses, udpPort, homeLink } }) => ({
     lookup: 'inner-destination',

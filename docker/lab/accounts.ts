@@ -1,6 +1,6 @@
 /**
- * Adds the lab's accounts like an operator, as soon as the account server answers. Existing accounts
- * are kept.
+ * Adds the lab's accounts like an operator, as soon as the account server answers. Keeps existing
+ * accounts.
  */
 import { spawnSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';

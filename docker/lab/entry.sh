@@ -1,5 +1,6 @@
 #!/bin/sh
-# Entry point of a container of the lab: configures the interfaces for its role, then executes its program.
+# Entry point of a container of the lab: configures the interfaces for its role, then executes its
+# program.
 #   entry.sh core | access DEVICE-ADDRESS… | nat KIND | server | host | DAEMON [NAME]
 # Addresses are those of compose.yaml. Devices are found by their addresses, because Docker numbers
 # devices in any order.

@@ -2,8 +2,8 @@
 KEEP=192.0.2.129
 lan=$(device_of "$KEEP")
 export LAN_DEVICE=$lan
-# Docker made these interfaces before it set the defaults of compose.yaml, and /proc/sys is read-only
-# here. IPv6 restarts with the defaults on a link whose MTU was below 1280.
+# Docker made these interfaces before it set the defaults of compose.yaml, and /proc/sys is
+# read-only here. IPv6 restarts with the defaults on a link whose MTU was below 1280.
 for device in $(ls /sys/class/net | grep '^eth'); do
   [ "$device" = "$lan" ] && continue
   ip link set dev "$device" mtu 1279

@@ -19,7 +19,8 @@ names() {
   printf 'nameserver %s\nnameserver %s\n' "$CORE4" "$CORE6" >/etc/resolv.conf
 }
 
-# A server on the internet with the core router as its gateway. FAMILY=6 or 4 disables the other family.
+# A server on the internet with the core router as its gateway. FAMILY=6 or 4 disables the other
+# family.
 uplink() {
   device=$(device_of 198.51.100.)
   case ${FAMILY:-both} in
@@ -31,8 +32,8 @@ uplink() {
   names
 }
 
-# Router advertisements of prefix $2 on device $1, mostly solicited ones. A host solicits a second after
-# its connection; an earlier advertisement would race with Docker's changes of the host's routes.
+# Router advertisements of prefix $2 on device $1, mostly solicited ones. A host solicits a second
+# after its connection; an earlier advertisement would race with Docker's changes of its routes.
 advertise() {
   cat >/etc/radvd.conf <<END
 interface $1 {
@@ -50,8 +51,9 @@ END
   radvd --nodaemon -m stderr &
 }
 
-# Docker adds addresses, brings the interface up and adds default routes, which are useless on an internal
-# network, in this order, and fails if the addresses are removed earlier. Newer engines add no routes.
+# Docker adds addresses, brings the interface up and adds default routes, which are useless on an
+# internal network, in this order, and fails if the addresses are removed earlier. Newer engines add
+# no routes.
 forget_docker() {
   for _ in 1 2 3 4 5 6 7 8 9 10; do
     [ -z "$(ip -4 route show default dev "$1" proto boot; ip -6 route show default dev "$1" proto boot)" ] || break
@@ -64,8 +66,8 @@ forget_docker() {
   done
 }
 
-# Acts as a network manager: removes Docker's configuration from a new interface, which then gets IPv6
-# by autoconfiguration and IPv4 by DHCP. KEEP is the address of an interface to leave unchanged.
+# Acts as a network manager: removes Docker's configuration from a new interface, which then gets
+# IPv6 by autoconfiguration and IPv4 by DHCP. KEEP is the address of an interface to leave unchanged.
 manage_interfaces() {
   names
   known=' '

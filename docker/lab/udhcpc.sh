@@ -1,6 +1,6 @@
 #!/bin/sh
-# Script of the DHCP client, with the lease in its environment. Addresses get the lifetime of the lease,
-# which marks them as addresses of the network.
+# Script of the DHCP client, with the lease in its environment. Addresses get the lifetime of the
+# lease, which marks them as addresses of the network.
 case "$1" in
 bound | renew)
   ip -4 address replace "$ip/$mask" dev "$interface" valid_lft "$lease" preferred_lft "$lease"

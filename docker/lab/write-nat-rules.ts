@@ -1,6 +1,6 @@
 /**
- * Writes the rules of each kind of NAT beside this file: nat-KIND.nft. They are those of the namespace
- * lab, whose tests cover them.
+ * Writes the rules of each kind of NAT beside this file: nat-KIND.nft. They are those of the
+ * namespace lab, whose tests cover them.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

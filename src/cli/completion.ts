@@ -78,8 +78,8 @@ function cases(nodes: readonly Node[], line: (node: Node) => string): string {
 }
 
 /**
- * The path of the command on the line: its words without flags and their values, as far as they name
- * a command.
+ * The path of the command on the line: its words without flags and their values, as far as they
+ * name a command.
  */
 const WALK = (words: string, first: string) => `  local chosen='' word='' skip='' next='' i
   for ((i = ${first}; i < at; i++)); do

@@ -1,6 +1,6 @@
 /**
- * `sojourn lab … --docker`: the container lab of compose.yaml. The lab in network namespaces is `npm
- * run lab`.
+ * `sojourn lab … --docker`: the container lab of compose.yaml. The lab in network namespaces is
+ * `npm run lab`.
  */
 import { Argument, type Command, InvalidArgumentError } from 'commander';
 import { formatTable } from '#daemon/answers/tables.ts';

@@ -147,7 +147,7 @@ function isList(value: MobileNodeParts['security']): value is List<RegistrationK
   return Array.isArray(value);
 }
 
-/** The home agent must be outside every mobile network, and home networks must not be inside one. */
+/** The home agent and the home networks must be outside every mobile network. */
 function checkNetwork(
   { prefix, report }: GrantedNetwork,
   { addresses, homePrefixes }: GrantParts,

@@ -1,7 +1,7 @@
 /**
  * The engines of one daemon: Mobile IPv6, NTMobile or both. Each input goes to the engines that it
- * concerns. Their desired states have separate keys, tunnel numbers, record tables and sealing keys,
- * so that the union of both is the desired state of the daemon. An operator gets one answer.
+ * concerns. Their desired states have separate keys, tunnel numbers, record tables and sealing
+ * keys, so that the union of both is the desired state of the daemon. An operator gets one answer.
  */
 
 import type { JsonObject, JsonValue } from '#base/json.ts';

@@ -48,8 +48,8 @@ export function install(options: InstallOptions): string {
   );
   writeManifest(join(destination, manifestOf(layout)), [...whole]);
   if (destination === '/') {
-    tell('systemd-sysusers', [join(layout.users, 'sojourn.conf')]);
-    tell('systemd-tmpfiles', ['--create', join(layout.stateDirectories, 'sojourn.conf')]);
+    runForOperator('systemd-sysusers', [join(layout.users, 'sojourn.conf')]);
+    runForOperator('systemd-tmpfiles', ['--create', join(layout.stateDirectories, 'sojourn.conf')]);
     reloadUnits();
   }
   return [
@@ -80,7 +80,7 @@ export function uninstall(options: {
     const units = manifest.filter(
       (path) => path.startsWith(layout.units) && path.endsWith('.service'),
     );
-    tell('systemctl', [
+    runForOperator('systemctl', [
       'disable',
       '--now',
       '--quiet',
@@ -105,10 +105,10 @@ function isSystemdRunning(): boolean {
 }
 
 function reloadUnits(): void {
-  if (isSystemdRunning()) tell('systemctl', ['daemon-reload']);
+  if (isSystemdRunning()) runForOperator('systemctl', ['daemon-reload']);
 }
 
 /** Runs a program, if it exists; the operator sees its output. */
-function tell(program: string, parameters: readonly string[]): void {
+function runForOperator(program: string, parameters: readonly string[]): void {
   spawnSync(program, parameters, { stdio: ['ignore', 'inherit', 'inherit'] });
 }

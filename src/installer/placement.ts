@@ -20,8 +20,8 @@ import type { PayloadFile } from './payload.ts';
 export type Manifest = readonly string[];
 
 /**
- * Installs below `destination`, the root directory. A file replaces an older one atomically, so that
- * a running daemon keeps its version.
+ * Installs below `destination`, the root directory. A file replaces an older one atomically, so
+ * that a running daemon keeps its version.
  */
 export function installFiles(
   files: readonly PayloadFile[],

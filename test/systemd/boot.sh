@@ -1,6 +1,6 @@
-# Makes the directory of a Debian system the root of a machine and executes its systemd. Runs as PID 1 of
-# new mount, PID, network, UTS, IPC and cgroup namespaces; the machine writes to a tmpfs that vanishes
-# with them.
+# Makes the directory of a Debian system the root of a machine and executes its systemd. Runs as PID
+# 1 of new mount, PID, network, UTS, IPC and cgroup namespaces; the machine writes to a tmpfs that
+# vanishes with them.
 set -eu
 base=$1
 mount --make-rprivate /

@@ -1,4 +1,4 @@
-/** `sojourn install` and `sojourn uninstall` on the machine of service.test.ts, without the package. */
+/** `sojourn install` and `sojourn uninstall` on the machine of service.test.ts. */
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { run } from '#lab/shell.ts';

@@ -189,7 +189,7 @@ function descriptionAt(shape: unknown, path: Finding['path']): string {
   return '';
 }
 
-/** The candidate with the fewest edits, if they are few enough to be a slip of the fingers. */
+/** The most similar candidate, if it is similar enough to be a typing error. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   let best: string | undefined;
   let fewest = Math.max(2, Math.floor(word.length / 3)) + 1;

@@ -106,8 +106,8 @@ export const lifetimeField = (seconds: number) =>
     .meta({ unit: 'seconds', description: 'requested lifetime of a registration' });
 
 /**
- * RFC 5555 §4.3. The value 0 would mean "never" and is not allowed: no operator controls every NAT on
- * the path.
+ * RFC 5555 §4.3. The value 0 would mean "never" and is not allowed: no operator controls every NAT
+ * on the path.
  */
 export const natKeepaliveField = () =>
   integerField(1, 65535)

@@ -75,8 +75,8 @@ function icmpv6Protocol(type: number): Protocol {
 }
 
 /**
- * The kind of any packet. `sealed` is the opened NTMobile control message; undefined if it could not
- * be opened or the packet is none.
+ * The kind of any packet. `sealed` is the opened NTMobile control message; undefined if it could
+ * not be opened or the packet is none.
  */
 export function messageKind(
   path: PacketPath,

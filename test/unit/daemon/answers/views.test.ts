@@ -101,20 +101,20 @@ describe('the status of a mobile node', () => {
       bindings: [],
       lastHandover,
     };
-    const told = mobileNode(home);
-    expect(told).toContain('last handover   1 s ago, to the home link\n');
-    expect(told).not.toMatch(/tunnel|lifetime|care-of/);
+    const text = mobileNode(home);
+    expect(text).toContain('last handover   1 s ago, to the home link\n');
+    expect(text).not.toMatch(/tunnel|lifetime|care-of/);
   });
 
   it('shows refusals of the kernel and the backlog of the store', () => {
     const pending = [{ what: 'address eth0 2001:db8:1::5', error: 'ENODEV' }];
-    const told = mobileNode(
+    const text = mobileNode(
       {},
       { host: { pending }, driver: { storeFailures: 2, storeBacklog: 5 } },
     );
-    expect(told).toContain('refused  address eth0 2001:db8:1::5: ENODEV');
-    expect(told).toContain('store    2 failures, 5 records waiting');
-    expect(told).not.toContain('in sync');
+    expect(text).toContain('refused  address eth0 2001:db8:1::5: ENODEV');
+    expect(text).toContain('store    2 failures, 5 records waiting');
+    expect(text).not.toContain('in sync');
   });
 });
 
@@ -131,10 +131,10 @@ describe('the status of a mobile router', () => {
     ['tunnel', 'through the tunnel'],
     ['home-link', 'on the home link'],
     ['none', 'NOT FORWARDED'],
-  ])('shows prefixes, registration mode and forwarding %s', (forwarding, told) => {
+  ])('shows prefixes, registration mode and forwarding %s', (forwarding, text) => {
     const homes = [{ ...HOME, ...NETWORKS, forwarding }];
     expect(formatAnswer('status', { role: 'mobile-router', homes, ...WELL }, NOW)).toContain(
-      `\n  mobile networks  2001:db8:1:200::/64, 203.0.113.64/28 (refused) (explicit, ${told})\n`,
+      `\n  mobile networks  2001:db8:1:200::/64, 203.0.113.64/28 (refused) (explicit, ${text})\n`,
     );
   });
 
@@ -149,9 +149,9 @@ describe('the status of a mobile router', () => {
       bindings: [],
     };
     const homes = [{ ...HOME, ...NETWORKS, ...home }];
-    const told = formatAnswer('status', { role: 'mobile-router', homes, ...WELL }, NOW);
-    expect(told).toMatch(/^office: stopped: no home agent serves the mobile networks\n/);
-    expect(told).toMatch(
+    const text = formatAnswer('status', { role: 'mobile-router', homes, ...WELL }, NOW);
+    expect(text).toMatch(/^office: stopped: no home agent serves the mobile networks\n/);
+    expect(text).toMatch(
       /\n {2}last refusal +not-authorized-for-prefix\n {2}lifetime left +not registered\n/,
     );
   });

@@ -49,7 +49,7 @@ const directory = mkdtempSync(join(tmpdir(), 'sojourn-difference-'));
 afterAll(() => rmSync(directory, { recursive: true }));
 
 /** `[+-~] setting old → new`; `~` marks a reloadable change. */
-function told(old: JsonObject, fresh: JsonObject): readonly string[] {
+function changesOf(old: JsonObject, fresh: JsonObject): readonly string[] {
   return differences(KEYS, completed(KEYS, old), completed(KEYS, fresh)).map((change) => {
     const values = [change.old, change.new].map((value) =>
       value === undefined ? 'none' : JSON.stringify(value),
@@ -61,25 +61,25 @@ function told(old: JsonObject, fresh: JsonObject): readonly string[] {
 describe('differences', () => {
   it('list changed keys with defaults and mark reloadable ones', () => {
     expect(
-      told({ port: 1, process: { level: 'debug' } }, { seconds: 5, process: { name: 'y' } }),
+      changesOf({ port: 1, process: { level: 'debug' } }, { seconds: 5, process: { name: 'y' } }),
     ).toEqual([
       '! port 1 → 4191',
       '~ seconds 60 → 5',
       '~ process.level "debug" → "info"',
       '! process.name "x" → "y"',
     ]);
-    expect(told({ port: 4191 }, { seconds: 60, process: {} })).toEqual([]);
+    expect(changesOf({ port: 4191 }, { seconds: 60, process: {} })).toEqual([]);
   });
 
   it('compare lists of mappings entry by entry, regardless of order', () => {
     const alice = { name: 'alice', addresses: ['::1'] };
     const bob = { name: 'bob', addresses: ['::2'] };
     const carol = { name: 'carol', addresses: ['::3'] };
-    expect(told({ nodes: [alice, bob] }, { nodes: [carol, bob, alice] })).toEqual([
+    expect(changesOf({ nodes: [alice, bob] }, { nodes: [carol, bob, alice] })).toEqual([
       `~ nodes[0] none → ${JSON.stringify({ ...carol, allowed: true })}`,
     ]);
     expect(
-      told(
+      changesOf(
         { nodes: [alice, bob] },
         { nodes: [{ ...bob, addresses: ['::2', '::4'], allowed: false }] },
       ),
@@ -91,19 +91,19 @@ describe('differences', () => {
   });
 
   it('include added and removed sections', () => {
-    expect(told({}, { section: {} })).toEqual(['! section none → {"size":1}']);
-    expect(told({ section: { size: 2 } }, { section: { size: 3 } })).toEqual([
+    expect(changesOf({}, { section: {} })).toEqual(['! section none → {"size":1}']);
+    expect(changesOf({ section: { size: 2 } }, { section: { size: 3 } })).toEqual([
       '! section.size 2 → 3',
     ]);
   });
 
   it('redact secrets', () => {
     const secret = (key: string) => ({ nodes: [{ name: 'alice', security: { key } }] });
-    expect(told(secret('hush'), secret('mute'))).toEqual([
+    expect(changesOf(secret('hush'), secret('mute'))).toEqual([
       '~ nodes[0].security.key "[redacted]" → "[redacted]"',
     ]);
-    expect(told({}, secret('mute')).join()).not.toContain('mute');
-    expect(told(secret('hush'), {}).join()).not.toContain('hush');
+    expect(changesOf({}, secret('mute')).join()).not.toContain('mute');
+    expect(changesOf(secret('hush'), {}).join()).not.toContain('hush');
   });
 
   it('include changed contents of files that keys name', () => {
