@@ -35,7 +35,7 @@ const MOVES = 64;
 const INTERVAL_MS = 2_000;
 const EPOCH_MS = 1_700_000_000_000;
 const UDP_PORT = 4191;
-const IDENTIFIER = 'rehearsal@example.net';
+const IDENTIFIER = 'warm-up@example.net';
 const HOME_AGENT = ipv6('2001:db8:1::1');
 const HOME_AGENT_IPV4 = ipv4('192.0.2.1');
 const HOME_ADDRESS = ipv6('2001:db8:1::10');
@@ -274,7 +274,7 @@ function homeAgentOf(association: TestRegistrationKey) {
 
 function mobileNodeOf(association: TestRegistrationKey) {
   const home = {
-    name: 'rehearsal',
+    name: 'warm-up',
     homeAgent: { addresses: [HOME_AGENT, HOME_AGENT_IPV4] },
     homeAgentAddress: undefined,
     homeAddress: HOME_ADDRESS,

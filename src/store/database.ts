@@ -49,14 +49,14 @@ export interface DatabaseFormat {
  * Opens the database in write-ahead mode; creates a missing file, readable by its owner only.
  * Throws `StoreError`.
  */
-export function openDatabase(place: DatabaseFile, form: DatabaseFormat): DatabaseSync {
+export function openDatabase(location: DatabaseFile, form: DatabaseFormat): DatabaseSync {
   const former = process.umask(0o077);
   try {
-    makeDirectory(place.file);
-    return translate(place, () => {
-      const database = new DatabaseSync(place.file);
+    makeDirectory(location.file);
+    return translate(location, () => {
+      const database = new DatabaseSync(location.file);
       try {
-        prepareDatabase(database, place, form);
+        prepareDatabase(database, location, form);
         return database;
       } catch (thrown) {
         database.close();
@@ -90,7 +90,7 @@ function makeDirectory(file: string): void {
 
 function prepareDatabase(
   database: DatabaseSync,
-  place: DatabaseFile,
+  location: DatabaseFile,
   { version, schema, synchronous }: DatabaseFormat,
 ): void {
   database.exec(
@@ -101,20 +101,20 @@ function prepareDatabase(
   if (typeof found === 'number' && found > version) {
     throw new StoreError(
       'STORE_VERSION',
-      place.file,
+      location.file,
       `written by a newer version (schema ${found}, this one knows ${version}); ` +
         'run that version, or move the file away to start empty',
     );
   }
   database.exec(`${schema}; PRAGMA user_version = ${version}`);
   const { quick_check: check } = database.prepare('PRAGMA quick_check(1)').get() ?? {};
-  if (check !== 'ok') throw corrupt(place, check);
+  if (check !== 'ok') throw corrupt(location, check);
   database.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
 }
 
 /** All of `body` or nothing. Throws `StoreError`. */
-export function transaction<T>(database: DatabaseSync, place: DatabaseFile, body: () => T): T {
-  return translate(place, () => {
+export function transaction<T>(database: DatabaseSync, location: DatabaseFile, body: () => T): T {
+  return translate(location, () => {
     database.exec('BEGIN IMMEDIATE');
     try {
       const result = body();
@@ -141,15 +141,16 @@ export function corrupt({ file, afterLoss }: DatabaseFile, cause: unknown): Stor
 const SQLITE = { busy: 5, locked: 6, corrupt: 11, notADatabase: 26 } as const;
 
 /** Turns errors of SQLite into `StoreError`. */
-export function translate<T>(place: DatabaseFile, body: () => T): T {
+export function translate<T>(location: DatabaseFile, body: () => T): T {
   try {
     return body();
   } catch (thrown) {
     if (!(thrown instanceof Error) || !('errcode' in thrown) || typeof thrown.errcode !== 'number')
       throw thrown;
-    const { file } = place;
+    const { file } = location;
     const primary = thrown.errcode & 255;
-    if (primary === SQLITE.corrupt || primary === SQLITE.notADatabase) throw corrupt(place, thrown);
+    if (primary === SQLITE.corrupt || primary === SQLITE.notADatabase)
+      throw corrupt(location, thrown);
     if (primary === SQLITE.busy || primary === SQLITE.locked) {
       throw new StoreError(
         'STORE_LOCKED',

@@ -27,14 +27,14 @@ export function openSqliteStore(file: string): StorePort {
 }
 
 class SqliteStore implements StorePort {
-  readonly #place: DatabaseFile;
+  readonly #location: DatabaseFile;
   readonly #database: DatabaseSync;
   readonly #put;
   readonly #drop;
 
   constructor(file: string) {
-    this.#place = { file, afterLoss: 'nodes register again by themselves' };
-    this.#database = openDatabase(this.#place, FORM);
+    this.#location = { file, afterLoss: 'nodes register again by themselves' };
+    this.#database = openDatabase(this.#location, FORM);
     this.#put = this.#database.prepare(
       'INSERT OR REPLACE INTO records (tbl, key, value) VALUES (?, ?, ?)',
     );
@@ -47,7 +47,7 @@ class SqliteStore implements StorePort {
       .iterate();
     const iterator = rows[Symbol.iterator]();
     for (;;) {
-      const next = translate(this.#place, () => iterator.next());
+      const next = translate(this.#location, () => iterator.next());
       if (next.done === true) return;
       const { tbl, key, value } = next.value;
       yield { table: String(tbl), key: String(key), value: this.#parse(String(value)) };
@@ -61,7 +61,7 @@ class SqliteStore implements StorePort {
       readonly value: JsonValue | undefined;
     }[],
   ): void {
-    transaction(this.#database, this.#place, () => {
+    transaction(this.#database, this.#location, () => {
       for (const { table, key, value } of changes) {
         if (value === undefined) this.#drop.run(table, key);
         else this.#put.run(table, key, JSON.stringify(value));
@@ -77,7 +77,7 @@ class SqliteStore implements StorePort {
     try {
       return JSON.parse(text);
     } catch (cause) {
-      throw corrupt(this.#place, cause);
+      throw corrupt(this.#location, cause);
     }
   }
 }

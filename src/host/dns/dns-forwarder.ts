@@ -76,11 +76,11 @@ export class Forwarder {
     return answeredAddresses(packet, name, type).addresses;
   }
 
-  async #inquire(query: Uint8Array, want: 'whole' | 'udp'): Promise<Uint8Array | undefined> {
+  async #inquire(query: Uint8Array, accept: 'whole' | 'udp'): Promise<Uint8Array | undefined> {
     const { servers, sources, timeoutMs = 3_000, staggerMs = 500 } = this.#options;
     const result = await exchangeDns({
       query,
-      accept: want,
+      accept,
       paths: nameServerPaths(servers(), sources()),
       timeoutMs,
       staggerMs,

@@ -49,11 +49,12 @@ function questionOf(octets: Uint8Array): Uint8Array | undefined {
  */
 export function sameQuestion(answer: Uint8Array, query: Uint8Array): boolean {
   const asked = questionOf(query);
-  const told = questionOf(answer);
-  if (told === undefined) return answer[4] === 0 && answer[5] === 0 && responseCode(answer) !== 0;
+  const repeated = questionOf(answer);
+  if (repeated === undefined)
+    return answer[4] === 0 && answer[5] === 0 && responseCode(answer) !== 0;
   return (
-    asked?.length === told.length &&
-    told.every((octet, at) => lower(octet) === lower(asked[at] ?? 0))
+    asked?.length === repeated.length &&
+    repeated.every((octet, at) => lower(octet) === lower(asked[at] ?? 0))
   );
 }
 

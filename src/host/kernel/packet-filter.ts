@@ -153,9 +153,9 @@ function rulesOf({ table, addresses }: PacketFilterOptions): readonly string[] {
 
 function headerRules(): string[] {
   const rules = ['rt type 2', 'meta l4proto 135'];
-  for (let place = 0; place < HOME_ADDRESS_OFFSETS; place++) {
-    const bit = (FIXED_HEADER_OCTETS + 6 + 8 * place) * 8;
-    rules.push(`ip6 nexthdr 60 dst hdrlength >= ${2 + place} @nh,${bit},8 0xc9`);
+  for (let offset = 0; offset < HOME_ADDRESS_OFFSETS; offset++) {
+    const bit = (FIXED_HEADER_OCTETS + 6 + 8 * offset) * 8;
+    rules.push(`ip6 nexthdr 60 dst hdrlength >= ${2 + offset} @nh,${bit},8 0xc9`);
   }
   return rules;
 }

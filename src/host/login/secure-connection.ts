@@ -108,13 +108,13 @@ class HappyEyeballs {
 
   #try(): void {
     clearTimeout(this.#timer);
-    const way = this.#pairs[this.#next++];
-    if (way === undefined) {
+    const pair = this.#pairs[this.#next++];
+    if (pair === undefined) {
       if (this.#open.size === 0) this.#done.reject(this.#failure());
       return;
     }
     this.#timer = setTimeout(() => this.#try(), this.#options.staggerMs ?? 250);
-    this.#attempt(way);
+    this.#attempt(pair);
   }
 
   #failure(): ConnectionFailure {

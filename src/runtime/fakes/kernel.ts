@@ -58,7 +58,7 @@ export class FakeKernel implements KernelPort {
       route.source !== undefined &&
       ![...this.addresses.values()].some((one) => one.address === route.source)
     ) {
-      throw new FakeSystemError('EINVAL', `source ${route.source} is not ours`);
+      throw new FakeSystemError('EINVAL', `source ${route.source} is no local address`);
     }
     this.log.push(`route ${routeKey(route)}`);
     this.routes.set(routeKey(route), route);
@@ -139,7 +139,7 @@ export class FakeKernel implements KernelPort {
     this.#disturbed?.();
   }
 
-  tell(interfaces: readonly NetworkInterface[]): void {
+  setNetwork(interfaces: readonly NetworkInterface[]): void {
     this.interfaces = interfaces;
     this.#network?.(interfaces);
   }

@@ -91,7 +91,7 @@ const NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(BINDING_STATUSES).map(([name, { code }]) => [code, name]),
 );
 
-/** Whether a status code says that the Binding Update was rejected. */
+/** Whether a status code rejects the Binding Update. */
 export function rejects(code: number): boolean {
   return code >= 128;
 }

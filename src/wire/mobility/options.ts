@@ -115,7 +115,7 @@ export const IDENTIFIER_SUBTYPE_NAI = 1;
 /** Subtypes of the Authentication option, RFC 4285 §5. */
 export const AuthenticationSubtype = { mobileNodeHomeAgent: 1, mobileNodeAaa: 2 } as const;
 
-/** NAT Detection's refresh time that says "no keepalive is needed", RFC 5555 §3.2.2. */
+/** NAT Detection's refresh time for "no keepalive needed", RFC 5555 §3.2.2. */
 export const NO_KEEPALIVE_NEEDED = 0xffffffff;
 
 /** Times in units are of 4 seconds. `timestamp` is NTP's 64-bit form. */

@@ -1,5 +1,5 @@
 /**
- * Numbers and framing of rtnetlink, shared by the files beside this one.
+ * Numbers and framing of rtnetlink.
  *
  * RFC 3549 §2.3     netlink message header, attributes;  Linux
  *                   include/uapi/linux/{netlink,rtnetlink,if_link,if_addr,fib_rules,neighbour}.h
@@ -7,8 +7,7 @@
  * little-endian, and so is this.
  *
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
- *   |           Length              |             Type              |   attribute; padded to 4
- *               octets
+ *   |           Length              |             Type              |   (one attribute)
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *   |                          Value ...                            |
  */
@@ -166,10 +165,7 @@ export class NetlinkReader {
     return text;
   }
 
-  /**
-   * Calls `each` for every attribute from `from` on; nested and byte-order marks are taken off the
-   * type.
-   */
+  /** Calls `each` for every attribute from `from` on, with a type without its two flag bits. */
   attributes(from: number, each: (type: number, value: NetlinkReader) => void): void {
     let at = from;
     while (at + 4 <= this.length) {
@@ -187,7 +183,7 @@ export class NetlinkReader {
   }
 }
 
-/** Appends little-endian fields; grows by itself. */
+/** Appends little-endian fields to a buffer that grows. */
 export class NetlinkWriter {
   #bytes = new Uint8Array(512);
   #view = new DataView(this.#bytes.buffer);
@@ -232,7 +228,7 @@ export class NetlinkWriter {
     this.align();
   }
 
-  /** Each of these writes nothing when the value is undefined. */
+  /** These methods write nothing if the value is undefined. */
   u8Attribute(type: number, value: number | undefined): void {
     if (value !== undefined) this.attribute(type, () => this.u8(value));
   }

@@ -74,10 +74,7 @@ const IFLA_INFO_KIND = 1;
 const Ifa = { address: 1, local: 2, label: 3, cacheInfo: 6, flags: 8, protocol: 11 } as const;
 const Nda = { destination: 1, linkLayerAddress: 2, protocol: 12 } as const;
 
-/**
- * Undefined for messages of an address family's own view of a link (bridge ports, IPv6 device
- * settings).
- */
+/** Undefined for a family's view of a link (bridge ports, IPv6 device settings). */
 export function parseLink(body: NetlinkReader): RtnetlinkLink | undefined {
   const [family, hardwareType, index, flags, changeMask] = [
     body.u8(0),

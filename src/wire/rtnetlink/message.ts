@@ -4,8 +4,7 @@
  *
  * RFC 3549 §2.3     message header, multipart messages, acknowledgements;  Linux netlink.h
  *                   (extended acknowledgement)
- * Left out: everything that is no link, address, route, rule or neighbour (kept as `other`);
- * big-endian hosts.
+ * Left out: other objects (kept as `other`); big-endian hosts.
  *
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *   |                          Length                               |
@@ -61,7 +60,7 @@ interface Operated extends Envelope {
 }
 
 /**
- * `errno` is positive; an `error` with errno 0 is an acknowledgement. `text` is the kernel's own
+ * `errno` is positive; an `error` with errno 0 is an acknowledgement. `text` is the kernel's
  * explanation.
  */
 export type RtnetlinkMessage =
@@ -119,7 +118,7 @@ function parseObject(
   body: NetlinkReader,
 ): RtnetlinkMessage | undefined {
   const operation = OPERATIONS[messageType & 3] ?? 'new';
-  // A request to dump has only the start of a body, and no object in it.
+  // A dump request has only the start of a body, without an object.
   if (operation === 'get' && (envelope.flags & NetlinkFlag.dump) === NetlinkFlag.dump)
     return undefined;
   switch (messageType & ~3) {
@@ -199,7 +198,7 @@ function writeBody(message: RtnetlinkMessage, writer: NetlinkWriter): void {
       return;
     case 'error':
       writer.u32(-message.errno >>> 0);
-      // The header of the request answered, of which only the length is looked at.
+      // The header of the request; readers use only its length.
       writer.u32(HEADER_SIZE);
       writer.bytes(new Uint8Array(HEADER_SIZE - 4));
       writer.textAttribute(1, message.text);
@@ -212,7 +211,7 @@ function writeBody(message: RtnetlinkMessage, writer: NetlinkWriter): void {
   }
 }
 
-/** Messages laid end to end, each padded to four octets. */
+/** A sequence of messages, each padded to four octets. */
 function encodeRtnetlink(messages: readonly RtnetlinkMessage[]): Uint8Array {
   const writer = new NetlinkWriter();
   for (const message of messages) {
@@ -257,7 +256,7 @@ export function encodeDump(
 }
 
 /**
- * `add` fails if the object exists; `replace` makes or changes it; `delete` fails if it does not
+ * `add` fails if the object exists; `replace` creates or changes it; `delete` fails if it does not
  * exist.
  */
 type RtnetlinkChange = 'add' | 'replace' | 'delete';
@@ -295,7 +294,7 @@ export function encodeRouteChange(
   return encodeRtnetlink([{ ...envelopeOf(change, sequence), kind: 'route', route }]);
 }
 
-/** The kernel has no replace for rules: `replace` is taken as `add`. */
+/** The kernel cannot replace rules: `replace` means `add`. */
 export function encodeRuleChange(
   change: RtnetlinkChange,
   rule: RtnetlinkRule,

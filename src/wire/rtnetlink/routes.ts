@@ -48,10 +48,7 @@ export interface RtnetlinkRoute {
   readonly priority?: number | undefined;
   readonly mtu?: number | undefined;
   readonly mark?: number | undefined;
-  /**
-   * Seconds until the kernel drops the route; the kernel tells it in RTA_CACHEINFO, a request in
-   * RTA_EXPIRES.
-   */
+  /** Until the kernel drops the route. Reports have it in RTA_CACHEINFO, requests in RTA_EXPIRES. */
   readonly expiresSeconds?: number | undefined;
   readonly nextHops?: readonly RtnetlinkNextHop[] | undefined;
 }
@@ -83,7 +80,7 @@ export interface RtnetlinkRule {
 
 export const RULE_ACTION_TO_TABLE = 1;
 const RULE_INVERT = 0x2;
-/** Clock ticks per second in what the kernel tells to user space. */
+/** Clock ticks per second in values that the kernel reports. */
 const USER_HZ = 100;
 
 const Rta = {
@@ -274,7 +271,7 @@ function parseRuleAttribute(
   else if (type === Fra.sourcePorts) rule.sourcePorts = parsePorts(value);
   else if (type === Fra.destinationPorts) rule.destinationPorts = parsePorts(value);
   else if (type === Fra.suppressPrefixLength) {
-    // All ones says that nothing is suppressed.
+    // All ones means that nothing is suppressed.
     const length = value.u32(0);
     if (length !== 0xffffffff) rule.suppressPrefixLength = length;
   }

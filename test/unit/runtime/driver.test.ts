@@ -60,7 +60,7 @@ describe('a turn of the driver', () => {
     engine.answers.set('network', () => [SEND]);
     driver.start();
     const before = plane.sent.length;
-    kernel.tell([ETH0]);
+    kernel.setNetwork([ETH0]);
     expect(plane.sent).toHaveLength(before + 1);
   });
 
@@ -88,8 +88,8 @@ describe('a turn of the driver', () => {
     engine.answers.set('network', () => [SEND]);
     driver.start();
     known.length = 0;
-    kernel.tell([{ ...ETH0, addresses: [careOf] }]);
-    kernel.tell([ETH0]);
+    kernel.setNetwork([{ ...ETH0, addresses: [careOf] }]);
+    kernel.setNetwork([ETH0]);
     expect(known).toEqual([[careOf.address], []]);
   });
 
@@ -98,7 +98,7 @@ describe('a turn of the driver', () => {
     driver.start();
     engine.inputs.length = 0;
     for (let punt = 0; punt < 1000; punt++) plane.punt(new Uint8Array(8));
-    kernel.tell([ETH0]);
+    kernel.setNetwork([ETH0]);
     expect(engine.kinds.indexOf('network')).toBe(0);
     expect(engine.kinds).toContain('datagram');
   });
@@ -121,7 +121,7 @@ describe('a turn of the driver', () => {
     const add = kernel.addAddress.bind(kernel);
     kernel.addAddress = (address) => {
       add(address);
-      kernel.tell([ETH0]);
+      kernel.setNetwork([ETH0]);
     };
     engine.inputs.length = 0;
     plane.punt(new Uint8Array(8));
