@@ -17,11 +17,11 @@ describe('sequence numbers (RFC 6275 §9.5.1)', () => {
     [32783, 32783, false],
     [32783, 15, false],
     [65535, 0, true],
-  ])('%i, then %i: greater is %s', (last, received, greater) => {
+  ])('compare %i with a received %i: greater is %s', (last, received, greater) => {
     expect(sequenceGreater(received, last)).toBe(greater);
   });
 
-  it('wrap at 65536', () => {
+  it('wraps at 65536', () => {
     expect(nextSequence(65535)).toBe(0);
     expect(nextSequence(7)).toBe(8);
   });

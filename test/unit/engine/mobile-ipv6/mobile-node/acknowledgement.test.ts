@@ -1,6 +1,6 @@
 /**
- * Which acknowledgements are believed, and what each status makes the node do. RFC 6275 §11.7.3,
- * RFC 4285, RFC 5555 §4.4.2.
+ * Validation of acknowledgements, and the reaction to each status. RFC 6275 §11.7.3, RFC 4285, RFC
+ * 5555 §4.4.2.
  */
 import { describe, expect, it } from 'vitest';
 import { ipv4, ipv6 } from '#base/ip.ts';
@@ -30,18 +30,18 @@ function registering(): Scene {
   return scene;
 }
 
-describe('every status code', () => {
-  it('that a home agent may send has a row', () => {
+describe('mobile node: statuses of a Binding Acknowledgement', () => {
+  it('has a reaction for each status that a home agent may send', () => {
     for (const { code } of Object.values(BINDING_STATUSES))
       expect(STATUS_REACTIONS).toHaveProperty(String(code));
   });
 
-  it('MN-2-2-1-1-033 below 128 is success, an unknown one above may pass', () => {
+  it('MN-2-2-1-1-033 treats a status below 128 as success and an unknown refusal as temporary', () => {
     expect(reactionTo(77)).toBe('accept');
     expect(reactionTo(200)).toBe('back-off');
   });
 
-  it.each([1, 2, 5, 127])('MN-2-2-1-1-002 takes status %i as registered', (status) => {
+  it.each([1, 2, 5, 127])('MN-2-2-1-1-002 is registered after status %i', (status) => {
     const scene = registering();
     scene.answer(scene.update(), { status });
     expect(scene.event('registered')).toMatchObject({ status });
@@ -62,7 +62,7 @@ describe('every status code', () => {
   );
 
   it.each([129, 132, 139, 141, 145, 165])(
-    'asks seldom after status %i, and at once after a move',
+    'retries at a slow rate after status %i, and at once after a move',
     (status) => {
       const scene = registering();
       scene.answer(scene.update(), { status });
@@ -73,7 +73,7 @@ describe('every status code', () => {
     },
   );
 
-  it('§11.7.1 134: gives the home address up until the operator acts', () => {
+  it('§11.7.1 abandons the home address after status 134 until the operator registers again', () => {
     const scene = registering();
     scene.answer(scene.update(), { status: 134 });
     expect(scene.event('home-address-duplicate')).toMatchObject({ homeAddress: HOME_ADDRESS });
@@ -101,7 +101,7 @@ describe('every status code', () => {
     expect(scene.update().packet.destination).toBe(other);
   });
 
-  it('174 tries a care-of address of the other family, once', () => {
+  it('tries a care-of address of the other family once after status 174', () => {
     const scene = new Scene();
     scene.network({ addresses: ['2001:db8:f1::2/64', '203.0.113.7/24'] });
     scene.answer(scene.update(), { status: 174 });
@@ -113,7 +113,7 @@ describe('every status code', () => {
   });
 
   it.each([0x1234, 65_535])(
-    'MN-2-2-1-1-010 MN-2-2-1-1-016 goes on behind the sequence number %i of status 135',
+    'MN-2-2-1-1-010 MN-2-2-1-1-016 continues after the sequence number %i of status 135',
     (last) => {
       const scene = registering();
       scene.answer(scene.update(), { status: 135, sequence: last });
@@ -124,7 +124,7 @@ describe('every status code', () => {
     },
   );
 
-  it('144 shifts timestamps to the clock of the home agent, and keeps the shift', () => {
+  it('adopts the clock of the home agent after status 144, and stores the offset', () => {
     const scene = registering();
     const before = timestampOf(scene);
     scene.answer(scene.update(), { status: 144, clockAheadMs: 3_600_000 });
@@ -135,14 +135,14 @@ describe('every status code', () => {
     expect(scene.record()).toMatchObject({ clockOffsetMs: 3_600_000 });
   });
 
-  it('144 to a clock that is behind works too', () => {
+  it('adopts a clock that is behind its own after status 144', () => {
     const scene = registering();
     const before = timestampOf(scene);
     scene.answer(scene.update(), { status: 144, clockAheadMs: -86_400_000 });
     expect(Number((before - timestampOf(scene)) >> 32n)).toBe(86_399);
   });
 
-  it('144 without end gets the back-off, not a flood', () => {
+  it('backs off when the home agent repeats status 144', () => {
     const scene = registering();
     let sent = 0;
     for (let round = 1; round <= 8; round++) {
@@ -155,7 +155,7 @@ describe('every status code', () => {
     expect(scene.waitForUpdate()).toBeGreaterThan(0);
   });
 
-  it('144 that returns our own timestamp refuses the F flag', () => {
+  it('drops the F flag when status 144 returns its own timestamp', () => {
     const scene = new Scene({ forceUdp: true });
     scene.network(V4);
     expect(scene.update().message.flags.forceUdp).toBe(true);
@@ -163,20 +163,20 @@ describe('every status code', () => {
     expect(scene.update().message.flags.forceUdp).toBe(false);
   });
 
-  it('144 with other seconds is no refusal of the F flag, nor is any on IPv6', () => {
+  it('keeps the F flag when status 144 has other seconds, or arrives over IPv6', () => {
     const scene = new Scene({ forceUdp: true });
     scene.network(V4);
     scene.answer(scene.update(), { status: 144, clockAheadMs: 60_000 });
     expect(scene.update().message.flags.forceUdp).toBe(true);
     scene.network({ ...V6, epoch: 2 });
     const onIpv6 = scene.update();
-    // Past what MAX_UPDATE_RATE would hold back.
+    // After the delay of MAX_UPDATE_RATE.
     scene.pass(1200);
     scene.answer(onIpv6, { status: 144 });
     expect(scene.updates()).toEqual([]);
   });
 
-  it('135 and 144 to a Binding Update that was sent again since: the answer to the newest decides', () => {
+  it('ignores statuses 135 and 144 that answer a Binding Update older than the latest', () => {
     const scene = registering();
     // MN → HA  BU n;  MN → HA  BU n + 1, which overtakes it;  HA → MN  135 (n + 1) or 144 to BU n
     const first = scene.update();
@@ -199,7 +199,7 @@ describe('every status code', () => {
     expect(other.event('registered')).toBeDefined();
   });
 
-  it('146 with another key is reported but stops nothing', () => {
+  it('reports status 146 signed with another key, and continues to register', () => {
     const scene = registering();
     scene.answer(scene.update(), { status: 146, key: new Uint8Array(32).fill(9) });
     expect(scene.event('registration-refused')).toMatchObject({ status: 146, authentic: false });
@@ -214,23 +214,55 @@ function timestampOf(scene: Scene): bigint {
   return timestamp;
 }
 
-describe('ignored', () => {
+describe('mobile node: invalid acknowledgements', () => {
   const cases: readonly (readonly [string, AnswerSketch, string])[] = [
-    ['MN-2-2-1-1-038 without authentication', { unsigned: true }, 'authentication-missing'],
-    ['with another key', { key: new Uint8Array(32) }, 'authentication-failed'],
-    ['MN-2-2-1-1-017 with a wrong sequence number', { sequence: 7 }, 'sequence-mismatch'],
-    ['with a foreign timestamp', { timestamp: 5n }, 'timestamp-mismatch'],
-    ['without timestamp', { timestamp: undefined }, 'timestamp-mismatch'],
-    ['status 135 with a foreign timestamp', { status: 135, timestamp: 5n }, 'timestamp-mismatch'],
-    ['from a stranger', { source: ipv6('2001:db8:bad::1') }, 'not-from-home-agent'],
     [
-      'without type 2 routing header',
+      'MN-2-2-1-1-038 ignores an acknowledgement without authentication',
+      { unsigned: true },
+      'authentication-missing',
+    ],
+    [
+      'ignores an acknowledgement with another key',
+      { key: new Uint8Array(32) },
+      'authentication-failed',
+    ],
+    [
+      'MN-2-2-1-1-017 ignores an acknowledgement with a wrong sequence number',
+      { sequence: 7 },
+      'sequence-mismatch',
+    ],
+    [
+      'ignores an acknowledgement with a foreign timestamp',
+      { timestamp: 5n },
+      'timestamp-mismatch',
+    ],
+    [
+      'ignores an acknowledgement without timestamp',
+      { timestamp: undefined },
+      'timestamp-mismatch',
+    ],
+    [
+      'ignores status 135 with a foreign timestamp',
+      { status: 135, timestamp: 5n },
+      'timestamp-mismatch',
+    ],
+    [
+      'ignores an acknowledgement from a stranger',
+      { source: ipv6('2001:db8:bad::1') },
+      'not-from-home-agent',
+    ],
+    [
+      'ignores an acknowledgement without type 2 routing header',
       { routingHeader: false, destination: HOME_ADDRESS },
       'wrong-destination',
     ],
-    ['to another address', { destination: ipv6('2001:db8:f1::3') }, 'wrong-destination'],
     [
-      'over UDP although sent on IPv6',
+      'ignores an acknowledgement to another address',
+      { destination: ipv6('2001:db8:f1::3') },
+      'wrong-destination',
+    ],
+    [
+      'ignores an acknowledgement over UDP of a Binding Update sent on IPv6',
       {
         path: {
           kind: 'udp',
@@ -251,7 +283,7 @@ describe('ignored', () => {
     expect(scene.request('status')).toMatchObject({ homes: [{ phase: 'registering' }] });
   });
 
-  it('a second time', () => {
+  it('ignores an acknowledgement that arrives a second time', () => {
     const scene = registering();
     const update = scene.update();
     scene.answer(update);
@@ -260,11 +292,11 @@ describe('ignored', () => {
     expect(scene.node.counters['nothing-outstanding']).toBe(1);
   });
 
-  it('with any bit of the Mobility Header flipped', () => {
+  it('ignores an acknowledgement with any bit of the Mobility Header flipped', () => {
     const scene = registering();
     const { path, packet } = acknowledgement(scene.update(), {}, scene.now);
     // The IPv6 header and the type 2 routing header are 64 octets; their reserved fields are
-    // nobody's business.
+    // not protected.
     for (let bit = 64 * 8; bit < packet.length * 8; bit++) {
       const flipped = packet.slice();
       flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (0x80 >> (bit & 7));
@@ -277,13 +309,13 @@ describe('ignored', () => {
   });
 });
 
-describe('lifetimes', () => {
-  it('MN-2-2-1-1-020 counts a shorter grant from the sending of the Binding Update', () => {
+describe('mobile node: lifetime of a binding', () => {
+  it('MN-2-2-1-1-020 counts a shorter granted lifetime from the time the Binding Update was sent', () => {
     const scene = registering();
     const update = scene.update();
     scene.pass(1000);
     scene.answer(update, { lifetimeUnits: 25 });
-    // 100 s granted, a quarter is left for the refresh: 75 s after sending.
+    // Of 100 s granted, a quarter remains at the refresh: 75 s after sending.
     expect(scene.waitForUpdate()).toBe(74_000);
     expect(scene.request('bindings')).toMatchObject([
       { lifetimeSeconds: 100 },
@@ -299,13 +331,13 @@ describe('lifetimes', () => {
     expect(scene.waitForUpdate()).toBe(40_000);
   });
 
-  it('MN-2-1-1-1-007 asks for no more than the care-of address lives', () => {
+  it('MN-2-1-1-1-007 requests no longer lifetime than the care-of address has', () => {
     const scene = new Scene();
     scene.network({ ...V6, validUntil: 90_000 });
     expect(scene.update().message.lifetimeUnits).toBe(22);
   });
 
-  it('MN-2-1-1-1-008 goes on registering when the binding ran out', () => {
+  it('MN-2-1-1-1-008 continues to register after the binding has expired', () => {
     const scene = registering();
     scene.answer(scene.update(), { lifetimeUnits: 5 });
     let lapsed = false;
@@ -321,7 +353,7 @@ describe('lifetimes', () => {
   });
 });
 
-describe('wishes of the home agent', () => {
+describe('mobile node: unauthenticated requests of the home agent', () => {
   const request = { type: 'binding-refresh-request', options: [] } as const;
   const error = {
     type: 'binding-error',
@@ -330,7 +362,7 @@ describe('wishes of the home agent', () => {
     options: [],
   } as const;
 
-  it('are followed, but seldom', () => {
+  it('registers again after a Binding Refresh Request, at a limited rate', () => {
     const scene = new Scene();
     scene.registered(V6);
     scene.pass(2000);
@@ -342,7 +374,7 @@ describe('wishes of the home agent', () => {
     expect(scene.node.counters['request-rate-limited']).toBe(1);
   });
 
-  it('MN-3-3-1-2-001 a Binding Error with status 1 makes the node register again, one of a stranger does not', () => {
+  it('MN-3-3-1-2-001 registers again after a Binding Error with status 1 of the home agent, not of a stranger', () => {
     const scene = new Scene();
     scene.registered(V6);
     const stranger = mobilityPacket(error, ipv6('2001:db8:bad::1'), ipv6('2001:db8:f1::2'));
@@ -354,7 +386,7 @@ describe('wishes of the home agent', () => {
   });
 });
 
-describe('IPv4 home address', () => {
+describe('mobile node: IPv4 home address', () => {
   const dynamic = { homes: [{ ...HOME, ipv4HomeAddress: 'dynamic' as const }] };
   const given = {
     type: 'ipv4-address-acknowledgement',
@@ -363,7 +395,7 @@ describe('IPv4 home address', () => {
     address: ipv4('192.0.2.77'),
   } as const;
 
-  it('asked for by 0.0.0.0, then kept', () => {
+  it('requests a dynamic address as 0.0.0.0 and keeps the assigned one', () => {
     const scene = new Scene(dynamic);
     scene.network(V6);
     expect(findOption(scene.update().message.options, 'ipv4-home-address')?.address).toBe(
@@ -380,7 +412,7 @@ describe('IPv4 home address', () => {
     );
   });
 
-  it('refused: a remembered one is given up for any other', () => {
+  it('requests any address again after its assigned one is refused', () => {
     const scene = new Scene(dynamic);
     scene.network(V6);
     scene.answer(scene.update(), { options: [given] });
@@ -392,7 +424,7 @@ describe('IPv4 home address', () => {
   });
 
   it.each(['0.0.0.0', '224.0.0.1', '127.0.0.1', '255.255.255.255'])(
-    'granted as %s: not taken',
+    'does not use the address %s that the home agent grants',
     (text) => {
       const scene = new Scene(dynamic);
       scene.network(V6);
@@ -401,14 +433,14 @@ describe('IPv4 home address', () => {
         status: 'not-acceptable',
         address: text,
       });
-      // The wish stays what it was before: the IPv6 home address alone.
+      // The desired state does not change: the IPv6 home address alone.
       expect(scene.desired('home/office')).toBeUndefined();
       expect(scene.updates()).toEqual([]);
       expect(scene.request('bindings')).toHaveLength(1);
     },
   );
 
-  it('granted another than the fixed one: not taken', () => {
+  it('does not use a granted address other than the fixed one', () => {
     const scene = registering();
     scene.answer(scene.update(), { options: [given] });
     expect(scene.event('ipv4-home-address-refused')).toMatchObject({ status: 'not-acceptable' });
@@ -417,7 +449,7 @@ describe('IPv4 home address', () => {
     ]);
   });
 
-  it('refused: a fixed one is no longer wanted on the host', () => {
+  it('removes a refused fixed address from the host', () => {
     const scene = registering();
     scene.answer(scene.update(), { options: [{ ...given, status: 129 }] });
     expect(scene.event('ipv4-home-address-refused')).toMatchObject({

@@ -1,6 +1,6 @@
 /**
- * What a mobile node answers to packets that break the rules. RFC 6275 §11.2, §9.2, §9.3.3; RFC
- * 8200 §4.2, §4.4; RFC 4443 §2.4.
+ * Answers of a mobile node to invalid packets. RFC 6275 §11.2, §9.2, §9.3.3; RFC 8200 §4.2, §4.4;
+ * RFC 4443 §2.4.
  */
 import { describe, expect, it } from 'vitest';
 import { assert } from '#base/assert.ts';
@@ -46,8 +46,8 @@ function answerTo(scene: Scene, packet: Uint8Array): Ipv6Packet {
   return answer;
 }
 
-describe('a mobile node answers', () => {
-  it('§9.2 an unknown MH type by Binding Error 2 to the source, rate-limited', () => {
+describe('mobile node: invalid packets', () => {
+  it('§9.2 answers an unknown MH type by Binding Error 2 to the source, rate-limited', () => {
     const scene = away();
     // STRANGER → MN  MH type 99;  MN → STRANGER  Binding Error 2
     const packet = packetOf(encodeMobility(UNKNOWN, STRANGER, CARE_OF));
@@ -63,7 +63,7 @@ describe('a mobile node answers', () => {
     expect(counters['error-rate-limited']).toBe(21);
   });
 
-  it('§9.2 Payload Proto and Header Len by Parameter Problem 0 that points at them', () => {
+  it('§9.2 answers invalid Payload Proto and Header Len by Parameter Problem 0 with their offset', () => {
     const scene = away();
     const request = encodeMobility(
       { type: 'binding-refresh-request', options: [] },
@@ -81,7 +81,7 @@ describe('a mobile node answers', () => {
     expect(scene.node.counters['parameter-problem-sent']).toBe(2);
   });
 
-  it('RFC 8200 unknown options and routing headers; the registration behind them does not count', () => {
+  it('RFC 8200 answers unknown options and routing headers, and ignores the acknowledgement after them', () => {
     const scene = new Scene();
     scene.network({ addresses: [`${CARE_OF}/64`] });
     const genuine = ipv6Codec.parse(acknowledgement(scene.update(), {}, scene.now).packet);
@@ -109,7 +109,7 @@ describe('a mobile node answers', () => {
     expect(scene.request('status')).toMatchObject({ homes: [{ phase: 'registering' }] });
   });
 
-  it('nothing to a wrong checksum, to a multicast source, or for somebody else', () => {
+  it('does not answer a wrong checksum, a multicast source, or a packet for another node', () => {
     const scene = away();
     const wrong = encodeMobility(UNKNOWN, STRANGER, HOME_ADDRESS);
     expect(scene.give({ kind: 'datagram', path: OVER_IPV6, packet: packetOf(wrong) })).toEqual([]);

@@ -1,6 +1,6 @@
 /**
- * A mobile node on a table: networks to plug it into, and a home agent that is the test itself,
- * with real codecs and MACs.
+ * A mobile node under test: networks to attach it to, and a home agent that is the test itself, with
+ * real codecs and MACs.
  */
 import { assert } from '#base/assert.ts';
 import { encode, isMalformed } from '#base/bytes.ts';
@@ -91,7 +91,7 @@ export interface LinkSketch {
   readonly epoch?: number;
   readonly running?: boolean;
   readonly mtu?: number;
-  /** `address/length`, with a router of the same family each unless `routers` says otherwise. */
+  /** `address/length`, each with a router of its family unless `routers` is given. */
   readonly addresses?: readonly string[];
   readonly routers?: readonly {
     readonly family: 4 | 6;
@@ -113,7 +113,7 @@ function address(text: string): IpAddress {
   return parsed;
 }
 
-/** A `NetworkInterface` from the few things that matter to a test. */
+/** A `NetworkInterface` from the properties that matter to a test. */
 export function link(sketch: LinkSketch): NetworkInterface {
   const { epoch = 1, addresses = [] } = sketch;
   const parsed = addresses.map((text) => ({
@@ -202,19 +202,19 @@ export class Scene {
     this.give({ kind: 'restored' });
   }
 
-  /** One step; `out` holds what followed from it. */
+  /** One step; `out` holds its outputs. */
   give(input: MobileNodeInput): readonly Output[] {
     this.out = [];
     this.node.step(this.now, input, this.out);
     return this.out;
   }
 
-  /** The operator decides otherwise; `out` holds what followed at once. */
+  /** Changes the configuration; `out` holds the outputs of the following tick. */
   reconfigure(changes: Partial<MobileNodeConfiguration>): void {
     this.#configuration = { ...this.#configuration, ...changes };
-    const told: Output[] = [];
-    this.node.reconfigure(this.now, this.#configuration, told);
-    assert(told.length === 0, 'nothing is sent, what follows is due');
+    const out: Output[] = [];
+    this.node.reconfigure(this.now, this.#configuration, out);
+    assert(out.length === 0, 'reconfiguration sends nothing by itself');
     this.give({ kind: 'tick' });
   }
 
@@ -222,7 +222,7 @@ export class Scene {
     return this.give({ kind: 'network', interfaces: links.map(link) });
   }
 
-  /** Lets the next deadline come; gives the milliseconds that passed. */
+  /** Advances to the next deadline; gives the milliseconds that passed. */
   wait(): number {
     const at = this.node.deadline();
     assert(at < NEVER, 'some timer is armed');
@@ -232,13 +232,11 @@ export class Scene {
     return waited;
   }
 
-  /**
-   * Lets deadlines come until one makes a Binding Update leave; gives the milliseconds that passed.
-   */
+  /** Advances until a Binding Update is sent; gives the milliseconds that passed. */
   waitForUpdate(): number {
     let waited = 0;
     do {
-      assert(waited < 10_000_000, 'a Binding Update leaves some time');
+      assert(waited < 10_000_000, 'a Binding Update is sent');
       waited += this.wait();
     } while (this.updates().length === 0);
     return waited;
@@ -251,11 +249,11 @@ export class Scene {
   request(command: string, parameters: JsonObject = {}): JsonValue {
     this.give({ kind: 'request', id: 1, command, parameters });
     const reply = this.out.find((output) => output.kind === 'reply');
-    assert(reply !== undefined, 'every request is answered');
+    assert(reply !== undefined, 'a reply to the request');
     return reply.value;
   }
 
-  /** Binding Updates in the last step's output, checked as a home agent would. */
+  /** Binding Updates in the last step's output, checked as a home agent checks them. */
   updates(): readonly SeenUpdate[] {
     return updatesIn(this.out);
   }
@@ -276,7 +274,7 @@ export class Scene {
     return this.give({ kind: 'datagram', path, packet });
   }
 
-  /** Plugs in, and lets the registration succeed. */
+  /** Attaches to the network and registers. */
   registered(...links: readonly LinkSketch[]): SeenUpdate {
     this.network(...links);
     const update = this.update();
@@ -413,7 +411,7 @@ function packetOf(
   });
 }
 
-/** Some other mobility message from the home agent. */
+/** Another mobility message from the home agent. */
 export function mobilityPacket(
   message: MobilityMessage,
   source: Ipv6Address,

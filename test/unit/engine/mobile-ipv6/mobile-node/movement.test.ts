@@ -1,5 +1,5 @@
 /**
- * Movement, choice of the care-of address, retransmission. RFC 6275 §11.5, §11.8, RFC 5555 §4.4.1.
+ * Movement, selection of the care-of address, retransmission. RFC 6275 §11.5, §11.8, RFC 5555 §4.4.1.
  */
 import { describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
@@ -9,8 +9,8 @@ const A = { addresses: ['2001:db8:f1::2/64'] };
 const B = { addresses: ['2001:db8:f2::2/64'] };
 const DUAL = { addresses: ['2001:db8:f1::2/64', '203.0.113.7/24'] };
 
-describe('retransmission', () => {
-  it('MN-2-1-1-1-013 starts at 1.5 s for the first registration, doubles, stays at 32 s, each with a new sequence number', () => {
+describe('mobile node: retransmission', () => {
+  it('MN-2-1-1-1-013 retransmits a first registration after 1.5 s, doubling up to 32 s, with new sequence numbers', () => {
     const scene = new Scene();
     scene.network(A);
     let { sequence } = scene.update().message;
@@ -21,7 +21,7 @@ describe('retransmission', () => {
     }
   });
 
-  it('MN-2-1-2-1-006 starts at 1 s when a binding exists', () => {
+  it('MN-2-1-2-1-006 retransmits after 1 s when a binding exists', () => {
     const scene = new Scene();
     scene.registered(A);
     scene.network({ ...B, epoch: 2 });
@@ -30,7 +30,7 @@ describe('retransmission', () => {
     ]);
   });
 
-  it('believes the answer to an earlier transmission of the same Binding Update', () => {
+  it('accepts the answer to an earlier transmission of the same Binding Update', () => {
     const scene = new Scene();
     scene.network(A);
     const first = scene.update();
@@ -58,7 +58,7 @@ describe('retransmission', () => {
   });
 });
 
-describe('movement', () => {
+describe('mobile node: movement', () => {
   it('MN-2-1-2-1-001 registers the new care-of address at once after a move', () => {
     const scene = new Scene();
     scene.registered(A);
@@ -83,7 +83,7 @@ describe('movement', () => {
     expect(scene.request('tunnels')).toMatchObject([{ local: '2001:db8:f1::2' }]);
   });
 
-  it('MN-3-3-1-1-004 does not believe addresses and routers of an older carrier epoch', () => {
+  it('MN-3-3-1-1-004 ignores addresses and routers of an older carrier epoch', () => {
     const scene = new Scene();
     scene.registered(A);
     scene.network({ ...A, epoch: 2, addressEpoch: 1 });
@@ -94,14 +94,14 @@ describe('movement', () => {
     expect(scene.updates()).toHaveLength(1);
   });
 
-  it('registers again when the same address comes back on another link: another NAT may be before it', () => {
+  it('registers again when the same address returns on another link, possibly behind another NAT', () => {
     const scene = new Scene();
     scene.registered({ addresses: ['10.0.0.2/24'] });
     scene.network({ addresses: ['10.0.0.2/24'], epoch: 2 });
     expect(scene.update().path).toMatchObject({ kind: 'udp', local: '10.0.0.2' });
   });
 
-  it('uses an address that nobody confirms after a while: an operator set it by hand', () => {
+  it('uses an unconfirmed address, as an operator sets it by hand, after a grace period', () => {
     const scene = new Scene();
     scene.registered(A);
     scene.network({ ...A, epoch: 2, addressEpoch: 1 });
@@ -122,7 +122,7 @@ describe('movement', () => {
     expect(scene.updates()).toEqual([]);
   });
 
-  it('does not use link-local addresses, its own home addresses, nor unique local ones towards a global home agent', () => {
+  it('does not use link-local addresses, home addresses, or unique local ones towards a global home agent', () => {
     const scene = new Scene({ homes: [{ ...HOME, virtualHomeNetwork: true }] });
     scene.network({
       addresses: [
@@ -136,7 +136,7 @@ describe('movement', () => {
     expect(scene.updates()).toEqual([]);
   });
 
-  it('leaves an address when it ceases to be valid', () => {
+  it('leaves an address when its lifetime ends', () => {
     const scene = new Scene();
     scene.network(
       { ...A, validUntil: 5000 },
@@ -150,7 +150,7 @@ describe('movement', () => {
     expect(scene.update().path).toMatchObject({ kind: 'udp', local: '203.0.113.9' });
   });
 
-  it('MN-3-3-1-1-002 stays where it is while no other place is better', () => {
+  it('MN-3-3-1-1-002 keeps its care-of address while no other is better', () => {
     const scene = new Scene();
     scene.registered(A);
     scene.network(
@@ -160,7 +160,7 @@ describe('movement', () => {
     expect(scene.updates()).toEqual([]);
   });
 
-  it('follows interface preferences, make before break, and leaves by the own router of each interface', () => {
+  it('follows interface preferences, make before break, and routes by the router of each interface', () => {
     const scene = new Scene({
       interfaces: [
         { match: 'wlan*', preference: 10 },
@@ -182,7 +182,7 @@ describe('movement', () => {
     });
   });
 
-  it('a deprecated care-of address gives way to a preferred one, and only to such', () => {
+  it('replaces a deprecated care-of address by a preferred one only', () => {
     const scene = new Scene();
     scene.registered(A);
     scene.network({ ...A, deprecated: true });
@@ -191,7 +191,7 @@ describe('movement', () => {
     expect(scene.update().packet.source).toBe('2001:db8:f2::2');
   });
 
-  it('moves by request, and back when the wish is withdrawn', () => {
+  it('moves to the requested address, and back when the request is withdrawn', () => {
     const scene = new Scene({ interfaces: [{ match: 'eth0', preference: 1 }] });
     scene.registered(A, { ...B, index: 3, name: 'eth1' });
     scene.request('move', { careOfAddress: '2001:db8:f2::2' });
@@ -201,7 +201,7 @@ describe('movement', () => {
     expect(scene.request('move', { careOfAddress: 'nowhere' })).toHaveProperty('message');
   });
 
-  it('moves to an interface by request, stays while that is usable, and is back as soon as it is not', () => {
+  it('moves to the requested interface whenever that is usable', () => {
     const scene = new Scene({ interfaces: [{ match: 'eth0', preference: 1 }] });
     const other = { ...B, index: 3, name: 'eth1' };
     scene.registered(A, other);
@@ -215,8 +215,8 @@ describe('movement', () => {
   });
 });
 
-describe('two families', () => {
-  it('prefers IPv6, or IPv4 if the operator says so', () => {
+describe('mobile node: two address families', () => {
+  it('prefers IPv6, or IPv4 if configured', () => {
     const scene = new Scene();
     scene.network(DUAL);
     expect(scene.update().path.kind).toBe('ipv6');
@@ -225,7 +225,7 @@ describe('two families', () => {
     expect(other.update().path.kind).toBe('udp');
   });
 
-  it('after three unanswered attempts over one family tries the other, in turn, without making either faster', () => {
+  it('alternates between the families after three unanswered attempts, with a back-off for each', () => {
     const scene = new Scene();
     scene.network(DUAL);
     const seen = [[scene.update().path.kind, 0]];
@@ -247,7 +247,7 @@ describe('two families', () => {
     expect(scene.node.counters['family-changed']).toBe(2);
   });
 
-  it('keeps to the family that answers upon the next move within the same network, and prefers IPv6 again in another', () => {
+  it('keeps the family that answers within the same network, and prefers IPv6 again in another', () => {
     const scene = new Scene();
     scene.network(DUAL);
     while (scene.updates()[0]?.path.kind !== 'udp') scene.waitForUpdate();
@@ -259,16 +259,16 @@ describe('two families', () => {
     expect(scene.update().path.kind).toBe('ipv6');
   });
 
-  it('has no use for IPv6 where only the IPv4 address of the home agent is known, and needs its IPv6 address then', () => {
+  it('needs the configured IPv6 address of a home agent of which only the IPv4 address is known', () => {
     const homes = [{ ...HOME, homeAgent: { addresses: [HOME_AGENT_V4] } }];
     const scene = new Scene({ homes });
     scene.network({ addresses: ['203.0.113.7/24'] });
     expect(scene.updates()).toEqual([]);
-    const told = new Scene({
+    const configured = new Scene({
       homes: [{ ...HOME, ...homes[0], homeAgentAddress: HOME.homeAddress }],
     });
-    told.network({ addresses: ['203.0.113.7/24'] });
-    expect(told.update().packet.destination).toBe(HOME.homeAddress);
-    expect(told.update().path).toMatchObject({ remote: ipv4('198.51.100.1') });
+    configured.network({ addresses: ['203.0.113.7/24'] });
+    expect(configured.update().packet.destination).toBe(HOME.homeAddress);
+    expect(configured.update().path).toMatchObject({ remote: ipv4('198.51.100.1') });
   });
 });

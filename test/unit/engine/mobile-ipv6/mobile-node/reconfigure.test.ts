@@ -1,6 +1,6 @@
 /**
- * A mobile node, and a mobile router, that are told something else by their operator while they are
- * registered.
+ * A mobile node and a mobile router whose configuration changes while they are registered. RFC 6275
+ * §11.7.
  */
 import { describe, expect, it } from 'vitest';
 import { INGRESS, RouterScene } from '#test/conformance/nemo-mr-scene.ts';
@@ -13,8 +13,8 @@ const PRIVATE = { name: 'eth0', index: 2, addresses: ['203.0.113.7/24'] };
 
 const prefer = (match: string, preference: number) => ({ interfaces: [{ match, preference }] });
 
-describe('interfaces', () => {
-  it('that are preferred now are moved to, and moved away from when they are not', () => {
+describe('mobile node: changed interface preferences', () => {
+  it('moves to an interface that is preferred now, and away when it is not', () => {
     const scene = new Scene();
     scene.registered(CABLE, RADIO);
     expect(scene.request('status')).toMatchObject({ homes: [{ careOfAddress: '2001:db8:f1::2' }] });
@@ -26,26 +26,26 @@ describe('interfaces', () => {
     expect(scene.update().packet.source).toBe('2001:db8:f1::2');
   });
 
-  it('that are the same as before change nothing', () => {
+  it('sends nothing if the selection stays the same', () => {
     const scene = new Scene();
     scene.registered(CABLE, RADIO);
     scene.reconfigure({ ...prefer('eth*', 5), optimistic: true });
     expect(scene.out).toEqual([]);
   });
 
-  it('of which none may be used any more leave the node nowhere, and back again', () => {
+  it('has no care-of address while no interface may be used', () => {
     const scene = new Scene();
     scene.registered(CABLE);
     scene.reconfigure(prefer('*', -1));
     expect(scene.event('no-care-of-address')).toBeDefined();
-    // The interface is there, and would carry packets on.
+    // The interface is still up and would carry packets.
     expect(scene.request('tunnels')).toEqual([]);
     scene.pass(2000);
     scene.reconfigure({ interfaces: [] });
     expect(scene.update().packet.source).toBe('2001:db8:f1::2');
   });
 
-  it('are chosen by the other family when that is preferred', () => {
+  it('moves to the other address family when that is preferred', () => {
     const scene = new Scene();
     scene.registered({ ...CABLE, addresses: [...CABLE.addresses, ...PRIVATE.addresses] });
     scene.reconfigure({ preferIpv4: true });
@@ -53,8 +53,8 @@ describe('interfaces', () => {
   });
 });
 
-describe('what a registration says', () => {
-  it('is said at once: another lifetime', () => {
+describe('mobile node: changed contents of a Binding Update', () => {
+  it('registers another lifetime at once', () => {
     const scene = new Scene();
     scene.registered(CABLE);
     scene.pass(2000);
@@ -64,7 +64,7 @@ describe('what a registration says', () => {
     expect(scene.request('status')).toMatchObject({ homes: [{ phase: 'registered' }] });
   });
 
-  it('is said at once: UDP encapsulation', () => {
+  it('registers forced UDP encapsulation at once', () => {
     const scene = new Scene({ forceUdp: false });
     scene.registered(PRIVATE);
     scene.pass(2000);
@@ -72,7 +72,7 @@ describe('what a registration says', () => {
     expect(scene.update().message.flags.forceUdp).toBe(true);
   });
 
-  it('waits for a registration that is under way', () => {
+  it('waits for the end of a registration that is under way', () => {
     const scene = new Scene();
     scene.network(CABLE);
     const update = scene.update();
@@ -83,8 +83,8 @@ describe('what a registration says', () => {
   });
 });
 
-describe('the host', () => {
-  it('has its default route through home, or not', () => {
+describe('mobile node: changed desired state of the host', () => {
+  it('adds and removes the rules of the default route', () => {
     const scene = new Scene();
     scene.registered(CABLE);
     const rules = () =>
@@ -95,7 +95,7 @@ describe('the host', () => {
     expect(rules().length).toBeGreaterThan(without);
   });
 
-  it('has tunnels of another MTU', () => {
+  it('changes the MTU of the tunnel', () => {
     const scene = new Scene();
     scene.registered(CABLE);
     scene.reconfigure({ tunnelMtu: { ipip: 1300, udp: 1300 } });
@@ -106,8 +106,8 @@ describe('the host', () => {
   });
 });
 
-describe('a mobile router', () => {
-  it('keeps its networks and its policy rules where they are', () => {
+describe('mobile router: changed configuration', () => {
+  it('keeps its networks and its policy rules', () => {
     const scene = new RouterScene();
     scene.registered(AT_A, INGRESS);
     const before = scene.request('status');

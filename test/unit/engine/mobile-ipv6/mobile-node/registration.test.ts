@@ -13,7 +13,7 @@ import {
 const FOREIGN_V6 = { addresses: ['2001:db8:f1::2/64'] };
 const FOREIGN_V4 = { addresses: ['203.0.113.7/24'] };
 
-describe('over IPv6', () => {
+describe('mobile node: registration over IPv6', () => {
   it('MN-2-1-1-1-001 sends a Binding Update with Home Address option and alternate care-of address', () => {
     const scene = new Scene();
     scene.network(FOREIGN_V6);
@@ -43,7 +43,7 @@ describe('over IPv6', () => {
     );
   });
 
-  it('MN-2-2-1-1-001 takes status 0 as registered', () => {
+  it('MN-2-2-1-1-001 is registered after status 0', () => {
     const scene = new Scene();
     scene.network(FOREIGN_V6);
     const update = scene.update();
@@ -64,7 +64,7 @@ describe('over IPv6', () => {
     });
   });
 
-  it('wants the tunnel before the Binding Update leaves', () => {
+  it('sets up the tunnel before it sends the Binding Update', () => {
     const scene = new Scene();
     const kinds = scene
       .network(FOREIGN_V6)
@@ -87,7 +87,7 @@ describe('over IPv6', () => {
     ]);
   });
 
-  it('sends the Binding Update before the policy routing that nothing on its way needs', () => {
+  it('sends the Binding Update before it sets policy routing, with a single uplink', () => {
     const scene = new Scene();
     const kinds = scene
       .network(FOREIGN_V6)
@@ -97,7 +97,7 @@ describe('over IPv6', () => {
     expect(kinds.indexOf('send')).toBeLessThan(kinds.indexOf('policy'));
   });
 
-  it('sends it after the routes of the care-of address when another router could be preferred', () => {
+  it('sends the Binding Update after the routes of the care-of address, with several uplinks', () => {
     const scene = new Scene();
     const other = { addresses: ['2001:db8:f2::2/64'], name: 'wlan0', index: 3 };
     const kinds = scene
@@ -107,7 +107,7 @@ describe('over IPv6', () => {
     expect(kinds.indexOf('care-of')).toBeLessThan(kinds.indexOf('send'));
   });
 
-  it('without optimism points the tunnel to the new place only when it is acknowledged', () => {
+  it('moves the tunnel only after the acknowledgement if it is not optimistic', () => {
     const scene = new Scene({ optimistic: false });
     scene.registered(FOREIGN_V6);
     scene.network({ addresses: ['2001:db8:f2::2/64'], epoch: 2 });
@@ -117,7 +117,7 @@ describe('over IPv6', () => {
   });
 });
 
-describe('over IPv4', () => {
+describe('mobile node: registration over IPv4', () => {
   it('sends the Binding Update in UDP from the home address with IPv4 care-of address option', () => {
     const scene = new Scene();
     scene.network(FOREIGN_V4);
@@ -138,7 +138,7 @@ describe('over IPv4', () => {
     expect(findOption(message.options, 'alternate-care-of-address')).toBeUndefined();
   });
 
-  it('stays with UDP behind a NAT and keeps it open by Binding Updates', () => {
+  it('uses UDP behind a NAT and keeps the mapping open by Binding Updates', () => {
     const scene = new Scene();
     scene.network(FOREIGN_V4);
     scene.answer(scene.update(), {
@@ -153,18 +153,18 @@ describe('over IPv4', () => {
     [300, 300_000],
     [0, 110_000],
   ])(
-    'RFC 5555 §4.3 takes the period of %i s that the home agent tells, its own when told none',
-    (told, waitMs) => {
+    'RFC 5555 §4.3 uses the keepalive period of %i s that the home agent gives; its own for 0',
+    (givenSeconds, waitMs) => {
       const scene = new Scene({ lifetimeSeconds: 3600 });
       scene.network(FOREIGN_V4);
       scene.answer(scene.update(), {
-        options: [{ type: 'nat-detection', forceUdp: false, refreshTimeSeconds: told }],
+        options: [{ type: 'nat-detection', forceUdp: false, refreshTimeSeconds: givenSeconds }],
       });
       expect(scene.waitForUpdate()).toBe(waitMs);
     },
   );
 
-  it('changes to IP in IPv4 where no NAT is and UDP is not forced', () => {
+  it('changes to IP in IPv4 if there is no NAT and UDP is not forced', () => {
     const scene = new Scene();
     scene.network(FOREIGN_V4);
     expect(scene.desired('home/office')?.tunnels?.[0]?.path.carrier).toBe('udp');

@@ -1,6 +1,5 @@
 /**
- * Returning home and leaving again; the home agent by name; restart; what is wanted of the host.
- * RFC 6275 §11.5.5.
+ * Returning home and leaving again. RFC 6275 §11.5.2, §11.5.5.
  */
 import { describe, expect, it } from 'vitest';
 import { assert } from '#base/assert.ts';
@@ -25,8 +24,8 @@ const AWAY = { addresses: ['2001:db8:f1::2/64'] };
 const AT_HOME = { addresses: ['fe80::5/64', '2001:db8:1::abcd/64'], epoch: 2 };
 const NAMED = { homes: [{ ...HOME, homeAgent: { name: 'ha.example.org' } }] };
 
-/** What was said on the home link, in words. */
-function saidOnLink(out: readonly Output[]): readonly string[] {
+/** The advertisements on the home link, as text. */
+function advertisementsIn(out: readonly Output[]): readonly string[] {
   return out.flatMap((output) => {
     if (output.kind !== 'send' || output.path.kind !== 'link') return [];
     if (output.path.protocol === 'arp') {
@@ -50,8 +49,8 @@ function saidOnLink(out: readonly Output[]): readonly string[] {
   });
 }
 
-describe('at home', () => {
-  it('MN-4-1-1-2-004 starts without Binding Update; addresses are on the interface, nothing is tunnelled', () => {
+describe('mobile node: returning home', () => {
+  it('MN-4-1-1-2-004 starts at home without Binding Update, with addresses on the interface and no tunnel', () => {
     const scene = new Scene();
     scene.network(AT_HOME);
     expect(scene.updates()).toEqual([]);
@@ -67,7 +66,7 @@ describe('at home', () => {
     expect(scene.desired('home/office')?.tunnels).toBeUndefined();
   });
 
-  it('does not take a home address that an earlier run left on an interface for the home link', () => {
+  it('does not detect the home link by a home address that an earlier run left on an interface', () => {
     const scene = new Scene();
     scene.network({ addresses: ['2001:db8:f1::2/64', `${HOME_ADDRESS}/64`] });
     expect(scene.event('returned-home')).toBeUndefined();
@@ -93,40 +92,40 @@ describe('at home', () => {
     });
   });
 
-  it('MN-2-2-2-1-001 MN-3-4-1-1-001 advertises its addresses thrice when that is acknowledged', () => {
+  it('MN-2-2-2-1-001 MN-3-4-1-1-001 advertises its addresses three times after the de-registration', () => {
     const scene = new Scene();
     scene.registered(AWAY);
     scene.network(AT_HOME);
     scene.pass(3);
     scene.answer(scene.update());
     expect(scene.event('returned-home')).toMatchObject({ deregistered: true, roundTripMs: 3 });
-    const said = [
+    const expected = [
       `NA ${HOME_ADDRESS} to ${ALL_NODES} hop 255 override true solicited false`,
       `ARP ${IPV4_HOME_ADDRESS} is-at 2:0:0:0:0:2 target ${IPV4_HOME_ADDRESS}`,
     ];
-    expect(saidOnLink(scene.out)).toEqual(said);
+    expect(advertisementsIn(scene.out)).toEqual(expected);
     for (const _again of [1, 2]) {
       expect(scene.wait()).toBe(1000);
-      expect(saidOnLink(scene.out)).toEqual(said);
+      expect(advertisementsIn(scene.out)).toEqual(expected);
     }
     expect(scene.request('bindings')).toEqual([]);
   });
 
-  it('with the L bit advertises the link-local address too', () => {
+  it('advertises the link-local address too if the L bit was registered', () => {
     const scene = new Scene();
     scene.registered({ addresses: ['fe80::10/64', '2001:db8:f1::2/64'] });
     scene.network({ ...AT_HOME, addresses: ['fe80::10/64', '2001:db8:1::abcd/64'] });
     scene.answer(scene.update());
-    expect(saidOnLink(scene.out)[1]).toContain('NA fe80::10 ');
+    expect(advertisementsIn(scene.out)[1]).toContain('NA fe80::10 ');
   });
 
-  it('MN-2-1-1-1-002 sets the L bit when the link-local address fits', () => {
+  it('MN-2-1-1-1-002 sets the L bit when a link-local address has the identifier of the home address', () => {
     const scene = new Scene();
     scene.network({ addresses: ['fe80::10/64', '2001:db8:f1::2/64'] });
     expect(scene.update().message.flags.linkLocalCompatibility).toBe(true);
   });
 
-  it('is known by the home address itself even when its duplicate address detection failed', () => {
+  it('detects the home link by a home address that failed duplicate address detection', () => {
     const scene = new Scene();
     scene.registered(AWAY);
     scene.network({ addresses: ['2001:db8:1::10/64'], duplicate: true, epoch: 2 });
@@ -143,7 +142,7 @@ describe('at home', () => {
   });
 
   it.each([128, 129, 130, 131, 134, 143, 200])(
-    '§11.5.5 §11.7.3 is not at home yet when the de-registration is refused by %i: tries again',
+    '§11.5.5 §11.7.3 continues to de-register after status %i',
     (status) => {
       const other = ipv6('2001:db8:1::2');
       const scene = new Scene({
@@ -153,10 +152,10 @@ describe('at home', () => {
       scene.network(AT_HOME);
       for (const wait of [1000, 2000, 4000, 8000]) {
         scene.answer(scene.update(), { status });
-        expect(saidOnLink(scene.out)).toEqual([]);
+        expect(advertisementsIn(scene.out)).toEqual([]);
         expect(scene.event('returned-home')).toBeUndefined();
         expect(scene.waitForUpdate()).toBe(wait);
-        // The binding is this home agent's, so no other can remove it.
+        // This home agent has the binding, so no other can remove it.
         expect(scene.update().packet.destination).toBe(HOME_AGENT);
       }
       scene.answer(scene.update());
@@ -164,16 +163,16 @@ describe('at home', () => {
     },
   );
 
-  it('§11.5.5 is at home when the home agent knows of no binding: 133', () => {
+  it('§11.5.5 is at home after status 133: the home agent has no binding', () => {
     const scene = new Scene();
     scene.registered(AWAY);
     scene.network(AT_HOME);
     scene.answer(scene.update(), { status: 133 });
-    expect(saidOnLink(scene.out)).toHaveLength(2);
+    expect(advertisementsIn(scene.out)).toHaveLength(2);
     expect(scene.event('returned-home')).toMatchObject({ deregistered: false });
   });
 
-  it('is at home at the latest when the binding has run out', () => {
+  it('is at home at the latest when the binding has expired', () => {
     const scene = new Scene();
     scene.registered(AWAY);
     scene.network(AT_HOME);
@@ -197,14 +196,14 @@ describe('at home', () => {
     });
   });
 
-  it('is not believed of an older epoch: the home address that we put there ourselves', () => {
+  it('ignores a home address of an older carrier epoch, which the node itself has set', () => {
     const scene = new Scene();
     scene.network(AT_HOME);
     scene.network({ addresses: ['2001:db8:1::10/64'], addressEpoch: 2, epoch: 3 });
     expect(scene.event('no-care-of-address')).toMatchObject({ from: 'home' });
   });
 
-  it('§11.5.2 without autoconfiguration is known by a second address, not by the home address alone', () => {
+  it('§11.5.2 detects the home link by a second address, not by the home address alone', () => {
     const scene = new Scene();
     scene.network({ addresses: ['2001:db8:1::10/64'] });
     expect([scene.event('returned-home'), scene.updates()]).toEqual([undefined, []]);
@@ -212,13 +211,13 @@ describe('at home', () => {
     expect(scene.event('returned-home')).toBeDefined();
   });
 
-  it('a virtual home network has no home link', () => {
+  it('has no home link in a virtual home network', () => {
     const scene = new Scene({ homes: [{ ...HOME, virtualHomeNetwork: true }] });
     scene.network(AT_HOME);
     expect(scene.update().packet.source).toBe('2001:db8:1::abcd');
   });
 
-  it('without optimism the tunnel goes when the home agent agreed', () => {
+  it('removes the tunnel only after the acknowledgement if it is not optimistic', () => {
     const scene = new Scene({ optimistic: false });
     scene.registered(AWAY);
     scene.network(AT_HOME);
@@ -228,7 +227,7 @@ describe('at home', () => {
   });
 });
 
-describe('the home agent by name', () => {
+describe('mobile node: name of the home agent', () => {
   const found = {
     kind: 'resolved',
     name: 'ha.example.org',
@@ -241,7 +240,7 @@ describe('the home agent by name', () => {
     failure: 'timeout',
   } as const;
 
-  it('is asked for when there is a network, then registered with', () => {
+  it('resolves the name when there is a network, then registers', () => {
     const scene = new Scene(NAMED);
     scene.network(AWAY);
     expect(scene.out).toContainEqual({ kind: 'resolve', name: 'ha.example.org' });
@@ -250,7 +249,7 @@ describe('the home agent by name', () => {
     expect(scene.update().packet.destination).toBe(HOME_AGENT);
   });
 
-  it('is asked for again with growing pauses', () => {
+  it('resolves the name again with growing intervals', () => {
     const scene = new Scene(NAMED);
     scene.network(AWAY);
     const pauses = [1, 2, 3].map(() => {
@@ -260,7 +259,7 @@ describe('the home agent by name', () => {
     expect(pauses).toEqual([1000, 2000, 4000]);
   });
 
-  it('is asked for again after three silent attempts, and a new address is used at once', () => {
+  it('resolves the name again after three unanswered attempts, and uses a new address at once', () => {
     const scene = new Scene(NAMED);
     scene.network(AWAY);
     scene.give(found);
@@ -272,7 +271,7 @@ describe('the home agent by name', () => {
     expect(scene.update().packet.destination).toBe(HOME_ADDRESS);
   });
 
-  it('is remembered while names do not resolve, across restarts too', () => {
+  it('uses the stored address while the name cannot be resolved', () => {
     const scene = new Scene(NAMED);
     scene.network(AWAY);
     scene.give(found);
@@ -286,8 +285,8 @@ describe('the home agent by name', () => {
   });
 });
 
-describe('restart', () => {
-  it('goes on behind the last sequence number and registers at once', () => {
+describe('mobile node: restart', () => {
+  it('continues after the stored sequence number and registers at once', () => {
     const scene = new Scene();
     const { sequence } = scene.registered(AWAY).message;
     const restarted = new Scene({}, [{ key: 'office', value: scene.record() }]);
@@ -295,7 +294,7 @@ describe('restart', () => {
     expect((restarted.update().message.sequence - sequence + 0x10000) & 0xffff).toBe(17);
   });
 
-  it('at home de-registers what an earlier run left bound', () => {
+  it('de-registers at home the binding that an earlier run left', () => {
     const scene = new Scene();
     scene.registered(AWAY);
     const value = scene.record();
@@ -314,15 +313,15 @@ describe('restart', () => {
     ['text'],
     [{ sequence: 'x', homeAgentAddresses: 5, lastTimestamp: 'zz' }],
     [[1]],
-  ])('takes a record of %j for none', (value) => {
+  ])('ignores the invalid record %j', (value) => {
     const scene = new Scene({}, [{ key: 'office', value }]);
     scene.registered(AWAY);
     expect(scene.event('registered')).toBeDefined();
   });
 });
 
-describe('the operator', () => {
-  it('de-registers from abroad, and registers again', () => {
+describe('mobile node: operator commands', () => {
+  it('de-registers from a foreign link, and registers again', () => {
     const scene = new Scene();
     scene.registered(AWAY);
     scene.request('deregister');
@@ -336,7 +335,7 @@ describe('the operator', () => {
     expect(scene.updates()).toHaveLength(1);
   });
 
-  it('gets an answer to anything', () => {
+  it('answers every command', () => {
     const scene = new Scene();
     scene.network(AWAY);
     expect(scene.request('status')).toMatchObject({
@@ -348,13 +347,13 @@ describe('the operator', () => {
   });
 });
 
-describe('policy routing', () => {
+describe('mobile node: policy routing', () => {
   const rules = (scene: Scene) => [
     ...(scene.desired('care-of')?.rules ?? []),
     ...(scene.desired('policy')?.rules ?? []),
   ];
 
-  it('leads home addresses into the tunnel and care-of address and marked traffic out of it', () => {
+  it('routes home addresses into the tunnel, care-of addresses and marked traffic outside it', () => {
     const scene = new Scene();
     scene.network({ addresses: ['2001:db8:f1::2/64', '203.0.113.7/24'] });
     const six = rules(scene).filter(({ family }) => family === 6);
@@ -383,7 +382,7 @@ describe('policy routing', () => {
     ]);
   });
 
-  it('lets the host out directly while the home agent is silent, until it answers', () => {
+  it('routes other traffic of the host outside the tunnel while the home agent is silent', () => {
     const scene = new Scene();
     scene.registered(AWAY);
     scene.network({ ...AWAY, epoch: 2 });
@@ -395,7 +394,7 @@ describe('policy routing', () => {
     expect(priorities()).toEqual(new Set([1002, 1003, 1005, 1006]));
   });
 
-  it('leaves the rest of the host alone when only home addresses are to be tunnelled', () => {
+  it('changes nothing else on the host if only home addresses use the tunnel', () => {
     const scene = new Scene({ defaultRoute: false });
     scene.network(AWAY);
     expect(new Set(rules(scene).map(({ priority }) => priority))).toEqual(
@@ -403,7 +402,7 @@ describe('policy routing', () => {
     );
   });
 
-  it('two homes with one home agent share the tunnel; each has its registration', () => {
+  it('shares one tunnel between two homes of one home agent', () => {
     const second = {
       ...HOME,
       name: 'second',

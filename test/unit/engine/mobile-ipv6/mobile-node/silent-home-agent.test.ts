@@ -1,6 +1,6 @@
 /**
- * What a mobile node may not take for granted: clocks, silence, whom an error is about. RFC 6275
- * §11, RFC 5555 §4.4.
+ * Clock jumps, unanswered messages, and errors about one of several homes. RFC 6275 §11, RFC 5555
+ * §4.4.
  */
 import { describe, expect, it } from 'vitest';
 import { assert } from '#base/assert.ts';
@@ -26,9 +26,9 @@ const AT_HOME = { addresses: ['fe80::5/64', '2001:db8:1::abcd/64'], epoch: 2 };
 const YEARS_MS = 10 * 365 * 86_400_000;
 const CARE_OF = ipv6('2001:db8:f1::2');
 
-describe('clocks', () => {
+describe('mobile node: jumps of the wall clock', () => {
   it.each([YEARS_MS, -YEARS_MS])(
-    'a wall clock set by %d ms does not hide that the home agent has a binding',
+    'de-registers at home although the wall clock was set by %d ms',
     (jumpMs) => {
       const scene = new Scene();
       scene.registered(AWAY);
@@ -40,7 +40,7 @@ describe('clocks', () => {
     },
   );
 
-  it('a wall clock set back does not make the binding last', () => {
+  it('treats the binding as expired although the wall clock was set back', () => {
     const scene = new Scene();
     scene.registered(AWAY);
     scene.network();
@@ -51,7 +51,7 @@ describe('clocks', () => {
     expect(scene.event('returned-home')).toMatchObject({ deregistered: false });
   });
 
-  it('registers again after a sleep, in which the monotonic clock stood still and the binding ran out', () => {
+  it('registers again after a suspension in which the monotonic clock stopped and the binding expired', () => {
     const scene = new Scene();
     scene.registered(AWAY);
     scene.pass(60_000);
@@ -65,11 +65,11 @@ describe('clocks', () => {
   });
 });
 
-describe('a de-registration that nobody confirmed', () => {
+describe('mobile node: unconfirmed de-registration', () => {
   it.each([
     ['without a network', (scene: Scene) => scene.network()],
     ['to a silent home agent', () => {}],
-  ])('%s is made up for at home', (_, happens) => {
+  ])('repeats at home a de-registration %s', (_, happens) => {
     const scene = new Scene();
     scene.registered(AWAY);
     happens(scene);
@@ -82,7 +82,7 @@ describe('a de-registration that nobody confirmed', () => {
     expect(scene.update().message.lifetimeUnits).toBe(0);
   });
 
-  it('is needed no more after the lifetime', () => {
+  it('does not repeat a de-registration after the lifetime', () => {
     const scene = new Scene();
     scene.registered(AWAY);
     scene.network();
@@ -131,13 +131,13 @@ function accept(scene: Scene, homeAddress: Ipv6Address, sequence: number): void 
   scene.give({ kind: 'datagram', path: { kind: 'ipv6' }, packet });
 }
 
-describe('two homes', () => {
+describe('mobile node: two homes', () => {
   const second = ipv6('2001:db8:1::11');
   const open = { ...HOME, registrationKey: undefined, ipv4HomeAddress: 'none' } as const;
   const homes = [open, { ...open, name: 'lab', homeAddress: second }];
 
   it.each([HOME_ADDRESS, second])(
-    '§11.3.6 a Binding Error about %s makes that one register again',
+    '§11.3.6 registers the home address %s again after a Binding Error about it',
     (homeAddress) => {
       const scene = new Scene({ homes });
       scene.network(AWAY);
@@ -154,10 +154,10 @@ describe('two homes', () => {
   );
 });
 
-describe('the name of the home agent', () => {
+describe('mobile node: name of the home agent', () => {
   const NAMED = { homes: [{ ...HOME, homeAgent: { name: 'ha.example.org' } }] };
 
-  it('is asked for again while it has no address that the network can reach', () => {
+  it('resolves the name again while it has no address that the network can reach', () => {
     const scene = new Scene(NAMED);
     scene.network({ addresses: ['203.0.113.7/24'] });
     const lookups = (): number => scene.out.filter(({ kind }) => kind === 'resolve').length;
@@ -179,8 +179,8 @@ describe('the name of the home agent', () => {
   });
 });
 
-describe('silence', () => {
-  it('is forgotten when the home agent answers there after all: no move to IPv4 without need', () => {
+describe('mobile node: silent home agent', () => {
+  it('stays on IPv6 if the home agent answers after a silence', () => {
     const scene = new Scene();
     scene.network(AWAY);
     for (let attempt = 0; attempt < 4; attempt++) scene.waitForUpdate();
@@ -191,20 +191,23 @@ describe('silence', () => {
   });
 });
 
-describe('a home link without link-layer addresses', () => {
-  it.each([0, 4, 20])('of six octets (%d): nothing is advertised there', (length) => {
-    const scene = new Scene();
-    scene.registered(AWAY);
-    const interfaces = [{ ...link(AT_HOME), linkAddress: new Uint8Array(length) }];
-    scene.give({ kind: 'network', interfaces });
-    scene.answer(scene.update());
-    expect(scene.event('returned-home')).toMatchObject({ deregistered: true });
-    expect(scene.out.filter(({ kind }) => kind === 'send')).toEqual([]);
-  });
+describe('mobile node: home link without link-layer addresses', () => {
+  it.each([0, 4, 20])(
+    'advertises nothing on a home link with link-layer addresses of %d octets',
+    (length) => {
+      const scene = new Scene();
+      scene.registered(AWAY);
+      const interfaces = [{ ...link(AT_HOME), linkAddress: new Uint8Array(length) }];
+      scene.give({ kind: 'network', interfaces });
+      scene.answer(scene.update());
+      expect(scene.event('returned-home')).toMatchObject({ deregistered: true });
+      expect(scene.out.filter(({ kind }) => kind === 'send')).toEqual([]);
+    },
+  );
 });
 
-describe('leaving home', () => {
-  it('sends the Binding Update when its rules stand: our own default of the home link may still be there', () => {
+describe('mobile node: leaving home', () => {
+  it('sends the Binding Update after its rules, while the default of the home link may still exist', () => {
     const scene = new Scene();
     scene.network(AT_HOME, { name: 'eth1', index: 3, addresses: ['203.0.113.7/24'] });
     expect(scene.desired('home/office')?.routes).toHaveLength(1);

@@ -1,6 +1,6 @@
 /**
- * What a mobile router asks of its host's settings, by how the host lets itself be told. RFC 3963
- * §5.5, RFC 4861 §6.2.1.
+ * Forwarding settings that a mobile router desires, by what the host lets it write. RFC 3963 §5.5,
+ * RFC 4861 §6.2.1.
  */
 import { describe, expect, it } from 'vitest';
 import type { DesiredSysctl, ForwardingControl } from '#engine/contract/desired-state.ts';
@@ -8,7 +8,7 @@ import { INGRESS, RouterScene } from '#test/conformance/nemo-mr-scene.ts';
 import { AT_A } from './mobile-router-scene.ts';
 
 /** IPv6 settings away from home, in their order: `interface/setting = value`. */
-function asked(forwarding: ForwardingControl): readonly string[] {
+function settingsWith(forwarding: ForwardingControl): readonly string[] {
   const scene = new RouterScene({}, { forwarding });
   scene.registered(AT_A, INGRESS);
   const sysctls = [...scene.desiredParts.values()].flatMap(
@@ -19,22 +19,22 @@ function asked(forwarding: ForwardingControl): readonly string[] {
     .map(({ path, value }) => `${path.slice('net/ipv6/conf/'.length)} = ${value}`);
 }
 
-describe('the forwarding of IPv6 by a mobile router', () => {
+describe('mobile router: IPv6 forwarding settings', () => {
   const LISTENING = ['eth0/accept_ra = 2', 'lan0/accept_ra = 0'];
 
-  it('is of all interfaces but those to the outside, where the kernel knows no other way', () => {
+  it('enables all interfaces except egress ones, if the kernel cannot forward by interface', () => {
     const expected = [
       'all/forwarding = 1',
       'default/forwarding = 0',
       'lan0/forwarding = 1',
       'eth0/forwarding = 0',
     ];
-    expect(asked('everywhere')).toEqual([...LISTENING, ...expected]);
+    expect(settingsWith('everywhere')).toEqual([...LISTENING, ...expected]);
   });
 
-  it('is of its network and the tunnel alone, where the kernel forwards by interface', () => {
+  it('enables its network and the tunnel alone, if the kernel forwards by interface', () => {
     const forwarded = ['lan0/force_forwarding = 1', '%tun/force_forwarding = 1'];
-    expect(asked('by-interface')).toEqual([
+    expect(settingsWith('by-interface')).toEqual([
       ...LISTENING,
       ...forwarded,
       'lan0/forwarding = 1',
@@ -42,8 +42,8 @@ describe('the forwarding of IPv6 by a mobile router', () => {
     ]);
   });
 
-  it('is what it is where nothing can be written: an interface to the outside may forward, as long as it listens', () => {
-    expect(asked('given')).toEqual([
+  it('only checks the settings if they cannot be written; an egress interface may forward', () => {
+    expect(settingsWith('given')).toEqual([
       'eth0/accept_ra = 2',
       'all/forwarding = 1',
       'lan0/forwarding = 1',

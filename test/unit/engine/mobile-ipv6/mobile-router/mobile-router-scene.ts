@@ -1,4 +1,4 @@
-/** What tests of a mobile router's registration share: places, and what they read of the router. */
+/** Networks and observations that tests of a mobile router share. */
 import { expect } from 'vitest';
 import type { RouterHome } from '#engine/mobile-ipv6/mobile-router/configuration.ts';
 import { INGRESS, RouterScene } from '#test/conformance/nemo-mr-scene.ts';
@@ -13,7 +13,7 @@ export const AT_A = { addresses: ['2001:db8:f1::2/64'], routers: [ROUTER] };
 export const AT_B = { addresses: ['2001:db8:f2::2/64'], routers: [ROUTER], epoch: 2 };
 export const AT_HOME = { addresses: ['2001:db8:1::77/64'], routers: [ROUTER], epoch: 3 };
 
-/** One home agent and no name to look up. */
+/** One home agent and no name to resolve. */
 export const ALONE = { homeAgent: { addresses: [HOME_AGENT] } } as const;
 
 /** The first Binding Update after leaving home. */
@@ -30,7 +30,7 @@ export function modeOf({ message }: SeenUpdate): string {
     : 'implicit';
 }
 
-/** What the tunnel carries besides home addresses. */
+/** Prefixes that the tunnel carries besides home addresses. */
 export function carried(scene: RouterScene): readonly string[] {
   return scene
     .planeRoutes()

@@ -1,4 +1,4 @@
-/** A mobile router's registration beyond the cases of the suites. RFC 3963 §5.1-5.4, §5.8. */
+/** Registration of a mobile router beyond the conformance cases. RFC 3963 §5.1-5.4, §5.8. */
 import { describe, expect, it } from 'vitest';
 import { assert } from '#base/assert.ts';
 import { ipv6 } from '#base/ip.ts';
@@ -30,35 +30,35 @@ function resolved(scene: RouterScene, ...addresses: readonly (typeof HOME_AGENT)
   scene.give({ kind: 'resolved', name: NAME, addresses, ...failure });
 }
 
-describe('the status', () => {
-  const way = (scene: RouterScene) => expect.soft(scene.request('status'));
+describe('mobile router: status', () => {
+  const expectStatus = (scene: RouterScene) => expect.soft(scene.request('status'));
 
-  it('tells the way of the prefixes', () => {
+  it('shows where packets of the prefixes go', () => {
     const [scene, update] = first(ALONE);
-    way(scene).toMatchObject({ homes: [{ phase: 'registering', forwarding: 'tunnel' }] });
+    expectStatus(scene).toMatchObject({ homes: [{ phase: 'registering', forwarding: 'tunnel' }] });
     scene.answer(update);
-    way(scene).toMatchObject({ homes: [{ phase: 'registered', forwarding: 'tunnel' }] });
+    expectStatus(scene).toMatchObject({ homes: [{ phase: 'registered', forwarding: 'tunnel' }] });
     scene.network(AT_HOME, INGRESS);
-    way(scene).toMatchObject({ homes: [{ forwarding: 'home-link' }] });
+    expectStatus(scene).toMatchObject({ homes: [{ forwarding: 'home-link' }] });
     scene.network(AT_B, INGRESS);
     scene.answer(scene.update(), { status: 129 });
-    way(scene).toMatchObject({ homes: [{ phase: 'refused', forwarding: 'none' }] });
+    expectStatus(scene).toMatchObject({ homes: [{ phase: 'refused', forwarding: 'none' }] });
     scene.network();
-    way(scene).toMatchObject({ homes: [{ phase: 'detached', forwarding: 'none' }] });
+    expectStatus(scene).toMatchObject({ homes: [{ phase: 'detached', forwarding: 'none' }] });
   });
 
-  it('tells that nothing is forwarded before the first answer where that is not to be', () => {
+  it('shows that nothing is forwarded before the first acknowledgement if it is not optimistic', () => {
     const scene = new RouterScene(ALONE, { optimistic: false });
     scene.network(AT_A, INGRESS);
     const update = scene.update();
-    way(scene).toMatchObject({ homes: [{ phase: 'registering', forwarding: 'none' }] });
+    expectStatus(scene).toMatchObject({ homes: [{ phase: 'registering', forwarding: 'none' }] });
     scene.answer(update);
-    way(scene).toMatchObject({ homes: [{ phase: 'registered', forwarding: 'tunnel' }] });
+    expectStatus(scene).toMatchObject({ homes: [{ phase: 'registered', forwarding: 'tunnel' }] });
   });
 });
 
-describe('modes', () => {
-  it('§5.2 the one that was accepted stays, over refreshes and moves; registering on request begins with the first', () => {
+describe('mobile router: registration modes', () => {
+  it('§5.2 keeps the accepted mode over refreshes and moves, and starts with the first on request', () => {
     const [scene, update] = first({ ...ALONE, ...BOTH });
     scene.answer(update, { status: 142 });
     expect(scene.event('registration-mode-changed')).toMatchObject({
@@ -78,7 +78,7 @@ describe('modes', () => {
     expect(scene.node.counters['registration-mode-changed']).toBe(1);
   });
 
-  it('§5.4 an acceptance makes a mode that failed before worth another try', () => {
+  it('§5.4 tries a failed mode again after an acceptance', () => {
     const [scene, update] = first({ ...ALONE, ...BOTH });
     scene.answer(update, { status: 142 });
     scene.answer(scene.update());
@@ -89,7 +89,7 @@ describe('modes', () => {
     expectPhase(scene, 'stopped');
   });
 
-  it('§5.4.1 143 in implicit mode: each home agent first, then explicit mode, with all of them again', () => {
+  it('§5.4.1 tries each home agent in implicit mode after status 143, then all in explicit mode', () => {
     const [scene, update] = first({ ...SEVERAL, registrationModes: ['implicit', 'explicit'] });
     const seen = [update];
     for (let round = 0; round < 4; round++) {
@@ -114,17 +114,14 @@ describe('modes', () => {
     ['implicit', 141],
     ['implicit', 142],
     ['explicit', 143],
-  ] as const)(
-    '§5.4 in %s mode %d is fatal for the mode: no other home agent is asked in it',
-    (mode, status) => {
-      const other = mode === 'implicit' ? 'explicit' : 'implicit';
-      const [scene, update] = first({ ...SEVERAL, registrationModes: [mode, other] });
-      scene.answer(update, { status });
-      expect(modeOf(scene.update())).toBe(other);
-    },
-  );
+  ] as const)('§5.4 tries no other home agent in %s mode after status %d', (mode, status) => {
+    const other = mode === 'implicit' ? 'explicit' : 'implicit';
+    const [scene, update] = first({ ...SEVERAL, registrationModes: [mode, other] });
+    scene.answer(update, { status });
+    expect(modeOf(scene.update())).toBe(other);
+  });
 
-  it('§5.4 140 from every home agent is final, whatever modes are left', () => {
+  it('§5.4 stops when every home agent answers 140, whatever modes remain', () => {
     const [scene, update] = first({ ...SEVERAL, ...BOTH });
     scene.answer(update, { status: 140 });
     expect(scene.update().packet.destination).toBe(SECOND);
@@ -132,7 +129,7 @@ describe('modes', () => {
     expectPhase(scene, 'stopped');
   });
 
-  it('§5.4 a home agent that permits no router is not asked in the next mode', () => {
+  it('§5.4 skips a home agent that permits no router in the next mode', () => {
     const [scene, update] = first({
       homeAgent: { addresses: [HOME_AGENT, SECOND, THIRD] },
       ...BOTH,
@@ -151,7 +148,7 @@ describe('modes', () => {
     expectPhase(scene, 'stopped');
   });
 
-  it('§5.4 the next mode begins with a home agent that may serve it', () => {
+  it('§5.4 starts the next mode with a home agent that may serve it', () => {
     const [scene, update] = first({ ...SEVERAL, ...BOTH });
     scene.answer(update, { status: 142 });
     scene.answer(scene.update(), { status: 140 });
@@ -161,7 +158,7 @@ describe('modes', () => {
     ]);
   });
 
-  it('a second answer to a Binding Update that was repeated does not count against the next mode', () => {
+  it('ignores a second answer to a repeated Binding Update in the next mode', () => {
     const [scene, update] = first({ ...ALONE, ...BOTH });
     // MR → HA  BU n;  MR → HA  BU n + 1;  HA → MR  142 (n);  MR → HA  BU n + 2, implicit;  HA → MR
     // 142 (n + 1)
@@ -178,7 +175,7 @@ describe('modes', () => {
     expectPhase(scene, 'registered');
   });
 
-  it('§5.4 each home agent is asked once in each mode, in all', () => {
+  it('§5.4 tries each home agent once in each mode', () => {
     const [scene, update] = first({
       homeAgent: { addresses: [HOME_AGENT, SECOND, THIRD] },
       ...BOTH,
@@ -199,8 +196,8 @@ describe('modes', () => {
   });
 });
 
-describe('home agents', () => {
-  it('a silent one is asked again, one that refused is not', () => {
+describe('mobile router: several home agents', () => {
+  it('tries a silent home agent again, but not one that refused', () => {
     const [scene, update] = first(SEVERAL);
     scene.answer(update, { status: 140 });
     const asked = new Set([scene.update().packet.destination]);
@@ -223,7 +220,7 @@ describe('home agents', () => {
     return [scene, scene.update()];
   }
 
-  it('§5.4 are looked up again before silence, and nothing is sent meanwhile', () => {
+  it('§5.4 resolves the name again before it stops, and sends nothing meanwhile', () => {
     const [scene, update] = named(HOME_AGENT);
     scene.answer(update, { status: 140 });
     expect(scene.out).toContainEqual({ kind: 'resolve', name: NAME });
@@ -242,7 +239,7 @@ describe('home agents', () => {
   it.each([
     ['no other', [HOME_AGENT]],
     ['nothing', []],
-  ])('§5.4 when the lookup finds %s: silence', (_title, addresses) => {
+  ])('§5.4 stops when resolution finds %s', (_title, addresses) => {
     const [scene, update] = named(HOME_AGENT);
     scene.answer(update, { status: 140 });
     resolved(scene, ...addresses);
@@ -253,7 +250,7 @@ describe('home agents', () => {
     expectPhase(scene, 'stopped');
   });
 
-  it('registering on request while the name is looked up starts over', () => {
+  it('starts again on request while the name is being resolved', () => {
     const [scene, update] = named(HOME_AGENT);
     scene.answer(update, { status: 140 });
     scene.request('reregister');
@@ -268,7 +265,7 @@ describe('home agents', () => {
     ['confirmed', true, []],
     ['unanswered', false, [0]],
   ])(
-    '§5.3 a de-registration that was %s: whether there is another one at home',
+    '§5.3 de-registers at home depending on whether the de-registration was %s',
     (_title, confirmed, lifetimes) => {
       const [scene, update] = named(HOME_AGENT);
       scene.answer(update, { mobileRouter: false });
@@ -280,7 +277,7 @@ describe('home agents', () => {
     },
   );
 
-  it('a move while the name is looked up starts over', () => {
+  it('starts again after a move while the name is being resolved', () => {
     const [scene, update] = named(HOME_AGENT);
     scene.answer(update, { status: 140 });
     scene.network(AT_B, INGRESS);
@@ -294,8 +291,8 @@ describe('home agents', () => {
   });
 });
 
-describe('an acceptance without R', () => {
-  it('§5.3 carries nothing for the mobile network, and the next home agent all of it', () => {
+describe('mobile router: acceptance without R', () => {
+  it('§5.3 carries no mobile network prefix until the next home agent is used', () => {
     const [scene, update] = first(SEVERAL);
     scene.answer(update, { mobileRouter: false });
     const removal = scene.update();
@@ -311,7 +308,7 @@ describe('an acceptance without R', () => {
     expect(carried(scene)).toEqual([NETWORK.address]);
   });
 
-  it('§5.3 to a refresh ends a registration that stood', () => {
+  it('§5.3 ends an existing registration after a refresh accepted without R', () => {
     const scene = new RouterScene(ALONE);
     scene.registered(AT_A, INGRESS);
     scene.waitForUpdate();
@@ -322,7 +319,7 @@ describe('an acceptance without R', () => {
     expect([scene.request('bindings'), scene.tunnels()]).toEqual([[], []]);
   });
 
-  it('§5.3 to a refresh leaves nothing registered while the next home agent is asked', () => {
+  it('§5.3 has no binding while it registers with the next home agent', () => {
     const scene = new RouterScene(SEVERAL);
     scene.registered(AT_A, INGRESS);
     scene.waitForUpdate();
@@ -335,7 +332,7 @@ describe('an acceptance without R', () => {
   it.each([
     ['unanswered', undefined],
     ['refused', 140],
-  ])('§5.3 a de-registration that stays %s is given up after two rounds', (_title, status) => {
+  ])('§5.3 gives up a de-registration that stays %s after two rounds', (_title, status) => {
     const [scene, update] = first(SEVERAL);
     scene.answer(update, { mobileRouter: false });
     let rounds = 0;
@@ -348,14 +345,14 @@ describe('an acceptance without R', () => {
     expect(scene.update().packet.destination).toBe(SECOND);
   });
 
-  it('§5.3 status 133 to the de-registration says that nothing is left', () => {
+  it('§5.3 treats status 133 as the end of the de-registration', () => {
     const [scene, update] = first(SEVERAL);
     scene.answer(update, { mobileRouter: false });
     scene.answer(scene.update(), { status: 133 });
     expect(scene.update().packet.destination).toBe(SECOND);
   });
 
-  it('§5.3 a move before the de-registration is confirmed asks the same home agent, which has to be left again', () => {
+  it('§5.3 registers with the same home agent after a move before the de-registration is confirmed', () => {
     const [scene, update] = first(SEVERAL);
     scene.answer(update, { mobileRouter: false });
     scene.network(AT_B, INGRESS);
@@ -372,8 +369,8 @@ describe('an acceptance without R', () => {
   });
 });
 
-describe('what is registered', () => {
-  it('§5.1 the Binding Update List has R and, in explicit mode, the prefixes', () => {
+describe('mobile router: registered prefixes', () => {
+  it('§5.1 lists R and, in explicit mode, the prefixes in the Binding Update List', () => {
     const explicit = new RouterScene();
     explicit.registered(AT_A, INGRESS);
     expect(explicit.request('bul')).toMatchObject([
@@ -386,7 +383,7 @@ describe('what is registered', () => {
     ]);
   });
 
-  it('§5.5 without optimism the tunnel carries the prefixes when the home agent has agreed', () => {
+  it('§5.5 carries the prefixes only after the acknowledgement if it is not optimistic', () => {
     const scene = new RouterScene({}, { optimistic: false });
     scene.network(AT_A, INGRESS);
     expect(carried(scene)).toEqual([]);

@@ -1,25 +1,24 @@
 /**
- * A mobile router that no home agent serves: what it says, what ends it, and what does not bring it
- * about. RFC 3963 §5.4.
+ * A mobile router that stopped because no home agent serves it. RFC 3963 §5.4.
  */
 import { describe, expect, it } from 'vitest';
 import { INGRESS, RouterScene } from '#test/conformance/nemo-mr-scene.ts';
 import { acknowledgement } from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
 import { ALONE, AT_A, AT_HOME, expectPhase, first, modeOf } from './mobile-router-scene.ts';
 
-describe('silence', () => {
+describe('mobile router: stopped registration', () => {
   function stopped(): RouterScene {
     const [scene, update] = first(ALONE);
     scene.answer(update, { status: 142 });
     return scene;
   }
 
-  it('§5.4 says once why, and what the operator can do; the status says it as long as it lasts', () => {
+  it('§5.4 reports the cause and the remedy once, and shows the cause in the status', () => {
     const scene = stopped();
-    const said = scene.out.filter(
+    const reports = scene.out.filter(
       (output) => output.kind === 'event' && output.event.name === 'registration-stopped',
     );
-    expect(said).toMatchObject([
+    expect(reports).toMatchObject([
       {
         event: {
           level: 'warn',
@@ -45,7 +44,7 @@ describe('silence', () => {
     expect(scene.node.counters['registration-stopped']).toBe(1);
   });
 
-  it('lasts at home too, where nothing is sent', () => {
+  it('sends nothing at home either', () => {
     const scene = stopped();
     scene.network(AT_HOME, INGRESS);
     expect([scene.updates(), scene.sent()]).toEqual([[], []]);
@@ -54,7 +53,7 @@ describe('silence', () => {
     expectPhase(scene, 'at-home');
   });
 
-  it('is ended by a restart, and a de-registration on request is one', () => {
+  it('registers again after a restart, and can be released', () => {
     const scene = stopped();
     const restarted = new RouterScene(ALONE, {}, [{ key: 'office', value: scene.record() }]);
     restarted.network(AT_A, INGRESS);
@@ -63,7 +62,7 @@ describe('silence', () => {
     expectPhase(scene, 'released');
   });
 
-  it('what was refused made no binding, but one that stood before is removed at home', () => {
+  it('removes at home a binding that was accepted before the refusal, and no other', () => {
     const bound = new RouterScene(ALONE);
     bound.registered(AT_A, INGRESS);
     bound.waitForUpdate();
@@ -80,12 +79,12 @@ describe('silence', () => {
     expect(atHome([{ key: 'office', value: stopped().record() }])).toEqual([]);
   });
 
-  it('comes of nothing that is not authentic', () => {
+  it('does not stop because of messages that are not authentic', () => {
     for (const sketch of [{ status: 140 }, { status: 142 }, { mobileRouter: false }]) {
       const [scene, update] = first(ALONE);
       const { path, packet } = acknowledgement(update, sketch, scene.now);
-      // IPv6 header and type 2 routing header are 64 octets; their reserved fields are nobody's
-      // business.
+      // IPv6 header and type 2 routing header are 64 octets; their reserved fields are not
+      // protected.
       for (let bit = 64 * 8; bit < packet.length * 8; bit++) {
         const flipped = packet.slice();
         flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (0x80 >> (bit & 7));
