@@ -165,55 +165,70 @@ export function accountServerSchema(context: ConfigurationContext) {
       }),
       port: integerField(1, 65_535).default(4501).meta({ description: 'TCP port of HTTPS' }),
       certificate: certificateSection(context),
-      credentialSeconds: seconds(
-        60,
-        30 * DAY_SECONDS,
-        DAY_SECONDS,
-        'lifetime of a credential; the tunnels of a disabled account end within it',
-      ),
-      renewalSeconds: seconds(
-        60,
-        366 * DAY_SECONDS,
-        30 * DAY_SECONDS,
-        'how long a device may be offline and still renew its credential without a login',
-      ),
-      renewalGraceSeconds: seconds(
-        1,
-        DAY_SECONDS,
-        3600,
-        'how long the previous renewal token stays valid, for a device that lost the answer with the new one',
-      ),
+      ...credentialShape(),
       devicesPerAccount: integerField(1, 1000)
         .default(16)
         .meta({ description: 'maximum number of devices of one account', reloadable: true }),
-      hashing: z
-        .strictObject({
-          costLog2: integerField(12, 22).default(15).meta({
-            description:
-              'base-2 logarithm of the scrypt parameter N; 15 takes 32 MiB for each password (r 8, p 3)',
-          }),
-          concurrency: integerField(1, 64)
-            .default(2)
-            .meta({ description: 'number of passwords that are checked in parallel' }),
-        })
-        .prefault({})
-        .meta({ description: 'password hashing (scrypt)', reloadable: true }),
-      limits: z
-        .strictObject({
-          source: rateSection(60, 30, 'requests from one IPv4 address or one IPv6 /64'),
-          account: rateSection(
-            6,
-            10,
-            'password attempts for one account, and credentials issued to it',
-          ),
-        })
-        .prefault({})
-        .meta({ description: 'rate limits', reloadable: true }),
+      hashing: hashingSection(),
+      limits: limitsSection(),
       daemon: serviceSection('as'),
     })
     .superRefine(crossCheck(checkWhole), EVEN_WHEN_FAULTY)
     .transform(settingsOf)
     .meta({ description: 'account server of NTMobile' });
+}
+
+/** The keys about the validity of credentials. */
+function credentialShape() {
+  return {
+    credentialSeconds: seconds(
+      60,
+      30 * DAY_SECONDS,
+      DAY_SECONDS,
+      'lifetime of a credential; the tunnels of a disabled account end within it',
+    ),
+    renewalSeconds: seconds(
+      60,
+      366 * DAY_SECONDS,
+      30 * DAY_SECONDS,
+      'how long a device may be offline and still renew its credential without a login',
+    ),
+    renewalGraceSeconds: seconds(
+      1,
+      DAY_SECONDS,
+      3600,
+      'how long the previous renewal token stays valid, for a device that lost the answer with the new one',
+    ),
+  };
+}
+
+function hashingSection() {
+  return z
+    .strictObject({
+      costLog2: integerField(12, 22).default(15).meta({
+        description:
+          'base-2 logarithm of the scrypt parameter N; 15 takes 32 MiB for each password (r 8, p 3)',
+      }),
+      concurrency: integerField(1, 64)
+        .default(2)
+        .meta({ description: 'number of passwords that are checked in parallel' }),
+    })
+    .prefault({})
+    .meta({ description: 'password hashing (scrypt)', reloadable: true });
+}
+
+function limitsSection() {
+  return z
+    .strictObject({
+      source: rateSection(60, 30, 'requests from one IPv4 address or one IPv6 /64'),
+      account: rateSection(
+        6,
+        10,
+        'password attempts for one account, and credentials issued to it',
+      ),
+    })
+    .prefault({})
+    .meta({ description: 'rate limits', reloadable: true });
 }
 
 interface WholeParts {

@@ -54,48 +54,59 @@ export function directionCoordinatorSchema() {
       generalIpv4Prefix: ipv4PrefixField().prefault('198.19.0.0/16').meta({
         description: 'virtual IPv4 addresses of servers without NTMobile; at least a /24',
       }),
-      maximumLifetimeSeconds: integerField(60, 86_400).default(600).meta({
-        reloadable: true,
-        description: 'longest lifetime of a registration',
-        unit: 'seconds',
-      }),
-      maximumRegistrations: integerField(1, 10_000_000)
-        .default(100_000)
-        .meta({ reloadable: true, description: 'maximum number of registered nodes' }),
-      relayRateKilobits: integerField(1, 100_000_000).default(100_000).meta({
-        reloadable: true,
-        description: 'rate limit of each leg of a path at a relay',
-        unit: 'kilobits a second',
-      }),
-      handshakesPerSecond: integerField(1, 1_000_000).default(200).meta({
-        reloadable: true,
-        description: 'handshakes of unknown nodes that are accepted without a cookie',
-        unit: 'per second',
-      }),
-      nameServer: z
-        .strictObject({
-          port: integerField(1, 65_535).default(53).meta({ description: 'UDP and TCP port' }),
-          names: z
-            .array(domainField())
-            .default([])
-            .meta({
-              reloadable: true,
-              description: "names of the zone's name servers; ns.<zone> unless given",
-              sample: ['ns.nodes.example'],
-            }),
-          timeToLiveSeconds: integerField(1, 86_400).default(60).meta({
-            reloadable: true,
-            description: 'time to live of an answer in resolvers',
-            unit: 'seconds',
-          }),
-        })
-        .prefault({})
-        .meta({ description: 'the name server of the zone' }),
+      ...limitShape(),
+      nameServer: nameServerSection(),
       daemon: serviceSection('dc'),
     })
     .superRefine(crossCheck(checkWhole), EVEN_WHEN_FAULTY)
     .transform(settingsOf)
     .meta({ description: 'direction coordinator of NTMobile' });
+}
+
+/** The keys that limit registrations, relayed paths and handshakes. */
+function limitShape() {
+  return {
+    maximumLifetimeSeconds: integerField(60, 86_400).default(600).meta({
+      reloadable: true,
+      description: 'longest lifetime of a registration',
+      unit: 'seconds',
+    }),
+    maximumRegistrations: integerField(1, 10_000_000)
+      .default(100_000)
+      .meta({ reloadable: true, description: 'maximum number of registered nodes' }),
+    relayRateKilobits: integerField(1, 100_000_000).default(100_000).meta({
+      reloadable: true,
+      description: 'rate limit of each leg of a path at a relay',
+      unit: 'kilobits a second',
+    }),
+    handshakesPerSecond: integerField(1, 1_000_000).default(200).meta({
+      reloadable: true,
+      description: 'handshakes of unknown nodes that are accepted without a cookie',
+      unit: 'per second',
+    }),
+  };
+}
+
+function nameServerSection() {
+  return z
+    .strictObject({
+      port: integerField(1, 65_535).default(53).meta({ description: 'UDP and TCP port' }),
+      names: z
+        .array(domainField())
+        .default([])
+        .meta({
+          reloadable: true,
+          description: "names of the zone's name servers; ns.<zone> unless given",
+          sample: ['ns.nodes.example'],
+        }),
+      timeToLiveSeconds: integerField(1, 86_400).default(60).meta({
+        reloadable: true,
+        description: 'time to live of an answer in resolvers',
+        unit: 'seconds',
+      }),
+    })
+    .prefault({})
+    .meta({ description: 'the name server of the zone' });
 }
 
 interface WholeParts {

@@ -59,28 +59,7 @@ export function relaySchema() {
         details:
           'They appear on this host only and must not be in use in any network that it reaches.',
       }),
-      deniedDestinations: z
-        .array(prefixField())
-        .default([])
-        .meta({
-          reloadable: true,
-          description:
-            'networks that nodes cannot reach through this relay, such as those of this site; none unless given',
-          details:
-            'Private, local and other special addresses, and the addresses of this host, are always denied.',
-          sample: ['203.0.113.0/24'],
-        }),
-      allowedDestinations: z
-        .array(prefixField())
-        .default([])
-        .meta({
-          reloadable: true,
-          description:
-            'exceptions to deniedDestinations and to private networks; none unless given',
-          details:
-            'The longest matching prefix decides; of two equal prefixes the denied one does.',
-          sample: ['10.1.0.0/16'],
-        }),
+      ...destinationShape(),
       lifetimeSeconds: integerField(60, 86_400).default(600).meta({
         description: "lifetime of this relay's registration, which it renews at half of it",
         unit: 'seconds',
@@ -96,6 +75,32 @@ export function relaySchema() {
     .superRefine(crossCheck(checkWhole), EVEN_WHEN_FAULTY)
     .transform(settingsOf)
     .meta({ description: 'relay of NTMobile' });
+}
+
+/** The keys about the servers that nodes may reach through the relay. */
+function destinationShape() {
+  return {
+    deniedDestinations: z
+      .array(prefixField())
+      .default([])
+      .meta({
+        reloadable: true,
+        description:
+          'networks that nodes cannot reach through this relay, such as those of this site; none unless given',
+        details:
+          'Private, local and other special addresses, and the addresses of this host, are always denied.',
+        sample: ['203.0.113.0/24'],
+      }),
+    allowedDestinations: z
+      .array(prefixField())
+      .default([])
+      .meta({
+        reloadable: true,
+        description: 'exceptions to deniedDestinations and to private networks; none unless given',
+        details: 'The longest matching prefix decides; of two equal prefixes the denied one does.',
+        sample: ['10.1.0.0/16'],
+      }),
+  };
 }
 
 function limitsSection() {

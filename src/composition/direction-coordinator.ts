@@ -35,7 +35,7 @@ export interface DirectionCoordinatorSettings {
   };
 }
 
-/** Each address with both ports: a second port shows a node what its NAT does (RFC 5780). */
+/** Each address with both ports: nodes classify their NAT with the second port (RFC 5780). */
 export function coordinatorEndpoints({
   addresses,
   port,

@@ -1,4 +1,4 @@
-/** The entry point of a daemon process: what its `main.ts` says, completed with what all share. */
+/** The entry point of a daemon process: its description, completed with the parts that all share. */
 import type { z } from 'zod';
 import { type ConfigurationContext, loadConfiguration } from '#daemon/configuration/config.ts';
 import type { ServiceSettings } from '#daemon/daemon-settings.ts';
@@ -13,7 +13,7 @@ export interface WithDaemonSection {
 /** Makes the schema of a configuration file; `S` is what the schema returns. */
 export type SchemaMaker<S> = (context: ConfigurationContext) => z.ZodType<S>;
 
-/** What every `main.ts` says about its daemon. `S` is its checked configuration. */
+/** The description of a daemon in its `main.ts`. `S` is its checked configuration. */
 export interface DaemonDescription<S extends WithDaemonSection>
   extends Pick<
     DaemonSpec<S>,
@@ -22,7 +22,7 @@ export interface DaemonDescription<S extends WithDaemonSection>
   readonly schema: SchemaMaker<S>;
   /** Choices of the operator that each start logs as a warning (`security: none`). */
   warnings?(settings: S): readonly string[];
-  /** Removes what a killed run left outside the state directory. */
+  /** Removes the host state that a killed run left. */
   cleanup?(settings: S): void;
 }
 

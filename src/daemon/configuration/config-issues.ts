@@ -179,7 +179,7 @@ function keysAt(shape: unknown, path: Finding['path']): readonly string[] {
   return schemasAt(shape, path).flatMap((place) => Object.keys(member(place, 'properties') ?? {}));
 }
 
-/** Nothing for the file as a whole: what it is about is no remedy. */
+/** The description of the key at `path`; empty for the file as a whole. */
 function descriptionAt(shape: unknown, path: Finding['path']): string {
   if (path.length === 0) return '';
   for (const place of schemasAt(shape, path)) {
