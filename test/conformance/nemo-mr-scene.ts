@@ -21,11 +21,8 @@ import type {
   RouterHome,
 } from '#engine/mobile-ipv6/mobile-router/configuration.ts';
 import { createMobileRouter } from '#engine/mobile-ipv6/mobile-router/mobile-router.ts';
-import {
-  HOME,
-  type LinkSketch,
-  Scene,
-} from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
+import { HOME, Scene } from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
+import type { LinkSketch } from '#test/unit/engine/mobile-ipv6/mobile-node/network-sketch.ts';
 
 const network = parsePrefix('2001:db8:500::/64');
 assert(network !== undefined, 'a prefix');

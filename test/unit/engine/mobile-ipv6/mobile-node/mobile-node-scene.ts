@@ -4,20 +4,11 @@
  */
 import { assert } from '#base/assert.ts';
 import { encode, isMalformed } from '#base/bytes.ts';
-import {
-  type IpAddress,
-  type Ipv6Address,
-  ipv4,
-  ipv6,
-  isIpv4,
-  parseIpAddress,
-  parsePrefix,
-} from '#base/ip.ts';
+import { type Ipv6Address, ipv4, ipv6, parsePrefix } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import { type Monotonic, monotonic, NEVER, wall } from '#base/time.ts';
 import { signMobility, verifyMobility } from '#crypto/mobility-auth.ts';
 import { mismatchTimestamp } from '#crypto/replay-timestamp.ts';
-import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
 import type { RandomBytes } from '#engine/contract/engine.ts';
 import type { EngineEvent, Output } from '#engine/contract/output.ts';
@@ -43,6 +34,7 @@ import {
   NO_BINDING_ACKNOWLEDGEMENT_FLAGS,
 } from '#wire/mobility/message.ts';
 import { findOption, type MobilityOption } from '#wire/mobility/options.ts';
+import { type LinkSketch, link } from './network-sketch.ts';
 
 export const HOME_ADDRESS = ipv6('2001:db8:1::10');
 export const IPV4_HOME_ADDRESS = ipv4('192.0.2.10');
@@ -84,72 +76,6 @@ export const CONFIGURATION: MobileNodeConfiguration = {
   defaultRoute: true,
   tunnelMtu: { ipip: 1460, udp: 1472 },
 };
-
-export interface LinkSketch {
-  readonly name?: string;
-  readonly index?: number;
-  readonly epoch?: number;
-  readonly running?: boolean;
-  readonly mtu?: number;
-  /** `address/length`, each with a router of its family unless `routers` is given. */
-  readonly addresses?: readonly string[];
-  readonly routers?: readonly {
-    readonly family: 4 | 6;
-    readonly gateway: string;
-    readonly metric?: number;
-    readonly epoch?: number;
-    readonly validUntil?: number;
-  }[];
-  readonly addressEpoch?: number;
-  readonly tentative?: boolean;
-  readonly duplicate?: boolean;
-  readonly deprecated?: boolean;
-  readonly validUntil?: number;
-}
-
-function address(text: string): IpAddress {
-  const parsed = parseIpAddress(text);
-  assert(parsed !== undefined, text);
-  return parsed;
-}
-
-/** A `NetworkInterface` from the properties that matter to a test. */
-export function link(sketch: LinkSketch): NetworkInterface {
-  const { epoch = 1, addresses = [] } = sketch;
-  const parsed = addresses.map((text) => ({
-    address: address(text.split('/')[0] ?? ''),
-    prefixLength: Number(text.split('/')[1]),
-  }));
-  const families = new Set(parsed.map((one) => (isIpv4(one.address) ? 4 : 6)));
-  const routers: NonNullable<LinkSketch['routers']> =
-    sketch.routers ??
-    [...families].map(
-      (family) => ({ family, gateway: family === 4 ? '203.0.113.254' : 'fe80::1' }) as const,
-    );
-  return {
-    index: sketch.index ?? 2,
-    name: sketch.name ?? 'eth0',
-    running: sketch.running ?? true,
-    epoch,
-    mtu: sketch.mtu ?? 1500,
-    linkAddress: Uint8Array.of(2, 0, 0, 0, 0, sketch.index ?? 2),
-    addresses: parsed.map((one) => ({
-      ...one,
-      tentative: sketch.tentative ?? false,
-      duplicate: sketch.duplicate ?? false,
-      deprecated: sketch.deprecated ?? false,
-      validUntil: monotonic(sketch.validUntil ?? NEVER),
-      epoch: sketch.addressEpoch ?? epoch,
-    })),
-    routers: routers.map((router) => ({
-      family: router.family,
-      gateway: address(router.gateway),
-      metric: router.metric ?? 1024,
-      validUntil: monotonic(router.validUntil ?? NEVER),
-      epoch: router.epoch ?? epoch,
-    })),
-  };
-}
 
 /** A Binding Update as the home agent sees it. */
 export interface SeenUpdate {

@@ -15,11 +15,11 @@ import {
   HOME_ADDRESS,
   HOME_AGENT,
   HOME_AGENT_V4,
-  link,
   mobilityPacket,
   Scene,
   WALL_OFFSET_MS,
 } from './mobile-node-scene.ts';
+import { link } from './network-sketch.ts';
 
 const AWAY = { addresses: ['2001:db8:f1::2/64'] };
 const AT_HOME = { addresses: ['fe80::5/64', '2001:db8:1::abcd/64'], epoch: 2 };

@@ -12,10 +12,7 @@ import {
   localAddressFor,
   sameAttachment,
 } from '#engine/ntmobile/node/attachment.ts';
-import {
-  type LinkSketch,
-  link,
-} from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
+import { type LinkSketch, link } from '#test/unit/engine/mobile-ipv6/mobile-node/network-sketch.ts';
 
 const VIRTUAL: ReadonlySet<IpAddress> = new Set([ipv4('198.18.0.1'), ipv6('fd12::1')]);
 
