@@ -29,6 +29,8 @@ export function installFiles(
   destination: string,
 ): Manifest {
   const made: string[] = [];
+  // The root itself belongs to the system, or to the operator who names it, not to the manifest.
+  mkdirSync(destination, { recursive: true });
   const makeDirectory = (path: string): void => {
     if (existsSync(join(destination, path))) return;
     makeDirectory(dirname(path));
