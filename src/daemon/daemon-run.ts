@@ -19,7 +19,7 @@ import { packageVersion } from './version.ts';
 
 const STOP_TIMEOUT_MS = 5000;
 
-export interface DaemonArguments {
+export interface DaemonOptions {
   readonly config: string;
   readonly check?: true;
   readonly json?: true;
@@ -33,7 +33,7 @@ type LoadedSettings<S> = Extract<Loaded<S>, { readonly ok: true }>;
 /** One run of a daemon, from its start to the exit code. */
 export class DaemonRun<S extends { readonly daemon: ServiceSettings }> {
   readonly #spec: DaemonSpec<S>;
-  readonly #arguments: DaemonArguments;
+  readonly #options: DaemonOptions;
   readonly #settings: S;
   readonly #document: ConfigurationDocument<S>;
   readonly #log: Log;
@@ -48,12 +48,12 @@ export class DaemonRun<S extends { readonly daemon: ServiceSettings }> {
   constructor(
     spec: DaemonSpec<S>,
     { value, document }: LoadedSettings<S>,
-    given: DaemonArguments,
+    options: DaemonOptions,
     log: Log,
     send: SendToServiceManager,
   ) {
     this.#spec = spec;
-    this.#arguments = given;
+    this.#options = options;
     this.#settings = value;
     this.#document = document;
     this.#log = log;
@@ -100,7 +100,7 @@ export class DaemonRun<S extends { readonly daemon: ServiceSettings }> {
     this.#running = running;
     if (this.#ending) return;
     this.#reloader = new Reloader(this.#document, {
-      ...{ events, load: () => this.#spec.load(this.#arguments.config) },
+      ...{ events, load: () => this.#spec.load(this.#options.config) },
       apply: (fresh) => this.#apply(running, fresh),
     });
     this.#log.info('started', { version: packageVersion(), controlSocket });
@@ -159,7 +159,7 @@ export class DaemonRun<S extends { readonly daemon: ServiceSettings }> {
   async #apply(running: RunningDaemon<S>, settings: S): Promise<void> {
     await running.reconfigure?.(settings);
     // The command line takes precedence over the file.
-    this.#log.setLevel(this.#arguments.logLevel ?? settings.daemon.logLevel);
+    this.#log.setLevel(this.#options.logLevel ?? settings.daemon.logLevel);
     this.#warn(settings);
   }
 

@@ -9,7 +9,7 @@ import { reportCheck, writeFaults } from './configuration/check-report.ts';
 import { loadConfiguration } from './configuration/config.ts';
 import { removeStale } from './control/control-socket.ts';
 import { daemonCommand } from './daemon-command.ts';
-import { type DaemonArguments, DaemonRun, leaveProcess } from './daemon-run.ts';
+import { type DaemonOptions, DaemonRun, leaveProcess } from './daemon-run.ts';
 import { identitySchema, type ServiceSettings } from './daemon-settings.ts';
 import type { DaemonSpec } from './daemon-spec.ts';
 import { useDirectoriesOfUnit } from './directories.ts';
@@ -27,15 +27,20 @@ export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(
 ): Promise<void> {
   // Keeps the bytecode of functions that run rarely: V8 would compile them again in a handover.
   setFlagsFromString('--no-flush-bytecode');
-  const given = parseArguments(spec);
-  if (typeof given === 'number') return leaveProcess(given);
+  const options = parseArguments(spec);
+  if (typeof options === 'number') return leaveProcess(options);
   // Both concern the daemon of the systemd unit, if there is one.
-  if (given.cleanup || given.showKey) useDirectoriesOfUnit(spec.role);
-  if (given.showKey) return leaveProcess(showKey(spec, given.config));
-  const loaded = spec.load(given.config);
-  if (given.check) {
+  if (options.cleanup || options.showKey) useDirectoriesOfUnit(spec.role);
+  if (options.showKey) return leaveProcess(showKey(spec, options.config));
+  const loaded = spec.load(options.config);
+  if (options.check) {
     return leaveProcess(
-      reportCheck(given.config, loaded, (settings) => spec.warnings(settings), given.json === true),
+      reportCheck(
+        options.config,
+        loaded,
+        (settings) => spec.warnings(settings),
+        options.json === true,
+      ),
     );
   }
   if (!loaded.ok) {
@@ -44,9 +49,9 @@ export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(
   }
   const settings = loaded.value;
   const { name, logFormat, logLevel } = settings.daemon;
-  const log = createLog({ name, level: given.logLevel ?? logLevel, format: logFormat });
-  if (given.cleanup) return leaveProcess(await cleanUp(spec, settings, log));
-  await new DaemonRun(spec, loaded, given, log, send).run();
+  const log = createLog({ name, level: options.logLevel ?? logLevel, format: logFormat });
+  if (options.cleanup) return leaveProcess(await cleanUp(spec, settings, log));
+  await new DaemonRun(spec, loaded, options, log, send).run();
 }
 
 /** The arguments, or the exit code after --help, --version or a wrong argument. */
@@ -54,11 +59,11 @@ function parseArguments(spec: {
   readonly role: string;
   readonly description: string;
   readonly publicKey?: unknown;
-}): DaemonArguments | ExitCode {
+}): DaemonOptions | ExitCode {
   const { role, description, publicKey } = spec;
   const command = daemonCommand({ role, description, hasPublicKey: publicKey !== undefined });
   try {
-    return command.parse().opts<DaemonArguments>();
+    return command.parse().opts<DaemonOptions>();
   } catch (thrown) {
     if (!(thrown instanceof CommanderError)) throw thrown;
     return thrown.exitCode === 0 ? ExitCode.ok : ExitCode.usage;

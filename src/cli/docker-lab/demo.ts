@@ -22,8 +22,8 @@ const OCTETS_PER_SECOND = 400_000;
 const STALL_LIMIT_MS = 30_000;
 const STAY_MS = 1_500;
 
-/** One part of the demonstration: a moving node and its downloads. */
-interface Act {
+/** A scenario of the demonstration: a moving node and its downloads. */
+interface Scenario {
   readonly title: string;
   readonly node: MovingNode;
   readonly journey: readonly AccessNetwork[];
@@ -34,7 +34,7 @@ interface Act {
 
 const ALL: readonly AccessNetwork[] = ['ar6', 'ds', 'nat-cone', 'nat-sym', 'ar4'];
 
-const ACTS: readonly Act[] = [
+const SCENARIOS: readonly Scenario[] = [
   {
     title: 'a mobile node (Mobile IPv6, DSMIPv6)',
     node: 'mn',
@@ -110,7 +110,7 @@ export interface DemoReport {
   readonly ok: boolean;
 }
 
-/** Runs all parts; calls `progress` for each step. Throws `DockerError` if the lab is not up. */
+/** Runs all scenarios; calls `progress` for each step. Throws `DockerError` if the lab is not up. */
 export async function demo(progress: (text: string) => void): Promise<DemoReport> {
   const waiting = await waitUntilHealthy(60, progress);
   if (waiting.length > 0) {
@@ -122,11 +122,11 @@ export async function demo(progress: (text: string) => void): Promise<DemoReport
   await reset();
   const moves: Row[] = [];
   const downloads: DemoReport['downloads'][number][] = [];
-  for (const act of ACTS) {
-    progress(`\n${act.title}`);
-    const played = await play(act, progress);
-    moves.push(...played.moves);
-    downloads.push(...played.downloads);
+  for (const scenario of SCENARIOS) {
+    progress(`\n${scenario.title}`);
+    const results = await runScenario(scenario, progress);
+    moves.push(...results.moves);
+    downloads.push(...results.downloads);
   }
   progress('\nNTMobile: from one node to another, by name');
   const node = await reachNode(progress);
@@ -150,17 +150,17 @@ export function reportText({ moves, downloads, node, ok }: DemoReport): string {
   ].join('\n\n');
 }
 
-async function play(
-  act: Act,
+async function runScenario(
+  scenario: Scenario,
   progress: (text: string) => void,
 ): Promise<Pick<DemoReport, 'moves' | 'downloads'>> {
-  const { node, journey, flows: wanted } = act;
+  const { node, journey, flows: flowOptions } = scenario;
   if (!(await waitUntilRegistered(node)))
     throw new DockerError(`${node} did not register; see: docker logs ${dockerName(node)}`);
   // Large enough to last for all moves.
   const octets = OCTETS_PER_SECOND * Math.ceil(((STAY_MS + 3_000) * journey.length) / 1000);
-  const flows = wanted.map(({ title, ...options }) => ({
-    title: `${act.node} ${title}`,
+  const flows = flowOptions.map(({ title, ...options }) => ({
+    title: `${scenario.node} ${title}`,
     flow: new Flow({ ...options, octets, octetsPerSecond: OCTETS_PER_SECOND }),
   }));
   try {
