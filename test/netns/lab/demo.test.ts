@@ -70,7 +70,7 @@ describe('npm run demo', () => {
     });
     expect(code, stdout + stderr).toBe(0);
     const report: unknown = JSON.parse(stdout);
-    const ways = [
+    const pathStates = [
       'relayed',
       'direct',
       'relayed',
@@ -81,8 +81,8 @@ describe('npm run demo', () => {
       'direct',
     ];
     expect(report).toMatchObject({
-      steps: ways.map((way) => ({
-        way,
+      steps: pathStates.map((pathState) => ({
+        pathState,
         flowed: true,
         stall6Ms: expect.any(Number),
         stall4Ms: expect.any(Number),
