@@ -1,5 +1,5 @@
 /**
- * NEMO-MR, acknowledgements that are odd or wrong as messages: RFC 6275 §6.1.1, §9.2, §9.3.3,
+ * NEMO-MR, unusual and invalid acknowledgements: RFC 6275 §6.1.1, §9.2, §9.3.3,
  * §11.2.
  */
 import { describe, expect, it } from 'vitest';
@@ -39,10 +39,10 @@ function waiting(edit: (header: Uint8Array) => void) {
   };
 }
 
-describe('NEMO-MR, an answer of the home agent with more than it needs', () => {
-  it('NEMO-MR-2-2-1-1-039 is believed whatever its reserved bits are', () => {
+describe('NEMO-MR, acknowledgements with reserved bits', () => {
+  it('NEMO-MR-2-2-1-1-039 accepts an acknowledgement with any reserved bits', () => {
     const { scene, wrong } = waiting((header) => {
-      // Reserved octet of the Mobility Header, reserved bits behind the flags.
+      // Reserved octet of the Mobility Header, reserved bits after the flags.
       header[3] = 0xff;
       header[7] = (header[7] ?? 0) | 0x1f;
       const covered = header.length - AUTHENTICATOR_SIZE;
@@ -63,8 +63,8 @@ describe('NEMO-MR, an answer of the home agent with more than it needs', () => {
   });
 });
 
-describe('NEMO-MR, an answer of the home agent that cannot be one', () => {
-  it('NEMO-MR-6-2-1-1-003 of an unknown type is answered by Binding Error 2, and does not count', () => {
+describe('NEMO-MR, invalid acknowledgements', () => {
+  it('NEMO-MR-6-2-1-1-003 answers an unknown message type by Binding Error 2 and ignores it', () => {
     const { scene, wrong } = waiting((header) => {
       header[2] = UNKNOWN_TYPE;
       fillMobilityChecksum(header, HOME_AGENT, HOME_ADDRESS);
@@ -83,7 +83,7 @@ describe('NEMO-MR, an answer of the home agent that cannot be one', () => {
     expect(scene.waitForUpdate()).toBe(1500);
   });
 
-  it('NEMO-MR-6-2-1-1-004 with a wrong checksum is dropped without a word, and does not count', () => {
+  it('NEMO-MR-6-2-1-1-004 drops a message with a wrong checksum silently', () => {
     const { scene, wrong } = waiting((header) => {
       header[5] = (header[5] ?? 0) ^ 1;
     });

@@ -1,6 +1,6 @@
 /**
  * NEMO-MR, care-of address and movement: RFC 6275 §11.5.1, §11.5.3, for a mobile router (RFC 3963
- * §5.6: it hears router advertisements).
+ * §5.6: it accepts router advertisements).
  */
 import { describe, expect, it } from 'vitest';
 import {
@@ -24,11 +24,11 @@ function away(): RouterScene {
 }
 
 describe('NEMO-MR, the care-of address', () => {
-  it('NEMO-MR-3-2-1-1-001 is what the kernel made from the visited link’s advertisements, once it is no longer tentative', () => {
+  it('NEMO-MR-3-2-1-1-001 uses the address that the kernel formed on the visited link, once it is not tentative', () => {
     const scene = new RouterScene();
     scene.network({ ...AT_A, tentative: true }, INGRESS);
     expect(scene.updates()).toEqual([]);
-    // A router that forwards would hear none of them otherwise.
+    // The kernel of a forwarding router ignores router advertisements otherwise.
     expect([scene.setting('eth0', 'accept_ra'), scene.setting('eth0', 'forwarding')]).toEqual([
       '2',
       '0',
@@ -48,7 +48,7 @@ describe('NEMO-MR, the care-of address', () => {
 });
 
 describe('NEMO-MR, movement', () => {
-  it('NEMO-MR-3-3-1-1-002 is none while the old router is there, whoever else advertises another prefix', () => {
+  it('NEMO-MR-3-3-1-1-002 detects no movement while the old router is present beside another prefix', () => {
     const scene = away();
     const second = { family: 6, gateway: 'fe80::2' } as const;
     scene.network({ addresses: [`${A}/64`, `${B}/64`], routers: [ROUTER, second] }, INGRESS);
@@ -59,10 +59,10 @@ describe('NEMO-MR, movement', () => {
     expect(scene.phase()).toMatchObject({ homes: [{ phase: 'registered', careOfAddress: A }] });
   });
 
-  it('NEMO-MR-3-3-1-1-004 ends the use of an address whose link is gone, although its lifetime is not over', () => {
+  it('NEMO-MR-3-3-1-1-004 stops using an address of a lost link before its lifetime ends', () => {
     const scene = away();
-    // The carrier came back on another link; nobody has told the address or the router of the old
-    // one there.
+    // The carrier returned on another link; no router there confirms the address or the router of
+    // the old one.
     scene.network(
       { ...AT_A, epoch: 2, addressEpoch: 1, routers: [{ ...ROUTER, epoch: 1 }] },
       INGRESS,
@@ -79,7 +79,7 @@ describe('NEMO-MR, movement', () => {
     ]);
   });
 
-  it('NEMO-MR-3-3-1-1-005 is told by where the router is and not by its link-local address, the same on both links', () => {
+  it('NEMO-MR-3-3-1-1-005 detects movement although the routers of both links have the same link-local address', () => {
     const scene = away();
     scene.network({ ...AT_B, epoch: 2 }, INGRESS);
     const { packet, message } = scene.update();
@@ -94,7 +94,7 @@ describe('NEMO-MR, movement', () => {
 });
 
 describe('NEMO-MR, the router’s own packets', () => {
-  it('NEMO-MR-4-1-1-2-001 go through the tunnel to the home agent while away', () => {
+  it('NEMO-MR-4-1-1-2-001 sends its own packets through the tunnel while away', () => {
     const scene = away();
     expect(scene.rules).toContainEqual({
       family: 6,
@@ -116,7 +116,7 @@ describe('NEMO-MR, the router’s own packets', () => {
     );
   });
 
-  it('NEMO-MR-4-1-1-2-004 take no tunnel at home', () => {
+  it('NEMO-MR-4-1-1-2-004 sends its own packets without tunnel at home', () => {
     const scene = away();
     scene.network({ addresses: ['2001:db8:1::77/64'], routers: [ROUTER], epoch: 2 }, INGRESS);
     const { packet, message } = scene.update();

@@ -1,7 +1,7 @@
 /**
  * NEMO-MR, registration of mobile network prefixes: RFC 3963 §5.2-5.4, §5.8, on RFC 6275 §11.7,
- * §11.8. Where the suite tells of one home agent on the home link and of several, the router knows
- * one address of its home agent, or two.
+ * §11.8. Where the suite has one home agent on the home link or several, the router knows one address
+ * of its home agent, or two.
  */
 import { describe, expect, it } from 'vitest';
 import { ipv6 } from '#base/ip.ts';
@@ -39,7 +39,7 @@ function phaseOf(scene: RouterScene): unknown {
   return JSON.parse(JSON.stringify(status)).homes[0].phase;
 }
 
-/** Whether packets of the mobile network go through the tunnel. */
+/** Whether packets of the mobile network use the tunnel. */
 function forwards(scene: RouterScene): boolean {
   return scene.planeRoutes().some(({ prefix }) => prefix.address === NETWORK.address);
 }
@@ -59,7 +59,7 @@ function first(
   return [scene, scene.update()];
 }
 
-/** Nothing more is sent for ten minutes, moves included; until the operator says so. */
+/** The router sends nothing for ten minutes, moves included, until the operator registers again. */
 function expectSilence(scene: RouterScene): void {
   expect(scene.event('registration-stopped')).toMatchObject({
     remedy: expect.stringContaining('reregister'),
@@ -77,7 +77,7 @@ function expectSilence(scene: RouterScene): void {
 }
 
 describe('NEMO-MR, the Binding Update', () => {
-  it('NEMO-MR-2-1-1-1-001 is sent from the care-of address after the router left home: A, H and R, its prefixes', () => {
+  it('NEMO-MR-2-1-1-1-001 sends A, H, R and its prefixes from the care-of address after the router left home', () => {
     const [, update] = first();
     expect(update.packet).toMatchObject({ source: A, destination: HOME_AGENT });
     expect(update.packet.extensions).toMatchObject([{ type: 'destination-options' }]);
@@ -96,21 +96,21 @@ describe('NEMO-MR, the Binding Update', () => {
     expect(scene.update().message.flags.linkLocalCompatibility).toBe(true);
   });
 
-  it('NEMO-MR-2-1-1-1-004 leaves K clear, as the keys are set by hand', () => {
+  it('NEMO-MR-2-1-1-1-004 leaves K clear because keys are configured manually', () => {
     expect(first()[1].message.flags.keyManagementMobility).toBe(false);
   });
 
-  it('NEMO-MR-2-1-1-1-006 asks for no longer than the care-of address is valid', () => {
+  it('NEMO-MR-2-1-1-1-006 requests no longer lifetime than the care-of address has', () => {
     const scene = new RouterScene();
     scene.network({ ...AT_A, validUntil: 100_000 }, INGRESS);
     expect(scene.update().message.lifetimeUnits).toBe(25);
   });
 
-  it('NEMO-MR-2-1-1-1-007 asks for the configured lifetime where the care-of address lives longer', () => {
+  it('NEMO-MR-2-1-1-1-007 requests the configured lifetime if the care-of address is valid for longer', () => {
     expect(first()[1].message.lifetimeUnits).toBe(150);
   });
 
-  it('NEMO-MR-2-1-1-1-008 is sent again when the registration ran out unanswered', () => {
+  it('NEMO-MR-2-1-1-1-008 registers again when the registration has expired unanswered', () => {
     const scene = registered();
     for (let sent = 0; sent < 40 && scene.node.counters['registration-lapsed'] === 0; sent++)
       scene.wait();
@@ -123,14 +123,14 @@ describe('NEMO-MR, the Binding Update', () => {
     expect(prefixesIn(scene.update())).toEqual([PREFIX_OPTION]);
   });
 
-  it('NEMO-MR-2-1-1-1-013 is repeated after 1.5 s the first time, then after twice as long each, prefixes and all', () => {
+  it('NEMO-MR-2-1-1-1-013 retransmits with its prefixes after 1.5 s, then after twice the time each', () => {
     const [scene, update] = first();
     expect([scene.waitForUpdate(), scene.waitForUpdate()]).toEqual([1500, 3000]);
     expect(scene.update().message.sequence).toBe(update.message.sequence + 2);
     expect(prefixesIn(scene.update())).toEqual([PREFIX_OPTION]);
   });
 
-  it('NEMO-MR-2-1-2-1-001 follows a move from one visited link to another', () => {
+  it('NEMO-MR-2-1-2-1-001 registers after a move from one visited link to another', () => {
     const scene = registered();
     scene.network(AT_B, INGRESS);
     expect(scene.update().packet.source).toBe(B);
@@ -145,7 +145,7 @@ describe('NEMO-MR, the Binding Update', () => {
     expect(prefixesIn(scene.update())).toEqual([PREFIX_OPTION]);
   });
 
-  it('NEMO-MR-2-1-2-1-006 is repeated after 1 s when a binding stands', () => {
+  it('NEMO-MR-2-1-2-1-006 retransmits after 1 s when a binding exists', () => {
     const scene = registered();
     scene.network(AT_B, INGRESS);
     expect([scene.waitForUpdate(), scene.waitForUpdate()]).toEqual([1000, 2000]);
@@ -153,12 +153,12 @@ describe('NEMO-MR, the Binding Update', () => {
 });
 
 describe('NEMO-MR, a Binding Acknowledgement that accepts', () => {
-  it('NEMO-MR-2-2-1-1-001 with R starts forwarding for the mobile network', () => {
+  it('NEMO-MR-2-2-1-1-001 forwards for the mobile network after an acceptance with R', () => {
     const scene = registered();
     expect([phaseOf(scene), forwards(scene)]).toEqual(['registered', true]);
   });
 
-  it('NEMO-MR-2-2-1-1-014 has K clear and changes nothing about keys', () => {
+  it('NEMO-MR-2-2-1-1-014 leaves K clear after an acceptance without K', () => {
     const [scene, update] = first();
     scene.answer(update);
     expect(phaseOf(scene)).toBe('registered');
@@ -166,13 +166,13 @@ describe('NEMO-MR, a Binding Acknowledgement that accepts', () => {
     expect(scene.update().message.flags.keyManagementMobility).toBe(false);
   });
 
-  it('NEMO-MR-2-2-1-1-020 with a shorter lifetime is refreshed before that', () => {
+  it('NEMO-MR-2-2-1-1-020 refreshes before a shorter granted lifetime ends', () => {
     const [scene, update] = first();
     scene.answer(update, { lifetimeUnits: 25 });
     expect(scene.waitForUpdate()).toBeLessThan(100_000);
   });
 
-  it('NEMO-MR-2-2-1-1-026 with Binding Refresh Advice is refreshed when it says', () => {
+  it('NEMO-MR-2-2-1-1-026 refreshes when the Binding Refresh Advice says', () => {
     const [scene, update] = first();
     scene.answer(update, {
       options: [{ type: 'binding-refresh-advice', refreshIntervalUnits: 10 }],
@@ -181,11 +181,11 @@ describe('NEMO-MR, a Binding Acknowledgement that accepts', () => {
   });
 
   it.each([
-    ['NEMO-MR-2-2-1-1-060 with status 0', 0],
-    ['NEMO-MR-2-2-1-1-061 with status 1', 1],
-    ['NEMO-MR-2-2-1-1-062 with a status up to 127', 127],
+    ['NEMO-MR-2-2-1-1-060 status 0', 0],
+    ['NEMO-MR-2-2-1-1-061 status 1', 1],
+    ['NEMO-MR-2-2-1-1-062 status up to 127', 127],
   ])(
-    '%s but without R makes the router de-register there, before it asks another home agent',
+    '%s without R: de-registers there before it registers with another home agent',
     (_title, status) => {
       const [scene, update] = first(SEVERAL);
       scene.answer(update, { status, mobileRouter: false });
@@ -199,7 +199,7 @@ describe('NEMO-MR, a Binding Acknowledgement that accepts', () => {
     },
   );
 
-  it('NEMO-MR-2-1-3-1-009 without R, from the only home agent: de-registration there, and silence', () => {
+  it('NEMO-MR-2-1-3-1-009 de-registers and stops after an acceptance without R from the only home agent', () => {
     const [scene, update] = first({ homeAgent: { addresses: [HOME_AGENT] } });
     scene.answer(update, { mobileRouter: false });
     const removal = scene.update();
@@ -210,7 +210,7 @@ describe('NEMO-MR, a Binding Acknowledgement that accepts', () => {
 });
 
 describe('NEMO-MR, a Binding Acknowledgement that refuses', () => {
-  it('NEMO-MR-2-2-1-1-003 with status 128 is tried again after the back-off', () => {
+  it('NEMO-MR-2-2-1-1-003 registers again after the back-off of status 128', () => {
     const [scene, update] = first();
     scene.answer(update, { status: 128 });
     expect(scene.updates()).toEqual([]);
@@ -219,9 +219,9 @@ describe('NEMO-MR, a Binding Acknowledgement that refuses', () => {
   });
 
   it.each([
-    'NEMO-MR-2-2-1-1-010 with status 135',
-    'NEMO-MR-2-2-1-1-016 with status 135 and the highest number',
-  ])('%s is followed by the next sequence number', (title) => {
+    'NEMO-MR-2-2-1-1-010 status 135',
+    'NEMO-MR-2-2-1-1-016 status 135 and the highest number',
+  ])('%s: continues with the next sequence number', (title) => {
     const [scene, update] = first();
     const sequence = title.includes('highest') ? 65535 : 500;
     scene.answer(update, { status: 135, sequence });
@@ -229,14 +229,14 @@ describe('NEMO-MR, a Binding Acknowledgement that refuses', () => {
     expect(scene.update().message.sequence).toBe((sequence + 1) & 0xffff);
   });
 
-  it('NEMO-MR-2-2-1-1-017 to another sequence number is none', () => {
+  it('NEMO-MR-2-2-1-1-017 ignores an acknowledgement with another sequence number', () => {
     const [scene, update] = first();
     scene.answer(update, { sequence: (update.message.sequence + 7) & 0xffff });
     expect(phaseOf(scene)).toBe('registering');
     expect(scene.node.counters['sequence-mismatch']).toBe(1);
   });
 
-  it('NEMO-MR-2-2-1-1-038 without authentication changes nothing, whatever it says', () => {
+  it('NEMO-MR-2-2-1-1-038 ignores every acknowledgement without authentication', () => {
     const [scene, update] = first();
     for (const sketch of [{}, { mobileRouter: false }, { status: 140 }, { status: 142 }]) {
       scene.answer(update, { ...sketch, unsigned: true });
@@ -256,7 +256,7 @@ describe('NEMO-MR, a Binding Acknowledgement that refuses', () => {
     ['NEMO-MR-2-2-1-1-052 status 142 in explicit mode, from the only home agent', 142, 'explicit'],
     ['NEMO-MR-2-2-1-1-055 status 143 in implicit mode, from the only home agent', 143, 'implicit'],
     ['NEMO-MR-2-2-1-1-058 status 143 in explicit mode', 143, 'explicit'],
-  ] as const)('%s: no more Binding Updates', (_title, status, mode) => {
+  ] as const)('%s: sends no more Binding Updates', (_title, status, mode) => {
     const [scene, update] = first({ ...ALONE, ...modes(mode) });
     expect(prefixesIn(update)).toEqual(mode === 'explicit' ? [PREFIX_OPTION] : []);
     scene.answer(update, { status });
@@ -268,35 +268,35 @@ describe('NEMO-MR, a Binding Acknowledgement that refuses', () => {
     ['NEMO-MR-2-2-1-1-048 status 141 in explicit mode', 141, 'explicit'],
     ['NEMO-MR-2-2-1-1-053 status 142 in explicit mode', 142, 'explicit'],
     ['NEMO-MR-2-2-1-1-056 status 143 in implicit mode', 143, 'implicit'],
-  ] as const)(
-    '%s sends the router to the other home agent, and then silences it',
-    (_title, status, mode) => {
-      const [scene, update] = first({ ...SEVERAL, ...modes(mode) });
-      scene.answer(update, { status });
-      scene.waitForUpdate();
-      expect(scene.update().packet.destination).toBe(OTHER_HOME_AGENT);
-      scene.answer(scene.update(), { status });
-      expectSilence(scene);
-    },
-  );
+  ] as const)('%s: registers with the other home agent, then stops', (_title, status, mode) => {
+    const [scene, update] = first({ ...SEVERAL, ...modes(mode) });
+    scene.answer(update, { status });
+    scene.waitForUpdate();
+    expect(scene.update().packet.destination).toBe(OTHER_HOME_AGENT);
+    scene.answer(scene.update(), { status });
+    expectSilence(scene);
+  });
 });
 
-describe('modes, one after the other', () => {
+describe('NEMO-MR, registration modes in succession', () => {
   const ALONE = { homeAgent: { addresses: [HOME_AGENT] } } as const;
 
   it.each([
     ['explicit', 'implicit', 142, [], [PREFIX_OPTION]],
     ['implicit', 'explicit', 143, [PREFIX_OPTION], []],
-  ] as const)('%s, then %s after status %d', (before, after, status, options, former) => {
-    const [scene, update] = first({ ...ALONE, ...modes(before, after) });
-    expect(prefixesIn(update)).toEqual(former);
-    scene.answer(update, { status });
-    // MAX_UPDATE_RATE or the first try: soon, in either case.
-    if (scene.updates().length === 0) expect(scene.waitForUpdate()).toBeLessThanOrEqual(1500);
-    expect(prefixesIn(scene.update())).toEqual(options);
-    scene.answer(scene.update());
-    expect([phaseOf(scene), forwards(scene)]).toEqual(['registered', true]);
-  });
+  ] as const)(
+    'changes from %s to %s mode after status %d',
+    (before, after, status, options, former) => {
+      const [scene, update] = first({ ...ALONE, ...modes(before, after) });
+      expect(prefixesIn(update)).toEqual(former);
+      scene.answer(update, { status });
+      // At once, or as soon as MAX_UPDATE_RATE allows.
+      if (scene.updates().length === 0) expect(scene.waitForUpdate()).toBeLessThanOrEqual(1500);
+      expect(prefixesIn(scene.update())).toEqual(options);
+      scene.answer(scene.update());
+      expect([phaseOf(scene), forwards(scene)]).toEqual(['registered', true]);
+    },
+  );
 });
 
 describe('NEMO-MR, returning home', () => {
@@ -310,7 +310,7 @@ describe('NEMO-MR, returning home', () => {
     expect(filterOptions(update.message.options, 'ipv4-home-address')).toEqual([]);
   });
 
-  it('NEMO-MR-2-2-2-1-001 is done when the home agent confirms', () => {
+  it('NEMO-MR-2-2-2-1-001 is at home when the home agent confirms the de-registration', () => {
     const scene = registered();
     scene.network(AT_HOME, INGRESS);
     scene.answer(scene.update());
@@ -319,7 +319,7 @@ describe('NEMO-MR, returning home', () => {
     expect(scene.desiredParts.get('mobile-router/networks')?.addresses).toHaveLength(1);
   });
 
-  it('NEMO-MR-3-4-1-1-001 ends with advertisements of the home address at the router’s own link-layer address', () => {
+  it('NEMO-MR-3-4-1-1-001 advertises the home address with its own link-layer address after the de-registration', () => {
     const scene = registered();
     scene.network(AT_HOME, INGRESS);
     scene.answer(scene.update());
@@ -329,11 +329,11 @@ describe('NEMO-MR, returning home', () => {
     ]);
   });
 
-  it('NEMO-MR-3-4-1-1-002 needs no de-registration when the registration has run out', () => {
+  it('NEMO-MR-3-4-1-1-002 does not de-register when the registration has expired', () => {
     const scene = registered();
     for (let sent = 0; sent < 40 && scene.node.counters['registration-lapsed'] === 0; sent++)
       scene.wait();
-    // Unanswered updates of the last minutes may have made a binding: those run out as well.
+    // Unanswered Binding Updates of the last minutes may have made a binding: it expires as well.
     scene.network();
     scene.pass(700_000);
     scene.network(AT_HOME, INGRESS);

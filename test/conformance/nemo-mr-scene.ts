@@ -1,8 +1,7 @@
 /**
- * A mobile router on a table: the mobile node's scene with a network behind it, and everything that
- * it wishes of its host.
+ * A mobile router under test: the mobile node's scene with a network behind it, and the desired state
+ * of its host.
  */
-
 import { assert } from '#base/assert.ts';
 import { ipv6, parsePrefix } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
