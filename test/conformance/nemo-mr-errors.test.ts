@@ -64,7 +64,7 @@ describe('NEMO-MR, acknowledgements with reserved bits', () => {
 });
 
 describe('NEMO-MR, invalid acknowledgements', () => {
-  it('NEMO-MR-6-2-1-1-003 answers an unknown message type by Binding Error 2 and ignores it', () => {
+  it('NEMO-MR-6-2-1-1-003 answers an unknown message type by Binding Error 2', () => {
     const { scene, wrong } = waiting((header) => {
       header[2] = UNKNOWN_TYPE;
       fillMobilityChecksum(header, HOME_AGENT, HOME_ADDRESS);

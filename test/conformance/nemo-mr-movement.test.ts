@@ -24,7 +24,7 @@ function away(): RouterScene {
 }
 
 describe('NEMO-MR, the care-of address', () => {
-  it('NEMO-MR-3-2-1-1-001 uses the address that the kernel formed on the visited link, once it is not tentative', () => {
+  it('NEMO-MR-3-2-1-1-001 uses the address that the kernel formed, once not tentative', () => {
     const scene = new RouterScene();
     scene.network({ ...AT_A, tentative: true }, INGRESS);
     expect(scene.updates()).toEqual([]);
@@ -48,7 +48,7 @@ describe('NEMO-MR, the care-of address', () => {
 });
 
 describe('NEMO-MR, movement', () => {
-  it('NEMO-MR-3-3-1-1-002 detects no movement while the old router is present beside another prefix', () => {
+  it('NEMO-MR-3-3-1-1-002 detects no movement while the old router is present', () => {
     const scene = away();
     const second = { family: 6, gateway: 'fe80::2' } as const;
     scene.network({ addresses: [`${A}/64`, `${B}/64`], routers: [ROUTER, second] }, INGRESS);
@@ -79,7 +79,7 @@ describe('NEMO-MR, movement', () => {
     ]);
   });
 
-  it('NEMO-MR-3-3-1-1-005 detects movement although the routers of both links have the same link-local address', () => {
+  it('NEMO-MR-3-3-1-1-005 detects movement between routers of equal link-local addresses', () => {
     const scene = away();
     scene.network({ ...AT_B, epoch: 2 }, INGRESS);
     const { packet, message } = scene.update();

@@ -1,7 +1,7 @@
 /**
  * NEMO-MR, registration of mobile network prefixes: RFC 3963 §5.2-5.4, §5.8, on RFC 6275 §11.7,
- * §11.8. Where the suite has one home agent on the home link or several, the router knows one address
- * of its home agent, or two.
+ * §11.8. Where the suite has one home agent on the home link or several, the router knows one
+ * address of its home agent, or two.
  */
 import { describe, expect, it } from 'vitest';
 import { ipv6 } from '#base/ip.ts';
@@ -77,7 +77,7 @@ function expectSilence(scene: RouterScene): void {
 }
 
 describe('NEMO-MR, the Binding Update', () => {
-  it('NEMO-MR-2-1-1-1-001 sends A, H, R and its prefixes from the care-of address after the router left home', () => {
+  it('NEMO-MR-2-1-1-1-001 sends A, H, R and its prefixes from the care-of address', () => {
     const [, update] = first();
     expect(update.packet).toMatchObject({ source: A, destination: HOME_AGENT });
     expect(update.packet.extensions).toMatchObject([{ type: 'destination-options' }]);
@@ -90,7 +90,7 @@ describe('NEMO-MR, the Binding Update', () => {
     expect(prefixesIn(update)).toEqual([PREFIX_OPTION]);
   });
 
-  it('NEMO-MR-2-1-1-1-002 sets L when a link-local address has the interface identifier of the home address', () => {
+  it('NEMO-MR-2-1-1-1-002 sets L when a link-local address fits the home address', () => {
     const scene = new RouterScene();
     scene.network({ ...AT_A, addresses: [`${A}/64`, 'fe80::10/64'] }, INGRESS);
     expect(scene.update().message.flags.linkLocalCompatibility).toBe(true);
@@ -106,7 +106,7 @@ describe('NEMO-MR, the Binding Update', () => {
     expect(scene.update().message.lifetimeUnits).toBe(25);
   });
 
-  it('NEMO-MR-2-1-1-1-007 requests the configured lifetime if the care-of address is valid for longer', () => {
+  it('NEMO-MR-2-1-1-1-007 requests the configured lifetime if no other is shorter', () => {
     expect(first()[1].message.lifetimeUnits).toBe(150);
   });
 
@@ -123,7 +123,7 @@ describe('NEMO-MR, the Binding Update', () => {
     expect(prefixesIn(scene.update())).toEqual([PREFIX_OPTION]);
   });
 
-  it('NEMO-MR-2-1-1-1-013 retransmits with its prefixes after 1.5 s, then after twice the time each', () => {
+  it('NEMO-MR-2-1-1-1-013 retransmits with its prefixes after 1.5 s, then doubles', () => {
     const [scene, update] = first();
     expect([scene.waitForUpdate(), scene.waitForUpdate()]).toEqual([1500, 3000]);
     expect(scene.update().message.sequence).toBe(update.message.sequence + 2);
@@ -199,7 +199,7 @@ describe('NEMO-MR, a Binding Acknowledgement that accepts', () => {
     },
   );
 
-  it('NEMO-MR-2-1-3-1-009 de-registers and stops after an acceptance without R from the only home agent', () => {
+  it('NEMO-MR-2-1-3-1-009 de-registers and stops after the only acceptance without R', () => {
     const [scene, update] = first({ homeAgent: { addresses: [HOME_AGENT] } });
     scene.answer(update, { mobileRouter: false });
     const removal = scene.update();
@@ -310,7 +310,7 @@ describe('NEMO-MR, returning home', () => {
     expect(filterOptions(update.message.options, 'ipv4-home-address')).toEqual([]);
   });
 
-  it('NEMO-MR-2-2-2-1-001 is at home when the home agent confirms the de-registration', () => {
+  it('NEMO-MR-2-2-2-1-001 returns home when the home agent confirms the de-registration', () => {
     const scene = registered();
     scene.network(AT_HOME, INGRESS);
     scene.answer(scene.update());
@@ -319,7 +319,7 @@ describe('NEMO-MR, returning home', () => {
     expect(scene.desiredParts.get('mobile-router/networks')?.addresses).toHaveLength(1);
   });
 
-  it('NEMO-MR-3-4-1-1-001 advertises the home address with its own link-layer address after the de-registration', () => {
+  it('NEMO-MR-3-4-1-1-001 advertises the home address after the de-registration', () => {
     const scene = registered();
     scene.network(AT_HOME, INGRESS);
     scene.answer(scene.update());

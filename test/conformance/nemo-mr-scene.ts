@@ -1,6 +1,6 @@
 /**
- * A mobile router under test: the mobile node's scene with a network behind it, and the desired state
- * of its host.
+ * A mobile router under test: the mobile node's scene with a network behind it, and the desired
+ * state of its host.
  */
 import { assert } from '#base/assert.ts';
 import { ipv6, parsePrefix } from '#base/ip.ts';
@@ -26,7 +26,7 @@ import type { LinkSketch } from '#test/unit/engine/mobile-ipv6/mobile-node/netwo
 const network = parsePrefix('2001:db8:500::/64');
 assert(network !== undefined, 'a prefix');
 export const NETWORK = network;
-export const INGRESS_ADDRESS = ipv6('2001:db8:500::1');
+const INGRESS_ADDRESS = ipv6('2001:db8:500::1');
 export const INGRESS: LinkSketch = {
   name: 'lan0',
   index: 9,
@@ -34,7 +34,7 @@ export const INGRESS: LinkSketch = {
   routers: [],
 };
 
-export const ROUTER_HOME: RouterHome = {
+const ROUTER_HOME: RouterHome = {
   ...HOME,
   ipv4HomeAddress: 'none',
   mobileNetworkPrefixes: [NETWORK],

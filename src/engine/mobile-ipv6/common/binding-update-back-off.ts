@@ -10,7 +10,7 @@ const INITIAL_BINDACK_TIMEOUT_MS = 1000;
 const INITIAL_BINDACK_TIMEOUT_FIRST_REGISTRATION_MS = 1500;
 const MAX_BINDACK_TIMEOUT_MS = 32_000;
 
-/** Exponential back-off: each `next` gives the timeout of a transmission and doubles the next one. */
+/** Exponential back-off: `next` gives the timeout of a transmission and doubles the one after. */
 export class BackOff {
   #nextMs: number;
 

@@ -15,13 +15,13 @@ export interface MobileNodeConfiguration {
    * without a match has preference 0; a negative one is never used.
    */
   readonly interfaces: readonly InterfacePreference[];
-  /** Send data through the new tunnel right after the Binding Update, before the acknowledgement. */
+  /** Send data through the new tunnel right after the Binding Update, not after its answer. */
   readonly optimistic: boolean;
   /** Prefer an IPv4 care-of address although an IPv6 one exists (RFC 5555 §4.4.1 prefers IPv6). */
   readonly preferIpv4: boolean;
   /** Set the F flag: UDP encapsulation on IPv4 even without a NAT. */
   readonly forceUdp: boolean;
-  /** NAT keepalive interval in seconds, unless the home agent gives another; RFC 5555 default 110. */
+  /** NAT keepalive interval in seconds unless the home agent gives another; RFC 5555: 110. */
   readonly natKeepaliveSeconds: number;
   /** Requested lifetime in seconds. */
   readonly lifetimeSeconds: number;

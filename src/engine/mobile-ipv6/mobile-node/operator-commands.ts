@@ -51,13 +51,13 @@ interface OperatedHome {
 }
 
 /** The reply to a command. */
-export interface Answer {
+interface Answer {
   readonly ok: boolean;
   readonly value: JsonValue;
 }
 
 /** The part of the node that commands use. */
-export interface OperatorCommandTarget {
+interface OperatorCommandTarget {
   readonly roleName: string;
   readonly homes: readonly OperatedHome[];
   readonly counters: Counters;

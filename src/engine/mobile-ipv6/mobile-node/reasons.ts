@@ -16,7 +16,7 @@ export const MOBILE_NODE_REASONS = {
   'home-address-abandoned':
     'Status 134: another node has the home address; unused until the operator registers again.',
   'role-not-served':
-    'A home agent accepted the registration without serving mobile routers (no R flag): de-registered there.',
+    'A home agent accepted without serving mobile routers (no R flag): de-registered there.',
   'registration-mode-changed':
     'No home agent served the mobile network prefixes in one mode: the next mode is tried.',
   'mobile-network-prefix-refused':

@@ -39,7 +39,7 @@ export type HomeLinkTimer = keyof typeof HOME_LINK_TIMERS;
 /** One set for the whole node. */
 const NODE_TIMERS = {
   movement:
-    'An address or router expires, the wait of an unconfirmed one ends, or the configuration changed.',
+    'An address or router expires, an unconfirmed one becomes usable, or preferences changed.',
 } as const satisfies TimerTable;
 
 export type NodeTimer = keyof typeof NODE_TIMERS;

@@ -25,7 +25,7 @@ interface PrefixAnswers {
   readonly byPrefix: ReadonlyMap<Prefix, Ipv4Answer>;
 }
 
-/** Exact matches first, then answers of the same address, then the rest in order of the requests. */
+/** Exact matches first, then answers of the same address, then the rest in request order. */
 const MATCHES: readonly ((request: PrefixRequest, answer: Ipv4Answer) => boolean)[] = [
   ({ address, length }, answer) =>
     answer.address === address && answer.prefixLength === length && !rejects(answer.status),
@@ -85,8 +85,8 @@ export function homeAddressAnswer(
 }
 
 /**
- * The prefixes that were requested and not granted unchanged, each with the name of the status or of
- * the mismatch.
+ * The prefixes that were requested and not granted unchanged, each with the name of the status or
+ * of the mismatch.
  */
 export function refusedPrefixes(
   options: readonly MobilityOption[],

@@ -33,7 +33,7 @@ export interface SentUpdate {
 }
 
 /** What an acknowledgement must match. */
-export interface ExpectedAcknowledgement {
+interface ExpectedAcknowledgement {
   readonly homeAgent: Ipv6Address;
   readonly homeAddress: Ipv6Address;
   /** The home address when the node is at home. */
@@ -44,7 +44,7 @@ export interface ExpectedAcknowledgement {
 }
 
 /** Why an acknowledgement is ignored; each is a row of the counters. */
-export type AcknowledgementFault =
+type AcknowledgementFault =
   | 'not-from-home-agent'
   | 'unexpected-path'
   | 'wrong-destination'
@@ -55,7 +55,7 @@ export type AcknowledgementFault =
   | 'sequence-mismatch'
   | 'timestamp-mismatch';
 
-export type AcknowledgementVerdict =
+type AcknowledgementVerdict =
   | { readonly kind: 'valid'; readonly update: SentUpdate }
   /**
    * Status 146 without a valid authenticator. That is all a home agent with another key can send,

@@ -27,12 +27,12 @@ import type {
   HomeAgentTarget,
 } from '#engine/mobile-ipv6/mobile-node/home/home-agent-addresses.ts';
 import type { HomeRole } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
-import type { StoredRegistration } from '#engine/mobile-ipv6/mobile-node/home/stored-registration.ts';
 import type { MobileNodeReason } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
 import type { ExchangeTimer } from '#engine/mobile-ipv6/mobile-node/timers.ts';
 import { bindingStatusMeaning, bindingStatusName, rejects } from '#wire/mobility/binding-status.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 import { findOption } from '#wire/mobility/options.ts';
+import type { StoredRegistration } from '../home/stored-registration.ts';
 import {
   type Acknowledgement,
   type ReceivedAcknowledgement,

@@ -3,7 +3,7 @@
  *
  * RFC 6275 §11.5, §11.7;  RFC 3963 §5.3
  */
-import type { TunnelEndpoints } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
+import type { TunnelEndpoints } from '../desired-state/tunnel-endpoints.ts';
 
 /**
  * - `idle`: the node does not use the care-of address (yet, or any more). A binding may remain

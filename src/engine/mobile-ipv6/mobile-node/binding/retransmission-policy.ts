@@ -19,7 +19,7 @@ const ATTEMPTS_PER_FAMILY = 3;
 const DEREGISTRATION_ROUNDS = 2;
 
 /** The attempts of an exchange when its retransmission timer ended. */
-export interface UnansweredAttempts {
+interface UnansweredAttempts {
   /** Transmissions since the last complete round. */
   readonly attempts: number;
   /** Complete rounds of this exchange, without the present one. */

@@ -13,16 +13,16 @@ import { BINDING_STATUSES, rejects } from '#wire/mobility/binding-status.ts';
  * - `resynchronize-sequence`: continue after the home agent's sequence number, at once.
  * - `resynchronize-clock`: use the home agent's time for timestamps, or drop the F flag, at once.
  * - `back-off`: as if unanswered; the cause may be temporary.
- * - `next-home-agent`: this home agent does not serve the node: resolve its name again, use the next
- *   address, back off.
- * - `next-care-of-address`: the home agent rejects the care-of address: use the other address family
- *   if there is one, back off.
+ * - `next-home-agent`: this home agent does not serve the node: resolve its name again, use the
+ *   next address, back off.
+ * - `next-care-of-address`: the home agent rejects the care-of address: use the other address
+ *   family if there is one, back off.
  * - `abandon-home-address`: another node has the home address; it is not used again until the
  *   operator registers again (RFC 6275 §11.7.1).
  * - `retry-slowly`: only an operator can correct the cause; report it, and retry at a slow rate or
  *   after a move.
  */
-export type Reaction =
+type Reaction =
   | 'accept'
   | 'resynchronize-sequence'
   | 'resynchronize-clock'

@@ -7,7 +7,7 @@ import type { IpAddress, Ipv6Address } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 
 /** The part of a care-of address candidate that a Binding Update depends on. */
-export interface OriginAddress {
+interface OriginAddress {
   readonly address: IpAddress;
   readonly family: 4 | 6;
   readonly validUntil: Monotonic;

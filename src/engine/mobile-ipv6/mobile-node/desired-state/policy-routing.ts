@@ -22,15 +22,15 @@
  *   p+6  not the daemon's mark         table
  *        everything else; only if all traffic uses the tunnel
  *
- * The rule of the mark exists as long as the node is away. If the host has one router of the family,
- * main's default is that of the new care-of address, so the Binding Update and the tunnel need not
- * wait for the rules of a new care-of address.
+ * The rule of the mark exists as long as the node is away. If the host has one router of the
+ * family, main's default is that of the new care-of address, so the Binding Update and the tunnel
+ * need not wait for the rules of a new care-of address.
  *
  * While the home agent is silent the last three are withdrawn: the host, and the query for the home
  * agent's name, then use the visited network directly; packets of a home address wait. Neighbour
  * Discovery and link-local traffic use the kernel's local table and link routes. No sysctl is
- * needed: strict reverse path filtering looks up a packet from the tunnel as "from home address" and
- * finds the TUN device; for one to the care-of address it finds the interface by the first two
+ * needed: strict reverse path filtering looks up a packet from the tunnel as "from home address"
+ * and finds the TUN device; for one to the care-of address it finds the interface by the first two
  * rules.
  */
 import { familyOf, type IpAddress, ipv4, ipv6, isIpv4, type Prefix } from '#base/ip.ts';

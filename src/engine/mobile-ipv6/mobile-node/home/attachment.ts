@@ -8,15 +8,11 @@
 import { type IpAddress, isUniqueLocal } from '#base/ip.ts';
 import { earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import type { ReceivedAcknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
-import { BindingRegistration } from '#engine/mobile-ipv6/mobile-node/binding/binding-registration.ts';
 import type {
   BackOffs,
   DeregistrationOutcome,
 } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
-import type { RegistrationOwner } from '#engine/mobile-ipv6/mobile-node/binding/registration-attempt.ts';
-import type { RegistrationPhase } from '#engine/mobile-ipv6/mobile-node/binding/registration-state.ts';
-import type { TunnelEndpoints } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
+import { BindingRegistration } from '#engine/mobile-ipv6/mobile-node/binding/registration.ts';
 import {
   type CareOfCandidate,
   sameAttachment,
@@ -27,6 +23,10 @@ import {
 } from '#engine/mobile-ipv6/mobile-node/network/care-of-selection.ts';
 import type { HomeLink } from '#engine/mobile-ipv6/mobile-node/network/home-link-detection.ts';
 import type { NodeContext } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
+import type { ReceivedAcknowledgement } from '../binding/acknowledgement.ts';
+import type { RegistrationOwner } from '../binding/registration-attempt.ts';
+import type { RegistrationPhase } from '../binding/registration-state.ts';
+import type { TunnelEndpoints } from '../desired-state/tunnel-endpoints.ts';
 import type { HomeAgentSilence } from './home-agent-silence.ts';
 import { RegistrationList } from './registration-list.ts';
 import { ReturningHome, type ReturningNode } from './returning-home.ts';
@@ -45,7 +45,7 @@ type Situation =
   | { readonly kind: 'on-home-link'; readonly stay: ReturningHome };
 
 /** The phase that an operator sees. */
-export type HomePhase =
+type HomePhase =
   | Exclude<Situation['kind'], 'away' | 'on-home-link'>
   | RegistrationPhase
   | ReturningHome['phase'];

@@ -1,5 +1,5 @@
 /**
- * The addresses of the home agent: literal ones, or a name that is resolved again upon each failure.
+ * The addresses of the home agent: literal ones, or a name that is resolved again after a failure.
  *
  * RFC 5026 §5.1.1  home agent by DNS lookup of its name;  RFC 5555 §5  both its addresses
  * Left out: Dynamic Home Agent Address Discovery (RFC 6275 §11.4.1).

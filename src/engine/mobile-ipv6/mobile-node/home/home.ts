@@ -12,7 +12,6 @@ import type { JsonObject, JsonValue } from '#base/json.ts';
 import { earliest, type Monotonic, wall } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
-import type { ReceivedAcknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
 import type {
   BackOffs,
   BindingExchange,
@@ -27,6 +26,7 @@ import type { HomeState } from '#engine/mobile-ipv6/mobile-node/desired-state/ho
 import type { Pin } from '#engine/mobile-ipv6/mobile-node/network/care-of-selection.ts';
 import type { NodeContext } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
 import type { Handover } from '#engine/mobile-ipv6/mobile-node/operator-commands.ts';
+import type { ReceivedAcknowledgement } from '../binding/acknowledgement.ts';
 import { type AttachedHome, Attachment } from './attachment.ts';
 import { HomeAgentAddresses } from './home-agent-addresses.ts';
 import { HomeAgentResolution } from './home-agent-resolution.ts';

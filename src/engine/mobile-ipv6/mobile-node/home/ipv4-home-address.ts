@@ -10,7 +10,7 @@ import type { Ipv4Answer } from './home-role.ts';
 import type { StoredRegistration } from './stored-registration.ts';
 
 /** A refusal that was not reported before. */
-export interface Ipv4Refusal {
+interface Ipv4Refusal {
   readonly status: string;
   readonly address: Ipv4Address | undefined;
 }
@@ -57,7 +57,7 @@ export class Ipv4HomeAddress {
     return { status: 'not-acceptable', address: answer.address };
   }
 
-  /** The address is set on the host, so it is unicast, and equals the configured one if it is fixed. */
+  /** The address is set on the host: unicast, and equal to the configured one if that is fixed. */
   #isAcceptable(address: Ipv4Address): boolean {
     return this.#configured === 'dynamic' ? isGlobalUnicast(address) : address === this.#configured;
   }

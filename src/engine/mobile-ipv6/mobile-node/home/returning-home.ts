@@ -6,7 +6,6 @@
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { Timers } from '#engine/common/timers.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import type { ReceivedAcknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
 import { Deregistration } from '#engine/mobile-ipv6/mobile-node/binding/deregistration.ts';
 import type {
   DeregistrationOutcome,
@@ -15,6 +14,7 @@ import type {
 import { homeLinkOrigin } from '#engine/mobile-ipv6/mobile-node/binding/update-origin.ts';
 import type { HomeLink } from '#engine/mobile-ipv6/mobile-node/network/home-link-detection.ts';
 import type { HomeLinkTimer } from '#engine/mobile-ipv6/mobile-node/timers.ts';
+import type { ReceivedAcknowledgement } from '../binding/acknowledgement.ts';
 import { advertiseHomeAddresses } from './home-link-advertisements.ts';
 
 /** RFC 4861 §10. */
@@ -38,8 +38,8 @@ export class ReturningHome {
   #advertisements = 0;
 
   /**
-   * `noDad`: the home address is set without Duplicate Address Detection, because the home agent may
-   * defend it (RFC 6275 §11.5.5).
+   * `noDad`: the home address is set without Duplicate Address Detection, because the home agent
+   * may defend it (RFC 6275 §11.5.5).
    */
   constructor(home: ReturningNode, link: HomeLink, noDad: boolean) {
     this.#home = home;

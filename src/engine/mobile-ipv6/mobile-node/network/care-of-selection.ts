@@ -12,7 +12,7 @@ import { type CareOfCandidate, sameAttachment } from './care-of-candidate.ts';
 /** The operator's choice of care-of address, or of the interface that provides it. */
 export type Pin = { readonly address: IpAddress } | { readonly device: string };
 
-export interface SelectionRules {
+interface SelectionRules {
   readonly current: CareOfCandidate | undefined;
   /** Preferred while a candidate matches it. */
   readonly pinned: Pin | undefined;

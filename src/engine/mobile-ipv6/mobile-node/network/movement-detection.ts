@@ -29,7 +29,7 @@ import { detectHomeLink, type HomeLink, hasLinkLocalOf } from './home-link-detec
  * advertisements and DHCP confirm theirs sooner; an address that an operator set by hand is never
  * confirmed and becomes usable when this time is over.
  */
-export const UNCONFIRMED_GRACE_MS = 3000;
+const UNCONFIRMED_GRACE_MS = 3000;
 
 /** Interfaces and prefixes of the node's own networks, which never lead to the home agent. */
 export interface Exclusions {

@@ -7,8 +7,8 @@
  *
  * The kernel forwards IPv4 by the interface that a packet comes in by, so only those interfaces are
  * set; it forwards IPv6 everywhere or nowhere. Redirects stay on: the kernel sends one only if a
- * packet leaves by the link that it came by, which happens among the hosts and routers of one mobile
- * network, and at home, and there it is correct.
+ * packet leaves by the link that it came by, which happens among the hosts and routers of one
+ * mobile network, and at home, and there it is correct.
  */
 import { type DesiredSysctl, TUN_DEVICE } from '#engine/contract/desired-state.ts';
 import type { MobileRouterConfiguration } from '#engine/mobile-ipv6/mobile-router/configuration.ts';
@@ -47,9 +47,9 @@ function ipv6Forwarding(input: RoutingInput): readonly DesiredSysctl[] {
 }
 
 /**
- * If the kernel can forward by interface, `all` stays as it is. With `all` the kernel takes the host
- * for a router everywhere, which disables optimistic addresses (RFC 4429) on the egress interfaces
- * and costs each move a second.
+ * If the kernel can forward by interface, `all` stays as it is. With `all` the kernel takes the
+ * host for a router everywhere, which disables optimistic addresses (RFC 4429) on the egress
+ * interfaces and costs each move a second.
  */
 function enabledForwarding(
   input: RoutingInput,

@@ -14,8 +14,8 @@ import {
 } from './routing-input.ts';
 
 /**
- * Behind the tunnel's own default, which knows the MTU and the source but exists only while there is
- * a tunnel.
+ * Behind the tunnel's own default, which knows the MTU and the source but exists only while there
+ * is a tunnel.
  */
 const FALLBACK_METRIC = 4096;
 

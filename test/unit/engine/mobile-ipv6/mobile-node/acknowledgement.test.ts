@@ -31,17 +31,17 @@ function registering(): Scene {
 }
 
 describe('mobile node: statuses of a Binding Acknowledgement', () => {
-  it('has a reaction for each status that a home agent may send', () => {
+  it('reacts to each status that a home agent may send', () => {
     for (const { code } of Object.values(BINDING_STATUSES))
       expect(STATUS_REACTIONS).toHaveProperty(String(code));
   });
 
-  it('MN-2-2-1-1-033 treats a status below 128 as success and an unknown refusal as temporary', () => {
+  it('MN-2-2-1-1-033 treats unknown statuses below 128 as success, others as temporary', () => {
     expect(reactionTo(77)).toBe('accept');
     expect(reactionTo(200)).toBe('back-off');
   });
 
-  it.each([1, 2, 5, 127])('MN-2-2-1-1-002 is registered after status %i', (status) => {
+  it.each([1, 2, 5, 127])('MN-2-2-1-1-002 registers with status %i', (status) => {
     const scene = registering();
     scene.answer(scene.update(), { status });
     expect(scene.event('registered')).toMatchObject({ status });
@@ -73,7 +73,7 @@ describe('mobile node: statuses of a Binding Acknowledgement', () => {
     },
   );
 
-  it('§11.7.1 abandons the home address after status 134 until the operator registers again', () => {
+  it('§11.7.1 abandons the home address after status 134 until the operator acts', () => {
     const scene = registering();
     scene.answer(scene.update(), { status: 134 });
     expect(scene.event('home-address-duplicate')).toMatchObject({ homeAddress: HOME_ADDRESS });
@@ -330,7 +330,7 @@ describe('mobile node: unauthenticated requests of the home agent', () => {
     expect(scene.node.counters['request-rate-limited']).toBe(1);
   });
 
-  it('MN-3-3-1-2-001 registers again after a Binding Error with status 1 of the home agent, not of a stranger', () => {
+  it('MN-3-3-1-2-001 registers again after Binding Error 1 of the home agent only', () => {
     const scene = new Scene();
     scene.registered(V6);
     const stranger = mobilityPacket(error, ipv6('2001:db8:bad::1'), ipv6('2001:db8:f1::2'));

@@ -63,7 +63,7 @@ describe('mobile node: invalid packets', () => {
     expect(counters['error-rate-limited']).toBe(21);
   });
 
-  it('§9.2 answers invalid Payload Proto and Header Len by Parameter Problem 0 with their offset', () => {
+  it('§9.2 answers invalid Payload Proto and Header Len by Parameter Problem 0', () => {
     const scene = away();
     const request = encodeMobility(
       { type: 'binding-refresh-request', options: [] },
@@ -81,7 +81,7 @@ describe('mobile node: invalid packets', () => {
     expect(scene.node.counters['parameter-problem-sent']).toBe(2);
   });
 
-  it('RFC 8200 answers unknown options and routing headers, and ignores the acknowledgement after them', () => {
+  it('RFC 8200 answers unknown options and routing headers, and ignores the message', () => {
     const scene = new Scene();
     scene.network({ addresses: [`${CARE_OF}/64`] });
     const genuine = ipv6Codec.parse(acknowledgement(scene.update(), {}, scene.now).packet);

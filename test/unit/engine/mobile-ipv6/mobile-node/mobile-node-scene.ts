@@ -1,6 +1,6 @@
 /**
- * A mobile node under test: networks to attach it to, and a home agent that is the test itself, with
- * real codecs and MACs.
+ * A mobile node under test: networks to attach it to, and a home agent that is the test itself,
+ * with real codecs and MACs.
  */
 import { assert } from '#base/assert.ts';
 import { encode, isMalformed } from '#base/bytes.ts';
@@ -102,7 +102,7 @@ export interface AnswerSketch {
   readonly mobileRouter?: boolean;
 }
 
-export type CreateNode = (
+type CreateNode = (
   configuration: MobileNodeConfiguration,
   random: RandomBytes,
 ) => ReturnType<typeof createMobileNode>;

@@ -11,7 +11,7 @@ describe('mobile node: policy routing', () => {
     ...(scene.desired('policy')?.rules ?? []),
   ];
 
-  it('routes home addresses into the tunnel, care-of addresses and marked traffic outside it', () => {
+  it('routes home addresses into the tunnel, care-of addresses and marks outside it', () => {
     const scene = new Scene();
     scene.network({ addresses: ['2001:db8:f1::2/64', '203.0.113.7/24'] });
     const six = rules(scene).filter(({ family }) => family === 6);

@@ -33,7 +33,7 @@ describe('mobile node: changed interface preferences', () => {
     expect(scene.out).toEqual([]);
   });
 
-  it('has no care-of address while no interface may be used', () => {
+  it('leaves its care-of address while no interface may be used', () => {
     const scene = new Scene();
     scene.registered(CABLE);
     scene.reconfigure(prefer('*', -1));

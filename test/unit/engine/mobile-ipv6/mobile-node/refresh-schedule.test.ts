@@ -10,7 +10,7 @@ function registering(): Scene {
 }
 
 describe('mobile node: lifetime of a binding', () => {
-  it('MN-2-2-1-1-020 counts a shorter granted lifetime from the time the Binding Update was sent', () => {
+  it('MN-2-2-1-1-020 counts the granted lifetime from the time of the Binding Update', () => {
     const scene = registering();
     const update = scene.update();
     scene.pass(1000);

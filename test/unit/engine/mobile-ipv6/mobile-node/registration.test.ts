@@ -14,7 +14,7 @@ const FOREIGN_V6 = { addresses: ['2001:db8:f1::2/64'] };
 const FOREIGN_V4 = { addresses: ['203.0.113.7/24'] };
 
 describe('mobile node: registration over IPv6', () => {
-  it('MN-2-1-1-1-001 sends a Binding Update with Home Address option and alternate care-of address', () => {
+  it('MN-2-1-1-1-001 sends a Home Address option and the alternate care-of address', () => {
     const scene = new Scene();
     scene.network(FOREIGN_V6);
     // MN → HA: IPv6(CoA, HA) | HAO(HoA) | BU(A, H, lifetime, alternate CoA, IPv4 HoA, NAI,
@@ -43,7 +43,7 @@ describe('mobile node: registration over IPv6', () => {
     );
   });
 
-  it('MN-2-2-1-1-001 is registered after status 0', () => {
+  it('MN-2-2-1-1-001 registers with status 0', () => {
     const scene = new Scene();
     scene.network(FOREIGN_V6);
     const update = scene.update();
@@ -97,7 +97,7 @@ describe('mobile node: registration over IPv6', () => {
     expect(kinds.indexOf('send')).toBeLessThan(kinds.indexOf('policy'));
   });
 
-  it('sends the Binding Update after the routes of the care-of address, with several uplinks', () => {
+  it('sends the Binding Update after the care-of routes, with several uplinks', () => {
     const scene = new Scene();
     const other = { addresses: ['2001:db8:f2::2/64'], name: 'wlan0', index: 3 };
     const kinds = scene
@@ -118,7 +118,7 @@ describe('mobile node: registration over IPv6', () => {
 });
 
 describe('mobile node: registration over IPv4', () => {
-  it('sends the Binding Update in UDP from the home address with IPv4 care-of address option', () => {
+  it('sends the Binding Update in UDP with an IPv4 care-of address option', () => {
     const scene = new Scene();
     scene.network(FOREIGN_V4);
     // MN → HA: IPv4(CoA, HA) | UDP 4191 | IPv6(HoA, HA) | BU(IPv4 CoA, IPv4 HoA)

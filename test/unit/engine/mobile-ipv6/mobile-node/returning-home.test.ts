@@ -22,7 +22,8 @@ function advertisementsIn(out: readonly Output[]): readonly string[] {
       const arp = arpCodec.parse(output.packet);
       assert(!isMalformed(arp), 'ARP');
       return [
-        `ARP ${arp.senderAddress} is-at ${arp.senderHardware.join(':')} target ${arp.targetAddress}`,
+        `ARP ${arp.senderAddress} is-at ${arp.senderHardware.join(':')} ` +
+          `target ${arp.targetAddress}`,
       ];
     }
     const packet = ipv6Codec.parse(output.packet);
@@ -34,13 +35,14 @@ function advertisementsIn(out: readonly Output[]): readonly string[] {
     );
     const { target, override, solicited } = message.body;
     return [
-      `NA ${target} to ${packet.destination} hop ${packet.hopLimit} override ${override} solicited ${solicited}`,
+      `NA ${target} to ${packet.destination} hop ${packet.hopLimit} ` +
+        `override ${override} solicited ${solicited}`,
     ];
   });
 }
 
 describe('mobile node: returning home', () => {
-  it('MN-4-1-1-2-004 starts at home without Binding Update, with addresses on the interface and no tunnel', () => {
+  it('MN-4-1-1-2-004 starts at home without Binding Update and without tunnel', () => {
     const scene = new Scene();
     scene.network(AT_HOME);
     expect(scene.updates()).toEqual([]);
@@ -56,7 +58,7 @@ describe('mobile node: returning home', () => {
     expect(scene.desired('home/office')?.tunnels).toBeUndefined();
   });
 
-  it('does not detect the home link by a home address that an earlier run left on an interface', () => {
+  it('does not detect the home link by a home address of an earlier run', () => {
     const scene = new Scene();
     scene.network({ addresses: ['2001:db8:f1::2/64', `${HOME_ADDRESS}/64`] });
     expect(scene.event('returned-home')).toBeUndefined();
@@ -82,7 +84,7 @@ describe('mobile node: returning home', () => {
     });
   });
 
-  it('MN-2-2-2-1-001 MN-3-4-1-1-001 advertises its addresses three times after the de-registration', () => {
+  it('MN-2-2-2-1-001 MN-3-4-1-1-001 advertises three times after the de-registration', () => {
     const scene = new Scene();
     scene.registered(AWAY);
     scene.network(AT_HOME);
@@ -109,7 +111,7 @@ describe('mobile node: returning home', () => {
     expect(advertisementsIn(scene.out)[1]).toContain('NA fe80::10 ');
   });
 
-  it('MN-2-1-1-1-002 sets the L bit when a link-local address has the identifier of the home address', () => {
+  it('MN-2-1-1-1-002 sets the L bit when a link-local address fits the home address', () => {
     const scene = new Scene();
     scene.network({ addresses: ['fe80::10/64', '2001:db8:f1::2/64'] });
     expect(scene.update().message.flags.linkLocalCompatibility).toBe(true);
@@ -153,7 +155,7 @@ describe('mobile node: returning home', () => {
     },
   );
 
-  it('§11.5.5 is at home after status 133: the home agent has no binding', () => {
+  it('§11.5.5 returns home after status 133: the home agent has no binding', () => {
     const scene = new Scene();
     scene.registered(AWAY);
     scene.network(AT_HOME);
@@ -162,7 +164,7 @@ describe('mobile node: returning home', () => {
     expect(scene.event('returned-home')).toMatchObject({ deregistered: false });
   });
 
-  it('is at home at the latest when the binding has expired', () => {
+  it('returns home at the latest when the binding has expired', () => {
     const scene = new Scene();
     scene.registered(AWAY);
     scene.network(AT_HOME);
@@ -201,7 +203,7 @@ describe('mobile node: returning home', () => {
     expect(scene.event('returned-home')).toBeDefined();
   });
 
-  it('has no home link in a virtual home network', () => {
+  it('detects no home link in a virtual home network', () => {
     const scene = new Scene({ homes: [{ ...HOME, virtualHomeNetwork: true }] });
     scene.network(AT_HOME);
     expect(scene.update().packet.source).toBe('2001:db8:1::abcd');

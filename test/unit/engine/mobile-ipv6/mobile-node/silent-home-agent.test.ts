@@ -51,7 +51,7 @@ describe('mobile node: jumps of the wall clock', () => {
     expect(scene.event('returned-home')).toMatchObject({ deregistered: false });
   });
 
-  it('registers again after a suspension in which the monotonic clock stopped and the binding expired', () => {
+  it('registers again after a suspension in which the binding expired', () => {
     const scene = new Scene();
     scene.registered(AWAY);
     scene.pass(60_000);
@@ -207,7 +207,7 @@ describe('mobile node: home link without link-layer addresses', () => {
 });
 
 describe('mobile node: leaving home', () => {
-  it('sends the Binding Update after its rules, while the default of the home link may still exist', () => {
+  it('sends the Binding Update after its rules when it leaves home', () => {
     const scene = new Scene();
     scene.network(AT_HOME, { name: 'eth1', index: 3, addresses: ['203.0.113.7/24'] });
     expect(scene.desired('home/office')?.routes).toHaveLength(1);

@@ -10,8 +10,7 @@ import { type Monotonic, monotonic, NEVER, wall } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import { BindingUpdateList } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import { UpdateRateLimit } from '#engine/mobile-ipv6/common/update-rate-limit.ts';
-import type { ReceivedAcknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
-import { BindingRegistration } from '#engine/mobile-ipv6/mobile-node/binding/binding-registration.ts';
+import { BindingRegistration } from '#engine/mobile-ipv6/mobile-node/binding/registration.ts';
 import { Home } from '#engine/mobile-ipv6/mobile-node/home/home.ts';
 import { PLAIN_ROLE } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
@@ -114,7 +113,7 @@ class TwoRegistrations {
     assert(!isMalformed(packet), 'well-formed packet');
     const read = mobilityCodec.parse(packet.payload);
     assert(!isMalformed(read) && read.message.type === 'binding-acknowledgement', 'an answer');
-    const received: ReceivedAcknowledgement = {
+    const received: Parameters<BindingRegistration['receive']>[1] = {
       path,
       packet,
       header: packet.payload,
@@ -166,7 +165,7 @@ describe('two BindingRegistrations of one home', () => {
     expect(node.cellular.tunnel).toMatchObject({ careOf: { address: CELLULAR.address } });
   });
 
-  it('keep their own exchange: an acknowledgement is valid for the Binding Update of one only', () => {
+  it('keep their own exchange: an acknowledgement answers one of them', () => {
     const node = new TwoRegistrations();
     const first = node.start(node.wifi);
     const second = node.start(node.cellular);
@@ -186,7 +185,7 @@ describe('two BindingRegistrations of one home', () => {
     expect(node.wait(node.cellular).waited).toBe(1500);
   });
 
-  it('have their own entries of the Binding Update List, deleted by key', () => {
+  it('delete their own entries of the Binding Update List by key', () => {
     const node = new TwoRegistrations();
     node.register();
     expect([node.wifi.phase, node.cellular.phase]).toEqual(['registered', 'registered']);

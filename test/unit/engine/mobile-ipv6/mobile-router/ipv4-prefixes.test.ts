@@ -39,7 +39,7 @@ describe('mobile router: IPv4 mobile network prefixes', () => {
       }),
     );
 
-  it('§3.1.1 requests each prefix by its own option with P, in each Binding Update that registers', () => {
+  it('§3.1.1 requests each prefix by its own option with P, unless it de-registers', () => {
     const [scene, update] = first(HOME_V4);
     const both = [
       { address: IPV4_HOME_ADDRESS, prefixLength: 32, requestPrefix: false },

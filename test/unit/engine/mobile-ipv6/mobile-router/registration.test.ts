@@ -33,7 +33,7 @@ describe('mobile router: status', () => {
     expectStatus(scene).toMatchObject({ homes: [{ phase: 'detached', forwarding: 'none' }] });
   });
 
-  it('shows that nothing is forwarded before the first acknowledgement if it is not optimistic', () => {
+  it('shows no forwarding before the first acknowledgement if not optimistic', () => {
     const scene = new RouterScene(ALONE, { optimistic: false });
     scene.network(AT_A, INGRESS);
     const update = scene.update();
@@ -166,7 +166,7 @@ describe('mobile router: acceptance without R', () => {
     expect([scene.request('bindings'), scene.tunnels()]).toEqual([[], []]);
   });
 
-  it('§5.3 has no binding while it registers with the next home agent', () => {
+  it('§5.3 drops the binding while it registers with the next home agent', () => {
     const scene = new RouterScene(SEVERAL);
     scene.registered(AT_A, INGRESS);
     scene.waitForUpdate();
@@ -199,7 +199,7 @@ describe('mobile router: acceptance without R', () => {
     expect(scene.update().packet.destination).toBe(SECOND);
   });
 
-  it('§5.3 registers with the same home agent after a move before the de-registration is confirmed', () => {
+  it('§5.3 registers with the same home agent after a move during the de-registration', () => {
     const [scene, update] = first(SEVERAL);
     scene.answer(update, { mobileRouter: false });
     scene.network(AT_B, INGRESS);

@@ -87,7 +87,7 @@ export class BindingRegistration {
     return this.#entries.any;
   }
 
-  /** The home agent refuses the registration or the role, or it is not known yet which serves it. */
+  /** The home agent refused the registration or the role, or its name has to be resolved first. */
   get rejected(): boolean {
     const state = this.#state;
     if (state.phase === 'registering' || state.phase === 'refreshing')
