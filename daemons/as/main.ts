@@ -11,7 +11,7 @@ await runServiceDaemon({
   description:
     'Account server of Sojourn (NTMobile): accounts, devices, and the credentials that it signs.',
   permissions:
-    'let the user it runs as write its state directory and /run/sojourn, or set other ones',
+    'give its user write access to the state directory and /run/sojourn, or configure others',
   schema: accountServerSchema,
   hasMessages: false,
   publicKey: (identity) => authorityPublicKey(identity, loadOrCreateSecret),

@@ -9,7 +9,7 @@ await runPacketDaemon({
   role: 'rsn',
   kernelOwner: 'relay-server',
   description:
-    'Relay of Sojourn (NTMobile): joins nodes to each other, and to servers that know nothing of NTMobile.',
+    'Relay of Sojourn (NTMobile): connects nodes to each other, and to servers without NTMobile.',
   schema: relaySchema,
   publicKey: daemonPublicKey,
   plane: ({ relay }) => ({ lookup: 'inner-destination', sealedPort: relay.port }),
