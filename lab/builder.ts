@@ -1,4 +1,4 @@
-import { furnish, type Room } from './furnish.ts';
+import { furnish, type Room } from './configure-namespace.ts';
 import {
   type LabMobileRouter,
   MOBILE_ROUTERS,

@@ -9,10 +9,10 @@
  *   [--keep-logs DIRECTORY]
  */
 import { parseArgs } from 'node:util';
-import { MOBILE_NETWORK, MOBILE_NODE } from './demo/cast.ts';
+import type { DemoOutput } from './demo/demo-output.ts';
+import { MOBILE_NETWORK, MOBILE_NODE } from './demo/demo-setup.ts';
 import { runJourney } from './demo/journey.ts';
 import { NTMOBILE_LAB, runNtmobileDemo } from './demo/ntmobile.ts';
-import type { DemoOutput } from './demo/stage.ts';
 import { Lab, type LabOptions } from './topology.ts';
 
 interface Demo {

@@ -10,13 +10,13 @@ import type { NetworkName } from '#lab/network.ts';
 import { NETWORKS } from '#lab/networks.ts';
 import { type Background, waitFor } from '#lab/shell.ts';
 import type { Lab } from '#lab/topology.ts';
-import type { DemoSetup, DownloadEnds } from './cast.ts';
+import type { DemoOutput } from './demo-output.ts';
+import type { DemoSetup, DownloadEnds } from './demo-setup.ts';
 import { createDigestedFile } from './digested-file.ts';
 import { curl, Download } from './download.ts';
 import { startFileServers } from './file-servers.ts';
 import { Pinger } from './pinger.ts';
 import { handoverTable, type Totals, totalsLine, type Visit } from './report.ts';
-import type { DemoOutput } from './stage.ts';
 import { resetsOf } from './tcp-resets.ts';
 
 const JOURNEY: readonly NetworkName[] = ['ar6', 'ar4', 'nat-prc', 'nat-sym', 'nat2', 'ds', 'home'];

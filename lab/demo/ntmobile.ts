@@ -20,6 +20,7 @@ import { PathWatch } from '#lab/ntmobile/path-watch.ts';
 import { mayBeDirect } from '#lab/ntmobile/traversal.ts';
 import { type Background, waitFor } from '#lab/shell.ts';
 import type { Lab, LabOptions } from '#lab/topology.ts';
+import type { DemoOutput } from './demo-output.ts';
 import { createDigestedFile } from './digested-file.ts';
 import { curl, Download } from './download.ts';
 import { startFileServers } from './file-servers.ts';
@@ -32,7 +33,6 @@ import {
   totalsText,
 } from './ntmobile-report.ts';
 import { Pinger } from './pinger.ts';
-import type { DemoOutput } from './stage.ts';
 import { resetsOf } from './tcp-resets.ts';
 import { compareWithTeredo } from './teredo-comparison.ts';
 

@@ -7,10 +7,10 @@ import { NETWORKS } from '#lab/networks.ts';
 import { startTeredo, TeredoClient, teredoObstacle } from '#lab/ntmobile/teredo.ts';
 import { reachesEachOther, TeredoHost } from '#lab/ntmobile/teredo-matrix.ts';
 import type { Lab } from '#lab/topology.ts';
+import type { DemoOutput } from './demo-output.ts';
 import { curl, Download } from './download.ts';
 import { startFileServers } from './file-servers.ts';
 import type { DemoMove } from './ntmobile-report.ts';
-import type { DemoOutput } from './stage.ts';
 import { alignedTable, type Column, milliseconds } from './table.ts';
 
 /** One place of a node that wants the IPv6-only server: what comes by which socket. */

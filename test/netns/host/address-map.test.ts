@@ -11,8 +11,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { attempt, Background, ipBatch, nowMs, run, waitFor } from '#lab/shell.ts';
+import { Talk } from '#test/netns/helpers/line-process.ts';
 import { ping } from '#test/netns/helpers/plane/plane-traffic.ts';
-import { Talk } from '#test/netns/helpers/talk.ts';
 import { dissect } from '#test/netns/helpers/tshark.ts';
 
 const CAPTURE = new URL('../../../native/build/sojourn-capture', import.meta.url).pathname;

@@ -4,8 +4,8 @@ import { HOME } from '#lab/daemons.ts';
 import { ADDRESSES, ALL_NETWORKS } from '#lab/networks.ts';
 import { daemonState } from '#test/netns/helpers/host-state.ts';
 import { Journey, objectOf } from '#test/netns/helpers/journey.ts';
-import { NetworkStates } from '#test/netns/helpers/place-states.ts';
-import { randomPlaces } from '#test/netns/helpers/random-places.ts';
+import { NetworkStates } from '#test/netns/helpers/network-states.ts';
+import { randomPlaces } from '#test/netns/helpers/random-networks.ts';
 import { Sessions } from '#test/netns/helpers/sessions.ts';
 
 /**

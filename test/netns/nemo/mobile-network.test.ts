@@ -3,8 +3,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ADDRESSES, ALL_NETWORKS } from '#lab/networks.ts';
 import { daemonState } from '#test/netns/helpers/host-state.ts';
 import { Journey, objectOf } from '#test/netns/helpers/journey.ts';
-import { NetworkStates } from '#test/netns/helpers/place-states.ts';
-import { randomPlaces } from '#test/netns/helpers/random-places.ts';
+import { NetworkStates } from '#test/netns/helpers/network-states.ts';
+import { randomPlaces } from '#test/netns/helpers/random-networks.ts';
 import { Sessions } from '#test/netns/helpers/sessions.ts';
 
 /**

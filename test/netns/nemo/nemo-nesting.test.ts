@@ -27,7 +27,7 @@ import {
   packet,
   passing,
   sendRaw,
-} from '#test/netns/helpers/hand-made.ts';
+} from '#test/netns/helpers/crafted-packets.ts';
 import {
   CORRESPONDENT as CN,
   HOME_AGENT,

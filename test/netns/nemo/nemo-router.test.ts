@@ -15,7 +15,7 @@ import {
   packet,
   passing,
   sendRaw,
-} from '#test/netns/helpers/hand-made.ts';
+} from '#test/netns/helpers/crafted-packets.ts';
 import { Journey } from '#test/netns/helpers/journey.ts';
 import { encodeMobility, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
 import { NO_BINDING_ACKNOWLEDGEMENT_FLAGS } from '#wire/mobility/message.ts';

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
 import { waitFor } from '#lab/shell.ts';
 import { bindFreshly } from '#test/netns/helpers/accepted-bindings.ts';
-import { icmp, PROTOCOL_IPV6, packet, sendRaw } from '#test/netns/helpers/hand-made.ts';
+import { icmp, PROTOCOL_IPV6, packet, sendRaw } from '#test/netns/helpers/crafted-packets.ts';
 import { TUN } from '#test/netns/helpers/plane/plane-hosts.ts';
 import {
   CORRESPONDENT,

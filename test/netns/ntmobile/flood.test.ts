@@ -17,7 +17,7 @@ import {
   seed,
 } from '#test/netns/helpers/ntmobile/coordinator-clients.ts';
 
-const STRANGER = new URL('../helpers/ntmobile/stranger.ts', import.meta.url).pathname;
+const STRANGER = new URL('../helpers/ntmobile/handshake-flood.ts', import.meta.url).pathname;
 const PER_SECOND = 10_000;
 const SECONDS = 4;
 

@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { MATRIX_NETWORKS, NETWORKS_OF_KIND } from '#lab/ntmobile/traversal.ts';
-import { NtmobilePlay, type Places } from '#test/netns/helpers/ntmobile/ntmobile-play.ts';
-import { numbersFrom } from '#test/netns/helpers/random-places.ts';
+import { NtmobilePlay, type Places } from '#test/netns/helpers/ntmobile/ntmobile-traffic.ts';
+import { numbersFrom } from '#test/netns/helpers/random-networks.ts';
 
 /**
  * Traffic by name that lives through random moves of one node, of the other, and of both at the

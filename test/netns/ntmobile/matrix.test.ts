@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MATRIX_LAB, MatrixNodes, type Pair, type Reached } from '#lab/ntmobile/ntmobile-matrix.ts';
 import { PLACE_KINDS, PlaceKind } from '#lab/ntmobile/traversal.ts';
 import { Lab } from '#lab/topology.ts';
-import { numbersFrom } from '#test/netns/helpers/random-places.ts';
+import { numbersFrom } from '#test/netns/helpers/random-networks.ts';
 
 /**
  * Two nodes behind real translators, each of its own: joined afresh, after one moved there, after

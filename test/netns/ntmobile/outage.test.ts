@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nowMs, waitFor } from '#lab/shell.ts';
-import { NtmobilePlay } from '#test/netns/helpers/ntmobile/ntmobile-play.ts';
+import { NtmobilePlay } from '#test/netns/helpers/ntmobile/ntmobile-traffic.ts';
 
 /**
  * Servers that are gone: what nodes have goes on without them, and what needs them goes on as soon

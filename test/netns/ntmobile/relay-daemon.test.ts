@@ -11,6 +11,7 @@ import { ADDRESSES, NETWORKS } from '#lab/networks.ts';
 import { type Background, nowMs, run, waitFor } from '#lab/shell.ts';
 import { objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
 import { Leftovers } from '#test/netns/helpers/leftovers.ts';
+import { Talk } from '#test/netns/helpers/line-process.ts';
 import { type NodeName, NtmobileNodes } from '#test/netns/helpers/ntmobile/ntmobile-nodes.ts';
 import {
   droppedWhileAway,
@@ -18,7 +19,6 @@ import {
   untilNoTable,
 } from '#test/netns/helpers/ntmobile/relay-tables.ts';
 import { ping } from '#test/netns/helpers/plane/plane-traffic.ts';
-import { Talk } from '#test/netns/helpers/talk.ts';
 
 const STUB = '127.0.78.90';
 const CLI = new URL('../../../src/cli/cli.ts', import.meta.url).pathname;
