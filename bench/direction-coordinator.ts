@@ -30,7 +30,7 @@ function isResult(value: unknown): value is CoordinatorLoadResult {
 
 async function runLoad({
   nodes,
-  askers,
+  requesters,
   directions,
 }: CoordinatorLoad): Promise<CoordinatorLoadResult> {
   const argv = [
@@ -38,7 +38,7 @@ async function runLoad({
     '--expose-gc',
     PROGRAM,
     String(nodes),
-    String(askers),
+    String(requesters),
     String(directions),
   ];
   const result: unknown = JSON.parse(await run(argv, { timeoutMs: LONGEST_RUN_MS }));
@@ -54,7 +54,7 @@ export async function directionCoordinator({
   const results: Record<string, number> = {};
   for (const count of nodes) {
     progress(`${count} nodes`);
-    const found = await runLoad({ nodes: count, askers: Math.min(ASKERS, count), directions });
+    const found = await runLoad({ nodes: count, requesters: Math.min(ASKERS, count), directions });
     rows.push({
       'registered nodes': count,
       'directions per second': Math.round(found.directionsPerSecond),

@@ -60,7 +60,7 @@ const POLL_MS = 40;
 const REST_MS = 450;
 const NETWORK_NAMES: readonly NetworkName[] = ['ar6', 'ar6b', 'ar4', 'ar4b', 'nat-prc', 'nat-sym'];
 
-const PLACES: Readonly<Partial<Record<NetworkName, string>>> = {
+const NETWORK_LABELS: Readonly<Partial<Record<NetworkName, string>>> = {
   ar6: 'IPv6',
   ar6b: 'IPv6',
   ar4: 'IPv4',
@@ -70,7 +70,7 @@ const PLACES: Readonly<Partial<Record<NetworkName, string>>> = {
 };
 
 function kindOf(from: NetworkName, to: NetworkName): string {
-  return `${PLACES[from] ?? from} → ${PLACES[to] ?? to}`;
+  return `${NETWORK_LABELS[from] ?? from} → ${NETWORK_LABELS[to] ?? to}`;
 }
 
 function sleep(milliseconds: number): Promise<void> {
@@ -101,7 +101,7 @@ export function stallMs(probe: Probe, sinceUs: number, sentAfterUs: number): num
 }
 
 /** The two probes of one run. */
-interface Judges {
+interface Probes {
   readonly mobile: Probe;
   readonly correspondent: Probe;
 }
@@ -109,14 +109,14 @@ interface Judges {
 async function measureMove(
   lab: Lab,
   to: NetworkName,
-  judges: Judges,
+  probes: Probes,
   traffic: Traffic,
   contender: Contender,
   into: Stalls,
 ) {
   await lab.unplug('mn');
-  judges.mobile.forget();
-  judges.correspondent.forget();
+  probes.mobile.forget();
+  probes.correspondent.forget();
   const pulledUs = nowMs() * 1000;
   await lab.move('mn', to);
   const patientUntilMs = nowMs() + contender.patienceMs;
@@ -124,10 +124,10 @@ async function measureMove(
   let uplink: number | undefined;
   while (nowMs() < patientUntilMs) {
     await sleep(POLL_MS);
-    const sinceUs = usableSince(judges.mobile, to);
+    const sinceUs = usableSince(probes.mobile, to);
     if (sinceUs === undefined) continue;
-    downlink ??= stallMs(judges.mobile, sinceUs, pulledUs);
-    uplink ??= stallMs(judges.correspondent, sinceUs, pulledUs);
+    downlink ??= stallMs(probes.mobile, sinceUs, pulledUs);
+    uplink ??= stallMs(probes.correspondent, sinceUs, pulledUs);
     if (downlink !== undefined && (uplink !== undefined || traffic === 'downlink only')) break;
   }
   if (downlink === undefined) into.lost += 1;
@@ -146,7 +146,7 @@ async function measureTraffic(
   const { mobile, correspondent } = roamer;
   const name = `${contender.name} ${traffic}`.replaceAll(' ', '-');
   const intervalUs = INTERVAL_US;
-  const judges: Judges = {
+  const probes: Probes = {
     mobile: await Probe.start(lab, mobile, correspondent, {
       sends: traffic === 'both send',
       watch: 'eth0',
@@ -168,11 +168,11 @@ async function measureTraffic(
       const kind = kindOf(from, to);
       const into = stalls.get(kind) ?? { downlink: [], uplink: [], lost: 0 };
       stalls.set(kind, into);
-      await measureMove(lab, to, judges, traffic, contender, into);
+      await measureMove(lab, to, probes, traffic, contender, into);
     }
   } finally {
-    await judges.mobile.stop();
-    await judges.correspondent.stop();
+    await probes.mobile.stop();
+    await probes.correspondent.stop();
   }
   return stalls;
 }

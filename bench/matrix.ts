@@ -14,7 +14,7 @@ import {
 } from '#lab/ntmobile/ntmobile-matrix.ts';
 import { startTeredo, teredoObstacle } from '#lab/ntmobile/teredo.ts';
 import { teredoAlone, teredoPairs } from '#lab/ntmobile/teredo-matrix.ts';
-import { PLACE_KINDS } from '#lab/ntmobile/traversal.ts';
+import { NETWORK_KINDS } from '#lab/ntmobile/traversal.ts';
 import { nowMs } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
 import { median, progress, type Report, type Row, thisMachine } from './support/report.ts';
@@ -52,14 +52,14 @@ async function measureNtmobile(): Promise<Cells> {
       progress(`${keyOf(reached.pair)}, ${reached.history}: ${reached.pathState}`);
   };
   const startMs = nowMs();
-  const told = (what: string): void =>
+  const progress = (what: string): void =>
     progress(`NTMobile, ${what}: ${Math.round((nowMs() - startMs) / 1000)} s`);
   for (const pair of oneByOne()) note(await travellers.fresh(pair));
-  told('each pair afresh');
+  progress('each pair afresh');
   for (const pair of walkOf(oneByOne())) note(await travellers.move(pair));
-  told('one moving');
+  progress('one moving');
   for (const pair of walkOf(bothAtOnce())) note(await travellers.move(pair));
-  told('both moving');
+  progress('both moving');
   await travellers.stop();
   return cells;
 }
@@ -74,8 +74,8 @@ async function measureTeredo(): Promise<Compared> {
   const pairs = new Map<string, boolean>();
   await using lab = await Lab.create({ ...MATRIX_LAB, servers: ['server6', 'teredo'] });
   await startTeredo(lab);
-  for (const kind of PLACE_KINDS) server6.set(kind, (await teredoAlone(lab, 'mn', kind)).server6);
-  for await (const { first, second, reached } of teredoPairs(lab, ['mn', 'mn2'], PLACE_KINDS))
+  for (const kind of NETWORK_KINDS) server6.set(kind, (await teredoAlone(lab, 'mn', kind)).server6);
+  for await (const { first, second, reached } of teredoPairs(lab, ['mn', 'mn2'], NETWORK_KINDS))
     pairs.set(keyOf([first, second]), reached);
   progress('Teredo: every pair was tried');
   return { server6, pairs };
@@ -90,8 +90,8 @@ function rowsOf(cells: Cells, teredo: Compared | undefined): readonly Row[] {
   return [...oneByOne()]
     .toSorted(
       ([a1, a2], [b1, b2]) =>
-        PLACE_KINDS.indexOf(a1) - PLACE_KINDS.indexOf(b1) ||
-        PLACE_KINDS.indexOf(a2) - PLACE_KINDS.indexOf(b2),
+        NETWORK_KINDS.indexOf(a1) - NETWORK_KINDS.indexOf(b1) ||
+        NETWORK_KINDS.indexOf(a2) - NETWORK_KINDS.indexOf(b2),
     )
     .map((pair) => {
       const cell = cells.get(keyOf(pair));

@@ -41,13 +41,13 @@ export interface NtmobileHandoverSettings {
   readonly names: number;
 }
 
-type Places = readonly [mn: NetworkName, mn2: NetworkName];
+type NetworkPair = readonly [mn: NetworkName, mn2: NetworkName];
 
 /**
  * One, the other, or both move at each step; paths before and after are direct or relayed in every
  * combination.
  */
-const TOUR: readonly Places[] = [
+const TOUR: readonly NetworkPair[] = [
   ['nat-sym', 'nat-prc-b'],
   ['ar4', 'nat-prc-b'],
   ['nat-prc', 'nat-prc-b'],
@@ -62,7 +62,7 @@ const TOUR: readonly Places[] = [
 const NODES = ['mn', 'mn2'] as const;
 const INTERVAL_US = 2_000;
 const POLL_MS = 20;
-const PATIENCE_MS = 20_000;
+const TIMEOUT_MS = 20_000;
 /** Longer than checks take: the next move begins from a path that is settled. */
 const DIRECT_WITHIN_MS = 10_000;
 const OCTETS_PER_SECOND = 400_000;
@@ -78,21 +78,21 @@ interface Move {
   readonly generalMs: number | undefined;
 }
 
-interface Judges {
+interface Setup {
   readonly lab: Lab;
   readonly nodes: readonly [NtmobileNode, NtmobileNode];
   readonly probes: readonly [Probe, Probe];
   readonly general: Pinger;
 }
 
-const theory = (places: Places): 'direct' | 'relayed' =>
-  mayBeDirect(...places) ? 'direct' : 'relayed';
+const theory = (networks: NetworkPair): 'direct' | 'relayed' =>
+  mayBeDirect(...networks) ? 'direct' : 'relayed';
 
-async function settle({ nodes }: Judges, places: Places): Promise<void> {
-  const wanted = theory(places);
-  await waitFor(async () => (await pathStateBetween(...nodes)) === wanted, {
+async function settle({ nodes }: Setup, networks: NetworkPair): Promise<void> {
+  const expected = theory(networks);
+  await waitFor(async () => (await pathStateBetween(...nodes)) === expected, {
     timeoutMs: DIRECT_WITHIN_MS,
-    what: `a ${wanted} path between ${places.join(' and ')}`,
+    what: `a ${expected} path between ${networks.join(' and ')}`,
     intervalMs: POLL_MS,
   });
 }
@@ -101,14 +101,14 @@ async function settle({ nodes }: Judges, places: Places): Promise<void> {
 const performanceAt = (monotonicUs: number): number =>
   performance.now() - (nowMs() - monotonicUs / 1000);
 
-async function measureMove(judges: Judges, from: Places, to: Places): Promise<Move> {
-  const { lab, probes, general } = judges;
+async function measureMove(setup: Setup, from: NetworkPair, to: NetworkPair): Promise<Move> {
+  const { lab, probes, general } = setup;
   const movers = ([0, 1] as const).filter((at) => from[at] !== to[at]);
   await Promise.all(movers.map((at) => lab.unplug(NODES[at])));
   for (const probe of probes) probe.forget();
   const pulledUs = nowMs() * 1000;
   await Promise.all(movers.map((at) => lab.move(NODES[at], to[at])));
-  const untilMs = nowMs() + PATIENCE_MS;
+  const untilMs = nowMs() + TIMEOUT_MS;
   let sinceUs: number | undefined;
   let stall: number | undefined;
   while (stall === undefined && nowMs() < untilMs) {
@@ -121,7 +121,7 @@ async function measureMove(judges: Judges, from: Places, to: Places): Promise<Mo
     if (!stalls.includes(undefined))
       stall = Math.max(...stalls.filter((each) => each !== undefined));
   }
-  await settle(judges, to);
+  await settle(setup, to);
   const sinceMs = sinceUs === undefined ? undefined : performanceAt(sinceUs);
   const answeredMs =
     sinceMs === undefined || !movers.includes(0) ? undefined : general.firstAnswerMs(sinceMs);
@@ -132,7 +132,7 @@ async function measureMove(judges: Judges, from: Places, to: Places): Promise<Mo
   };
 }
 
-async function startProbes(lab: Lab, nodes: Judges['nodes']): Promise<readonly [Probe, Probe]> {
+async function startProbes(lab: Lab, nodes: Setup['nodes']): Promise<readonly [Probe, Probe]> {
   const addresses = await Promise.all(
     nodes.map(async (node) => (await node.virtualAddresses())[0]),
   );
@@ -158,7 +158,7 @@ interface Sessions extends Disposable {
 
 async function startSessions(
   lab: Lab,
-  [mn, mn2]: Judges['nodes'],
+  [mn, mn2]: Setup['nodes'],
   moves: number,
 ): Promise<Sessions> {
   const octets = OCTETS_PER_SECOND * MOST_SECONDS_A_MOVE * moves;
@@ -191,23 +191,23 @@ interface Measured {
   readonly whole: number;
 }
 
-async function measureMoves(lab: Lab, nodes: Judges['nodes'], moves: number): Promise<Measured> {
+async function measureMoves(lab: Lab, nodes: Setup['nodes'], moves: number): Promise<Measured> {
   const tours = Math.ceil(moves / TOUR.length);
   const hosts = [...NODES, 'server6'];
   const resetsBefore = await resetsOf(hosts);
   using sessions = await startSessions(lab, nodes, tours * TOUR.length);
   using general = new Pinger('mn', 'gn6.example', 5, (argv) => nodes[0].argv(argv));
-  const judges: Judges = { lab, nodes, general, probes: await startProbes(lab, nodes) };
+  const setup: Setup = { lab, nodes, general, probes: await startProbes(lab, nodes) };
   const [begin = ['nat-sym', 'nat-prc-b']] = TOUR;
-  await settle(judges, begin);
+  await settle(setup, begin);
   const made: Move[] = [];
   for (let step = 1; step <= tours * TOUR.length; step += 1) {
     const from = TOUR[(step - 1) % TOUR.length] ?? begin;
     const to = TOUR[step % TOUR.length] ?? begin;
-    made.push(await measureMove(judges, from, to));
+    made.push(await measureMove(setup, from, to));
     if (step % TOUR.length === 0) progress(`${step} moves`);
   }
-  for (const probe of judges.probes) await probe.stop();
+  for (const probe of setup.probes) await probe.stop();
   const whole = await endSessions(sessions);
   return { moves: made, resets: (await resetsOf(hosts)) - resetsBefore, whole };
 }
@@ -271,12 +271,12 @@ export async function ntmobileHandover(settings: NtmobileHandoverSettings): Prom
     await lab.waitForAddress(node, 4);
     await system.node(node).start();
   }
-  const asked = await measureNames(lab, nodes, names, delay);
+  const nameResults = await measureNames(lab, nodes, names, delay);
   const measured = await measureMoves(lab, nodes, moves);
   await system.stop();
   return {
     ...{ benchmark: 'ntmobile-handover', machine: thisMachine(), settings: { ...settings } },
     rows: rowsOf(measured.moves, 4 * delay),
-    results: { ...asked, ...resultsOf(measured, delay) },
+    results: { ...nameResults, ...resultsOf(measured, delay) },
   };
 }

@@ -140,8 +140,8 @@ function rowOf(
   { name, sample, homeAgent, registeredMs }: Contender,
   base: Contender['sample'],
 ): Row {
-  const ratio = (mine: readonly number[], theirs: readonly number[]): number =>
-    median(mine) / median(theirs);
+  const ratio = (own: readonly number[], reference: readonly number[]): number =>
+    median(own) / median(reference);
   return {
     flow: name,
     'TCP up Gbit/s': median(sample.up),
@@ -179,8 +179,8 @@ export async function prefixCost(settings: PrefixSettings): Promise<Report> {
     const [host, one, all] = contenders;
     if (host === undefined || one === undefined || all === undefined)
       throw new Error('three contenders');
-    const per = (mine: Contender, theirs: Contender, key: keyof Contender['sample']): number =>
-      median(mine.sample[key]) / median(theirs.sample[key]);
+    const per = (own: Contender, reference: Contender, key: keyof Contender['sample']): number =>
+      median(own.sample[key]) / median(reference.sample[key]);
     return {
       benchmark: 'prefixes',
       machine: thisMachine(),

@@ -144,21 +144,21 @@ function isBehindNat(node: number): boolean {
   return node % 2 === 1;
 }
 
-function careOfAddressOf(node: number, place: number): IpAddress {
-  if (isBehindNat(node)) return ipv4(`192.168.${place}.100`);
+function careOfAddressOf(node: number, careOfIndex: number): IpAddress {
+  if (isBehindNat(node)) return ipv4(`192.168.${careOfIndex}.100`);
   return ipv6(
-    `2001:db8:a:${place}:1:${(node >>> 16).toString(16)}:${(node & 0xffff).toString(16)}:1`,
+    `2001:db8:a:${careOfIndex}:1:${(node >>> 16).toString(16)}:${(node & 0xffff).toString(16)}:1`,
   );
 }
 
 /** What the NAT of a node makes of its address and port. */
 function translated(
   node: number,
-  place: number,
+  careOfIndex: number,
 ): { readonly remote: Ipv4Address; readonly remotePort: number } {
   return {
     remote: ipv4(`203.0.113.${1 + (node % NATS)}`),
-    remotePort: 1024 + 2 * Math.floor(node / NATS) + place,
+    remotePort: 1024 + 2 * Math.floor(node / NATS) + careOfIndex,
   };
 }
 

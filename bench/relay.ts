@@ -27,7 +27,11 @@ export interface RelaySettings {
 }
 
 type Family = 4 | 6;
-const PLACE = { left: 'relayed-left', middle: 'relayed-middle', right: 'relayed-right' } as const;
+const NAMESPACES = {
+  left: 'relayed-left',
+  middle: 'relayed-middle',
+  right: 'relayed-right',
+} as const;
 const IPERF_PORT = 5201;
 const LEG = { left: 0x1111111, right: 0x2222222 } as const;
 /** The host's own address and the middle's on that cable. */
@@ -60,7 +64,7 @@ interface Contender extends Plan {
 }
 
 async function build(): Promise<void> {
-  const { left, middle, right } = PLACE;
+  const { left, middle, right } = NAMESPACES;
   await ipBatch([
     ...[left, middle, right].map((name) => `netns add ${name}`),
     `link add eth0 netns ${left} type veth peer name left netns ${middle}`,
@@ -81,7 +85,7 @@ async function build(): Promise<void> {
         ],
         ...[`route add default via ${middle4}`, `route add ::/0 via ${middle6}`],
       ],
-      { namespace: PLACE[side] },
+      { namespace: NAMESPACES[side] },
     );
     await ipBatch(
       [
@@ -136,7 +140,7 @@ async function start(plan: Plan, directory: string, threads: number): Promise<Co
     const legs = [legOf('left', plan.left, port), legOf('right', plan.right, port)];
     processes.push(
       await launch(
-        PLACE.middle,
+        NAMESPACES.middle,
         'relay-end.ts',
         { device: `switch${plan.number}`, threads, port, legs },
         directory,
@@ -163,18 +167,20 @@ async function start(plan: Plan, directory: string, threads: number): Promise<Co
       ...(side === 'left' ? { sendKey: up, receiveKey: down } : { sendKey: down, receiveKey: up }),
       ...(direct ? {} : { relayIndex: LEG[side] }),
     };
-    processes.push(await launch(PLACE[side], 'sealed-end.ts', end, directory));
-    await ipBatch([`address add ${inner[side]}/24 dev ${end.device}`], { namespace: PLACE[side] });
+    processes.push(await launch(NAMESPACES[side], 'sealed-end.ts', end, directory));
+    await ipBatch([`address add ${inner[side]}/24 dev ${end.device}`], {
+      namespace: NAMESPACES[side],
+    });
   }
   return { ...plan, server: inner.right, processes, sample: { up: [], down: [], p50: [] } };
 }
 
 async function measure({ name, server, sample }: Contender, seconds: number): Promise<void> {
   progress(name);
-  const to = { namespace: PLACE.right, address: server };
-  sample.up.push(await tcp(PLACE.left, to, IPERF_PORT, seconds, false));
-  sample.down.push(await tcp(PLACE.left, to, IPERF_PORT, seconds, true));
-  sample.p50.push((await roundTrip(PLACE.left, to, 300)).p50Us);
+  const to = { namespace: NAMESPACES.right, address: server };
+  sample.up.push(await tcp(NAMESPACES.left, to, IPERF_PORT, seconds, false));
+  sample.down.push(await tcp(NAMESPACES.left, to, IPERF_PORT, seconds, true));
+  sample.p50.push((await roundTrip(NAMESPACES.left, to, 300)).p50Us);
 }
 
 function rowOf({ name, sample }: Contender, base: Contender['sample']): Row {
@@ -196,7 +202,7 @@ export async function relay(settings: RelaySettings): Promise<Report> {
   try {
     await build();
     for (const plan of PLANS) contenders.push(await start(plan, directory, settings.threads));
-    server = await IperfServer.start(PLACE.right, IPERF_PORT, directory);
+    server = await IperfServer.start(NAMESPACES.right, IPERF_PORT, directory);
     for (let repeat = 0; repeat < settings.repeats; repeat += 1) {
       progress(`round ${repeat + 1} of ${settings.repeats}`);
       for (const contender of contenders) await measure(contender, settings.seconds);
@@ -216,6 +222,7 @@ export async function relay(settings: RelaySettings): Promise<Report> {
     await server?.stop();
     for (const { processes } of contenders)
       for (const each of processes) await each.stop('SIGTERM');
-    for (const namespace of Object.values(PLACE)) runSync(['ip', 'netns', 'delete', namespace]);
+    for (const namespace of Object.values(NAMESPACES))
+      runSync(['ip', 'netns', 'delete', namespace]);
   }
 }

@@ -14,7 +14,7 @@ import type { SealedEnd } from './support/sealed-end.ts';
 const MTU = 1500 - 20 - 8 - 24;
 
 /** Where the tunnels of each cipher are. */
-const PLACES = {
+const SETTINGS = {
   'aes-128-gcm': { port: 7890, network: '10.4.0', label: 'a' },
   'chacha20-poly1305': { port: 7891, network: '10.5.0', label: 'c' },
 } as const;
@@ -25,7 +25,7 @@ export async function sealed(
   cipher: SealingCipher,
   threads: number,
 ): Promise<Peer> {
-  const { port, network, label } = PLACES[cipher];
+  const { port, network, label } = SETTINGS[cipher];
   const inner = { left: `${network}.1`, right: `${network}.2` };
   const octets = cipher === 'aes-128-gcm' ? 16 : 32;
   const [up, down] = [randomBytes(octets).toString('hex'), randomBytes(octets).toString('hex')];

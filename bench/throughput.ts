@@ -53,8 +53,8 @@ async function measure(contender: Contender, settings: ThroughputSettings): Prom
 }
 
 function row({ peer, sample }: Contender, vxlanSample: Sample, plainSample: Sample): Row {
-  const ratio = (mine: readonly number[], theirs: readonly number[]): number =>
-    median(mine) / median(theirs);
+  const ratio = (own: readonly number[], reference: readonly number[]): number =>
+    median(own) / median(reference);
   return {
     tunnel: peer.name,
     'TCP up Gbit/s': median(sample.up),
@@ -85,11 +85,13 @@ function resultsOf(contenders: readonly Contender[]): Record<string, number | nu
   const results: Record<string, number | null> = {};
   const put = (
     key: string,
-    mine: readonly number[] | undefined,
-    theirs: readonly number[] | undefined,
+    own: readonly number[] | undefined,
+    reference: readonly number[] | undefined,
   ): void => {
     results[key] =
-      mine && theirs && mine.length > 0 && theirs.length > 0 ? median(mine) / median(theirs) : null;
+      own && reference && own.length > 0 && reference.length > 0
+        ? median(own) / median(reference)
+        : null;
   };
   const [base, wireguard, plainCable] = [of('kernel VXLAN'), of('wireguard-go'), of('plain cable')];
   for (const [encapsulation, name] of ENCAPSULATIONS) {

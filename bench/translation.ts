@@ -22,7 +22,7 @@ export interface TranslationSettings {
   readonly threads: number;
 }
 
-const PLACE = {
+const NAMESPACES = {
   client: 'nat64-client',
   translator: 'nat64-translator',
   server: 'nat64-server',
@@ -46,7 +46,7 @@ interface Sample {
 }
 
 async function build(): Promise<void> {
-  const { client, translator, server } = PLACE;
+  const { client, translator, server } = NAMESPACES;
   await ipBatch([
     ...[client, translator, server].map((name) => `netns add ${name}`),
     `link add eth0 netns ${client} type veth peer name eth0 netns ${translator}`,
@@ -88,7 +88,7 @@ async function lead(device: string, serverIn4: string, clientIn6: string): Promi
   await ipBatch(
     [`route add ${serverIn4}/32 dev ${device}`, `route add ${clientIn6}/128 dev ${device}`],
     {
-      namespace: PLACE.translator,
+      namespace: NAMESPACES.translator,
     },
   );
 }
@@ -99,7 +99,7 @@ async function tayga(directory: string): Promise<Contender> {
   const lines = ['tun-device tayga0', 'ipv4-addr 192.0.2.254', 'ipv6-addr 2001:db8:64::ffff'];
   lines.push(`map ${server} ${SERVER6}`, `map ${CLIENT4} ${client6}`, `data-dir ${directory}`);
   writeFileSync(file, `${lines.join('\n')}\n`);
-  const namespace = PLACE.translator;
+  const namespace = NAMESPACES.translator;
   await run(['tayga', '-c', file, '--mktun'], { namespace });
   await ipBatch(['link set tayga0 up'], { namespace });
   await lead('tayga0', server, client6);
@@ -124,7 +124,7 @@ async function sojourn(directory: string, threads: number): Promise<Contender> {
       { side: 'far', inner: ipv4(server), outer: ipv6(SERVER6) },
     ],
   };
-  const namespace = PLACE.translator;
+  const namespace = NAMESPACES.translator;
   const argv = [
     process.execPath,
     join(import.meta.dirname, 'support/translation-end.ts'),
@@ -152,17 +152,17 @@ function plain(): Contender {
 
 async function measure(contender: Contender, sample: Sample, seconds: number): Promise<void> {
   progress(contender.name);
-  const to = { namespace: PLACE.server, address: contender.server };
-  sample.up.push(await tcp(PLACE.client, to, PORT, seconds, false));
-  sample.down.push(await tcp(PLACE.client, to, PORT, seconds, true));
-  sample.p50.push((await roundTrip(PLACE.client, to, 300)).p50Us);
+  const to = { namespace: NAMESPACES.server, address: contender.server };
+  sample.up.push(await tcp(NAMESPACES.client, to, PORT, seconds, false));
+  sample.down.push(await tcp(NAMESPACES.client, to, PORT, seconds, true));
+  sample.p50.push((await roundTrip(NAMESPACES.client, to, 300)).p50Us);
 }
 
 export async function translation(settings: TranslationSettings): Promise<Report> {
   const directory = mkdtempSync(`${LAB_DIRECTORY}/translation-`);
   await build();
   const contenders = [plain(), await tayga(directory), await sojourn(directory, settings.threads)];
-  const server = await IperfServer.start(PLACE.server, PORT, directory);
+  const server = await IperfServer.start(NAMESPACES.server, PORT, directory);
   const samples = contenders.map((): Sample => ({ up: [], down: [], p50: [] }));
   try {
     for (let repeat = 0; repeat < settings.repeats; repeat += 1) {
@@ -175,7 +175,7 @@ export async function translation(settings: TranslationSettings): Promise<Report
   } finally {
     await server.stop();
     for (const contender of contenders) await contender[Symbol.asyncDispose]();
-    await ipBatch(Object.values(PLACE).map((name) => `netns delete ${name}`));
+    await ipBatch(Object.values(NAMESPACES).map((name) => `netns delete ${name}`));
   }
   const of = (key: Contender['key'], way: 'up' | 'down'): number =>
     median(samples[contenders.findIndex((each) => each.key === key)]?.[way] ?? []);

@@ -1,4 +1,4 @@
-import { furnish, type Room } from './configure-namespace.ts';
+import { configureNamespace, type NamespacePlan } from './configure-namespace.ts';
 import {
   type LabMobileRouter,
   MOBILE_ROUTERS,
@@ -35,30 +35,35 @@ export interface Design {
 
 /** Everything to be done, collected first and then applied with few processes. */
 class Plan {
-  readonly rooms = new Map<string, Room>();
+  readonly namespaces = new Map<string, NamespacePlan>();
   readonly links: string[] = [];
 
-  room(name: string): Room {
-    const known = this.rooms.get(name);
+  namespace(name: string): NamespacePlan {
+    const known = this.namespaces.get(name);
     if (known !== undefined) return known;
-    const room: Room = { interfaces: [], settings: [], ip: ['link set lo up'], rules: [] };
-    this.rooms.set(name, room);
-    return room;
+    const namespace: NamespacePlan = {
+      interfaces: [],
+      settings: [],
+      ip: ['link set lo up'],
+      rules: [],
+    };
+    this.namespaces.set(name, namespace);
+    return namespace;
   }
 
   /** A cable between two namespaces, both ends up. */
   cable(
-    left: readonly [room: string, name: string],
-    right: readonly [room: string, name: string],
+    left: readonly [namespace: string, name: string],
+    right: readonly [namespace: string, name: string],
     options = '',
   ): void {
     this.links.push(
       `link add name ${left[1]} ${options} netns ${left[0]} type veth peer name ${right[1]} ` +
         `netns ${right[0]}`,
     );
-    for (const [room, name] of [left, right]) {
-      this.room(room).interfaces.push(name);
-      this.room(room).ip.push(`link set ${name} up`);
+    for (const [namespace, name] of [left, right]) {
+      this.namespace(namespace).interfaces.push(name);
+      this.namespace(namespace).ip.push(`link set ${name} up`);
     }
   }
 }
@@ -80,20 +85,22 @@ export async function build(design: Design): Promise<readonly string[]> {
     planNode(plan, node, names, index);
   for (const name of design.mobileRouters) planMobileNetwork(plan, MOBILE_ROUTERS[name], design);
   plan
-    .room('fabric')
+    .namespace('fabric')
     .settings.push(
       'ipv6/conf/all/disable_ipv6 1',
       '?bridge/bridge-nf-call-iptables 0',
       '?bridge/bridge-nf-call-ip6tables 0',
     );
-  const names = [...plan.rooms.keys()];
+  const names = [...plan.namespaces.keys()];
   await ipBatch([...names.map((name) => `netns add ${name}`), ...plan.links]);
-  await Promise.all([...plan.rooms].map(([name, room]) => furnish(name, room, design)));
+  await Promise.all(
+    [...plan.namespaces].map(([name, namespace]) => configureNamespace(name, namespace, design)),
+  );
   return names;
 }
 
 function planCore(plan: Plan, design: Design): void {
-  const core = plan.room('core');
+  const core = plan.namespace('core');
   router(core);
   core.ip.push(
     'address add 2001:db8:f::53/128 dev lo nodad',
@@ -101,7 +108,7 @@ function planCore(plan: Plan, design: Design): void {
   );
   planHost(plan, 'cn', 2);
   plan
-    .room('cn')
+    .namespace('cn')
     .ip.push(
       `address add ${ADDRESSES.correspondentOtherIpv6}/128 dev lo nodad`,
       `address add ${ADDRESSES.correspondentOtherIpv4}/32 dev lo`,
@@ -126,7 +133,7 @@ function planOtherHomeAgent(plan: Plan): void {
   planHost(plan, 'ha2', 5);
   const { far4, far6 } = coreLink(5);
   plan
-    .room('core')
+    .namespace('core')
     .ip.push(
       `route add ${ADDRESSES.otherHomePrefix} via ${far6}`,
       `route add ${ADDRESSES.otherMobileNetwork} via ${far6}`,
@@ -143,11 +150,11 @@ function planTeredo(plan: Plan): void {
   planHost(plan, 'teredo', 9);
   const { far4, far6 } = coreLink(9);
   const { teredoIpv4, teredoOtherIpv4 } = ADDRESSES;
-  const host = plan.room('teredo');
+  const host = plan.namespace('teredo');
   router(host);
   host.ip.push(`address add ${teredoIpv4}/32 dev lo`, `address add ${teredoOtherIpv4}/32 dev lo`);
   plan
-    .room('core')
+    .namespace('core')
     .ip.push(
       `route add ${teredoIpv4}/32 via ${far4}`,
       `route add ${teredoOtherIpv4}/32 via ${far4}`,
@@ -195,8 +202,8 @@ function uplink(
   families: readonly (4 | 6)[],
 ): void {
   const { core4, far4, core6, far6 } = coreLink(index);
-  const core = plan.room('core').ip;
-  const far = plan.room(name).ip;
+  const core = plan.namespace('core').ip;
+  const far = plan.namespace(name).ip;
   if (families.includes(4)) {
     core.push(`address add ${core4}/30 dev ${coreName}`);
     far.push(`address add ${far4}/30 dev wan`, `route add default via ${core4}`);
@@ -221,23 +228,23 @@ function planNetwork(plan: Plan, network: Network, design: Design): void {
     ? ([4, 6] as const)
     : [...(network.ipv4 ? ([4] as const) : []), ...(network.ipv6 ? ([6] as const) : [])];
   uplink(plan, outer, `to-${name}`, index, families);
-  router(plan.room(outer));
+  router(plan.namespace(outer));
   if (outer !== name) planCarrier(plan, network, outer);
   planLink(plan, network, home ? 'home0' : 'lan');
   planRoutes(plan, network);
-  if (!home) plan.room(name).rules.push(ingressFilter(network));
+  if (!home) plan.namespace(name).rules.push(ingressFilter(network));
 }
 
 /** The carrier's translator in front of a home translator. */
 function planCarrier(plan: Plan, network: Network, outer: string): void {
   plan.cable([outer, 'lan'], [network.name, 'wan']);
-  router(plan.room(network.name));
-  plan.room(outer).ip.push('address add 10.77.0.1/24 dev lan');
+  router(plan.namespace(network.name));
+  plan.namespace(outer).ip.push('address add 10.77.0.1/24 dev lan');
   plan
-    .room(network.name)
+    .namespace(network.name)
     .ip.push('address add 10.77.0.2/24 dev wan', 'route add default via 10.77.0.1');
   const kind = network.nat[1];
-  if (kind !== undefined) plan.room(outer).rules.push(natRules(kind));
+  if (kind !== undefined) plan.namespace(outer).rules.push(natRules(kind));
 }
 
 /** The link that nodes are plugged into, and its router's addresses. */
@@ -248,19 +255,21 @@ function planLink(plan: Plan, network: Network, lan: string): void {
     `link add name ${bridge} netns fabric type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
   );
   plan.cable([name, lan], ['fabric', `lan-${name}`]);
-  plan.room('fabric').ip.push(`link set ${bridge} up`, `link set lan-${name} master ${bridge}`);
-  const room = plan.room(name);
+  plan
+    .namespace('fabric')
+    .ip.push(`link set ${bridge} up`, `link set lan-${name} master ${bridge}`);
+  const namespace = plan.namespace(name);
   if (ipv4 !== undefined)
-    room.ip.push(`address add ${ipv4.router}/${ipv4.prefixLength} dev ${lan}`);
-  if (ipv6 !== undefined) room.ip.push(`address add ${ipv6}::1/64 dev ${lan} nodad`);
+    namespace.ip.push(`address add ${ipv4.router}/${ipv4.prefixLength} dev ${lan}`);
+  if (ipv6 !== undefined) namespace.ip.push(`address add ${ipv6}::1/64 dev ${lan} nodad`);
   const kind = network.nat[0];
-  if (kind !== undefined) room.rules.push(natRules(kind));
+  if (kind !== undefined) namespace.rules.push(natRules(kind));
 }
 
 /** The core's routes to a network; none to what is behind a translator. */
 function planRoutes(plan: Plan, network: Network): void {
   const { far4, far6 } = coreLink(network.index);
-  const core = plan.room('core').ip;
+  const core = plan.namespace('core').ip;
   if (network.ipv6 !== undefined) core.push(`route add ${network.ipv6}::/64 via ${far6}`);
   if (network.ipv4 !== undefined && network.nat.length === 0)
     core.push(`route add ${network.ipv4.network} via ${far4}`);
@@ -301,13 +310,13 @@ function planMobileNetwork(plan: Plan, router: LabMobileRouter, design: Design):
     `link add name ${bridge} netns fabric type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
   );
   plan.cable([name, 'lan0'], ['fabric', lan]);
-  plan.room('fabric').ip.push(`link set ${bridge} up`, `link set ${lan} master ${bridge}`);
+  plan.namespace('fabric').ip.push(`link set ${bridge} up`, `link set ${lan} master ${bridge}`);
   // An ordinary host's setting; the daemon has to take care of it.
-  plan.room(name).settings.push('ipv6/conf/eth0/accept_ra 1');
+  plan.namespace(name).settings.push('ipv6/conf/eth0/accept_ra 1');
   if (design.mobileNetworksAnnounced) return;
   const { far4, far6 } = coreLink(NETWORKS.home.index);
   const [ipv6, ipv4] = prefixesOf(router);
-  plan.room('core').ip.push(`route add ${ipv6} via ${far6}`, `route add ${ipv4} via ${far4}`);
+  plan.namespace('core').ip.push(`route add ${ipv6} via ${far6}`, `route add ${ipv4} via ${far4}`);
 }
 
 /**
@@ -315,7 +324,7 @@ function planMobileNetwork(plan: Plan, router: LabMobileRouter, design: Design):
  * optimistic addresses (RFC 4429).
  */
 function planNode(plan: Plan, node: string, names: readonly string[], index: number): void {
-  const room = plan.room(node);
+  const namespace = plan.namespace(node);
   for (const [number, name] of names.entries()) {
     const end = cableEnd(node, name);
     const address = `02:00:00:00:${hexOctet(index + 1)}:${hexOctet(number)}`;
@@ -323,15 +332,15 @@ function planNode(plan: Plan, node: string, names: readonly string[], index: num
       `link add name ${name} address ${address} netns ${node} type veth peer name ${end} ` +
         'netns fabric',
     );
-    plan.room('fabric').interfaces.push(end);
-    room.interfaces.push(name);
-    room.settings.push(
+    plan.namespace('fabric').interfaces.push(end);
+    namespace.interfaces.push(name);
+    namespace.settings.push(
       `ipv6/conf/${name}/accept_ra 2`,
       `?ipv6/conf/${name}/optimistic_dad 1`,
       `?ipv6/conf/${name}/use_optimistic 1`,
       `ipv4/conf/${name}/rp_filter 2`,
     );
-    room.ip.push(`link set ${name} up`);
+    namespace.ip.push(`link set ${name} up`);
   }
 }
 
@@ -342,8 +351,8 @@ function hexOctet(value: number): string {
 /**
  * A router forwards both families, answers at once on its own addresses, and sends no redirects.
  */
-function router(room: Room): void {
-  room.settings.push(
+function router(namespace: NamespacePlan): void {
+  namespace.settings.push(
     'ipv4/ip_forward 1',
     'ipv6/conf/all/forwarding 1',
     'ipv4/conf/all/rp_filter 0',

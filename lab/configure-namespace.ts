@@ -2,7 +2,7 @@
 import { run } from './shell.ts';
 
 /** What is to be done inside one namespace. */
-export interface Room {
+export interface NamespacePlan {
   readonly interfaces: string[];
   /** Lines `path value` below /proc/sys/net. */
   readonly settings: string[];
@@ -10,7 +10,7 @@ export interface Room {
   readonly rules: string[];
 }
 
-export interface Offloads {
+interface Offloads {
   /** Links below the core go through a link process in the fabric. */
   readonly linkProcess: boolean;
   readonly segmentationOffload: boolean;
@@ -20,10 +20,14 @@ export interface Offloads {
  * Does everything that is planned for a namespace, in one shell. A setting with `?` may be missing
  * in this kernel.
  */
-export async function furnish(namespace: string, room: Room, design: Offloads): Promise<void> {
-  const settings = room.settings.flatMap((setting) =>
+export async function configureNamespace(
+  namespace: string,
+  plan: NamespacePlan,
+  design: Offloads,
+): Promise<void> {
+  const settings = plan.settings.flatMap((setting) =>
     setting.startsWith('EACH ')
-      ? room.interfaces.map((name) => setting.slice(5).replace('%', name))
+      ? plan.interfaces.map((name) => setting.slice(5).replace('%', name))
       : [setting],
   );
   const write = settings.map((setting) => {
@@ -41,9 +45,9 @@ export async function furnish(namespace: string, room: Room, design: Offloads): 
   const script = [
     'set -e',
     ...write,
-    ...(offloads === '' ? [] : room.interfaces.map((name) => `ethtool -K ${name} ${offloads}`)),
-    `ip -batch - <<'END'\n${room.ip.join('\n')}\nEND`,
-    ...(room.rules.length === 0 ? [] : [`nft -f - <<'END'\n${room.rules.join('')}END`]),
+    ...(offloads === '' ? [] : plan.interfaces.map((name) => `ethtool -K ${name} ${offloads}`)),
+    `ip -batch - <<'END'\n${plan.ip.join('\n')}\nEND`,
+    ...(plan.rules.length === 0 ? [] : [`nft -f - <<'END'\n${plan.rules.join('')}END`]),
   ].join('\n');
   await run(['sh'], { namespace, input: `${script}\n` });
 }

@@ -19,7 +19,7 @@ interface Demo {
   readonly about: string;
   readonly lab: LabOptions;
   /** Resolves with false when anything was lost that must not be lost. */
-  play(lab: Lab, stage: DemoOutput): Promise<boolean>;
+  run(lab: Lab, output: DemoOutput): Promise<boolean>;
 }
 
 /** By the word behind `npm run demo --`; the first is the one without a word. */
@@ -27,19 +27,19 @@ const DEMOS: Readonly<Record<string, Demo>> = {
   node: {
     about: 'a mobile node (default)',
     lab: MOBILE_NODE.lab,
-    play: (lab, stage) => runJourney(lab, MOBILE_NODE, stage),
+    run: (lab, output) => runJourney(lab, MOBILE_NODE, output),
   },
   nemo: {
     about: 'a mobile router with a network of ordinary hosts',
     lab: MOBILE_NETWORK.lab,
-    play: (lab, stage) => runJourney(lab, MOBILE_NETWORK, stage),
+    run: (lab, output) => runJourney(lab, MOBILE_NETWORK, output),
   },
   ntmobile: {
     about:
       'an IPv4-only node with an IPv6-only server, and with another node, behind ' +
       'translators; Teredo beside it',
     lab: NTMOBILE_LAB,
-    play: runNtmobileDemo,
+    run: runNtmobileDemo,
   },
 };
 
@@ -58,9 +58,9 @@ const { values: options, positionals } = parseArgs({
   },
 });
 
-const STAGE: DemoOutput = {
+const OUTPUT: DemoOutput = {
   stayMs: Number(options.stay) * 1000,
-  say: (text) => {
+  print: (text) => {
     if (!options.json) console.log(text);
   },
   report: (result) => {
@@ -80,13 +80,13 @@ if (options.help) {
   process.exitCode = 64;
 } else {
   const logs = options['keep-logs'];
-  STAGE.say('building the lab: networks, routers, translators in namespaces of their own …');
+  OUTPUT.print('building the lab: networks, routers, translators in namespaces of their own …');
   await using lab = await Lab.create({
     ...demo.lab,
     ...(logs === undefined ? {} : { logDirectory: logs }),
   });
   try {
-    process.exitCode = (await demo.play(lab, STAGE)) ? 0 : 1;
+    process.exitCode = (await demo.run(lab, OUTPUT)) ? 0 : 1;
   } catch (error) {
     console.error(`demo: ${error instanceof Error ? error.message : String(error)}`);
     process.exitCode = 1;

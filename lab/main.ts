@@ -7,8 +7,8 @@ import {
   MOBILE_ROUTER_NAMES,
   type MobileRouterName,
 } from './mobile-networks.ts';
-import type { NetworkName, PlaceName } from './network.ts';
-import { ALL_NETWORKS, isNetworkName, isPlaceName, PLACES } from './networks.ts';
+import type { AttachmentPoint, NetworkName } from './network.ts';
+import { ALL_NETWORKS, ATTACHMENT_POINTS, isAttachmentPoint, isNetworkName } from './networks.ts';
 import {
   checkMobileNetwork,
   checkNetwork,
@@ -42,7 +42,7 @@ const USAGE = `usage: node lab/enter.ts -- node lab/main.ts shell|map|selftest [
 interface Arguments {
   readonly command: string;
   readonly options: LabOptions;
-  readonly at: PlaceName;
+  readonly at: AttachmentPoint;
   readonly namespace: string;
 }
 
@@ -75,7 +75,7 @@ function parseCommandLine(argv: readonly string[]): Arguments {
     segmentationOffload: !values['no-offload'],
   };
   const command = values.help ? 'help' : (positionals[0] ?? 'help');
-  return { command, options, at: placeName(values.at), namespace: values.namespace };
+  return { command, options, at: attachmentPoint(values.at), namespace: values.namespace };
 }
 
 function networkName(name: string): NetworkName {
@@ -90,9 +90,9 @@ function routerName(name: string): MobileRouterName {
   return name;
 }
 
-function placeName(name: string): PlaceName {
-  if (!isPlaceName(name))
-    throw new Error(`no network "${name}"; there are: ${Object.keys(PLACES).join(' ')}`);
+function attachmentPoint(name: string): AttachmentPoint {
+  if (!isAttachmentPoint(name))
+    throw new Error(`no network "${name}"; there are: ${Object.keys(ATTACHMENT_POINTS).join(' ')}`);
   return name;
 }
 
@@ -120,13 +120,13 @@ async function selfTest(options: LabOptions): Promise<number> {
   console.log(`built in ${Math.round(nowMs() - startMs)} ms: ${lab.namespaces.join(' ')}`);
   await startNatProbeServer(lab);
   let failed = 0;
-  const tell = (report: NetworkReport): void => {
+  const print = (report: NetworkReport): void => {
     if (report.wrong.length > 0) failed += 1;
     console.log(reportLine(report));
   };
   for (const network of lab.networks.filter(({ name }) => isNetworkName(name)))
-    tell(await checkNetwork(lab, 'mn', network));
-  for (const router of options.mobileRouters ?? []) tell(await checkMobileNetwork(lab, router));
+    print(await checkNetwork(lab, 'mn', network));
+  for (const router of options.mobileRouters ?? []) print(await checkMobileNetwork(lab, router));
   return failed === 0 ? 0 : 1;
 }
 
@@ -153,14 +153,14 @@ async function shell({ options, at, namespace }: Arguments): Promise<number> {
 }
 
 async function main(): Promise<number> {
-  const wanted = parseCommandLine(process.argv.slice(2));
-  if (wanted.command === 'map') console.log(MAP);
-  if (wanted.command === 'help') console.log(USAGE);
-  if (wanted.command === 'map' || wanted.command === 'help') return 0;
+  const commandLine = parseCommandLine(process.argv.slice(2));
+  if (commandLine.command === 'map') console.log(MAP);
+  if (commandLine.command === 'help') console.log(USAGE);
+  if (commandLine.command === 'map' || commandLine.command === 'help') return 0;
   if (!inLab()) return await reexecInLab([process.execPath, ...process.argv.slice(1)]);
-  if (wanted.command === 'selftest') return await selfTest(wanted.options);
-  if (wanted.command === 'shell') return await shell(wanted);
-  throw new Error(`no command "${wanted.command}"`);
+  if (commandLine.command === 'selftest') return await selfTest(commandLine.options);
+  if (commandLine.command === 'shell') return await shell(commandLine);
+  throw new Error(`no command "${commandLine.command}"`);
 }
 
 try {

@@ -79,11 +79,11 @@ export function routerAddressesOf({ ipv6, ipv4 }: LabMobileRouter): readonly [st
   return [`${ipv6.replace(/:0$/, '')}::1/64`, `${ipv4.router}/${ipv4.prefixLength}`];
 }
 
-function place({ lan, name, ipv6, ipv4 }: LabMobileRouter): Network {
+function linkBehind({ lan, name, ipv6, ipv4 }: LabMobileRouter): Network {
   return { name: lan, label: `behind ${name}`, index: 0, ipv6, ipv4, nat: [] };
 }
 
 export const MOBILE_NETWORKS: Readonly<Record<MobileNetworkName, Network>> = {
-  'mr-lan': place(MOBILE_ROUTERS.mr),
-  'mr2-lan': place(MOBILE_ROUTERS.mr2),
+  'mr-lan': linkBehind(MOBILE_ROUTERS.mr),
+  'mr2-lan': linkBehind(MOBILE_ROUTERS.mr2),
 };

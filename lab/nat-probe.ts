@@ -37,23 +37,23 @@ export interface NatBehaviour {
  * port 1.
  */
 type Endpoint = 0 | 1 | 2 | 3;
-interface Place {
+interface SocketAddress {
   readonly address: string;
   readonly port: number;
 }
-type Places = readonly [Place, Place, Place, Place];
+type ProbeAddresses = readonly [SocketAddress, SocketAddress, SocketAddress, SocketAddress];
 
 /** `ID answering,answering,…` is a question; `ID endpoint external` an answer. */
 const QUESTION = /^(\d+) ([0-3](?:,[0-3])*)$/;
 const ANSWER = /^(\d+) ([0-3]) (\S+)$/;
 
-function places(args: readonly string[]): Places {
+function addressesOf(args: readonly string[]): ProbeAddresses {
   const [first = '', second = '', low = '', high = ''] = args;
-  const at = (address: string, port: string): Place => ({ address, port: Number(port) });
+  const at = (address: string, port: string): SocketAddress => ({ address, port: Number(port) });
   return [at(first, low), at(first, high), at(second, low), at(second, high)];
 }
 
-async function serve(endpoints: Places): Promise<void> {
+async function serve(endpoints: ProbeAddresses): Promise<void> {
   const sockets: Socket[] = [];
   for (const { address, port } of endpoints) {
     const socket = createSocket('udp4');
@@ -82,7 +82,7 @@ async function answer(
 
 class Prober {
   readonly #socket = createSocket('udp4');
-  readonly #endpoints: Places;
+  readonly #endpoints: ProbeAddresses;
   readonly #answers: {
     readonly id: number;
     readonly endpoint: number;
@@ -90,7 +90,7 @@ class Prober {
   }[] = [];
   #lastId = 0;
 
-  constructor(endpoints: Places) {
+  constructor(endpoints: ProbeAddresses) {
     this.#endpoints = endpoints;
     this.#socket.on('message', (message) => {
       const match = ANSWER.exec(message.toString('latin1'));
@@ -156,7 +156,7 @@ class Prober {
  * Filtering first: it is seen only while the other endpoints have not been sent to yet (RFC 5780
  * §4.4).
  */
-async function classify(endpoints: Places, port: number): Promise<NatBehaviour> {
+async function classify(endpoints: ProbeAddresses, port: number): Promise<NatBehaviour> {
   const prober = new Prober(endpoints);
   const localPort = await prober.open(port);
   const first = await prober.ask(0, [3, 1]);
@@ -188,8 +188,8 @@ async function main(): Promise<void> {
   const [command, ...args] = positionals;
   if (args.length !== 4)
     throw new Error('usage: nat-probe.ts serve|classify ADDRESS ADDRESS PORT PORT [--port LOCAL]');
-  if (command === 'serve') await serve(places(args));
-  else console.log(JSON.stringify(await classify(places(args), Number(values.port))));
+  if (command === 'serve') await serve(addressesOf(args));
+  else console.log(JSON.stringify(await classify(addressesOf(args), Number(values.port))));
 }
 
 if (import.meta.main) await main();

@@ -32,7 +32,7 @@ export interface LinkIpv4 {
 }
 
 export interface Network {
-  readonly name: PlaceName;
+  readonly name: AttachmentPoint;
   /** For people. */
   readonly label: string;
   /**
@@ -79,4 +79,4 @@ type OtherName =
  * Where a node can be plugged in: a visited network or its home link, or a network behind a mobile
  * router.
  */
-export type PlaceName = NetworkName | MobileNetworkName;
+export type AttachmentPoint = NetworkName | MobileNetworkName;

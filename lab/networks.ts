@@ -5,11 +5,11 @@
 
 import { MOBILE_NETWORKS } from './mobile-networks.ts';
 import {
+  type AttachmentPoint,
   type LinkIpv4,
   NatKind,
   type Network,
   type NetworkName,
-  type PlaceName,
 } from './network.ts';
 
 /** A link of 14 hosts in 203.0.113.0/24, whose lower half is the virtual home network. */
@@ -135,7 +135,10 @@ export const NETWORKS: Readonly<Record<NetworkName, Network>> = {
 };
 
 /** Every place by name. */
-export const PLACES: Readonly<Record<PlaceName, Network>> = { ...NETWORKS, ...MOBILE_NETWORKS };
+export const ATTACHMENT_POINTS: Readonly<Record<AttachmentPoint, Network>> = {
+  ...NETWORKS,
+  ...MOBILE_NETWORKS,
+};
 
 /** What the demo visits. */
 export const DEFAULT_NETWORKS: readonly NetworkName[] = [
@@ -154,8 +157,8 @@ export function isNetworkName(name: string): name is NetworkName {
   return Object.hasOwn(NETWORKS, name);
 }
 
-export function isPlaceName(name: string): name is PlaceName {
-  return Object.hasOwn(PLACES, name);
+export function isAttachmentPoint(name: string): name is AttachmentPoint {
+  return Object.hasOwn(ATTACHMENT_POINTS, name);
 }
 
 /** Fixed addresses that the demo, the tests and the benchmarks use. */

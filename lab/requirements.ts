@@ -87,9 +87,9 @@ const PROGRAMS: Readonly<Record<Purpose, readonly Requirement[]>> = {
 
 /** Debian packages of which a program is missing, each once, in a stable order. */
 function missingPackages(purpose: Purpose): readonly string[] {
-  const wanted =
+  const required =
     purpose === 'test' && isRoot() ? [...PROGRAMS.test, ...TEST_OF_ROOT] : PROGRAMS[purpose];
-  const programs = wanted.filter(([program]) => !isProgram(program));
+  const programs = required.filter(([program]) => !isProgram(program));
   const files = purpose === 'test' ? TEST_FILES.filter(([file]) => !existsSync(file)) : [];
   return [...new Set([...programs, ...files].map(([, debianPackage]) => debianPackage))];
 }
@@ -130,14 +130,14 @@ function namespaces(): string[] {
     env: { ...process.env, PATH: searchPath() },
   });
   if (result.status === 0) return [];
-  const said = (result.stderr ?? '').trim();
+  const message = (result.stderr ?? '').trim();
   const advice =
     user.length === 0
       ? 'In a container this needs --cap-add SYS_ADMIN and unmasked /proc (--security-opt ' +
         'systempaths=unconfined)'
       : 'An ordinary user needs user namespaces:  sudo sysctl ' +
         'kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000';
-  return [`namespaces cannot be made: ${said}\n  ${advice}   or run as root`];
+  return [`namespaces cannot be made: ${message}\n  ${advice}   or run as root`];
 }
 
 function install(packages: readonly string[]): boolean {

@@ -1,7 +1,7 @@
 import { MOBILE_ROUTERS, type MobileRouterName, routerAddressesOf } from './mobile-networks.ts';
 import { Dependence, type NatBehaviour } from './nat-probe.ts';
 import { NatKind, type Network } from './network.ts';
-import { ADDRESSES, PLACES } from './networks.ts';
+import { ADDRESSES, ATTACHMENT_POINTS } from './networks.ts';
 import { type Background, ipBatch, nowMs } from './shell.ts';
 import type { Lab } from './topology.ts';
 
@@ -157,5 +157,5 @@ export async function checkMobileNetwork(
     own.map((address) => `address delete ${address} dev lan0`),
     { namespace: router },
   );
-  return { network: PLACES[lan], addresses, nat: undefined, wrong };
+  return { network: ATTACHMENT_POINTS[lan], addresses, nat: undefined, wrong };
 }

@@ -12,7 +12,7 @@ import { Background } from './shell.ts';
 /**
  * What makes a service of a router: its namespace, the interface it serves, and where its log goes.
  */
-interface ServicePlace {
+interface ServiceLocation {
   readonly namespace: string;
   readonly interface: string;
   readonly logDirectory: string;
@@ -24,13 +24,13 @@ interface ServicePlace {
  * are answered by unicast, each and without a limit.
  */
 export async function advertiseRouter(
-  place: ServicePlace,
+  location: ServiceLocation,
   prefix: string,
   homeAgent: boolean,
 ): Promise<Background> {
   return await radvd(
-    place,
-    `interface ${place.interface} {
+    location,
+    `interface ${location.interface} {
   AdvSendAdvert on;
   MinRtrAdvInterval 0.03;
   MaxRtrAdvInterval 0.07;
@@ -45,13 +45,13 @@ export async function advertiseRouter(
   );
 }
 
-async function radvd(place: ServicePlace, text: string): Promise<Background> {
-  const file = configFile(place, 'radvd', text);
-  const pidFile = `${LAB_DIRECTORY}/${place.namespace}.radvd.pid`;
+async function radvd(location: ServiceLocation, text: string): Promise<Background> {
+  const file = configFile(location, 'radvd', text);
+  const pidFile = `${LAB_DIRECTORY}/${location.namespace}.radvd.pid`;
   const argv = ['radvd', '--nodaemon', '-m', 'stderr', '-p', pidFile, '-C', file];
   const daemon = new Background(argv, {
-    namespace: place.namespace,
-    logFile: logFile(place, 'radvd'),
+    namespace: location.namespace,
+    logFile: logFile(location, 'radvd'),
   });
   await daemon.ready('started');
   return daemon;
@@ -61,10 +61,10 @@ async function radvd(place: ServicePlace, text: string): Promise<Background> {
  * As examples/radvd.conf: the prefixes are those of the router's addresses on the link, whenever it
  * has any. Without forwarding, before the mobile router's daemon runs, radvd only warns.
  */
-export async function advertiseMobileNetwork(place: ServicePlace): Promise<Background> {
+export async function advertiseMobileNetwork(location: ServiceLocation): Promise<Background> {
   return await radvd(
-    place,
-    `interface ${place.interface} {
+    location,
+    `interface ${location.interface} {
   AdvSendAdvert on;
   IgnoreIfMissing on;
   MinRtrAdvInterval 3;
@@ -79,12 +79,12 @@ export async function advertiseMobileNetwork(place: ServicePlace): Promise<Backg
  * A DHCPv4 server that answers at once: authoritative, no ping before an offer. Leases live in
  * memory only.
  */
-export async function serveDhcp(place: ServicePlace, link: LinkIpv4): Promise<Background> {
+export async function serveDhcp(location: ServiceLocation, link: LinkIpv4): Promise<Background> {
   const file = configFile(
-    place,
+    location,
     'dnsmasq',
     `port=0
-interface=${place.interface}
+interface=${location.interface}
 bind-dynamic
 dhcp-authoritative
 no-ping
@@ -93,7 +93,7 @@ dhcp-range=${link.first},${link.last},1h
 dhcp-option=option:router,${link.router}
 `,
   );
-  return await dnsmasq(place, file, 'started, version');
+  return await dnsmasq(location, file, 'started, version');
 }
 
 /**
@@ -101,7 +101,7 @@ dhcp-option=option:router,${link.router}
  * `[zone, server]`), and nothing else.
  */
 export async function serveNames(
-  place: ServicePlace,
+  location: ServiceLocation,
   addresses: readonly string[],
   zones: readonly (readonly [string, string])[],
 ): Promise<Background> {
@@ -109,7 +109,7 @@ export async function serveNames(
   const delegated = zones.map(([zone, server]) => `server=/${zone}/${server}\n`).join('');
   const listen = addresses.map((address) => `listen-address=${address}\n`).join('');
   const file = configFile(
-    place,
+    location,
     'dns',
     `bind-interfaces
 no-resolv
@@ -118,31 +118,35 @@ local=/example/
 local-ttl=5
 ${listen}${names}${delegated}`,
   );
-  return await dnsmasq(place, file, 'started, version');
+  return await dnsmasq(location, file, 'started, version');
 }
 
 /**
  * `--no-daemon` keeps it from changing its user, which a user namespace with one mapped id could
  * not grant.
  */
-async function dnsmasq(place: ServicePlace, file: string, readyText: string): Promise<Background> {
+async function dnsmasq(
+  location: ServiceLocation,
+  file: string,
+  readyText: string,
+): Promise<Background> {
   const argv = ['dnsmasq', '--no-daemon', `--conf-file=${file}`];
   const daemon = new Background(argv, {
-    namespace: place.namespace,
-    logFile: logFile(place, 'dnsmasq'),
+    namespace: location.namespace,
+    logFile: logFile(location, 'dnsmasq'),
   });
   await daemon.ready(readyText);
   return daemon;
 }
 
-function configFile(place: ServicePlace, daemon: string, text: string): string {
+function configFile(location: ServiceLocation, daemon: string, text: string): string {
   const directory = `${LAB_DIRECTORY}/etc`;
   mkdirSync(directory, { recursive: true });
-  const file = `${directory}/${place.namespace}.${daemon}.conf`;
+  const file = `${directory}/${location.namespace}.${daemon}.conf`;
   writeFileSync(file, text);
   return file;
 }
 
-function logFile(place: ServicePlace, daemon: string): string {
-  return `${place.logDirectory}/${place.namespace}.${daemon}.log`;
+function logFile(location: ServiceLocation, daemon: string): string {
+  return `${location.logDirectory}/${location.namespace}.${daemon}.log`;
 }

@@ -32,8 +32,8 @@ export class CommandError extends Error {
     const where = options.namespace === undefined ? '' : ` in namespace ${options.namespace}`;
     const end =
       finished.signal === null ? `exit code ${finished.code}` : `signal ${finished.signal}`;
-    const said = (finished.stderr.trim() || finished.stdout.trim()).slice(-2000);
-    super(`${argv.join(' ').slice(0, 500)}${where}: ${end}${said === '' ? '' : `\n${said}`}`);
+    const message = (finished.stderr.trim() || finished.stdout.trim()).slice(-2000);
+    super(`${argv.join(' ').slice(0, 500)}${where}: ${end}${message === '' ? '' : `\n${message}`}`);
     this.name = 'CommandError';
     this.finished = finished;
   }

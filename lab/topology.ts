@@ -5,9 +5,15 @@ import { type Capture, startCapture } from './capture.ts';
 import { LAB_DIRECTORY, requireLab, STATE_DIRECTORY } from './enter.ts';
 import { MOBILE_ROUTERS, type MobileRouterName } from './mobile-networks.ts';
 import { FORGET_MAPPINGS } from './nat.ts';
-import type { Network, NetworkName, PlaceName } from './network.ts';
+import type { AttachmentPoint, Network, NetworkName } from './network.ts';
 import { type DynamicAddress, dynamicAddresses, NetworkManager } from './network-manager.ts';
-import { ADDRESSES, DEFAULT_NETWORKS, isNetworkName, NETWORKS, PLACES } from './networks.ts';
+import {
+  ADDRESSES,
+  ATTACHMENT_POINTS,
+  DEFAULT_NETWORKS,
+  isNetworkName,
+  NETWORKS,
+} from './networks.ts';
 import { advertiseMobileNetwork, advertiseRouter, serveDhcp, serveNames } from './services.ts';
 import {
   attempt,
@@ -75,7 +81,7 @@ const LINK_PROGRAM = new URL('../native/build/sojourn-link', import.meta.url).pa
 
 interface Cable {
   readonly manager: NetworkManager;
-  network: PlaceName | undefined;
+  network: AttachmentPoint | undefined;
 }
 
 /** The cables of mobile routers and of the hosts behind them. */
@@ -110,7 +116,7 @@ export class Lab implements AsyncDisposable {
 
   private constructor(design: Design, namespaces: readonly string[], logDirectory: string) {
     const behind = design.mobileRouters.map((name) => MOBILE_ROUTERS[name].lan);
-    this.networks = [...design.networks, ...behind].map((name) => PLACES[name]);
+    this.networks = [...design.networks, ...behind].map((name) => ATTACHMENT_POINTS[name]);
     this.logDirectory = logDirectory;
     this.#namespaces = namespaces;
     for (const [node, names] of Object.entries(design.nodes)) {
@@ -169,17 +175,20 @@ export class Lab implements AsyncDisposable {
     const starting = [serveNames(core, ['2001:db8:f::53', '198.51.100.253'], zones)];
     for (const { name, ipv4, ipv6 } of networks.map((one) => NETWORKS[one])) {
       const home = name === 'home';
-      const place = {
+      const location = {
         namespace: name,
         interface: home ? 'home0' : 'lan',
         logDirectory: this.logDirectory,
       };
-      if (ipv6 !== undefined) starting.push(advertiseRouter(place, ipv6, home));
-      if (ipv4 !== undefined) starting.push(serveDhcp(place, ipv4));
+      if (ipv6 !== undefined) starting.push(advertiseRouter(location, ipv6, home));
+      if (ipv4 !== undefined) starting.push(serveDhcp(location, ipv4));
     }
     for (const router of mobileRouters) {
-      const place = { namespace: router, interface: 'lan0', logDirectory: this.logDirectory };
-      starting.push(advertiseMobileNetwork(place), serveDhcp(place, MOBILE_ROUTERS[router].ipv4));
+      const location = { namespace: router, interface: 'lan0', logDirectory: this.logDirectory };
+      starting.push(
+        advertiseMobileNetwork(location),
+        serveDhcp(location, MOBILE_ROUTERS[router].ipv4),
+      );
     }
     for (const daemon of await Promise.all(starting)) this.#background.add(daemon);
     for (const { hosts, lan } of mobileRouters.map((name) => MOBILE_ROUTERS[name])) {
@@ -213,7 +222,7 @@ export class Lab implements AsyncDisposable {
   }
 
   /** Where a node's interface is plugged in; undefined when nowhere. */
-  location(node: string, name?: string): PlaceName | undefined {
+  location(node: string, name?: string): AttachmentPoint | undefined {
     return this.#cable(node, name)[1].network;
   }
 
@@ -221,7 +230,7 @@ export class Lab implements AsyncDisposable {
    * Pulls the node's cable(s), and plugs one into a network; resolves when the carrier is there,
    * not when addresses are.
    */
-  async move(node: string, network: PlaceName, options: MoveOptions = {}): Promise<Moved> {
+  async move(node: string, network: AttachmentPoint, options: MoveOptions = {}): Promise<Moved> {
     if (!this.networks.some(({ name }) => name === network))
       throw new Error(`this lab was built without network ${network}`);
     const [name, cable] = this.#cable(node, options.interface);
@@ -234,7 +243,13 @@ export class Lab implements AsyncDisposable {
     const carrierFoundAtMs = nowMs();
     cable.network = network;
     cable.manager.carrierFound();
-    return { node, interface: name, network: PLACES[network], carrierLostAtMs, carrierFoundAtMs };
+    return {
+      node,
+      interface: name,
+      network: ATTACHMENT_POINTS[network],
+      carrierLostAtMs,
+      carrierFoundAtMs,
+    };
   }
 
   /**

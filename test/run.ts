@@ -24,12 +24,12 @@ let reports = 0;
 const scratch = mkdtempSync(join(tmpdir(), 'sojourn-test-'));
 
 /** Where a stage's output goes. */
-type Say = (text: string) => void;
+type Print = (text: string) => void;
 
 /** Resolves with the exit code. */
-function run(command: string, args: readonly string[], say: Say): Promise<number> {
+function run(command: string, args: readonly string[], print: Print): Promise<number> {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', say);
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', print);
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (code) => resolve(code ?? 1));
@@ -37,8 +37,8 @@ function run(command: string, args: readonly string[], say: Say): Promise<number
 }
 
 /** A stage that is one check: it passes or fails as a whole. */
-async function whole(say: Say, command: string, args: readonly string[]): Promise<Tally> {
-  const code = await run(command, args, say);
+async function whole(print: Print, command: string, args: readonly string[]): Promise<Tally> {
+  const code = await run(command, args, print);
   const name = `${command} ${args.join(' ')}`;
   if (code === 0) return { ...NOTHING, files: new Map([[name, { passed: 1, failures: [] }]]) };
   return { ...NOTHING, faults: [`${name}: exit code ${code}`] };
@@ -46,7 +46,7 @@ async function whole(say: Say, command: string, args: readonly string[]): Promis
 
 /** A vitest project, or what `some` chooses of it: a shard, or files. */
 async function vitest(
-  say: Say,
+  print: Print,
   project: string,
   prefix: readonly string[],
   some: readonly string[] = [],
@@ -63,7 +63,7 @@ async function vitest(
     '--reporter=json',
     `--outputFile.json=${report}`,
   ];
-  const code = await run(command[0] ?? 'vitest', command.slice(1), say);
+  const code = await run(command[0] ?? 'vitest', command.slice(1), print);
   return tallyOf(report, code, [project, ...some].join(' '));
 }
 
@@ -74,11 +74,11 @@ const MOST_REPEATED = 2;
  * Files of a project with real packets that failed, once more, in a lab of their own with nothing
  * beside.
  */
-async function repeated(say: Say, project: string, tally: Tally): Promise<Tally> {
+async function repeated(print: Print, project: string, tally: Tally): Promise<Tally> {
   const failed = failedFiles(tally);
   if (failed.length === 0 || failed.length > MOST_REPEATED) return tally;
-  say(`\n== ${project}, once more: ${failed.join(', ')}\n`);
-  return settledBy(tally, await vitest(say, project, LAB, failed));
+  print(`\n== ${project}, once more: ${failed.join(', ')}\n`);
+  return settledBy(tally, await vitest(print, project, LAB, failed));
 }
 
 const LAB = ['node', 'lab/enter.ts', '--'] as const;
@@ -90,38 +90,38 @@ const SHARES = 6;
  * Two labs at a time know nothing of each other, and each waits most of the time. What the second
  * one says is heard when all is done.
  */
-async function inTwoLabs(say: Say): Promise<Tally> {
+async function inTwoLabs(print: Print): Promise<Tally> {
   const shares = Array.from({ length: SHARES }, (_, at) => `${at + 1}/${SHARES}`);
   const tallies: Tally[] = [];
-  const work = async (tell: Say): Promise<void> => {
+  const work = async (printShare: Print): Promise<void> => {
     for (let share = shares.shift(); share !== undefined; share = shares.shift())
-      tallies.push(await vitest(tell, 'netns', LAB, [`--shard=${share}`]));
+      tallies.push(await vitest(printShare, 'netns', LAB, [`--shard=${share}`]));
   };
-  const held: string[] = [];
-  await Promise.all([work(say), work((text) => void held.push(text))]);
-  for (const text of held) say(text);
+  const secondLab: string[] = [];
+  await Promise.all([work(print), work((text) => void secondLab.push(text))]);
+  for (const text of secondLab) print(text);
   return sumOf(tallies);
 }
 
 /** Tests that need root. An ordinary user sees that they are skipped. */
-async function byRoot(say: Say, project: string): Promise<Tally> {
-  if (process.getuid?.() === 0) return await vitest(say, project, []);
-  say(`skipped: ${project} is for root only\n`);
+async function byRoot(print: Print, project: string): Promise<Tally> {
+  if (process.getuid?.() === 0) return await vitest(print, project, []);
+  print(`skipped: ${project} is for root only\n`);
   return NOTHING;
 }
 
 const make = ['-s', '-C', 'native', '-j2'] as const;
 
-const STAGES: Readonly<Record<string, (say: Say) => Promise<Tally>>> = {
-  types: (say) => whole(say, 'tsc', ['--noEmit', '-p', '.']),
-  lint: (say) => whole(say, 'biome', ['check', '.']),
-  plane: async (say) => await repeated(say, 'plane', await vitest(say, 'plane', LAB)),
-  netns: async (say) => await repeated(say, 'netns', await inTwoLabs(say)),
-  core: (say) => whole(say, 'make', [...make, 'core-test']),
-  fuzz: (say) => whole(say, 'make', [...make, 'fuzz']),
-  pure: (say) => vitest(say, 'pure', []),
-  systemd: (say) => byRoot(say, 'systemd'),
-  docker: (say) => byRoot(say, 'docker'),
+const STAGES: Readonly<Record<string, (print: Print) => Promise<Tally>>> = {
+  types: (print) => whole(print, 'tsc', ['--noEmit', '-p', '.']),
+  lint: (print) => whole(print, 'biome', ['check', '.']),
+  plane: async (print) => await repeated(print, 'plane', await vitest(print, 'plane', LAB)),
+  netns: async (print) => await repeated(print, 'netns', await inTwoLabs(print)),
+  core: (print) => whole(print, 'make', [...make, 'core-test']),
+  fuzz: (print) => whole(print, 'make', [...make, 'fuzz']),
+  pure: (print) => vitest(print, 'pure', []),
+  systemd: (print) => byRoot(print, 'systemd'),
+  docker: (print) => byRoot(print, 'docker'),
 };
 
 /** One after another; the lanes of a step beside each other: those wait more than they work. */
@@ -137,17 +137,17 @@ let passedInAll = 0;
 const failuresInAll: string[] = [];
 const unstableInAll: string[] = [];
 
-async function lane(names: readonly string[], say: Say): Promise<void> {
+async function lane(names: readonly string[], print: Print): Promise<void> {
   for (const name of names) {
     const stage = STAGES[name];
     if (stage === undefined) continue;
     const started = performance.now();
-    say(`\n== ${name}\n`);
-    const { files, faults, unstable } = await stage(say);
+    print(`\n== ${name}\n`);
+    const { files, faults, unstable } = await stage(print);
     const passed = [...files.values()].reduce((sum, file) => sum + file.passed, 0);
     const failures = [...[...files.values()].flatMap((file) => file.failures), ...faults];
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
-    say(`== ${name}: ${passed} passed, ${failures.length} failed (${seconds} s)\n`);
+    print(`== ${name}: ${passed} passed, ${failures.length} failed (${seconds} s)\n`);
     passedInAll += passed;
     failuresInAll.push(...failures);
     unstableInAll.push(...unstable);
@@ -156,15 +156,16 @@ async function lane(names: readonly string[], say: Say): Promise<void> {
 
 /** The first lane is heard as it goes, the others when the first has ended. */
 async function step(lanes: readonly (readonly string[])[]): Promise<void> {
-  let held: string[] | undefined = [];
-  const aloud: Say = (text) => void process.stdout.write(text);
-  const quiet: Say = (text) => (held === undefined ? aloud(text) : void held.push(text));
+  let secondLab: string[] | undefined = [];
+  const aloud: Print = (text) => void process.stdout.write(text);
+  const quiet: Print = (text) =>
+    secondLab === undefined ? aloud(text) : void secondLab.push(text);
   await Promise.all(
     lanes.map(async (names, at) => {
       await lane(names, at === 0 ? aloud : quiet);
       if (at !== 0) return;
-      for (const text of held ?? []) aloud(text);
-      held = undefined;
+      for (const text of secondLab ?? []) aloud(text);
+      secondLab = undefined;
     }),
   );
 }

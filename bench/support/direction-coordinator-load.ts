@@ -27,7 +27,7 @@ import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 export interface CoordinatorLoad {
   readonly nodes: number;
   /** Nodes that stay in this process, and ask. */
-  readonly askers: number;
+  readonly requesters: number;
   readonly directions: number;
 }
 
@@ -40,7 +40,7 @@ export interface CoordinatorLoadResult {
 
 const OFFSET_MS = 1_800_000_000_000;
 const NO_PATH = new Uint8Array(8);
-const PLACE = { address: ipv4('198.51.100.1'), port: 7890 };
+const COORDINATOR_ENDPOINT = { address: ipv4('198.51.100.1'), port: 7890 };
 const LIFETIME: NtmobileOption = { type: 'lifetime', seconds: 100_000 };
 
 function prefix(text: string): Prefix {
@@ -68,7 +68,7 @@ class Coordinator {
           zone: 'nodes.example',
           secret: randomBytes(32),
           relayKeys: [],
-          secondEndpoints: [PLACE],
+          secondEndpoints: [COORDINATOR_ENDPOINT],
         },
         verifyCredential: (credential, publicKey) => {
           const index = new DataView(credential.buffer, credential.byteOffset).getUint32(4);
@@ -136,8 +136,8 @@ class Node implements SessionListener<string> {
     const udpPath: UdpPath = {
       local: this.address,
       localPort: 7890,
-      remote: PLACE.address,
-      remotePort: PLACE.port,
+      remote: COORDINATOR_ENDPOINT.address,
+      remotePort: COORDINATOR_ENDPOINT.port,
       relayIndex: 0,
     };
     const to = {
@@ -211,8 +211,8 @@ function exchange(
   for (let node = talking.pop(); node !== undefined; node = talking.pop()) {
     for (const packet of node.takeOutbox()) {
       const path = {
-        local: PLACE.address,
-        localPort: PLACE.port,
+        local: COORDINATOR_ENDPOINT.address,
+        localPort: COORDINATOR_ENDPOINT.port,
         remote: node.address,
         remotePort: 7890,
         relayIndex: 0,
@@ -237,7 +237,7 @@ function settled(): { readonly heap: number; readonly resident: number } {
   return { heap: heapUsed + external, resident: rss };
 }
 
-function load({ nodes, askers, directions }: CoordinatorLoad): CoordinatorLoadResult {
+function load({ nodes, requesters, directions }: CoordinatorLoad): CoordinatorLoadResult {
   const coordinator = new Coordinator();
   const kept: Node[] = [];
   const reachable = new Map<IpAddress, Node>();
@@ -250,22 +250,23 @@ function load({ nodes, askers, directions }: CoordinatorLoad): CoordinatorLoadRe
     assert(node.granted === 1, 'a node is registered');
     return node;
   };
-  for (let index = 0; index < askers; index += 1) kept.push(register(index));
+  for (let index = 0; index < requesters; index += 1) kept.push(register(index));
   const before = settled();
   const spentBefore = coordinator.spentNs;
-  for (let index = askers; index < nodes; index += 1) reachable.delete(register(index).address);
-  const registrationNs = Number(coordinator.spentNs - spentBefore) / Math.max(1, nodes - askers);
+  for (let index = requesters; index < nodes; index += 1) reachable.delete(register(index).address);
+  const registrationNs =
+    Number(coordinator.spentNs - spentBefore) / Math.max(1, nodes - requesters);
   const after = settled();
   const direct = (at: number): void => {
-    const [asker, target] = [kept[at % askers], (at * 7 + 1) % askers];
-    if (asker === undefined || at % askers === target) return;
+    const [requester, target] = [kept[at % requesters], (at * 7 + 1) % requesters];
+    if (requester === undefined || at % requesters === target) return;
     const pathId = randomBytes(8);
     const options: readonly NtmobileOption[] = [
       { type: 'path-id', pathId },
       { type: 'name', name: `n${target}.nodes.example` },
     ];
-    asker.ask(coordinator.now, 'direction-request', options);
-    exchange(coordinator, reachable, asker);
+    requester.ask(coordinator.now, 'direction-request', options);
+    exchange(coordinator, reachable, requester);
   };
   for (let at = 0; at < directions / 5; at += 1) direct(at);
   const grantedBefore = kept.reduce((sum, { granted }) => sum + granted, 0);
@@ -273,7 +274,7 @@ function load({ nodes, askers, directions }: CoordinatorLoad): CoordinatorLoadRe
   for (let at = 0; at < directions; at += 1) direct(at);
   const granted = kept.reduce((sum, node) => sum + node.granted, 0) - grantedBefore;
   assert(granted > directions * 0.9, 'directions are given');
-  const further = Math.max(1, nodes - askers);
+  const further = Math.max(1, nodes - requesters);
   return {
     directionsPerSecond: granted / (Number(coordinator.spentNs) / 1e9),
     registrationsPerSecond: 1e9 / registrationNs,
@@ -283,6 +284,8 @@ function load({ nodes, askers, directions }: CoordinatorLoad): CoordinatorLoadRe
 }
 
 if (import.meta.main) {
-  const [nodes = 10_000, askers = 1000, directions = 20_000] = process.argv.slice(2).map(Number);
-  stdout.write(`${JSON.stringify(load({ nodes, askers, directions }))}\n`);
+  const [nodes = 10_000, requesters = 1000, directions = 20_000] = process.argv
+    .slice(2)
+    .map(Number);
+  stdout.write(`${JSON.stringify(load({ nodes, requesters, directions }))}\n`);
 }

@@ -2,7 +2,7 @@
 export interface DemoOutput {
   readonly stayMs: number;
   /** A line for people; nothing with --json. */
-  readonly say: (text: string) => void;
+  readonly print: (text: string) => void;
   /** The result for programs: one JSON object, once; nothing without --json. */
   readonly report: (result: object) => void;
 }

@@ -24,7 +24,7 @@ const PING_INTERVAL_MS = 10;
 const OCTETS_PER_SECOND = 12_000_000;
 
 interface Journey {
-  readonly stage: DemoOutput;
+  readonly output: DemoOutput;
   readonly lab: Lab;
   /** Namespace of who moves. */
   readonly node: string;
@@ -44,10 +44,10 @@ function eventOf(events: readonly JsonObject[], name: string): JsonObject | unde
 }
 
 async function settled(journey: Journey, network: NetworkName): Promise<void> {
-  const wanted = network === 'home' ? 'returned-home' : 'registered';
-  await waitFor(() => eventOf(journey.events, wanted) !== undefined, {
+  const expected = network === 'home' ? 'returned-home' : 'registered';
+  await waitFor(() => eventOf(journey.events, expected) !== undefined, {
     timeoutMs: 20_000,
-    what: `the event '${wanted}' after the move to ${NETWORKS[network].label}`,
+    what: `the event '${expected}' after the move to ${NETWORKS[network].label}`,
   });
 }
 
@@ -67,7 +67,7 @@ async function visit(journey: Journey, from: NetworkName, to: NetworkName): Prom
       what: `data of both downloads after the move to ${NETWORKS[to].label}`,
     },
   );
-  await new Promise((resolve) => setTimeout(resolve, journey.stage.stayMs));
+  await new Promise((resolve) => setTimeout(resolve, journey.output.stayMs));
   const endMs = performance.now();
   const registered = eventOf(journey.events, 'registered');
   const firstMs = ping6.firstAnswerMs(addressMs);
@@ -93,12 +93,12 @@ async function finish(
   resetsBefore: number,
   visits: readonly Visit[],
 ): Promise<Totals> {
-  const { say } = journey.stage;
-  say('the journey is over; the rest of both files at full speed …');
+  const { print } = journey.output;
+  print('the journey is over; the rest of both files at full speed …');
   for (const server of servers) server.kill('SIGUSR1');
   const results = await Promise.all([journey.download6.result, journey.download4.result]);
   for (const { exitCode, message } of results) {
-    if (exitCode !== 0) say(`curl ended with ${exitCode}: ${message}`);
+    if (exitCode !== 0) print(`curl ended with ${exitCode}: ${message}`);
   }
   return {
     octets: results.reduce((sum, { octets }) => sum + octets, 0),
@@ -116,19 +116,19 @@ function downloadOf({ client, from, to }: DownloadEnds): Download {
 }
 
 /** Resolves with true when nothing was lost that must not be lost. */
-export async function runJourney(lab: Lab, cast: DemoSetup, stage: DemoOutput): Promise<boolean> {
-  const { node } = cast;
-  const { say } = stage;
-  const [homeAgent, moving] = [cast.homeAgent(lab), cast.moving(lab)];
-  say(cast.introduction);
+export async function runJourney(lab: Lab, setup: DemoSetup, output: DemoOutput): Promise<boolean> {
+  const { node } = setup;
+  const { print } = output;
+  const [homeAgent, moving] = [setup.homeAgent(lab), setup.moving(lab)];
+  print(setup.introduction);
   await homeAgent.start();
   await lab.move(node, 'home');
   await lab.waitForAddress(node, 6);
   await moving.start();
-  const { downloads, pinged } = await cast.ends(lab);
+  const { downloads, pinged } = await setup.ends(lab);
   const hosts = [...new Set(downloads.flatMap(({ client, server }) => [client, server]))];
 
-  const seconds = JOURNEY.length * (stage.stayMs / 1000 + 3);
+  const seconds = JOURNEY.length * (output.stayMs / 1000 + 3);
   const file = `${LAB_DIRECTORY}/file`;
   const { sha256 } = createDigestedFile(file, OCTETS_PER_SECOND * seconds);
   const servers = await startFileServers(
@@ -145,7 +145,7 @@ export async function runJourney(lab: Lab, cast: DemoSetup, stage: DemoOutput): 
   using download4 = downloadOf(downloads[1]);
   using ping6 = new Pinger('cn', pinged[0], PING_INTERVAL_MS);
   using ping4 = new Pinger('cn', pinged[1], PING_INTERVAL_MS);
-  const journey: Journey = { stage, lab, node, hosts, events, download6, download4, ping6, ping4 };
+  const journey: Journey = { output, lab, node, hosts, events, download6, download4, ping6, ping4 };
   await waitFor(
     () => download6.octets > 0 && download4.octets > 0 && ping6.received > 0 && ping4.received > 0,
     {
@@ -155,14 +155,14 @@ export async function runJourney(lab: Lab, cast: DemoSetup, stage: DemoOutput): 
   );
   const plans = downloads.map(({ client, server, to }) => `${client} from ${server} at ${to}`);
   const megabytes = (2 * OCTETS_PER_SECOND * seconds) / 1e6;
-  say(`downloading ${megabytes} MB: ${plans.join(', ')} …\n`);
+  print(`downloading ${megabytes} MB: ${plans.join(', ')} …\n`);
 
   const visits: Visit[] = [];
   let here: NetworkName = 'home';
   for (const next of JOURNEY) {
-    say(`→ ${NETWORKS[next].label}`);
+    print(`→ ${NETWORKS[next].label}`);
     const made = await visit(journey, here, next);
-    say(
+    print(
       `    ${made.careOfAddress}, ${made.encapsulation}; TCP stood still for ` +
         `${made.stall6Ms.toFixed(0)} / ${made.stall4Ms.toFixed(0)} ms; pings lost ` +
         `${made.lost6} / ${made.lost4}`,
@@ -171,8 +171,8 @@ export async function runJourney(lab: Lab, cast: DemoSetup, stage: DemoOutput): 
     here = next;
   }
   const totals = await finish(journey, servers, sha256, resetsBefore, visits);
-  stage.report({ handovers: visits, totals });
-  say(`\n${handoverTable(visits)}\n\n${totalsLine(totals)}`);
+  output.report({ handovers: visits, totals });
+  print(`\n${handoverTable(visits)}\n\n${totalsLine(totals)}`);
   await moving.stop();
   await homeAgent.stop();
   return totals.checksumsRight && totals.resets === 0;

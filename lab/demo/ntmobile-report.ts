@@ -5,10 +5,10 @@ import type { PathState } from '#lab/ntmobile/path-watch.ts';
 import { alignedTable, type Column, milliseconds } from './table.ts';
 
 /** Where the two nodes are. */
-export type Places = readonly [mn: NetworkName, mn2: NetworkName];
+export type NetworkPair = readonly [mn: NetworkName, mn2: NetworkName];
 
 export interface DemoMove {
-  readonly places: Places;
+  readonly networks: NetworkPair;
   /** Who moved there; empty: the nodes began there. */
   readonly moved: string;
   /** Between the nodes, at the end of the step. */
@@ -47,8 +47,8 @@ export interface LinkCheck {
 
 const STEPS: readonly Column<DemoMove>[] = [
   ['moved', 'left', (step) => step.moved],
-  ['mn is at', 'left', ({ places: [mn] }) => NETWORKS[mn].label],
-  ['mn2 is at', 'left', ({ places: [, mn2] }) => NETWORKS[mn2].label],
+  ['mn is at', 'left', ({ networks: [mn] }) => NETWORKS[mn].label],
+  ['mn2 is at', 'left', ({ networks: [, mn2] }) => NETWORKS[mn2].label],
   ['mn to mn2', 'left', (step) => step.pathState],
   ['so after ms', 'right', (step) => milliseconds(step.afterMs)],
   ['gn6 by v6: stall ms', 'right', (step) => milliseconds(step.stall6Ms)],

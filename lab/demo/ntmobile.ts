@@ -2,7 +2,7 @@
  * NTMobile: a node that begins behind a symmetric translator downloads from an IPv6-only server by
  * name, through an IPv6 socket and through an IPv4 socket, and from another node behind a
  * translator of its own, by its name; both move, also at the same moment. Then Teredo in the same
- * places.
+ * networks.
  */
 
 import type { Capture } from '#lab/capture.ts';
@@ -27,8 +27,8 @@ import { startFileServers } from './file-servers.ts';
 import {
   type DemoMove,
   type LinkCheck,
+  type NetworkPair,
   type NtmobileTotals,
-  type Places,
   stepTable,
   totalsText,
 } from './ntmobile-report.ts';
@@ -37,7 +37,7 @@ import { resetsOf } from './tcp-resets.ts';
 import { compareWithTeredo } from './teredo-comparison.ts';
 
 /** Where the two are, one step after the other: one moves, or both at once. */
-const JOURNEY: readonly Places[] = [
+const JOURNEY: readonly NetworkPair[] = [
   ['ar4', 'nat-prc-b'],
   ['ar6', 'nat-prc-b'],
   ['ar6', 'dsb'],
@@ -46,7 +46,7 @@ const JOURNEY: readonly Places[] = [
   ['nat-sym', 'nat-sym-b'],
   ['ds', 'nat-sym-b'],
 ];
-const BEGIN: Places = ['nat-sym', 'nat-prc-b'];
+const BEGIN: NetworkPair = ['nat-sym', 'nat-prc-b'];
 const NODES = ['mn', 'mn2'] as const;
 const SERVER = 'gn6.example';
 const PING_INTERVAL_MS = 10;
@@ -69,8 +69,8 @@ export const NTMOBILE_LAB: LabOptions = {
 };
 
 /** What goes on while the nodes move. */
-interface Play extends Disposable {
-  readonly stage: DemoOutput;
+interface Traffic extends Disposable {
+  readonly output: DemoOutput;
   readonly lab: Lab;
   readonly nodes: readonly [NtmobileNode, NtmobileNode];
   readonly server6: Download;
@@ -80,12 +80,12 @@ interface Play extends Disposable {
   readonly watch: PathWatch;
 }
 
-function labels([mn, mn2]: Places): string {
+function labels([mn, mn2]: NetworkPair): string {
   return `mn: ${NETWORKS[mn].label}; mn2: ${NETWORKS[mn2].label}`;
 }
 
-async function plug(lab: Lab, places: Places, from?: Places): Promise<void> {
-  const movers = NODES.map((node, at) => [node, places[at], from?.[at]] as const).filter(
+async function plug(lab: Lab, networks: NetworkPair, from?: NetworkPair): Promise<void> {
+  const movers = NODES.map((node, at) => [node, networks[at], from?.[at]] as const).filter(
     ([, to, was]) => to !== was,
   );
   await Promise.all(
@@ -99,7 +99,7 @@ async function plug(lab: Lab, places: Places, from?: Places): Promise<void> {
   );
 }
 
-function flowing({ server6, server4, between, ping }: Play, sinceMs: number): boolean {
+function flowing({ server6, server4, between, ping }: Traffic, sinceMs: number): boolean {
   return (
     server6.flowing &&
     server4.flowing &&
@@ -112,47 +112,59 @@ function flowing({ server6, server4, between, ping }: Play, sinceMs: number): bo
  * Everything flows, and the path is what it can be. Resolves with the time when the path became so,
  * if it changed.
  */
-async function settle(play: Play, places: Places, sinceMs: number): Promise<number | undefined> {
-  const wanted = mayBeDirect(...places) ? 'direct' : 'relayed';
-  await waitFor(() => flowing(play, sinceMs) && play.watch.way === wanted, {
+async function settle(
+  traffic: Traffic,
+  networks: NetworkPair,
+  sinceMs: number,
+): Promise<number | undefined> {
+  const expected = mayBeDirect(...networks) ? 'direct' : 'relayed';
+  await waitFor(() => flowing(traffic, sinceMs) && traffic.watch.state === expected, {
     timeoutMs: DIRECT_WITHIN_MS,
     what:
-      `data of all downloads and a ${wanted} path (${labels(places)}); the path is ` +
-      `${play.watch.way}`,
+      `data of all downloads and a ${expected} path (${labels(networks)}); the path is ` +
+      `${traffic.watch.state}`,
   });
-  return play.watch.changedAfter(sinceMs);
+  return traffic.watch.changedAfter(sinceMs);
 }
 
 /** A move, or with `from` undefined the beginning. */
-async function step(play: Play, from: Places | undefined, to: Places): Promise<DemoMove> {
-  const { lab, stage, server6, server4, between, ping, watch } = play;
+async function step(
+  traffic: Traffic,
+  from: NetworkPair | undefined,
+  to: NetworkPair,
+): Promise<DemoMove> {
+  const { lab, output, server6, server4, between, ping, watch } = traffic;
   const startMs = performance.now();
   if (from !== undefined) await plug(lab, to, from);
   const addressMs = performance.now();
-  const settledMs = await settle(play, to, addressMs);
-  await new Promise((resolve) => setTimeout(resolve, stage.stayMs));
+  const settledMs = await settle(traffic, to, addressMs);
+  await new Promise((resolve) => setTimeout(resolve, output.stayMs));
   const endMs = performance.now();
   return {
-    places: to,
+    networks: to,
     moved: from === undefined ? '' : NODES.filter((_, at) => from[at] !== to[at]).join(' and '),
-    pathState: watch.way,
+    pathState: watch.state,
     afterMs: settledMs === undefined ? undefined : settledMs - addressMs,
     stall6Ms: server6.stallMs(startMs, endMs),
     stall4Ms: server4.stallMs(startMs, endMs),
     stallBetweenMs: between.stallMs(startMs, endMs),
-    flowed: flowing(play, addressMs),
+    flowed: flowing(traffic, addressMs),
     lost: ping.lost(startMs, endMs),
   };
 }
 
 /** Everything by name, as applications do. */
-function begin(stage: DemoOutput, lab: Lab, nodes: readonly [NtmobileNode, NtmobileNode]): Play {
+function begin(
+  output: DemoOutput,
+  lab: Lab,
+  nodes: readonly [NtmobileNode, NtmobileNode],
+): Traffic {
   using made = new DisposableStack();
   const [mn, mn2] = nodes;
   const download = (url: string, option: string): Download =>
     made.use(new Download(mn.name, mn.argv(curl(url, option))));
-  const play = {
-    ...{ stage, lab, nodes },
+  const traffic = {
+    ...{ output, lab, nodes },
     server6: download(`http://${SERVER}/file`, '-6'),
     server4: download(`http://${SERVER}/file`, '-4'),
     between: download(`http://${mn2.domainName}/file`, '-6'),
@@ -160,20 +172,20 @@ function begin(stage: DemoOutput, lab: Lab, nodes: readonly [NtmobileNode, Ntmob
     watch: made.use(new PathWatch(nodes)),
   };
   const resources = made.move();
-  return { ...play, [Symbol.dispose]: () => resources.dispose() };
+  return { ...traffic, [Symbol.dispose]: () => resources.dispose() };
 }
 
 async function finish(
-  play: Play,
+  traffic: Traffic,
   servers: readonly Background[],
   digest: string,
 ): Promise<Omit<NtmobileTotals, 'resets'>> {
-  const { server6, server4, between, stage } = play;
-  stage.say('the journey is over; the rest of the files at full speed …');
+  const { server6, server4, between, output } = traffic;
+  output.print('the journey is over; the rest of the files at full speed …');
   for (const server of servers) server.kill('SIGUSR1');
   const results = await Promise.all([server6.result, server4.result, between.result]);
   for (const { exitCode, message } of results)
-    if (exitCode !== 0) stage.say(`curl ended with ${exitCode}: ${message}`);
+    if (exitCode !== 0) output.print(`curl ended with ${exitCode}: ${message}`);
   return {
     octets: results.reduce((sum, { octets }) => sum + octets, 0),
     checksumsRight: results.every(({ sha256, exitCode }) => exitCode === 0 && sha256 === digest),
@@ -212,33 +224,33 @@ async function checkCaptures(captures: readonly Capture[]): Promise<readonly Lin
  * Resolves with true when both nodes kept everything and no capture saw one of their virtual
  * addresses outside UDP.
  */
-export async function runNtmobileDemo(lab: Lab, stage: DemoOutput): Promise<boolean> {
-  const { say } = stage;
+export async function runNtmobileDemo(lab: Lab, output: DemoOutput): Promise<boolean> {
+  const { print } = output;
   const system = new NtmobileSystem(lab, { nodes: NODES });
-  say('starting the account server, the direction coordinator and the relay; making accounts …');
+  print('starting the account server, the direction coordinator and the relay; making accounts …');
   await system.start();
-  const seconds = (JOURNEY.length + 1) * (stage.stayMs / 1000 + 4);
+  const seconds = (JOURNEY.length + 1) * (output.stayMs / 1000 + 4);
   const file = `${LAB_DIRECTORY}/file`;
   const { sha256 } = createDigestedFile(file, OCTETS_PER_SECOND * seconds);
   const servers = await startFileServers(lab, ['server6', 'mn2'], file, OCTETS_PER_SECOND);
   const captures = await startCaptures(lab);
-  say(`plugging both nodes in (${labels(BEGIN)}) …`);
+  print(`plugging both nodes in (${labels(BEGIN)}) …`);
   await plug(lab, BEGIN);
   const nodes = [system.node('mn'), system.node('mn2')] as const;
   for (const node of nodes) await node.start();
   const hosts = [...NODES, 'server6'];
   const resetsBefore = await resetsOf(hosts);
-  using play = begin(stage, lab, nodes);
-  say(
+  using traffic = begin(output, lab, nodes);
+  print(
     `downloading ${SERVER} (IPv6 only) by an IPv6 and by an IPv4 socket, and mn2 by its ` +
       `name; mn2 pings mn\n`,
   );
 
   const steps: DemoMove[] = [];
   for (const [at, next] of [BEGIN, ...JOURNEY].entries()) {
-    say(`→ ${labels(next)}`);
-    const made = await step(play, steps[at - 1]?.places, next);
-    say(
+    print(`→ ${labels(next)}`);
+    const made = await step(traffic, steps[at - 1]?.networks, next);
+    print(
       `    ${made.pathState}; TCP stood still for ${made.stall6Ms.toFixed(0)} / ` +
         `${made.stall4Ms.toFixed(0)} / ${made.stallBetweenMs.toFixed(0)} ms; pings lost ` +
         `${made.lost}`,
@@ -246,14 +258,14 @@ export async function runNtmobileDemo(lab: Lab, stage: DemoOutput): Promise<bool
     steps.push(made);
   }
   const totals: NtmobileTotals = {
-    ...(await finish(play, servers, sha256)),
+    ...(await finish(traffic, servers, sha256)),
     resets: (await resetsOf(hosts)) - resetsBefore,
   };
   await system.stop();
   const links = await checkCaptures(captures);
-  say(`\n${stepTable(steps)}\n\n${totalsText(totals, links)}\n`);
-  const teredo = await compareWithTeredo(lab, stage, file, steps);
-  stage.report({ steps, totals, links, teredo });
+  print(`\n${stepTable(steps)}\n\n${totalsText(totals, links)}\n`);
+  const teredo = await compareWithTeredo(lab, output, file, steps);
+  output.report({ steps, totals, links, teredo });
   return (
     totals.checksumsRight &&
     totals.resets === 0 &&

@@ -36,7 +36,7 @@ interface MoveRow {
   readonly to: string;
   /** Octets that came in the time after the new address was there. */
   readonly octetsAfter: number;
-  readonly patienceMs: number;
+  readonly observedMs: number;
 }
 
 type TeredoComparison =
@@ -78,7 +78,7 @@ async function serverRow(
   at: NetworkName,
   ntmobile: boolean,
 ): Promise<ServerRow> {
-  await using _seat = await TeredoHost.take(lab, node, at);
+  await using _client = await TeredoHost.take(lab, node, at);
   return {
     at: NETWORKS[at].label,
     teredoByIpv6: await answersCurl(lab, node, '-6'),
@@ -108,36 +108,36 @@ async function moveRow(lab: Lab, node: string, file: string): Promise<MoveRow> {
     from: NETWORKS[from].label,
     to: NETWORKS[to].label,
     octetsAfter,
-    patienceMs: AFTER_MOVE_MS,
+    observedMs: AFTER_MOVE_MS,
   };
 }
 
 /** Measures Teredo where the steps were, each place and each pair once. */
 export async function compareWithTeredo(
   lab: Lab,
-  stage: DemoOutput,
+  output: DemoOutput,
   file: string,
   steps: readonly DemoMove[],
 ): Promise<TeredoComparison> {
   const obstacle = teredoObstacle();
   if (obstacle !== undefined) {
-    stage.say(`Teredo is left out: ${obstacle}`);
+    output.print(`Teredo is left out: ${obstacle}`);
     return { obstacle };
   }
-  stage.say('Teredo (miredo) in the same places …');
+  output.print('Teredo (miredo) in the same places …');
   await startTeredo(lab);
   const servers: ServerRow[] = [];
-  const visited = Map.groupBy(steps, ({ places: [mn] }) => mn);
+  const visited = Map.groupBy(steps, ({ networks: [mn] }) => mn);
   for (const [at, there] of visited) {
     const flowed = there.every((step) => step.flowed);
     if (NETWORKS[at].ipv6 === undefined) servers.push(await serverRow(lab, 'mn', at, flowed));
   }
   const pairs: PairRow[] = [];
   for (const {
-    places: [mn, mn2],
+    networks: [mn, mn2],
     pathState,
     flowed,
-  } of steps.filter((step) => step.places.every(isTranslated))) {
+  } of steps.filter((step) => step.networks.every(isTranslated))) {
     await using first = await TeredoHost.take(lab, 'mn', mn);
     await using second = await TeredoHost.take(lab, 'mn2', mn2);
     const teredo = await reachesEachOther(lab, first, second);
@@ -149,10 +149,12 @@ export async function compareWithTeredo(
     });
   }
   const move = await moveRow(lab, 'mn', file);
-  stage.say(`${alignedTable(SERVER_COLUMNS, servers)}\n\n${alignedTable(PAIR_COLUMNS, pairs)}\n`);
-  stage.say(
+  output.print(
+    `${alignedTable(SERVER_COLUMNS, servers)}\n\n${alignedTable(PAIR_COLUMNS, pairs)}\n`,
+  );
+  output.print(
     `a download by Teredo from ${move.from} to ${move.to}: ${move.octetsAfter} octets in the ` +
-      `${milliseconds(move.patienceMs)} ms after the new address`,
+      `${milliseconds(move.observedMs)} ms after the new address`,
   );
   return { servers, pairs, move };
 }

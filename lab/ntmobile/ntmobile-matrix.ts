@@ -11,13 +11,13 @@ import { type PathState, pathStateBetween } from './path-watch.ts';
 import {
   MATRIX_NETWORKS,
   mayBeDirect,
+  NETWORK_KINDS,
   NETWORKS_OF_KIND,
-  PLACE_KINDS,
-  type PlaceKind,
+  type NetworkKind,
 } from './traversal.ts';
 
 /** Kinds of the places of the first node and of the second. */
-export type Pair = readonly [first: PlaceKind, second: PlaceKind];
+export type Pair = readonly [first: NetworkKind, second: NetworkKind];
 
 export type History = 'fresh' | 'one moved' | 'both moved';
 
@@ -45,7 +45,7 @@ export const MATRIX_LAB: LabOptions = {
   servers: NTMOBILE_SERVERS,
 };
 
-const placesOf = ([first, second]: Pair): readonly [NetworkName, NetworkName] => [
+const networksOf = ([first, second]: Pair): readonly [NetworkName, NetworkName] => [
   NETWORKS_OF_KIND[first][0],
   NETWORKS_OF_KIND[second][1],
 ];
@@ -91,7 +91,7 @@ export class MatrixNodes {
   }
 
   async #plug(pair: Pair, from: Pair | undefined): Promise<void> {
-    const places = placesOf(pair);
+    const networks = networksOf(pair);
     const move = async (node: string, to: NetworkName): Promise<void> => {
       await this.#lab.move(node, to);
       await this.#lab.waitForAddress(node, NETWORKS[to].ipv6 === undefined ? 4 : 6, {
@@ -99,7 +99,7 @@ export class MatrixNodes {
       });
     };
     const moving = ([0, 1] as const).filter((at) => from?.[at] !== pair[at]);
-    await Promise.all(moving.map((at) => move(NODES[at], places[at])));
+    await Promise.all(moving.map((at) => move(NODES[at], networks[at])));
     this.#at = pair;
   }
 
@@ -109,7 +109,7 @@ export class MatrixNodes {
     const there = await this.#answers(first, byName ? second.domainName : await virtualOf(second));
     const back = await this.#answers(second, await virtualOf(first));
     const answerMs = nowMs() - startMs;
-    const hoped = mayBeDirect(...placesOf(pair));
+    const hoped = mayBeDirect(...networksOf(pair));
     const connected = there && back;
     const isDirect = async (): Promise<boolean> =>
       (await pathStateBetween(first, second)) === 'direct';
@@ -136,7 +136,7 @@ async function within(condition: () => Promise<boolean>, timeoutMs: number): Pro
 }
 
 /** Every pair, each step by one of the two moving. */
-export function* oneByOne(kinds: readonly PlaceKind[] = PLACE_KINDS): Generator<Pair> {
+export function* oneByOne(kinds: readonly NetworkKind[] = NETWORK_KINDS): Generator<Pair> {
   for (const [row, first] of kinds.entries()) {
     const seconds = row % 2 === 0 ? kinds : kinds.toReversed();
     for (const second of seconds) yield [first, second];
@@ -144,7 +144,7 @@ export function* oneByOne(kinds: readonly PlaceKind[] = PLACE_KINDS): Generator<
 }
 
 /** Every pair, each step by both moving: along the diagonals. At least three kinds. */
-export function* bothAtOnce(kinds: readonly PlaceKind[] = PLACE_KINDS): Generator<Pair> {
+export function* bothAtOnce(kinds: readonly NetworkKind[] = NETWORK_KINDS): Generator<Pair> {
   for (const [shift] of kinds.entries()) {
     for (const [row, first] of kinds.entries()) {
       const second = kinds[(row + shift) % kinds.length];

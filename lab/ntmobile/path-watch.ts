@@ -39,13 +39,13 @@ export class PathWatch implements Disposable {
     while (!this.#ended) {
       // A daemon that is stopped at the end of the play answers no more.
       const state = await pathStateBetween(...this.#ends).catch(() => undefined);
-      if (state !== undefined && state !== this.way)
+      if (state !== undefined && state !== this.state)
         this.#changes.push({ atMs: performance.now(), state });
       await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
     }
   }
 
-  get way(): PathState {
+  get state(): PathState {
     return this.#changes.at(-1)?.state ?? 'none';
   }
 

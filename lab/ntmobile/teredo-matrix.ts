@@ -3,21 +3,21 @@ import type { NetworkName } from '#lab/network.ts';
 import { ADDRESSES, NETWORKS } from '#lab/networks.ts';
 import type { Lab } from '#lab/topology.ts';
 import { reaches, TeredoClient } from './teredo.ts';
-import { NETWORKS_OF_KIND, type PlaceKind } from './traversal.ts';
+import { NETWORKS_OF_KIND, type NetworkKind } from './traversal.ts';
 
 /** How a node reaches IPv6: as the network gives it, by Teredo, or not. */
 type TeredoReach = 'native' | 'Teredo' | 'no';
 
 interface TeredoAlone {
-  readonly kind: PlaceKind;
+  readonly kind: NetworkKind;
   /** Whether the server gave an address; undefined where there is no IPv4 to ask it over. */
   readonly qualified: boolean | undefined;
   readonly server6: TeredoReach;
 }
 
 interface TeredoPair {
-  readonly first: PlaceKind;
-  readonly second: PlaceKind;
+  readonly first: NetworkKind;
+  readonly second: NetworkKind;
   /** Each hears the other at some IPv6 address of his. */
   readonly reached: boolean;
 }
@@ -87,12 +87,12 @@ export async function reachesEachOther(
  * One node alone: has it an address, does the IPv6-only server answer? The better of two tries
  * counts.
  */
-export async function teredoAlone(lab: Lab, node: string, kind: PlaceKind): Promise<TeredoAlone> {
+export async function teredoAlone(lab: Lab, node: string, kind: NetworkKind): Promise<TeredoAlone> {
   const first = await tryAlone(lab, node, kind);
   return first.server6 === 'no' ? await tryAlone(lab, node, kind) : first;
 }
 
-async function tryAlone(lab: Lab, node: string, kind: PlaceKind): Promise<TeredoAlone> {
+async function tryAlone(lab: Lab, node: string, kind: NetworkKind): Promise<TeredoAlone> {
   const [name] = NETWORKS_OF_KIND[kind];
   await using seat = await TeredoHost.take(lab, node, name);
   const answered = await reaches(lab, node, ADDRESSES.server6, ANSWER_MS);
@@ -109,7 +109,7 @@ async function tryAlone(lab: Lab, node: string, kind: PlaceKind): Promise<Teredo
 export async function* teredoPairs(
   lab: Lab,
   [first, second]: readonly [string, string],
-  kinds: readonly PlaceKind[],
+  kinds: readonly NetworkKind[],
 ): AsyncGenerator<TeredoPair> {
   for (const a of kinds) {
     await using here = await TeredoHost.take(lab, first, NETWORKS_OF_KIND[a][0]);

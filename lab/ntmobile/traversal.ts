@@ -6,7 +6,7 @@
 import { NatKind, type Network, type NetworkName } from '#lab/network.ts';
 import { NETWORKS } from '#lab/networks.ts';
 
-export const PlaceKind = {
+export const NetworkKind = {
   publicIpv4: 'public IPv4',
   fullCone: 'full cone',
   restrictedCone: 'restricted cone',
@@ -17,22 +17,23 @@ export const PlaceKind = {
   ipv6Only: 'IPv6 only',
   dualStack: 'dual stack',
 } as const;
-export type PlaceKind = (typeof PlaceKind)[keyof typeof PlaceKind];
+export type NetworkKind = (typeof NetworkKind)[keyof typeof NetworkKind];
 
-export const PLACE_KINDS: readonly PlaceKind[] = Object.values(PlaceKind);
+export const NETWORK_KINDS: readonly NetworkKind[] = Object.values(NetworkKind);
 
 /** The network of each kind for the first node, and for the second. */
-export const NETWORKS_OF_KIND: Readonly<Record<PlaceKind, readonly [NetworkName, NetworkName]>> = {
-  'public IPv4': ['ar4', 'ar4b'],
-  'full cone': ['nat-eim', 'nat-eim-b'],
-  'restricted cone': ['nat-adf', 'nat-adf-b'],
-  'port-restricted': ['nat-prc', 'nat-prc-b'],
-  'mapping by address': ['nat-adm', 'nat-adm-b'],
-  symmetric: ['nat-sym', 'nat-sym-b'],
-  'two layers': ['nat2', 'nat2b'],
-  'IPv6 only': ['ar6', 'ar6b'],
-  'dual stack': ['ds', 'dsb'],
-};
+export const NETWORKS_OF_KIND: Readonly<Record<NetworkKind, readonly [NetworkName, NetworkName]>> =
+  {
+    'public IPv4': ['ar4', 'ar4b'],
+    'full cone': ['nat-eim', 'nat-eim-b'],
+    'restricted cone': ['nat-adf', 'nat-adf-b'],
+    'port-restricted': ['nat-prc', 'nat-prc-b'],
+    'mapping by address': ['nat-adm', 'nat-adm-b'],
+    symmetric: ['nat-sym', 'nat-sym-b'],
+    'two layers': ['nat2', 'nat2b'],
+    'IPv6 only': ['ar6', 'ar6b'],
+    'dual stack': ['ds', 'dsb'],
+  };
 
 /** All networks of the matrix. */
 export const MATRIX_NETWORKS: readonly NetworkName[] = Object.values(NETWORKS_OF_KIND).flat();

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { ACCESS_NETWORKS, dockerName, MOVING_NODES } from '#cli/docker-lab/topology.ts';
-import { Engine, say } from './engine.ts';
+import { Engine, execute } from './engine.ts';
 
 const CLI = new URL('../../src/cli/cli.ts', import.meta.url).pathname;
 const COMPOSE: {
@@ -22,30 +22,30 @@ let engine: Engine;
 
 beforeAll(async () => {
   engine = await Engine.start();
-  await say(...compose, 'down', '--timeout', '8');
+  await execute(...compose, 'down', '--timeout', '8');
   // A killed engine leaves its bridges, and the next engine takes them for foreign ones.
-  for (const bridge of await bridges()) await say('ip', 'link', 'delete', bridge);
-  const base = await say('sh', 'docker/base.sh');
+  for (const bridge of await bridges()) await execute('ip', 'link', 'delete', bridge);
+  const base = await execute('sh', 'docker/base.sh');
   expect(base.code, base.output).toBe(0);
-  const built = await say(...compose, 'build');
+  const built = await execute(...compose, 'build');
   expect(built.code, built.output.slice(-3000)).toBe(0);
 }, 900_000);
 
 afterAll(async () => {
-  await say(...compose, 'down', '--timeout', '8');
+  await execute(...compose, 'down', '--timeout', '8');
   await engine?.[Symbol.asyncDispose]();
 }, 120_000);
 
-const sojourn = (...args: readonly string[]) => say(process.execPath, CLI, ...args);
+const sojourn = (...args: readonly string[]) => execute(process.execPath, CLI, ...args);
 
 async function bridges(): Promise<readonly string[]> {
-  const { output } = await say('ip', '-oneline', 'link', 'show', 'type', 'bridge');
+  const { output } = await execute('ip', '-oneline', 'link', 'show', 'type', 'bridge');
   return [...output.matchAll(/^\d+: (sj-\w+):/gm)].map(([, name = '']) => name);
 }
 
 /** The containers, networks, bridges and rules of a lab. */
 async function traces(): Promise<readonly string[]> {
-  const containers = await say(
+  const containers = await execute(
     'docker',
     'ps',
     '--all',
@@ -53,7 +53,7 @@ async function traces(): Promise<readonly string[]> {
     '--filter',
     `name=^${dockerName('')}`,
   );
-  const networks = await say(
+  const networks = await execute(
     'docker',
     'network',
     'ls',
@@ -61,7 +61,7 @@ async function traces(): Promise<readonly string[]> {
     '--filter',
     `name=^${dockerName('')}`,
   );
-  const rules = await say('iptables', '-S', 'DOCKER-USER');
+  const rules = await execute('iptables', '-S', 'DOCKER-USER');
   return [...containers.output.split('\n'), ...networks.output.split('\n'), ...(await bridges())]
     .concat(rules.output.split('\n').filter((line) => line.includes('sj-')))
     .filter((line) => line !== '');
@@ -80,7 +80,7 @@ describe('the topology of the command line', () => {
 
 describe('the lab', () => {
   it('starts with all containers healthy', async () => {
-    const up = await say(...compose, 'up', '-d');
+    const up = await execute(...compose, 'up', '-d');
     expect(up.code, up.output).toBe(0);
     const status = await sojourn('--json', 'lab', 'status', '--docker', '--wait', '180');
     expect(status.code, status.output).toBe(0);
@@ -108,7 +108,7 @@ describe('the lab', () => {
 
   it('leaves no containers, networks or rules', async () => {
     expect((await traces()).length).toBeGreaterThan(0);
-    const down = await say(...compose, 'down', '--timeout', '8');
+    const down = await execute(...compose, 'down', '--timeout', '8');
     expect(down.code, down.output).toBe(0);
     expect(await traces()).toEqual([]);
   }, 180_000);

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { waitFor } from '#lab/shell.ts';
 
-export interface Said {
+interface Result {
   readonly code: number;
   readonly output: string;
 }
@@ -15,7 +15,7 @@ export interface Said {
 const REPOSITORY = new URL('../..', import.meta.url).pathname;
 
 /** Runs a program in the repository; returns its exit code and output. */
-export function say(...argv: readonly string[]): Promise<Said> {
+export function execute(...argv: readonly string[]): Promise<Result> {
   const [program = '', ...args] = argv;
   const child = spawn(program, args, { cwd: REPOSITORY, stdio: ['ignore', 'pipe', 'pipe'] });
   return new Promise((resolve, reject) => {

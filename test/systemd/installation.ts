@@ -35,8 +35,8 @@ export function describeInstallation(machine: () => Machine): void {
     });
 
     it('replaces the files of a running daemon', async () => {
-      const said = await run([...CLI, 'install', '--destdir', machine().path('/')]);
-      expect(said).toContain('systemctl try-restart');
+      const output = await run([...CLI, 'install', '--destdir', machine().path('/')]);
+      expect(output).toContain('systemctl try-restart');
       await machine().run(['systemctl', 'restart', unit('dc')], { timeoutMs: 100_000 });
       expect(await statusOf(machine(), 'dc')).toBe('serving nodes.example: 0 nodes');
     });

@@ -102,17 +102,17 @@ export class Machine implements AsyncDisposable {
   async waitForProperty(
     unit: string,
     name: string,
-    wanted: string | RegExp,
+    expected: string | RegExp,
     timeoutMs = 30_000,
   ): Promise<string> {
     let last = '';
     const arrives = async (): Promise<boolean> => {
       last = await this.property(unit, name);
-      return typeof wanted === 'string' ? last === wanted : wanted.test(last);
+      return typeof expected === 'string' ? last === expected : expected.test(last);
     };
     await waitFor(arrives, {
       timeoutMs,
-      what: `${name} of ${unit} to be ${wanted}`,
+      what: `${name} of ${unit} to be ${expected}`,
       intervalMs: 100,
     }).catch(async (thrown: unknown) => {
       throw new Error(`${String(thrown)}, not "${last}"\n${await this.journal(unit)}`);

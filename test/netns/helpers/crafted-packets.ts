@@ -77,7 +77,7 @@ export async function sendRaw(lab: Lab, namespace: string, octets: Uint8Array): 
  * Where packets are looked at: a namespace, an interface, and how many octets are in front of the
  * IP header there.
  */
-interface Place {
+interface CapturePoint {
   readonly namespace: string;
   readonly device: string;
   readonly before: number;
@@ -93,7 +93,7 @@ const withoutHopLimit = (digits: string): string => `${digits.slice(0, 14)}..${d
 /** The IPv6 packets that pass a place while `action` runs, each as {@link lasting} writes it. */
 export async function passing(
   lab: Lab,
-  { namespace, device, before }: Place,
+  { namespace, device, before }: CapturePoint,
   action: () => Promise<void>,
 ): Promise<readonly string[]> {
   const file = `${lab.logDirectory}/passing-${performance.now()}.pcap`;

@@ -9,7 +9,7 @@ import { waitFor } from '#lab/shell.ts';
 export interface Step {
   readonly section: string;
   readonly commands: string;
-  readonly seen: readonly string[];
+  readonly expected: readonly string[];
 }
 
 /** The blocks ```sh and ```text of a page, in their order. */
@@ -19,10 +19,11 @@ export function stepsOf(page: string): readonly Step[] {
     /^## (.*)$|^```(sh|text)\n([\s\S]*?)^```$/gm,
   )) {
     const last = steps.at(-1);
-    if (kind === undefined) steps.push({ section, commands: '', seen: [] });
-    else if (kind === 'sh') steps.push({ section: last?.section ?? '', commands: text, seen: [] });
+    if (kind === undefined) steps.push({ section, commands: '', expected: [] });
+    else if (kind === 'sh')
+      steps.push({ section: last?.section ?? '', commands: text, expected: [] });
     else if (last !== undefined)
-      steps.push({ ...steps.pop(), ...last, seen: text.trimEnd().split('\n') });
+      steps.push({ ...steps.pop(), ...last, expected: text.trimEnd().split('\n') });
   }
   return steps.filter(({ commands }) => commands !== '');
 }
@@ -33,7 +34,7 @@ const DURATION = String.raw`\d+(?:\.\d+)? (?:ms|s|min|h|d)\b`;
  * A line without the parts that differ in each run: times, addresses derived from keys, widths of
  * columns. A long ping may lose the packets of a move.
  */
-function alike(line: string): string {
+function normalized(line: string): string {
   return line
     .replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z/, '<time>')
     .replaceAll(/\bfd12:3456:789a:[0-9a-f:]+/g, '<virtual>')
@@ -53,11 +54,11 @@ function alike(line: string): string {
 const MOST_LOST = 5;
 
 /** The expected lines that are missing in the output, which has to have them in order. */
-export function missingOf(seen: readonly string[], output: string): readonly string[] {
-  const lines = output.split('\n').map(alike);
+export function missingLines(expected: readonly string[], output: string): readonly string[] {
+  const lines = output.split('\n').map(normalized);
   let from = 0;
-  return seen.filter((wanted) => {
-    const at = lines.indexOf(alike(wanted), from);
+  return expected.filter((line) => {
+    const at = lines.indexOf(normalized(line), from);
     if (at < 0) return true;
     from = at + 1;
     return false;
@@ -68,7 +69,7 @@ export function missingOf(seen: readonly string[], output: string): readonly str
 export class PageShell implements AsyncDisposable {
   readonly #bash: ChildProcessByStdio<Writable, Readable, null>;
   readonly #directory: string;
-  #said = '';
+  #output = '';
   #number = 0;
 
   /** `directory` holds its scratch files; `setUp` runs in the namespace first. */
@@ -90,7 +91,7 @@ export class PageShell implements AsyncDisposable {
       detached: true,
     });
     this.#bash.stdout.setEncoding('utf8').on('data', (text: string) => {
-      this.#said += text;
+      this.#output += text;
     });
   }
 
@@ -107,7 +108,7 @@ export class PageShell implements AsyncDisposable {
       ].join('\n'),
     );
     const end = new RegExp(`^step ${this.#number} ended: (.*)\n`, 'm');
-    const failed = await waitFor(() => end.exec(this.#said)?.[1], {
+    const failed = await waitFor(() => end.exec(this.#output)?.[1], {
       timeoutMs: 90_000,
       what: `the end of\n${commands}`,
       intervalMs: 20,

@@ -13,8 +13,8 @@ import {
   waitForHomeAddresses,
 } from '#lab/daemons.ts';
 import { MOBILE_ROUTERS, type MobileRouterName } from '#lab/mobile-networks.ts';
-import type { PlaceName } from '#lab/network.ts';
-import { PLACES } from '#lab/networks.ts';
+import type { AttachmentPoint } from '#lab/network.ts';
+import { ATTACHMENT_POINTS } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import { Lab, type LabOptions } from '#lab/topology.ts';
 
@@ -83,11 +83,11 @@ export class Journey implements AsyncDisposable {
    * Starts both daemons, the node plugged in at `network`, and waits until it is registered (or at
    * home).
    */
-  async start(network: PlaceName): Promise<void> {
+  async start(network: AttachmentPoint): Promise<void> {
     const node = this.mobileNode.namespace;
     await this.homeAgent.start();
     await this.lab.move(node, network);
-    await this.lab.waitForAddress(node, PLACES[network].ipv6 === undefined ? 4 : 6);
+    await this.lab.waitForAddress(node, ATTACHMENT_POINTS[network].ipv6 === undefined ? 4 : 6);
     await this.startMobileNode();
     await this.settled(network);
     await waitForHomeAddresses(node, this.#homeAddresses);
@@ -100,14 +100,14 @@ export class Journey implements AsyncDisposable {
   }
 
   /** Plugs the node in elsewhere and waits until it is registered from there (or at home). */
-  async moveTo(network: PlaceName): Promise<void> {
+  async moveTo(network: AttachmentPoint): Promise<void> {
     this.events = [];
     await this.lab.move(this.mobileNode.namespace, network);
     await this.settled(network);
   }
 
   /** Waits until the node's status says that it is registered from `network`. */
-  async settled(network: PlaceName): Promise<JsonObject> {
+  async settled(network: AttachmentPoint): Promise<JsonObject> {
     let last: JsonObject = {};
     try {
       return await waitFor(
@@ -167,11 +167,11 @@ function numberAt(values: JsonObject, name: string): number {
 }
 
 /** Whether a care-of address (or none, at home) is one that `network` gives. */
-function isSettled(home: JsonObject, network: PlaceName): boolean {
+function isSettled(home: JsonObject, network: AttachmentPoint): boolean {
   const { phase, careOfAddress } = home;
   if (network === 'home') return phase === 'at-home';
   if (phase !== 'registered' || typeof careOfAddress !== 'string') return false;
-  const { ipv4, ipv6 } = PLACES[network];
+  const { ipv4, ipv6 } = ATTACHMENT_POINTS[network];
   const of6 = ipv6 !== undefined && careOfAddress.startsWith(`${ipv6.replace(/:0$/, '')}:`);
   const [from, to] = [ipv4?.first, ipv4?.last].map(ipv4Number);
   const number = careOfAddress.includes(':') ? undefined : ipv4Number(careOfAddress);

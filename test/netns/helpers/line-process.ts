@@ -6,8 +6,8 @@ import type { Readable, Writable } from 'node:stream';
 import { inNamespace, waitFor } from '#lab/shell.ts';
 
 /** A child that is told and heard line by line. */
-export class Talk implements Disposable {
-  readonly heard: string[] = [];
+export class LineProcess implements Disposable {
+  readonly lines: string[] = [];
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
   readonly exited: Promise<void>;
 
@@ -15,29 +15,29 @@ export class Talk implements Disposable {
     const file = join(import.meta.dirname, script);
     const [program = '', ...argv] = inNamespace(namespace, [process.execPath, file, ...parameters]);
     this.#child = spawn(program, argv, { stdio: ['pipe', 'pipe', 'inherit'] });
-    createInterface(this.#child.stdout).on('line', (line) => this.heard.push(line));
+    createInterface(this.#child.stdout).on('line', (line) => this.lines.push(line));
     this.exited = new Promise((resolve) => this.#child.once('exit', () => resolve()));
   }
 
-  tell(value: unknown): void {
+  send(value: unknown): void {
     this.#child.stdin.write(`${typeof value === 'string' ? value : JSON.stringify(value)}\n`);
   }
 
   async until(line: string | RegExp): Promise<void> {
     const is = (one: string): boolean => (typeof line === 'string' ? one === line : line.test(one));
-    await waitFor(() => this.heard.some(is), {
+    await waitFor(() => this.lines.some(is), {
       timeoutMs: 10_000,
-      what: `${line}, not ${this.heard.join('; ')}`,
+      what: `${line}, not ${this.lines.join('; ')}`,
     });
   }
 
   /** What is answered to one more line; undefined: nothing for so long. */
   async ask(timeoutMs = 10_000): Promise<string | undefined> {
-    const before = this.heard.length;
-    this.tell('x');
-    const more = () => this.heard.length > before;
+    const before = this.lines.length;
+    this.send('x');
+    const more = () => this.lines.length > before;
     await waitFor(more, { timeoutMs, what: 'an answer' }).catch(() => undefined);
-    return this.heard[before];
+    return this.lines[before];
   }
 
   async end(): Promise<void> {

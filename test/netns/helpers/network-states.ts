@@ -1,10 +1,10 @@
 /**
- * What daemons hold of their hosts at each place, to see that a later visit leaves nothing of the
+ * What daemons hold of their hosts at each network, to see that a later visit leaves nothing of the
  * way there.
  */
 import { expect } from 'vitest';
-import type { PlaceName } from '#lab/network.ts';
-import { PLACES } from '#lab/networks.ts';
+import type { AttachmentPoint } from '#lab/network.ts';
+import { ATTACHMENT_POINTS } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import type { Lab } from '#lab/topology.ts';
 import { difference } from './host-state.ts';
@@ -15,8 +15,8 @@ export class NetworkStates {
   readonly #lab: Lab;
   readonly #node: string;
   readonly #state: () => Promise<readonly string[]>;
-  readonly #seen = new Map<PlaceName, readonly string[]>();
-  readonly #visited: PlaceName[] = [];
+  readonly #recorded = new Map<AttachmentPoint, readonly string[]>();
+  readonly #visited: AttachmentPoint[] = [];
 
   /** `state`: lines of all hosts concerned, among them the rules of `node`, who moves. */
   constructor(lab: Lab, node: string, state: () => Promise<readonly string[]>) {
@@ -25,12 +25,12 @@ export class NetworkStates {
     this.#state = state;
   }
 
-  /** The node is at `place`: all is as it was when it was there before, or is so soon. */
-  async expectSame(place: PlaceName): Promise<void> {
-    this.#visited.push(place);
-    const former = this.#seen.get(place);
+  /** The node is at `network`: all is as it was when it was there before, or is so soon. */
+  async expectSame(network: AttachmentPoint): Promise<void> {
+    this.#visited.push(network);
+    const former = this.#recorded.get(network);
     if (former === undefined) {
-      this.#seen.set(place, await this.#settled(place));
+      this.#recorded.set(network, await this.#settled(network));
       return;
     }
     let left: readonly string[] = [];
@@ -38,22 +38,22 @@ export class NetworkStates {
       left = difference(former, await this.#state());
       return left.length === 0;
     };
-    await waitFor(same, { ...SOON, what: `the state of ${place}` }).catch(() => undefined);
+    await waitFor(same, { ...SOON, what: `the state of ${network}` }).catch(() => undefined);
     expect(left.join('\n'), `leftovers after ${this.#visited.join(' ')}`).toBe('');
   }
 
   /**
-   * With a rule for each address that the place gives: they come one after the other, and
+   * With a rule for each address that the network gives: they come one after the other, and
    * registration waits for one only.
    */
-  async #settled(place: PlaceName): Promise<readonly string[]> {
-    const { ipv4, ipv6 } = PLACES[place];
+  async #settled(network: AttachmentPoint): Promise<readonly string[]> {
+    const { ipv4, ipv6 } = ATTACHMENT_POINTS[network];
     const families = [
       ...(ipv4 === undefined ? [] : [4 as const]),
       ...(ipv6 === undefined ? [] : [6 as const]),
     ];
     const wanted: string[] = [];
-    for (const family of place === 'home' ? [] : families) {
+    for (const family of network === 'home' ? [] : families) {
       const { address } = await this.#lab.waitForAddress(this.#node, family, {
         timeoutMs: SOON.timeoutMs,
       });

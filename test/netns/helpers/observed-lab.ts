@@ -43,7 +43,7 @@ const NETWORKS_BUILT = [
 
 export type Role = 'ha' | 'mn' | 'mr' | 'as' | 'dc' | 'rsn';
 
-interface Watched {
+interface ObservedDaemon {
   readonly role: Role;
   readonly daemon: DaemonProcess;
 }
@@ -72,7 +72,7 @@ export class ObservedLab implements AsyncDisposable {
       nodes: ['na', 'nb'],
       node: { generalNames: [GENERAL_NAME] },
     });
-    for (const { daemon } of this.daemons()) watch(daemon.name);
+    for (const { daemon } of this.daemons()) enableObservation(daemon.name);
   }
 
   static async start(): Promise<ObservedLab> {
@@ -87,7 +87,7 @@ export class ObservedLab implements AsyncDisposable {
   }
 
   /** Each role at least once. */
-  daemons(): readonly Watched[] {
+  daemons(): readonly ObservedDaemon[] {
     const { accountServer, coordinator, relay } = this.system;
     return [
       { role: 'ha', daemon: this.homeAgent },
@@ -97,7 +97,7 @@ export class ObservedLab implements AsyncDisposable {
       { role: 'dc', daemon: coordinator },
       { role: 'rsn', daemon: relay },
       ...(['na', 'nb'] as const).map(
-        (name): Watched => ({ role: 'mn', daemon: this.node(name).daemon }),
+        (name): ObservedDaemon => ({ role: 'mn', daemon: this.node(name).daemon }),
       ),
     ];
   }
@@ -198,7 +198,7 @@ export class ObservedLab implements AsyncDisposable {
   }
 
   /** What the daemons logged and what the traces showed, by file name. */
-  said(): ReadonlyMap<string, string> {
+  output(): ReadonlyMap<string, string> {
     const names = this.daemons().map(({ daemon }) => daemon.name);
     const files = readdirSync(this.lab.logDirectory).filter((file) =>
       names.some((name) => file.startsWith(`${name}.`)),
@@ -210,7 +210,7 @@ export class ObservedLab implements AsyncDisposable {
 
   /** Lines of the logs that are JSON. */
   lines(): readonly JsonObject[] {
-    return [...this.said()].flatMap(([file, text]) =>
+    return [...this.output()].flatMap(([file, text]) =>
       file.includes('.trace')
         ? []
         : text
@@ -247,11 +247,11 @@ export class ObservedLab implements AsyncDisposable {
 }
 
 /** Debug lines and a port for metrics, by a drop-in beside the configuration. */
-function watch(name: string): void {
+function enableObservation(name: string): void {
   const directory = `${LAB_DIRECTORY}/${name}.yaml.d`;
   mkdirSync(directory, { recursive: true });
   writeFileSync(
-    `${directory}/10-watched.yaml`,
+    `${directory}/10-observed.yaml`,
     `daemon: { logLevel: debug, metrics: { port: ${METRICS_PORT} } }\n`,
   );
 }

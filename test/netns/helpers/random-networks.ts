@@ -13,7 +13,7 @@ export function* numbersFrom(seed: number): Generator<number, never> {
 }
 
 /** Random networks of the lab, each time another than the last; the first is not `home`. */
-export function* randomPlaces(seed: number): Generator<NetworkName, never> {
+export function* randomNetworks(seed: number): Generator<NetworkName, never> {
   const numbers = numbersFrom(seed);
   for (let here: NetworkName = 'home'; ; ) {
     const others = ALL_NETWORKS.filter((name) => name !== here);

@@ -151,8 +151,8 @@ export class Sessions implements Disposable {
       intervalMs: 20,
       what: `data of all sessions in ${place}`,
     }).catch((error: unknown) => {
-      const said = this.#conversations.map(({ errors }) => errors);
-      throw new Error(`${before.join(' ')} → ${this.#progress().join(' ')}; ${said}`, {
+      const errors = this.#conversations.map(({ errors }) => errors);
+      throw new Error(`${before.join(' ')} → ${this.#progress().join(' ')}; ${errors}`, {
         cause: error,
       });
     });

@@ -108,7 +108,7 @@ export class Conversation {
     child.stdin.on('error', () => undefined);
     createInterface({ input: child.stdout }).on('line', (line) => this.#answer(line));
     this.#child = child;
-    this.#say();
+    this.#sendLine();
   }
 
   /** Lines that have come back. */
@@ -148,7 +148,7 @@ export class Conversation {
     this.#child.kill('SIGKILL');
   }
 
-  #say(): void {
+  #sendLine(): void {
     if (!this.#closing) this.#child.stdin?.write(`${this.#lines}\n`);
   }
 
@@ -156,6 +156,6 @@ export class Conversation {
     if (line !== String(this.#lines)) this.#wrong += 1;
     this.#lines += 1;
     this.#lastMs = performance.now();
-    setTimeout(() => this.#say(), PAUSE_MS);
+    setTimeout(() => this.#sendLine(), PAUSE_MS);
   }
 }

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { attempt, Background, ipBatch, nowMs, run, waitFor } from '#lab/shell.ts';
-import { Talk } from '#test/netns/helpers/line-process.ts';
+import { LineProcess } from '#test/netns/helpers/line-process.ts';
 import { ping } from '#test/netns/helpers/plane/plane-traffic.ts';
 import { dissect } from '#test/netns/helpers/tshark.ts';
 
@@ -31,7 +31,7 @@ const ROOM = `map-${Math.round(nowMs())}`;
 const [NODES, HOST, SERVER] = [`${ROOM}-nodes`, `${ROOM}-relay`, `${ROOM}-server`];
 let serving: Background;
 
-async function openMaps(over: Readonly<Record<string, unknown>> = {}): Promise<Talk> {
+async function openMaps(over: Readonly<Record<string, unknown>> = {}): Promise<LineProcess> {
   const virtualPrefixes = [
     { address: 'fd12:3456:789a::', length: 48 },
     { address: '198.18.0.0', length: 15 },
@@ -39,19 +39,19 @@ async function openMaps(over: Readonly<Record<string, unknown>> = {}): Promise<T
   ];
   const forwards = { ipv4: false, ipv6: false };
   const options = { table: DEVICE, device: DEVICE, virtualPrefixes, forwards, ...over };
-  const maps = new Talk(HOST, 'address-map-end.ts', JSON.stringify(options));
+  const maps = new LineProcess(HOST, 'address-map-end.ts', JSON.stringify(options));
   await maps.until('ready');
   return maps;
 }
 
 /** Changes the maps, and waits until the table says so. */
 async function change(
-  maps: Talk,
+  maps: LineProcess,
   command: Readonly<Record<string, unknown>>,
   listed: RegExp,
   there = true,
 ): Promise<void> {
-  maps.tell(command);
+  maps.send(command);
   const found = async (): Promise<boolean> => listed.test(await ruleset()) === there;
   await waitFor(found, { timeoutMs: 5_000, what: `${listed} in the table` });
 }
@@ -59,13 +59,13 @@ async function change(
 const ruleset = (): Promise<string> => run(['nft', 'list', 'ruleset'], { namespace: HOST });
 const mapOf = (family: Family, real: string): RegExp =>
   new RegExp(`${VIRTUAL[family]} : ${real}[ ,]`);
-const serve = (maps: Talk, family: Family, real: string = REAL[family]): Promise<void> =>
+const serve = (maps: LineProcess, family: Family, real: string = REAL[family]): Promise<void> =>
   change(maps, { set: { virtual: VIRTUAL[family], real } }, mapOf(family, real));
 
-async function connect(to: string, from: string): Promise<Talk> {
-  const talk = new Talk(NODES, 'line-peer.ts', 'connect', to, String(PORT), from);
-  await talk.until('connected');
-  return talk;
+async function connect(to: string, from: string): Promise<LineProcess> {
+  const connection = new LineProcess(NODES, 'line-peer.ts', 'connect', to, String(PORT), from);
+  await connection.until('connected');
+  return connection;
 }
 
 /** Whether one packet is answered. */
@@ -140,10 +140,10 @@ afterAll(async () => {
   );
 });
 
-let maps: Talk;
+let maps: LineProcess;
 afterEach(async () => {
   await maps.end();
-  expect(maps.heard).toEqual(['ready']);
+  expect(maps.lines).toEqual(['ready']);
   expect(await ruleset()).toBe('');
 });
 
@@ -153,8 +153,8 @@ describe('virtual addresses at the relay’s kernel', () => {
     async (family) => {
       maps = await openMaps();
       await serve(maps, family);
-      using talk = await connect(VIRTUAL[family], NODE[family]);
-      expect(await talk.ask()).toBe(`${RELAY[family]} ${REAL[family]}`);
+      using connection = await connect(VIRTUAL[family], NODE[family]);
+      expect(await connection.ask()).toBe(`${RELAY[family]} ${REAL[family]}`);
       expect(await ping(NODES, VIRTUAL[family], '-I', NODE[family])).toContain(' 0% packet loss');
     },
   );
@@ -162,8 +162,8 @@ describe('virtual addresses at the relay’s kernel', () => {
   it('answers a shadow address as well', async () => {
     maps = await openMaps();
     await serve(maps, 'ipv4');
-    using talk = await connect(VIRTUAL.ipv4, NODE.shadow);
-    expect(await talk.ask()).toBe(`${RELAY.ipv4} ${REAL.ipv4}`);
+    using connection = await connect(VIRTUAL.ipv4, NODE.shadow);
+    expect(await connection.ask()).toBe(`${RELAY.ipv4} ${REAL.ipv4}`);
   });
 
   it.each(FAMILIES)(
@@ -216,8 +216,8 @@ describe('virtual addresses at the relay’s kernel', () => {
       ...{ namespace: SERVER, logFile: `${LAB_DIRECTORY}/${ROOM}-capture.log` },
     });
     await capture.ready('ready');
-    using talk = await connect(VIRTUAL.ipv6, NODE.ipv6);
-    await talk.ask();
+    using connection = await connect(VIRTUAL.ipv6, NODE.ipv6);
+    await connection.ask();
     await capture.stop('SIGINT');
     const [syn] = await dissect(file, 'tcp.flags.syn == 1 && tcp.flags.ack == 0', [
       'tcp.options.mss_val',

@@ -31,14 +31,14 @@ import { FakePlane } from '#runtime/fakes/plane.ts';
 import { Reconciler } from '#runtime/reconciler.ts';
 import {
   addressesOf,
+  advertised,
   FAR,
-  heard,
+  FOREIGN_SOURCE,
   members,
-  STRANGER,
+  routeOf,
+  routesOf,
   settings,
   sysctl,
-  way,
-  ways,
 } from './mobile-router-observations.ts';
 
 requireLab();
@@ -134,7 +134,7 @@ await ipBatch([
   'route add 2001:db8:400::/38 via fe80::1 dev eth0',
   'route add 198.51.100.0/24 via 203.0.113.1',
 ]);
-await waitFor(async () => (await heard('eth0'))[1] === '2001:db8:a', {
+await waitFor(async () => (await advertised('eth0'))[1] === '2001:db8:a', {
   timeoutMs: 20_000,
   what: 'autoconfiguration',
 });
@@ -223,15 +223,15 @@ await waitFor(
   },
 );
 const awayState = {
-  ways: await ways(careOf.address),
-  control: await way(careOf.address, HOME_AGENT, undefined, CONFIGURATION.mark),
-  heard: await heard('eth0'),
+  routes: await routesOf(careOf.address),
+  control: await routeOf(careOf.address, HOME_AGENT, undefined, CONFIGURATION.mark),
+  advertised: await advertised('eth0'),
   forwarding: await sysctl('ipv6/conf/all/forwarding'),
   allRouters: await members('eth0', ...lans),
 };
 
 await ipBatch(['link set lan1 down']);
-const lanDown = await ways(careOf.address);
+const lanDown = await routesOf(careOf.address);
 await ipBatch(['link set lan1 up']);
 // The kernel took the address with the interface's being up.
 await waitFor(async () => (await addressesOf('lan1')).length > 0, {
@@ -239,30 +239,30 @@ await waitFor(async () => (await addressesOf('lan1')).length > 0, {
   what: 'the network to come back',
 });
 step([{ ...away, silent: true }]);
-const silent = await ways(careOf.address);
+const silent = await routesOf(careOf.address);
 step([{ ...away, mobileNetworkPrefixes: [], tunnel: undefined, careOf: undefined }]);
-const detached = await ways(careOf.address);
+const detached = await routesOf(careOf.address);
 step([]);
-const givenUp = { ways: await ways(careOf.address), addresses: await addressesOf('lan0') };
+const givenUp = { routes: await routesOf(careOf.address), addresses: await addressesOf('lan0') };
 step([away]);
 
 // An interface that comes later: heard as a host's from its first moment.
 await router('later', 'eth1', '2001:db8:b');
 await ipBatch(['link set eth1 up']);
-await waitFor(async () => (await heard('eth1'))[1] === '2001:db8:b', {
+await waitFor(async () => (await advertised('eth1'))[1] === '2001:db8:b', {
   timeoutMs: 20_000,
   what: 'the later interface',
 });
-const fresh = { heard: await heard('eth1'), allRouters: await members('eth1') };
+const fresh = { advertised: await advertised('eth1'), allRouters: await members('eth1') };
 await waitFor(() => movement.egress.some(({ name }) => name === 'eth1'), {
   timeoutMs: 5000,
   what: 'eth1 to be told',
 });
 step([away]);
 const later = {
-  heard: await heard('eth1'),
+  advertised: await advertised('eth1'),
   allRouters: await members('eth1'),
-  transit: await way(STRANGER, FAR, 'eth1'),
+  transit: await routeOf(FOREIGN_SOURCE, FAR, 'eth1'),
 };
 
 // At home by another interface, while the visited link stays.
@@ -289,21 +289,21 @@ step([
   },
 ]);
 const home = {
-  ways: await ways(careOf.address),
-  heard: [await heard('eth0'), await heard('eth2')],
+  routes: await routesOf(careOf.address),
+  advertised: [await advertised('eth0'), await advertised('eth2')],
   allRouters: await members('eth0', 'eth2'),
 };
 step([away]);
 const awayAgain = {
-  ways: await ways(careOf.address),
-  heard: await heard('eth2'),
+  routes: await routesOf(careOf.address),
+  advertised: await advertised('eth2'),
   allRouters: await members('eth2'),
 };
 
 reconciler.clear(clock.now());
 kernel.close();
 const after = {
-  heard: [await heard('eth0'), await heard('eth2')],
+  advertised: [await advertised('eth0'), await advertised('eth2')],
   rules: (await run(['ip', '-6', 'rule'])) + (await run(['ip', '-4', 'rule'])),
   addresses: await addressesOf('lan0'),
   // Those of interfaces that came later have nothing to be compared with.

@@ -11,41 +11,41 @@ const root = join(import.meta.dirname, '../../..');
 const enter = join(root, 'lab/enter.ts');
 const inside = join(import.meta.dirname, 'mobile-router-host-inside.ts');
 
-type Ways = Readonly<Record<string, string>>;
+type Routes = Readonly<Record<string, string>>;
 /** The default route of router advertisements, and the network of the address that came with it. */
-type Heard = readonly [string, string];
+type Advertised = readonly [string, string];
 
 interface Observed {
   readonly settings: readonly string[];
   readonly away: {
-    readonly ways: Ways;
+    readonly routes: Routes;
     readonly control: string;
-    readonly heard: Heard;
+    readonly advertised: Advertised;
     readonly forwarding: string;
     readonly allRouters: readonly string[];
   };
-  readonly lanDown: Ways;
-  readonly silent: Ways;
-  readonly detached: Ways;
-  readonly givenUp: { readonly ways: Ways; readonly addresses: readonly string[] };
-  readonly fresh: { readonly heard: Heard; readonly allRouters: readonly string[] };
+  readonly lanDown: Routes;
+  readonly silent: Routes;
+  readonly detached: Routes;
+  readonly givenUp: { readonly routes: Routes; readonly addresses: readonly string[] };
+  readonly fresh: { readonly advertised: Advertised; readonly allRouters: readonly string[] };
   readonly later: {
-    readonly heard: Heard;
+    readonly advertised: Advertised;
     readonly allRouters: readonly string[];
     readonly transit: string;
   };
   readonly home: {
-    readonly ways: Ways;
-    readonly heard: readonly Heard[];
+    readonly routes: Routes;
+    readonly advertised: readonly Advertised[];
     readonly allRouters: readonly string[];
   };
   readonly awayAgain: {
-    readonly ways: Ways;
-    readonly heard: Heard;
+    readonly routes: Routes;
+    readonly advertised: Advertised;
     readonly allRouters: readonly string[];
   };
   readonly after: {
-    readonly heard: readonly Heard[];
+    readonly advertised: readonly Advertised[];
     readonly rules: string;
     readonly addresses: readonly string[];
     readonly settings: readonly string[];
@@ -55,7 +55,7 @@ interface Observed {
 }
 
 /** `tun9` is the tunnel; unknown sources go there too, for the plane to drop and count. */
-const AWAY: Ways = {
+const AWAY: Routes = {
   'lan out': 'tun9',
   'lan out v4': 'tun9',
   'second lan out': 'tun9',
@@ -91,7 +91,7 @@ const AWAY: Ways = {
   'own home address out': 'tun9',
 };
 
-const AT_HOME: Ways = {
+const AT_HOME: Routes = {
   ...AWAY,
   'lan out': 'eth2',
   'lan out v4': 'eth2',
@@ -129,7 +129,7 @@ describe.each(KINDS)(
 
     describe('the packets of a mobile network', () => {
       it('go only through the tunnel while away', () => {
-        expect(observed.away.ways).toEqual(AWAY);
+        expect(observed.away.routes).toEqual(AWAY);
         expect(observed.refusals).toEqual([]);
       });
 
@@ -149,9 +149,9 @@ describe.each(KINDS)(
         expect(observed.detached).toEqual(AWAY);
       });
 
-      it('NEMO-MR-2-1-1-4-013 stop both ways once registration is given up', () => {
-        const { ways, addresses } = observed.givenUp;
-        const leading = Object.entries(ways).filter(([, way]) => way !== 'nowhere');
+      it('NEMO-MR-2-1-1-4-013 stop in both directions once registration is given up', () => {
+        const { routes, addresses } = observed.givenUp;
+        const leading = Object.entries(routes).filter(([, route]) => route !== 'nowhere');
         expect(Object.fromEntries(leading)).toEqual({
           'lan asks for an address': 'local',
           // For the plane to drop: no tunnel has their sources.
@@ -165,11 +165,11 @@ describe.each(KINDS)(
       });
 
       it('NEMO-MR-4-1-1-2-004, NEMO-MR-4-1-2-2-007 use the home link at home', () => {
-        expect(observed.home.ways).toEqual(AT_HOME);
+        expect(observed.home.routes).toEqual(AT_HOME);
       });
 
       it('go through the tunnel again after leaving home', () => {
-        expect(observed.awayAgain.ways).toEqual(AWAY);
+        expect(observed.awayAgain.routes).toEqual(AWAY);
       });
     });
 
@@ -177,12 +177,12 @@ describe.each(KINDS)(
       it('keep what router advertisements gave while forwarding starts and stops', () => {
         const { away, home, after, routersLost } = observed;
         expect(away.forwarding).toBe(forwarding);
-        expect(away.heard).toEqual(['default', '2001:db8:a']);
-        expect(home.heard).toEqual([
+        expect(away.advertised).toEqual(['default', '2001:db8:a']);
+        expect(home.advertised).toEqual([
           ['default', '2001:db8:a'],
           ['default', '2001:db8:100'],
         ]);
-        expect(after.heard).toEqual(home.heard);
+        expect(after.advertised).toEqual(home.advertised);
         expect(routersLost).toBe(0);
       });
 
@@ -193,9 +193,9 @@ describe.each(KINDS)(
       });
 
       it('accept router advertisements from their first moment when they appear later', () => {
-        expect(observed.fresh).toEqual({ heard: ['default', '2001:db8:b'], allRouters: [] });
+        expect(observed.fresh).toEqual({ advertised: ['default', '2001:db8:b'], allRouters: [] });
         expect(observed.later).toEqual({
-          heard: ['default', '2001:db8:b'],
+          advertised: ['default', '2001:db8:b'],
           allRouters: [],
           transit: 'nowhere',
         });

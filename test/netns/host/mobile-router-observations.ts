@@ -10,10 +10,10 @@ export async function sysctl(path: string): Promise<string> {
 
 /** Which of the interfaces are members of all-routers. */
 export async function members(...devices: readonly string[]): Promise<readonly string[]> {
-  const told = devices.map(
+  const memberships = devices.map(
     async (device) => [device, await run(['ip', '-6', 'maddr', 'show', 'dev', device])] as const,
   );
-  return (await Promise.all(told))
+  return (await Promise.all(memberships))
     .filter(([, text]) => /\bff02::2$/m.test(text))
     .map(([device]) => device);
 }
@@ -23,8 +23,8 @@ export async function addressesOf(device: string): Promise<readonly string[]> {
   return [...text.matchAll(/ inet6? (\S+)/g)].map(([, address = '']) => address);
 }
 
-/** The ways of radvd's router: its default route and the address from its prefix. */
-export async function heard(device: string): Promise<readonly string[]> {
+/** The routes of radvd's router: its default route and the address from its prefix. */
+export async function advertised(device: string): Promise<readonly string[]> {
   const routes = await run(['ip', '-6', 'route', 'show', 'default', 'proto', 'ra', 'dev', device]);
   const addresses = await run([
     'ip',
@@ -55,7 +55,7 @@ export async function settings(): Promise<readonly string[]> {
  * Where the kernel sends such a packet: a device, `local`, or `nowhere`. `inward`: the interface
  * that it comes in by; undefined: our own.
  */
-export async function way(
+export async function routeOf(
   from: string,
   to: string,
   inward?: string,
@@ -90,8 +90,8 @@ const LAN_HOST = '2001:db8:500::a';
 const LAN_HOST_V4 = '198.51.100.130';
 export const FAR = '2001:db8:f::80';
 const FAR_V4 = '203.0.113.200';
-export const STRANGER = '2001:db8:bad::1';
-const STRANGER_V4 = '198.51.100.77';
+export const FOREIGN_SOURCE = '2001:db8:bad::1';
+const FOREIGN_SOURCE_V4 = '198.51.100.77';
 
 interface Question {
   readonly name: string;
@@ -113,7 +113,7 @@ function questions(careOf: string): readonly Question[] {
     { name: 'lan to router', from: LAN_HOST, to: '2001:db8:500::1', inward: 'lan0' },
     { name: 'lan to home address', from: LAN_HOST, to: '2001:db8:100::20', inward: 'lan0' },
     { name: 'lan asks for an address', from: '0.0.0.0', to: '255.255.255.255', inward: 'lan0' },
-    { name: 'lan foreign source', from: STRANGER, to: FAR, inward: 'lan0' },
+    { name: 'lan foreign source', from: FOREIGN_SOURCE, to: FAR, inward: 'lan0' },
     { name: 'lan claims own lan address', from: '2001:db8:500::1', to: FAR, inward: 'lan0' },
     { name: 'lan claims home address', from: '2001:db8:100::20', to: FAR, inward: 'lan0' },
     { name: 'lan claims care-of address', from: careOf, to: FAR, inward: 'lan0' },
@@ -125,8 +125,8 @@ function questions(careOf: string): readonly Question[] {
     { name: 'visited in v4', from: FAR_V4, to: LAN_HOST_V4, inward: 'eth0' },
     { name: 'visited claims prefix', from: LAN_HOST, to: FAR, inward: 'eth0' },
     { name: 'visited claims home address', from: '2001:db8:100::20', to: FAR, inward: 'eth0' },
-    { name: 'visited in transit', from: STRANGER, to: FAR, inward: 'eth0' },
-    { name: 'visited in transit v4', from: STRANGER_V4, to: FAR_V4, inward: 'eth0' },
+    { name: 'visited in transit', from: FOREIGN_SOURCE, to: FAR, inward: 'eth0' },
+    { name: 'visited in transit v4', from: FOREIGN_SOURCE_V4, to: FAR_V4, inward: 'eth0' },
     { name: 'home link in', from: FAR, to: LAN_HOST, inward: 'eth2' },
     { name: 'home link in v4', from: FAR_V4, to: LAN_HOST_V4, inward: 'eth2' },
     { name: 'home link claims prefix', from: LAN_HOST, to: '2001:db8:500:1::a', inward: 'eth2' },
@@ -139,9 +139,9 @@ function questions(careOf: string): readonly Question[] {
   ];
 }
 
-export async function ways(careOf: string): Promise<Readonly<Record<string, string>>> {
-  const asked = questions(careOf).map(
-    async ({ name, from, to, inward }) => [name, await way(from, to, inward)] as const,
+export async function routesOf(careOf: string): Promise<Readonly<Record<string, string>>> {
+  const found = questions(careOf).map(
+    async ({ name, from, to, inward }) => [name, await routeOf(from, to, inward)] as const,
   );
-  return Object.fromEntries(await Promise.all(asked));
+  return Object.fromEntries(await Promise.all(found));
 }

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 const root = join(import.meta.dirname, '../../..');
 const READ_ONLY = 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && ';
 
-interface Seen {
+interface Observation {
   readonly control: string;
   readonly present: string;
   readonly value: string;
@@ -13,7 +13,7 @@ interface Seen {
 }
 
 /** In a lab of its own, which `prelude` changes first. */
-function look(prelude: string): Seen {
+function inspect(prelude: string): Observation {
   const inside = join(import.meta.dirname, 'read-only-settings-inside.ts');
   const command = ['sh', '-c', `${prelude}exec "$0" "${inside}"`, process.execPath];
   const { stdout, stderr } = spawnSync(
@@ -30,7 +30,7 @@ function look(prelude: string): Seen {
 
 describe('settings of the kernel in a container', () => {
   it('keeps the settings of a read-only /proc/sys and names the one that has to change', () => {
-    const { control, present, value, refusal } = look(READ_ONLY);
+    const { control, present, value, refusal } = inspect(READ_ONLY);
     expect([control, value]).toEqual(['given', present]);
     expect(refusal.code).toBe('EROFS');
     expect(refusal.message).toContain(
@@ -40,7 +40,7 @@ describe('settings of the kernel in a container', () => {
   });
 
   it('applies settings where /proc/sys is writable', () => {
-    const { control, value, refusal } = look('');
+    const { control, value, refusal } = inspect('');
     expect(['by-interface', 'everywhere']).toContain(control);
     expect([value, refusal.code]).toEqual(['77', 'none']);
   });

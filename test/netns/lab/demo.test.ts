@@ -15,16 +15,16 @@ function begin(...argv: readonly string[]) {
   const child = spawn(DEMO[0] ?? '', [...DEMO.slice(1), ...argv], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const said: string[] = [];
+  const lines: string[] = [];
   for (const stream of [child.stdout, child.stderr])
-    createInterface(stream).on('line', (line) => said.push(line));
-  const heard = async (text: string): Promise<void> => {
-    await waitFor(() => said.some((line) => line.includes(text)), {
+    createInterface(stream).on('line', (line) => lines.push(line));
+  const untilPrinted = async (text: string): Promise<void> => {
+    await waitFor(() => lines.some((line) => line.includes(text)), {
       timeoutMs: 60_000,
-      what: `the demo to say '${text}'`,
+      what: `the demo to print '${text}'`,
     });
   };
-  return { child, said, heard };
+  return { child, lines, untilPrinted };
 }
 
 describe('npm run demo', () => {
@@ -96,20 +96,20 @@ describe('npm run demo', () => {
   });
 
   test('fails when a download breaks', async () => {
-    const { child, said, heard } = begin('nemo', '--stay', '0');
-    await heard('→ NAT, port-restricted');
+    const { child, lines, untilPrinted } = begin('nemo', '--stay', '0');
+    await untilPrinted('→ NAT, port-restricted');
     const [curl] = [...commandLines()].find(([, line]) => line.startsWith('curl ')) ?? [];
     expect(curl).toBeTypeOf('number');
     process.kill(curl ?? 0, 'SIGKILL');
     const [code] = await once(child, 'exit');
     expect(code).toBe(1);
-    expect(said.join('\n')).toContain('demo: a download has ended');
+    expect(lines.join('\n')).toContain('demo: a download has ended');
   });
 
   test('ends on Ctrl-C and leaves no process or namespace', async () => {
     const before = commandLines();
-    const { child, heard } = begin('nemo');
-    await heard('→ IPv4 public');
+    const { child, untilPrinted } = begin('nemo');
+    await untilPrinted('→ IPv4 public');
     const during = [...commandLines().values()];
     for (const program of ['curl', 'ping', 'radvd', 'dnsmasq', `${process.execPath} ${LAB}demo.ts`])
       expect(during).toContainEqual(expect.stringContaining(program));

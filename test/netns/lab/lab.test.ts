@@ -77,16 +77,9 @@ describe('a lab with every network', () => {
     ]);
     await inside.ready('ready');
     const outside = `198.51.100.${4 * NETWORKS['nat-eim'].index + 2}`;
-    for (const stranger of ['cn', 'server4', 'home']) {
-      const answer = await lab.exec(stranger, [
-        'python3',
-        '-c',
-        STRANGER,
-        outside,
-        '4192',
-        stranger,
-      ]);
-      expect(answer.trim()).toBe(`hello ${stranger}`);
+    for (const sender of ['cn', 'server4', 'home']) {
+      const answer = await lab.exec(sender, ['python3', '-c', GREETING, outside, '4192', sender]);
+      expect(answer.trim()).toBe(`hello ${sender}`);
     }
     await inside.stop();
   });
@@ -229,7 +222,7 @@ while True:
     name, source = own.recvfrom(100)
     if source[1] != 9: own.sendto(b'hello ' + name, source)`;
 
-const STRANGER = `import socket, sys
+const GREETING = `import socket, sys
 own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 own.settimeout(10)
 own.sendto(sys.argv[3].encode(), (sys.argv[1], int(sys.argv[2])))

@@ -17,7 +17,7 @@ const settings = async (): Promise<string> =>
     '-c',
     'grep -H . /proc/sys/net/ipv6/conf/*/forwarding /proc/sys/net/ipv6/conf/*/accept_ra',
   ]);
-const way = async (): Promise<string> =>
+const defaultRoute = async (): Promise<string> =>
   await lab.exec('a', ['ip', '-6', 'route', 'show', 'default', 'proto', 'ra']);
 
 beforeAll(async () => {
@@ -48,18 +48,18 @@ describe('a home agent behind a router that advertises', () => {
     async (end) => {
       const before = await settings();
       expect(before).toContain('/eth0/accept_ra:1');
-      expect(await way()).toMatch(/^default via fe80/m);
+      expect(await defaultRoute()).toMatch(/^default via fe80/m);
       await homeAgent.start();
       if (end !== 'its end') {
         await homeAgent.kill();
         await homeAgent.start();
       }
       expect(await settings()).toContain('/eth0/forwarding:1');
-      expect(await way()).toMatch(/^default via fe80/m);
+      expect(await defaultRoute()).toMatch(/^default via fe80/m);
       await lab.exec('a', ['ping', '-c', '1', '-W', '5', ADDRESSES.correspondentIpv6]);
       expect(await homeAgent.stop()).toBe(0);
       expect(await settings()).toBe(before);
-      expect(await way()).toMatch(/^default via fe80/m);
+      expect(await defaultRoute()).toMatch(/^default via fe80/m);
     },
     60_000,
   );

@@ -5,7 +5,7 @@ import { ADDRESSES, ALL_NETWORKS } from '#lab/networks.ts';
 import { daemonState } from '#test/netns/helpers/host-state.ts';
 import { Journey, objectOf } from '#test/netns/helpers/journey.ts';
 import { NetworkStates } from '#test/netns/helpers/network-states.ts';
-import { randomPlaces } from '#test/netns/helpers/random-networks.ts';
+import { randomNetworks } from '#test/netns/helpers/random-networks.ts';
 import { Sessions } from '#test/netns/helpers/sessions.ts';
 
 /**
@@ -61,10 +61,10 @@ test(`sessions survive ${MOVES} random moves (SOJOURN_SEED=${SEED})`, async () =
   console.log(`SOJOURN_SEED=${SEED}`);
   const { homeAgent, mobileNode } = journey;
   const pids = [homeAgent.pid, mobileNode.pid];
-  const places = randomPlaces(SEED);
+  const networks = randomNetworks(SEED);
   const states = new NetworkStates(journey.lab, 'mn', stateOfDaemons);
   for (let move = 0; move < MOVES; move += 1) {
-    const network = places.next().value;
+    const network = networks.next().value;
     await journey.moveTo(network);
     await sessions.flow(network);
     await states.expectSame(network);

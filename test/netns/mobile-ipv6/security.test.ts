@@ -28,8 +28,8 @@ import { encodeUdp, PROTOCOL_UDP } from '#wire/ip/udp.ts';
 
 const AGENT6 = ipv6(ADDRESSES.homeAgentIpv6);
 const AGENT4 = ipv4(ADDRESSES.homeAgentIpv4);
-const STRANGER6 = ipv6(ADDRESSES.correspondentIpv6);
-const STRANGER4 = ipv4(ADDRESSES.correspondentIpv4);
+const ATTACKER_IPV6 = ipv6(ADDRESSES.correspondentIpv6);
+const ATTACKER_IPV4 = ipv4(ADDRESSES.correspondentIpv4);
 const CORRESPONDENT_OTHER = ipv6(ADDRESSES.correspondentOtherIpv6);
 /** In the home prefix, but not assigned. */
 const UNASSIGNED = ipv6('2001:db8:100::77');
@@ -138,7 +138,7 @@ function innerData(source: Ipv6Address): Uint8Array {
 function update(changed: Partial<BindingUpdateContent>): Uint8Array {
   return buildBindingUpdate({
     homeAddress: ipv6(HOME.address),
-    careOfAddress: STRANGER6,
+    careOfAddress: ATTACKER_IPV6,
     target: { address: AGENT6, outerAddress: AGENT6 },
     sequence: (Number(untouched?.['sequence']) + 1) & 0xffff,
     lifetimeUnits: 100,
@@ -184,11 +184,11 @@ describe('a Binding Update of an attacker', () => {
       send('cn', ADDRESSES.homeAgentIpv6, [hex(update({}))]),
     );
     const overUdp = update({
-      careOfAddress: STRANGER4,
+      careOfAddress: ATTACKER_IPV4,
       target: { address: AGENT6, outerAddress: AGENT4 },
     });
     await expectCounted(counted('authentication-failed'), 1, () =>
-      send('cn', ADDRESSES.homeAgentIpv4, [udpPacket(STRANGER4, PORT, overUdp)]),
+      send('cn', ADDRESSES.homeAgentIpv4, [udpPacket(ATTACKER_IPV4, PORT, overUdp)]),
     );
     await expectUntouched();
   });
@@ -214,7 +214,7 @@ describe('a Binding Update of an attacker', () => {
   test('changes nothing: replayed over UDP from elsewhere and over IPv6 unchanged', async () => {
     const inUdp = await octetsOf(coreFile, `${UPDATES} && udp`, 'frame');
     const overUdp = inUdp.map((frame) =>
-      udpPacket(STRANGER4, PORT, fromHex(frame).subarray(ETHERNET + 20 + 8)),
+      udpPacket(ATTACKER_IPV4, PORT, fromHex(frame).subarray(ETHERNET + 20 + 8)),
     );
     expect(overUdp.length).toBeGreaterThan(0);
     const refused = counted('registration-refused');
@@ -251,7 +251,7 @@ describe('data of an attacker', () => {
       expectCounted(dropped('drop-permit'), 2, () =>
         send('mn', ADDRESSES.homeAgentIpv6, [
           hex(ipv6Packet(careOf, AGENT6, 41, innerData(UNASSIGNED))),
-          hex(ipv6Packet(careOf, AGENT6, 41, innerData(STRANGER6))),
+          hex(ipv6Packet(careOf, AGENT6, 41, innerData(ATTACKER_IPV6))),
         ]),
       ),
     );
@@ -272,13 +272,13 @@ describe('data of an attacker', () => {
     await expectNotForwarded(async () => {
       await expectCounted(dropped('drop-unknown-endpoint'), 2, () =>
         send('cn', ADDRESSES.homeAgentIpv4, [
-          udpPacket(STRANGER4, PORT, innerData(UNASSIGNED)),
-          udpPacket(STRANGER4, 5000, innerData(STRANGER6)),
+          udpPacket(ATTACKER_IPV4, PORT, innerData(UNASSIGNED)),
+          udpPacket(ATTACKER_IPV4, 5000, innerData(ATTACKER_IPV6)),
         ]),
       );
       await expectCounted(dropped('drop-unknown-endpoint'), 1, () =>
         send('cn', ADDRESSES.homeAgentIpv6, [
-          hex(ipv6Packet(STRANGER6, AGENT6, 41, innerData(UNASSIGNED))),
+          hex(ipv6Packet(ATTACKER_IPV6, AGENT6, 41, innerData(UNASSIGNED))),
         ]),
       );
     });
@@ -288,7 +288,7 @@ describe('data of an attacker', () => {
     await expectNotForwarded(() =>
       expectCounted(dropped('drop-hold-expired'), 1, () =>
         send('cn', ADDRESSES.homeAgentIpv4, [
-          udpPacket(STRANGER4, PORT, innerData(ipv6(HOME.address))),
+          udpPacket(ATTACKER_IPV4, PORT, innerData(ipv6(HOME.address))),
         ]),
       ),
     );

@@ -81,7 +81,7 @@ const inside = (homeAgent: Ipv6Address, inner: Uint8Array) =>
   packet(HOST, homeAgent, PROTOCOL_IPV6, inner);
 
 /** Where packets are looked at. */
-const PLACES = {
+const CAPTURE_POINTS = {
   'mr-a': { namespace: 'mr-a', device: 'eth0', before: 14 },
   cn: { namespace: 'cn', device: 'wan', before: 14 },
   ha2: { namespace: 'ha2', device: 'wan', before: 14 },
@@ -89,16 +89,16 @@ const PLACES = {
 } as const;
 
 /** One packet on its way: who sends it, and where what comes out. */
-interface Way {
+interface ForwardedPacket {
   readonly from: 'mr-a' | 'cn';
   readonly sent: Uint8Array;
-  readonly at: keyof typeof PLACES;
+  readonly at: keyof typeof CAPTURE_POINTS;
   readonly seen?: Uint8Array;
 }
 
-async function expectForwarded({ from, sent, at, seen = sent }: Way): Promise<void> {
+async function expectForwarded({ from, sent, at, seen = sent }: ForwardedPacket): Promise<void> {
   const { lab } = router;
-  const passed = await passing(lab, PLACES[at], async () => {
+  const passed = await passing(lab, CAPTURE_POINTS[at], async () => {
     await sendRaw(lab, from, sent);
     // Whatever follows it by the same way says that it had its chance.
     expect(await router.reaches('mr-a', CN, HOSTS[0])).toBe(true);
@@ -111,16 +111,16 @@ const MODES = [
   { mode: 'explicit', at: 1, prefixes: PREFIXES },
 ] as const;
 
-type Case = readonly [titles: readonly [string, string], way: () => Way];
+type Case = readonly [titles: readonly [string, string], forwarded: () => ForwardedPacket];
 const casesOf = (cases: readonly Case[], at: 0 | 1) =>
-  cases.map(([titles, way]) => ({ title: titles[at], way }));
-const fromHost = (sent: Uint8Array, at: Way['at'], seen = sent): Way => ({
+  cases.map(([titles, forwarded]) => ({ title: titles[at], forwarded }));
+const fromHost = (sent: Uint8Array, at: ForwardedPacket['at'], seen = sent): ForwardedPacket => ({
   from: 'mr-a',
   sent,
   at,
   seen,
 });
-const toHost = (sent: Uint8Array): Way => ({ from: 'cn', sent, at: 'mr-a' });
+const toHost = (sent: Uint8Array): ForwardedPacket => ({ from: 'cn', sent, at: 'mr-a' });
 
 const ONE_LEVEL: readonly Case[] = [
   [
@@ -220,7 +220,8 @@ const ONE_LEVEL: readonly Case[] = [
 ];
 
 const { homeAddress: HOME } = NESTED;
-const throughAgent = (inner: Uint8Array): Way => fromHost(inside(HOME_AGENT, inner), 'cn', inner);
+const throughAgent = (inner: Uint8Array): ForwardedPacket =>
+  fromHost(inside(HOME_AGENT, inner), 'cn', inner);
 
 const SAME_HOME_AGENT: readonly Case[] = [
   [
@@ -361,7 +362,10 @@ describe.each(MODES)('nested tunnels behind a router in $mode mode', ({ at, pref
     expect(await router.reaches('mr-a', CN, HOSTS[0])).toBe(true);
   });
 
-  it.each(casesOf(ONE_LEVEL, at))('$title', async ({ way }) => await expectForwarded(way()));
+  it.each(casesOf(ONE_LEVEL, at))(
+    '$title',
+    async ({ forwarded }) => await expectForwarded(forwarded()),
+  );
 
   const registrations: readonly (readonly [string, boolean])[] =
     at === 0
@@ -375,5 +379,8 @@ describe.each(MODES)('nested tunnels behind a router in $mode mode', ({ at, pref
         ];
   it.each(registrations)('%s', async (_title, mobileRouter) => await registerNested(mobileRouter));
 
-  it.each(casesOf(SAME_HOME_AGENT, at))('$title', async ({ way }) => await expectForwarded(way()));
+  it.each(casesOf(SAME_HOME_AGENT, at))(
+    '$title',
+    async ({ forwarded }) => await expectForwarded(forwarded()),
+  );
 });

@@ -25,7 +25,7 @@ import { encodeUdp, PROTOCOL_UDP } from '#wire/ip/udp.ts';
 const [FIRST] = PREFIXES;
 const CN = CORRESPONDENT;
 /** On the router's visited link, but no care-of address. */
-const STRANGER = ipv6('2001:db8:a::bad');
+const FOREIGN_SOURCE = ipv6('2001:db8:a::bad');
 
 let router: ScriptedRouter;
 
@@ -138,7 +138,10 @@ add rule ip6 worn outer ip6 daddr ${router.careOf} ip6 hoplimit set 1
     /** A forged error of an on-path host that quotes this packet. */
     const claim = async (inner: Uint8Array) => {
       const quoted = packet(HOME_AGENT, router.careOf, PROTOCOL_IPV6, inner);
-      const error = icmp(STRANGER, HOME_AGENT, { type: 'destination-unreachable', packet: quoted });
+      const error = icmp(FOREIGN_SOURCE, HOME_AGENT, {
+        type: 'destination-unreachable',
+        packet: quoted,
+      });
       await sendRaw(router.lab, 'mr', error);
     };
     const toward = (host: string) => {
@@ -232,9 +235,9 @@ describe('inner packets of unregistered sources', () => {
 
   it.each(ALL)('%s (%s)', async (_title, home, which, prefixes) => {
     await bound(home, prefixes);
-    expect(await send(STRANGER, which === 'egress' ? HOME_ADDRESSES[home] : ipv6(INGRESS[0]))).toBe(
-      3,
-    );
+    expect(
+      await send(FOREIGN_SOURCE, which === 'egress' ? HOME_ADDRESSES[home] : ipv6(INGRESS[0])),
+    ).toBe(3);
   });
 
   it.each([

@@ -144,15 +144,15 @@ describe('a spoofed source', () => {
     await arriving.stop();
     await leaving.stop();
     await lab.exec('mr-a', ['ip', 'address', 'del', `${own}/128`, 'dev', 'lo']);
-    const asked = ['-Y', `ipv6.src == ${own} && icmpv6.type == 128`];
+    const filter = ['-Y', `ipv6.src == ${own} && icmpv6.type == 128`];
     const arrived = await lab.exec('mr', [
       'tshark',
       '-r',
       `${LAB_DIRECTORY}/arriving.pcap`,
-      ...asked,
+      ...filter,
     ]);
     expect(arrived.split('\n').filter((line) => line !== '')).toHaveLength(5);
-    expect(await lab.exec('cn', ['tshark', '-r', `${LAB_DIRECTORY}/leaving.pcap`, ...asked])).toBe(
+    expect(await lab.exec('cn', ['tshark', '-r', `${LAB_DIRECTORY}/leaving.pcap`, ...filter])).toBe(
       '',
     );
   });

@@ -64,8 +64,10 @@ describe('TLS of the account server', () => {
       '-fingerprint',
       '-sha256',
     ]);
-    const told = await operate(['as', 'fingerprint']);
-    expect(seen.trim()).toBe(`sha256 Fingerprint=${isJsonObject(told) ? told['fingerprint'] : ''}`);
+    const shown = await operate(['as', 'fingerprint']);
+    expect(seen.trim()).toBe(
+      `sha256 Fingerprint=${isJsonObject(shown) ? shown['fingerprint'] : ''}`,
+    );
     expect(readFileSync(server.logFile, 'utf8')).toContain(seen.trim().split('=')[1]);
   });
 

@@ -112,9 +112,9 @@ describe('a node at the direction coordinator', () => {
       name: 'b.nodes.example',
       virtualIpv6: 'fd12:3456:789a::62',
     });
-    expect(b.heard.filter(({ asked }) => asked?.['type'] === 'route-direction')).toMatchObject([
-      { asked: { name: 'a.nodes.example' } },
-    ]);
+    expect(
+      b.messages.filter(({ request }) => request?.['type'] === 'route-direction'),
+    ).toMatchObject([{ request: { name: 'a.nodes.example' } }]);
   });
 
   it('does not register with a credential of another authority', async () => {
@@ -125,11 +125,11 @@ describe('a node at the direction coordinator', () => {
       4,
       credentialOf('x', signingKeyOf(seed('another authority'))),
     );
-    const asked = forged.ask('connect');
-    asked.catch(() => {});
+    const connecting = forged.ask('connect');
+    connecting.catch(() => {});
     const refused = async () => Number((await stats())['initiation-refused']) > 1;
     await waitFor(refused, { timeoutMs: 10_000, what: 'a second Tunnel Request to be refused' });
-    expect(forged.heard).toEqual([]);
+    expect(forged.messages).toEqual([]);
     await forged.close();
     clients.splice(clients.indexOf(forged), 1);
   });

@@ -17,7 +17,7 @@ import {
   seed,
 } from '#test/netns/helpers/ntmobile/coordinator-clients.ts';
 
-const STRANGER = new URL('../helpers/ntmobile/handshake-flood.ts', import.meta.url).pathname;
+const FLOOD_PROGRAM = new URL('../helpers/ntmobile/handshake-flood.ts', import.meta.url).pathname;
 const PER_SECOND = 10_000;
 const SECONDS = 4;
 
@@ -27,7 +27,7 @@ let publicKey: string;
 const clients: Client[] = [];
 
 beforeAll(async () => {
-  lab = await Lab.create({ networks: ['ar4', 'ar4b'], nodes: { a: ['eth0'], stranger: ['eth0'] } });
+  lab = await Lab.create({ networks: ['ar4', 'ar4b'], nodes: { a: ['eth0'], attacker: ['eth0'] } });
   coordinator = new DaemonProcess(lab, 'dc', 'cn', {
     daemon: { stateDirectory: STATE_DIRECTORY },
     zone: 'nodes.example',
@@ -40,8 +40,8 @@ beforeAll(async () => {
     'hex:'.length,
   );
   await lab.move('a', 'ar4');
-  await lab.move('stranger', 'ar4b');
-  await lab.waitForAddress('stranger', 4, { timeoutMs: 15_000 });
+  await lab.move('attacker', 'ar4b');
+  await lab.waitForAddress('attacker', 4, { timeoutMs: 15_000 });
 });
 afterAll(async () => {
   for (const one of clients) await one.close();
@@ -74,12 +74,12 @@ describe('a flood of handshakes without cookies', () => {
     await node.ask('register');
     const argv = [
       process.execPath,
-      STRANGER,
+      FLOOD_PROGRAM,
       ADDRESSES.correspondentIpv4,
       String(PORTS.port),
       publicKey,
     ];
-    const flood = lab.attempt('stranger', [...argv, String(PER_SECOND), String(SECONDS)]);
+    const flood = lab.attempt('attacker', [...argv, String(PER_SECOND), String(SECONDS)]);
     let over = false;
     void flood.finally(() => {
       over = true;
@@ -110,12 +110,12 @@ describe('a flood of handshakes without cookies', () => {
     await clients.pop()?.close();
     const argv = [
       process.execPath,
-      STRANGER,
+      FLOOD_PROGRAM,
       ADDRESSES.correspondentIpv4,
       String(PORTS.port),
       publicKey,
     ];
-    const flood = lab.attempt('stranger', [...argv, String(PER_SECOND), '3']);
+    const flood = lab.attempt('attacker', [...argv, String(PER_SECOND), '3']);
     const node = await client('b');
     await node.ask('connect');
     expect(await node.ask('register')).toMatchObject({ status: 0 });

@@ -1,7 +1,10 @@
 import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { MATRIX_NETWORKS, NETWORKS_OF_KIND } from '#lab/ntmobile/traversal.ts';
-import { NtmobilePlay, type Places } from '#test/netns/helpers/ntmobile/ntmobile-traffic.ts';
+import {
+  type NodeNetworks,
+  NtmobileTraffic,
+} from '#test/netns/helpers/ntmobile/ntmobile-traffic.ts';
 import { numbersFrom } from '#test/netns/helpers/random-networks.ts';
 
 /**
@@ -20,17 +23,17 @@ const MOVES = 20;
 const SEED = Number(process.env['SOJOURN_SEED'] ?? randomInt(2 ** 31));
 const CHOICES = Object.values(NETWORKS_OF_KIND);
 
-let play: NtmobilePlay;
+let traffic: NtmobileTraffic;
 
 beforeAll(async () => {
-  play = await NtmobilePlay.create(MATRIX_NETWORKS);
-  await play.start({ mn: 'nat-sym', mn2: 'nat-prc-b' });
-  await play.begin(120_000_000);
+  traffic = await NtmobileTraffic.create(MATRIX_NETWORKS);
+  await traffic.start({ mn: 'nat-sym', mn2: 'nat-prc-b' });
+  await traffic.begin(120_000_000);
 });
-afterAll(async () => await play?.[Symbol.asyncDispose]());
+afterAll(async () => await traffic?.[Symbol.asyncDispose]());
 
 /** A place of that kind for either of them. */
-function* journey(seed: number): Generator<Places, never> {
+function* journey(seed: number): Generator<NodeNetworks, never> {
   const numbers = numbersFrom(seed);
   const choose = (count: number): number => Math.floor(numbers.next().value * count);
   for (;;) {
@@ -38,7 +41,7 @@ function* journey(seed: number): Generator<Places, never> {
       CHOICES[choose(CHOICES.length)]?.[0],
       CHOICES[choose(CHOICES.length)]?.[1],
     ];
-    if (first === undefined || second === undefined) throw new Error('no place');
+    if (first === undefined || second === undefined) throw new Error('no network');
     const who = choose(3);
     yield { ...(who === 1 ? {} : { mn: first }), ...(who === 0 ? {} : { mn2: second }) };
   }
@@ -46,16 +49,16 @@ function* journey(seed: number): Generator<Places, never> {
 
 test(`downloads survive ${MOVES} random moves (SOJOURN_SEED=${SEED})`, async () => {
   console.log(`SOJOURN_SEED=${SEED}`);
-  const places = journey(SEED);
-  const pids = ['mn', 'mn2'].map((name) => play.system.node(name).daemon.pid);
+  const moves = journey(SEED);
+  const pids = ['mn', 'mn2'].map((name) => traffic.system.node(name).daemon.pid);
   const visited: string[] = [];
   for (let move = 0; move < MOVES; move += 1) {
-    const next = places.next().value;
+    const next = moves.next().value;
     visited.push(JSON.stringify(next));
-    await play.move(next);
-    await play.flow(visited.join(' '));
+    await traffic.move(next);
+    await traffic.flow(visited.join(' '));
   }
-  expect(['mn', 'mn2'].map((name) => play.system.node(name).daemon.pid)).toEqual(pids);
-  await play.finish();
-  for (const name of ['mn', 'mn2'] as const) expect(await play.node(name).stop()).toBe(0);
+  expect(['mn', 'mn2'].map((name) => traffic.system.node(name).daemon.pid)).toEqual(pids);
+  await traffic.finish();
+  for (const name of ['mn', 'mn2'] as const) expect(await traffic.node(name).stop()).toBe(0);
 }, 300_000);

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MATRIX_LAB, MatrixNodes, type Pair, type Reached } from '#lab/ntmobile/ntmobile-matrix.ts';
-import { PLACE_KINDS, PlaceKind } from '#lab/ntmobile/traversal.ts';
+import { NETWORK_KINDS, NetworkKind } from '#lab/ntmobile/traversal.ts';
 import { Lab } from '#lab/topology.ts';
 import { numbersFrom } from '#test/netns/helpers/random-networks.ts';
 
@@ -21,17 +21,17 @@ function oneOf<T>(values: readonly T[]): T {
   return chosen;
 }
 
-const anotherThan = (kind: PlaceKind): PlaceKind =>
-  oneOf(PLACE_KINDS.filter((other) => other !== kind));
+const anotherThan = (kind: NetworkKind): NetworkKind =>
+  oneOf(NETWORK_KINDS.filter((other) => other !== kind));
 
 const ALWAYS: readonly Pair[] = [
-  [PlaceKind.symmetric, PlaceKind.symmetric],
-  [PlaceKind.ipv6Only, PlaceKind.publicIpv4],
-  [PlaceKind.portRestricted, PlaceKind.portRestricted],
+  [NetworkKind.symmetric, NetworkKind.symmetric],
+  [NetworkKind.ipv6Only, NetworkKind.publicIpv4],
+  [NetworkKind.portRestricted, NetworkKind.portRestricted],
 ];
 const SAMPLED = Array.from(
   { length: OTHERS },
-  (): Pair => [oneOf(PLACE_KINDS), oneOf(PLACE_KINDS)],
+  (): Pair => [oneOf(NETWORK_KINDS), oneOf(NETWORK_KINDS)],
 );
 
 /** From elsewhere and back, so that each pair is moved to by one, and by both at once. */
@@ -56,10 +56,10 @@ afterAll(async () => {
 
 function expectReached(reached: Reached): void {
   const { connected, pathState, mayBeDirect } = reached;
-  expect({ ...reached, connected, way: pathState }).toEqual({
+  expect({ ...reached, connected, pathState }).toEqual({
     ...reached,
     connected: true,
-    way: mayBeDirect ? 'direct' : 'relayed',
+    pathState: mayBeDirect ? 'direct' : 'relayed',
   });
 }
 

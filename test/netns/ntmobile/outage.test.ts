@@ -1,44 +1,44 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nowMs, waitFor } from '#lab/shell.ts';
-import { NtmobilePlay } from '#test/netns/helpers/ntmobile/ntmobile-traffic.ts';
+import { NtmobileTraffic } from '#test/netns/helpers/ntmobile/ntmobile-traffic.ts';
 
 /**
  * Servers that are gone: what nodes have goes on without them, and what needs them goes on as soon
  * as they are back.
  */
 
-let play: NtmobilePlay;
+let traffic: NtmobileTraffic;
 
 beforeAll(async () => {
-  play = await NtmobilePlay.create(['ar4', 'ar6', 'nat-prc', 'nat-prc-b', 'nat-sym']);
-  await play.start({ mn: 'nat-sym', mn2: 'nat-prc-b' });
-  await play.begin(80_000_000);
+  traffic = await NtmobileTraffic.create(['ar4', 'ar6', 'nat-prc', 'nat-prc-b', 'nat-sym']);
+  await traffic.start({ mn: 'nat-sym', mn2: 'nat-prc-b' });
+  await traffic.begin(80_000_000);
 });
-afterAll(async () => await play?.[Symbol.asyncDispose]());
+afterAll(async () => await traffic?.[Symbol.asyncDispose]());
 
 /** Whether a name that was not asked for before resolves and answers. */
 async function reachesByName(name: string): Promise<boolean> {
-  const mn = play.node('mn');
+  const mn = traffic.node('mn');
   const argv = mn.argv(['ping', '-n', '-c', '1', '-i', '0.2', '-w', '2', name]);
-  return (await play.lab.attempt('mn', argv)).code === 0;
+  return (await traffic.lab.attempt('mn', argv)).code === 0;
 }
 
 const registered = async (name: 'mn' | 'mn2'): Promise<boolean> =>
-  (await play.node(name).status())['coordinator'] === 'registered';
+  (await traffic.node(name).status())['coordinator'] === 'registered';
 
 describe('a direction coordinator', () => {
   test('leaves every tunnel up when killed, also over a move', async () => {
-    await play.system.coordinator.kill();
-    await play.flow('the coordinator was killed');
-    await play.move({ mn: 'ar4' });
-    await play.flow('a move without a coordinator');
+    await traffic.system.coordinator.kill();
+    await traffic.flow('the coordinator was killed');
+    await traffic.move({ mn: 'ar4' });
+    await traffic.flow('a move without a coordinator');
   });
 
   test('finds a node that moved meanwhile within five seconds of its return', async () => {
-    await play.move({ mn: 'ar6' });
-    await play.flow('another move without a coordinator');
+    await traffic.move({ mn: 'ar6' });
+    await traffic.flow('another move without a coordinator');
     const beganMs = nowMs();
-    await play.system.coordinator.start();
+    await traffic.system.coordinator.start();
     const upMs = nowMs();
     await waitFor(async () => (await registered('mn')) && (await registered('mn2')), {
       timeoutMs: 10_000,
@@ -55,18 +55,18 @@ describe('a direction coordinator', () => {
         `${Math.round(recoveredMs - upMs)} ms later`,
     );
     expect(recoveredMs - upMs).toBeLessThan(5_000);
-    await play.flow('the coordinator is back');
+    await traffic.flow('the coordinator is back');
   });
 });
 
 describe('an account server', () => {
   test('may be down for tunnels, moves and nodes that restart', async () => {
-    await play.system.accountServer.kill();
-    await play.move({ mn: 'nat-prc', mn2: 'ar4' });
-    await play.flow('a move without an account server');
-    await play.finish();
-    await play.node('mn2').stop();
-    await play.node('mn2').start();
+    await traffic.system.accountServer.kill();
+    await traffic.move({ mn: 'nat-prc', mn2: 'ar4' });
+    await traffic.flow('a move without an account server');
+    await traffic.finish();
+    await traffic.node('mn2').stop();
+    await traffic.node('mn2').start();
     await waitFor(() => reachesByName('mn2.nodes.example'), {
       timeoutMs: 20_000,
       what: 'mn2 by its name',
@@ -74,10 +74,10 @@ describe('an account server', () => {
   });
 
   test('may be down while a coordinator starts and admits nodes by their credentials', async () => {
-    await play.system.coordinator.stop();
-    await play.system.coordinator.start();
-    await play.node('mn').stop();
-    await play.node('mn').start();
+    await traffic.system.coordinator.stop();
+    await traffic.system.coordinator.start();
+    await traffic.node('mn').stop();
+    await traffic.node('mn').start();
     await waitFor(() => reachesByName('mn2.nodes.example'), {
       timeoutMs: 20_000,
       what: 'mn2 by its name',

@@ -11,7 +11,7 @@ import { ADDRESSES, NETWORKS } from '#lab/networks.ts';
 import { type Background, nowMs, run, waitFor } from '#lab/shell.ts';
 import { objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
 import { Leftovers } from '#test/netns/helpers/leftovers.ts';
-import { Talk } from '#test/netns/helpers/line-process.ts';
+import { LineProcess } from '#test/netns/helpers/line-process.ts';
 import { type NodeName, NtmobileNodes } from '#test/netns/helpers/ntmobile/ntmobile-nodes.ts';
 import {
   droppedWhileAway,
@@ -39,7 +39,7 @@ function relay() {
   return nodes.relay;
 }
 
-function say(names: Readonly<Record<string, readonly string[]>>): void {
+function setNames(names: Readonly<Record<string, readonly string[]>>): void {
   writeFileSync(NAMES, JSON.stringify(names));
 }
 
@@ -68,10 +68,10 @@ async function virtualOf(name: string, type: 'A' | 'AAAA'): Promise<string> {
   return address;
 }
 
-async function connect(address: string, from = ''): Promise<Talk> {
-  const talk = new Talk('a', 'line-peer.ts', 'connect', address, String(PORT), from);
-  await talk.until('connected');
-  return talk;
+async function connect(address: string, from = ''): Promise<LineProcess> {
+  const connection = new LineProcess('a', 'line-peer.ts', 'connect', address, String(PORT), from);
+  await connection.until('connected');
+  return connection;
 }
 
 async function untilRegistered(): Promise<void> {
@@ -86,16 +86,16 @@ async function untilRegistered(): Promise<void> {
  * Data goes to a new place before the relay knows that its node is there, and only what it knows is
  * in its store.
  */
-async function untilProved(): Promise<void> {
-  const proved = async (): Promise<boolean> =>
+async function untilValidated(): Promise<void> {
+  const validated = async (): Promise<boolean> =>
     objectsOf(await relay().request('nodes')).every(({ validated }) => validated === true);
-  await waitFor(proved, { timeoutMs: 5_000, what: 'the relay to know where its nodes are' });
+  await waitFor(validated, { timeoutMs: 5_000, what: 'the relay to know where its nodes are' });
 }
 
 const general = async () => objectsOf(await relay().request('general'));
 
 beforeAll(async () => {
-  say(REAL);
+  setNames(REAL);
   nodes = await NtmobileNodes.create({
     networks: ['ar4', 'ar6', 'nat-sym', 'nat-sym-b', 'nat-prc'],
     ...{
@@ -155,8 +155,8 @@ describe('the relay daemon', () => {
       ['AAAA', ADDRESSES.relayIpv6, ADDRESSES.correspondentIpv6],
       ['A', ADDRESSES.relayIpv4, ADDRESSES.correspondentIpv4],
     ] as const) {
-      using talk = await connect(await virtualOf('www.example', type));
-      expect(await talk.ask()).toBe(`${relayAddress} ${real}`);
+      using connection = await connect(await virtualOf('www.example', type));
+      expect(await connection.ask()).toBe(`${relayAddress} ${real}`);
     }
     expect(await general()).toMatchObject([
       { name: 'www.example', realIpv6: ADDRESSES.correspondentIpv6, nodes: 1 },
@@ -177,17 +177,17 @@ describe('the relay daemon', () => {
     'connects %s sockets to a server without that family',
     async (_family, type, name, relayAddress, real) => {
       const address = await virtualOf(name, type);
-      using talk = await connect(address);
-      expect(await talk.ask()).toBe(`${relayAddress} ${real}`);
+      using connection = await connect(address);
+      expect(await connection.ask()).toBe(`${relayAddress} ${real}`);
       expect(await ping('a', address)).toContain(' 0% packet loss');
       for (const network of ['ar6', 'nat-sym'] as const) {
         await plug(network);
-        expect(await talk.ask()).toBe(`${relayAddress} ${real}`);
+        expect(await connection.ask()).toBe(`${relayAddress} ${real}`);
       }
-      await untilProved();
+      await untilValidated();
       await relay().kill();
       await relay().start();
-      expect(await talk.ask()).toBe(`${relayAddress} ${real}`);
+      expect(await connection.ask()).toBe(`${relayAddress} ${real}`);
     },
   );
 
@@ -204,15 +204,15 @@ describe('the relay daemon', () => {
     ['a node', ['198.18.0.1', 'fd12:3456:789a::1']],
     ['its host by another form', ['::ffff:127.0.0.1', '64:ff9b::7f00:1', '2002:7f00:1::1']],
   ])('refuses to connect a node to %s', async (_what, addresses) => {
-    say({ ...REAL, 'trap.example': addresses });
+    setNames({ ...REAL, 'trap.example': addresses });
     expect(await dig('AAAA', 'trap.example')).toContain('status: SERVFAIL');
     expect((await general()).filter(({ name }) => name === 'trap.example')).toEqual([]);
   });
 
   it('refuses an internal address that a name resolves to later', async () => {
-    say({ ...REAL, 'turn.example': REAL['www.example'] });
+    setNames({ ...REAL, 'turn.example': REAL['www.example'] });
     const address = await virtualOf('turn.example', 'AAAA');
-    say({ ...REAL, 'turn.example': ['::1', '10.0.0.1'] });
+    setNames({ ...REAL, 'turn.example': ['::1', '10.0.0.1'] });
     // The relay keeps an answer for 30 seconds at least; a new process knows of none that is fresh.
     await relay().kill();
     await relay().start();
@@ -235,34 +235,34 @@ describe('the relay daemon', () => {
 
 describe('a connection through the relay', () => {
   it('survives moves of its node between families and a killed relay', async () => {
-    say(REAL);
-    using talk = await connect(await virtualOf('www.example', 'AAAA'));
+    setNames(REAL);
+    using connection = await connect(await virtualOf('www.example', 'AAAA'));
     const same = `${ADDRESSES.relayIpv6} ${ADDRESSES.correspondentIpv6}`;
-    expect(await talk.ask()).toBe(same);
+    expect(await connection.ask()).toBe(same);
     for (const network of ['ar6', 'ar4', 'nat-prc'] as const) {
       await plug(network);
-      expect(await talk.ask()).toBe(same);
+      expect(await connection.ask()).toBe(same);
     }
-    await untilProved();
+    await untilValidated();
     await relay().kill();
     await untilNoTable(nodes.lab);
     await relay().start();
     const started = nowMs();
-    expect(await talk.ask()).toBe(same);
+    expect(await connection.ask()).toBe(same);
     // Its node would have sent a Keep Alive after twenty seconds.
     expect(nowMs() - started).toBeLessThan(10_000);
-    expect(await talk.ask()).toBe(same);
+    expect(await connection.ask()).toBe(same);
   });
 
   it.each(['A', 'AAAA'] as const)(
     'survives data that its server sends while the relay is down: %s',
     async (type) => {
-      say(REAL);
-      using talk = await connect(await virtualOf('www.example', type));
-      talk.tell('go on');
+      setNames(REAL);
+      using connection = await connect(await virtualOf('www.example', type));
+      connection.send('go on');
       const more = async (what: string): Promise<void> => {
-        const before = talk.heard.length;
-        await waitFor(() => talk.heard.length > before + 5, { timeoutMs: 20_000, what });
+        const before = connection.lines.length;
+        await waitFor(() => connection.lines.length > before + 5, { timeoutMs: 20_000, what });
       };
       await more('lines before');
       const before = await droppedWhileAway();
@@ -276,15 +276,15 @@ describe('a connection through the relay', () => {
       const now = await droppedWhileAway();
       await more('lines that nothing keeps off');
       expect(await droppedWhileAway()).toBe(now);
-      expect(talk.heard.filter((line) => line.startsWith('failed'))).toEqual([]);
+      expect(connection.lines.filter((line) => line.startsWith('failed'))).toEqual([]);
     },
   );
 
   it('keeps its server when the name changes; the next connection follows it', async () => {
-    say({ 'changing.example': REAL['www.example'] });
+    setNames({ 'changing.example': REAL['www.example'] });
     using first = await connect(await virtualOf('changing.example', 'A'));
     expect(await first.ask()).toBe(`${ADDRESSES.relayIpv4} ${ADDRESSES.correspondentIpv4}`);
-    say({ 'changing.example': [ADDRESSES.server6, ADDRESSES.server4] });
+    setNames({ 'changing.example': [ADDRESSES.server6, ADDRESSES.server4] });
     const moved = async (): Promise<boolean> => {
       await dig('A', 'changing.example');
       return (await general()).some(
@@ -314,9 +314,9 @@ describe('a path between two nodes without a direct path', () => {
     await running.at(-1)?.ready('ready');
     const [a, b] = [await nodes.status('a'), await nodes.status('b')];
     expect(await dig('+short', 'AAAA', 'b.nodes.example')).toBe(b['virtualIpv6']);
-    using talk = await connect(String(b['virtualIpv6']));
+    using connection = await connect(String(b['virtualIpv6']));
     const ends = `${a['virtualIpv6']} ${b['virtualIpv6']}`;
-    expect(await talk.ask()).toBe(ends);
+    expect(await connection.ask()).toBe(ends);
     expect((await nodes.paths('a')).find(({ name }) => name === 'b.nodes.example')).toMatchObject({
       kind: 'relayed',
     });
@@ -331,7 +331,7 @@ describe('a path between two nodes without a direct path', () => {
     expect(table).toMatch(new RegExp(leg + traffic, 'm'));
     await relay().kill();
     await relay().start();
-    expect(await talk.ask(30_000)).toBe(ends);
+    expect(await connection.ask(30_000)).toBe(ends);
     await nodes.node('b').stop();
   });
 });

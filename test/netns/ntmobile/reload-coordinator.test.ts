@@ -22,7 +22,7 @@ import {
 } from '#test/netns/helpers/ntmobile/coordinator-clients.ts';
 
 const CLI = new URL('../../../src/cli/cli.ts', import.meta.url).pathname;
-const PATIENCE = { timeoutMs: 60_000 };
+const WAIT = { timeoutMs: 60_000 };
 const base64 = (octets: Uint8Array): string => `base64:${Buffer.from(octets).toString('base64')}`;
 const OURS = base64(AUTHORITY.publicKey);
 const OTHERS = base64(signingKeyOf(seed('another authority')).publicKey);
@@ -51,7 +51,7 @@ function configure(
 async function reload(): Promise<Finished> {
   return await attempt(
     [process.execPath, CLI, '--daemon', 'dc', '--timeout', '30000', 'reload'],
-    PATIENCE,
+    WAIT,
   );
 }
 
@@ -107,7 +107,7 @@ describe('a reload of the direction coordinator', () => {
         .split('\n')
         .filter((line) => line.includes('"config-reloaded"'));
     await waitFor(async () => logged().length === 2, {
-      ...PATIENCE,
+      ...WAIT,
       what: 'both changes in the log',
     });
     expect(logged().join()).toContain('"setting":"nameServer.timeToLiveSeconds","old":60,"new":7');
@@ -117,7 +117,7 @@ describe('a reload of the direction coordinator', () => {
     configure([OTHERS], 7, 'debug');
     expect((await reload()).stdout).toContain('in force now\n  authorities: ');
     const gone = async () => (await dig('a.nodes.example')).includes('status: NXDOMAIN');
-    await waitFor(gone, { ...PATIENCE, what: 'the name to disappear' });
+    await waitFor(gone, { ...WAIT, what: 'the name to disappear' });
     expect(await coordinator.request('nodes')).toEqual([]);
   }, 120_000);
 

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startTeredo, teredoObstacle } from '#lab/ntmobile/teredo.ts';
 import { teredoAlone, teredoPairs } from '#lab/ntmobile/teredo-matrix.ts';
-import { NETWORKS_OF_KIND, PlaceKind } from '#lab/ntmobile/traversal.ts';
+import { NETWORKS_OF_KIND, NetworkKind } from '#lab/ntmobile/traversal.ts';
 import { Lab } from '#lab/topology.ts';
 
 /** The comparison is fair only while Debian's Teredo does work where it can. */
 
-const KINDS = [PlaceKind.portRestricted, PlaceKind.symmetric, PlaceKind.ipv6Only] as const;
+const KINDS = [NetworkKind.portRestricted, NetworkKind.symmetric, NetworkKind.ipv6Only] as const;
 
 describe.skipIf(teredoObstacle() !== undefined)('Teredo in the lab', () => {
   let lab: Lab;
@@ -22,11 +22,11 @@ describe.skipIf(teredoObstacle() !== undefined)('Teredo in the lab', () => {
   afterAll(async () => await lab.close());
 
   test('reaches an IPv6-only server through a relay', async () => {
-    expect(await teredoAlone(lab, 'mn', PlaceKind.portRestricted)).toMatchObject({
+    expect(await teredoAlone(lab, 'mn', NetworkKind.portRestricted)).toMatchObject({
       qualified: true,
       server6: 'Teredo',
     });
-    expect(await teredoAlone(lab, 'mn', PlaceKind.ipv6Only)).toMatchObject({
+    expect(await teredoAlone(lab, 'mn', NetworkKind.ipv6Only)).toMatchObject({
       qualified: undefined,
       server6: 'native',
     });
@@ -37,7 +37,7 @@ describe.skipIf(teredoObstacle() !== undefined)('Teredo in the lab', () => {
     for await (const pair of teredoPairs(
       lab,
       ['mn', 'mn2'],
-      [PlaceKind.portRestricted, PlaceKind.symmetric],
+      [NetworkKind.portRestricted, NetworkKind.symmetric],
     ))
       reached.set(`${pair.first} to ${pair.second}`, pair.reached);
     expect(Object.fromEntries(reached)).toEqual({

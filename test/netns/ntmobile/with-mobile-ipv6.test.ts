@@ -22,7 +22,7 @@ let nodes: NtmobileNodes;
 let homeAgent: DaemonProcess;
 let leftovers: Leftovers;
 /** Where `a` begins. */
-let place = '';
+let localAddress = '';
 
 /** Resolves with the address that it has there. */
 async function plug(name: 'a' | 'b', network: NetworkName, family: 4 | 6): Promise<string> {
@@ -81,7 +81,7 @@ beforeAll(async () => {
   homeAgent = new DaemonProcess(nodes.lab, 'ha', 'home', homeAgentConfiguration());
   await homeAgent.start();
   await plug('b', 'ds', 4);
-  place = await plug('a', 'ar4', 4);
+  localAddress = await plug('a', 'ar4', 4);
   leftovers = await Leftovers.since(['a']);
   nodes.node('a').configure({ ...nodes.configuration('a'), homes, interfaces });
   await nodes.start('a');
@@ -99,7 +99,7 @@ describe('a node with Mobile IPv6 and NTMobile', () => {
     await untilAnswered(virtual);
     expect(await pings(virtual)).toBe('3');
     expect(await pings(await dig('A', 'b.nodes.example'))).toBe('3');
-    await untilDirect(place, /^203\.0\.113\./);
+    await untilDirect(localAddress, /^203\.0\.113\./);
   });
 
   it('shows the tunnels and the state of both', async () => {

@@ -19,7 +19,7 @@ import { GENERAL_NAME, ObservedLab, type Role } from '#test/netns/helpers/observ
 import { eventFaults } from '#test/sim/event-faults.ts';
 
 /** Nothing that only a program could have meant. */
-const SOUND = /^(?![\s\S]*(undefined|\[object|null))/;
+const NO_PLACEHOLDERS = /^(?![\s\S]*(undefined|\[object|null))/;
 const UDP_PORT = 4191;
 const SEALED_PORT = 7890;
 const NAMES_OF_COUNTERS = Object.entries(METRICS).flatMap(
@@ -52,9 +52,9 @@ async function datagram(
 }
 
 /** Everything that makes something count which a quiet network does not. */
-async function live(): Promise<void> {
+async function causeEveryEvent(): Promise<void> {
   await ping('cn', '-c', '5', HOME.address);
-  await strangers();
+  await unsolicited();
   await errors();
   await moves();
   await paths();
@@ -65,7 +65,7 @@ async function live(): Promise<void> {
 /**
  * Unsolicited datagrams: noise, and a packet as if from the mobile node, before any registration.
  */
-async function strangers(): Promise<void> {
+async function unsolicited(): Promise<void> {
   await datagram('cn', ADDRESSES.homeAgentIpv4, UDP_PORT, 'ff'.repeat(40));
   await datagram('cn', ADDRESSES.coordinatorIpv4, SEALED_PORT, 'a0000001');
   await datagram('cn', ADDRESSES.relayIpv4, SEALED_PORT, 'f0000001');
@@ -147,7 +147,7 @@ async function refusals(): Promise<void> {
 
 beforeAll(async () => {
   observed = await ObservedLab.start();
-  await live();
+  await causeEveryEvent();
 }, 400_000);
 afterAll(async () => await observed?.[Symbol.asyncDispose]());
 
@@ -228,7 +228,7 @@ describe('answers of daemons', () => {
     for (const { daemon } of observed.daemons()) {
       const { code, stdout } = await observed.sojourn('--daemon', daemon.name, 'status');
       expect([daemon.name, code]).toEqual([daemon.name, 0]);
-      expect(stdout).toMatch(SOUND);
+      expect(stdout).toMatch(NO_PLACEHOLDERS);
     }
   });
 
@@ -241,7 +241,7 @@ describe('answers of daemons', () => {
         command,
       );
       expect([role, code]).toEqual([role, 0]);
-      expect(stdout).toMatch(SOUND);
+      expect(stdout).toMatch(NO_PLACEHOLDERS);
     }
   });
 });
@@ -283,7 +283,7 @@ describe('logs and traces', () => {
       eventFaults({ name: String(event), level: String(level), fields }),
     );
     expect([...new Set(faults)]).toEqual([]);
-    const said = new Set(lines.map(({ event }) => event));
+    const names = new Set(lines.map(({ event }) => event));
     for (const event of [
       'binding-moved',
       'registered',
@@ -292,19 +292,19 @@ describe('logs and traces', () => {
       'path-established',
       'started',
     ])
-      expect(said).toContain(event);
+      expect(names).toContain(event);
   });
 
   it('show messages of both protocols and directions, and the outcome of refused ones', () => {
-    const traces = [...observed.said()]
+    const traces = [...observed.output()]
       .flatMap(([file, text]) => (file.includes('.trace') ? [text] : []))
       .join('\n');
-    const heard = /^\d\d:\d\d:\d\d\.\d{3} in {2}ipv6 {2}2001:db8:a:\S+ > 2001:db8:100::1 {2}/
+    const received = /^\d\d:\d\d:\d\d\.\d{3} in {2}ipv6 {2}2001:db8:a:\S+ > 2001:db8:100::1 {2}/
       .source;
     const update = /home 2001:db8:100::10 binding-update sequence \d+ lifetime \d+ s acknowledge /
       .source;
     const outcome = /homeRegistration.* {2}\[.*binding-/.source;
-    expect(traces).toMatch(new RegExp(heard + update + outcome, 'm'));
+    expect(traces).toMatch(new RegExp(received + update + outcome, 'm'));
     const sent = / out udp {2}192\.0\.2\.1:4191 > \S+:4191 .*/.source;
     const accepted = /binding-acknowledgement status 0 accepted .*nat-detection\(no udp 5 s\)/
       .source;
@@ -326,12 +326,14 @@ describe('logs and traces', () => {
       expect(secrets.filter((secret) => secret.length < 8)).toEqual([]);
       for (const { daemon, role: own } of observed.daemons()) {
         if (own !== role) continue;
-        const logged = [...observed.said()].filter(([file]) => file.startsWith(`${daemon.name}.`));
-        expect(logged.length).toBeGreaterThan(0);
-        const told = [...logged, ...(await observed.answers(daemon))].flatMap(([place, text]) =>
-          secrets.filter((secret) => text.includes(secret)).map((secret) => `${place}: ${secret}`),
+        const logged = [...observed.output()].filter(([file]) =>
+          file.startsWith(`${daemon.name}.`),
         );
-        expect(told).toEqual([]);
+        expect(logged.length).toBeGreaterThan(0);
+        const leaked = [...logged, ...(await observed.answers(daemon))].flatMap(([source, text]) =>
+          secrets.filter((secret) => text.includes(secret)).map((secret) => `${source}: ${secret}`),
+        );
+        expect(leaked).toEqual([]);
       }
     },
   );

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { waitFor } from '#lab/shell.ts';
-import { missingOf, PageShell, type Step, stepsOf } from '#test/netns/helpers/followed-page.ts';
+import { missingLines, PageShell, type Step, stepsOf } from '#test/netns/helpers/followed-page.ts';
 import { mayBecomeNobody } from '#test/netns/helpers/processes.ts';
 
 const REPOSITORY = new URL('../../..', import.meta.url).pathname;
@@ -16,17 +16,17 @@ for place in etc usr/local var/lib; do
   layers=upperdir=${NOTES}/$place/upper,workdir=${NOTES}/$place/work
   mount -t overlay overlay -o lowerdir=/$place,$layers /$place
 done`;
-const PATIENCE_MS = 120_000;
+const TIMEOUT_MS = 120_000;
 
 const steps = stepsOf(readFileSync(PAGE, 'utf8'));
 let shell: PageShell | undefined;
 
 /** The page begins with a build. It must find an up-to-date one here: the tests build nothing. */
 function requireBuild(): void {
-  const [installed, wanted] = ['node_modules/.package-lock.json', 'package.json'].map((name) =>
+  const [installed, required] = ['node_modules/.package-lock.json', 'package.json'].map((name) =>
     statSync(`${REPOSITORY}${name}`),
   );
-  const packages = (installed?.mtimeMs ?? 0) >= (wanted?.mtimeMs ?? 0);
+  const packages = (installed?.mtimeMs ?? 0) >= (required?.mtimeMs ?? 0);
   if (packages && spawnSync('make', ['-q', '-C', `${REPOSITORY}native`]).status === 0) return;
   throw new Error('run "npm run build" first');
 }
@@ -37,10 +37,10 @@ const namesInRun = () => ({
 });
 
 /** Repeats the commands until they show the expected output, as an operator would. */
-async function follow({ commands, seen }: Step): Promise<void> {
+async function follow({ commands, expected }: Step): Promise<void> {
   if (shell === undefined) throw new Error('no shell');
   const page = shell;
-  if (seen.length === 0) {
+  if (expected.length === 0) {
     const { output, failed } = await page.run(commands);
     expect(failed, output).toBe('');
     return;
@@ -48,11 +48,11 @@ async function follow({ commands, seen }: Step): Promise<void> {
   let last = '';
   const shown = async (): Promise<boolean> => {
     const { output, failed } = await page.run(commands);
-    const missing = missingOf(seen, output);
+    const missing = missingLines(expected, output);
     last = `${[...missing, failed].join('\n')}\n--- in\n${output}`;
     return failed === '' && missing.length === 0;
   };
-  await waitFor(shown, { timeoutMs: PATIENCE_MS, what: commands, intervalMs: 100 }).catch(
+  await waitFor(shown, { timeoutMs: TIMEOUT_MS, what: commands, intervalMs: 100 }).catch(
     async (thrown: unknown) => {
       const logs = await page.run('tail -n 4 /run/sojourn-try/*.log\n');
       throw new Error(`${String(thrown)} to show\n${last}\n${logs.output}`);
@@ -74,7 +74,7 @@ describe.runIf(mayBecomeNobody())('docs/get-started/quickstart.md', () => {
 
   test('contains commands and outputs', () => {
     expect(steps.length).toBeGreaterThan(25);
-    expect(steps.filter(({ seen }) => seen.length > 0).length).toBeGreaterThan(10);
+    expect(steps.filter(({ expected }) => expected.length > 0).length).toBeGreaterThan(10);
   });
 
   test.each([...Map.groupBy(steps, ({ section }) => section)])('%s', async (_, ofSection) => {

@@ -9,7 +9,7 @@ import { attempt, type Finished, waitFor } from '#lab/shell.ts';
 import { Journey } from '#test/netns/helpers/journey.ts';
 
 const CLI = new URL('../../../src/cli/cli.ts', import.meta.url).pathname;
-const PATIENCE = { timeoutMs: 60_000 };
+const WAIT = { timeoutMs: 60_000 };
 const CONFIGURATION = mobileNodeConfiguration();
 
 let journey: Journey;
@@ -22,7 +22,7 @@ afterAll(async () => await journey?.close());
 async function reload(): Promise<Finished> {
   return await attempt(
     [process.execPath, CLI, '--daemon', 'mn', '--timeout', '30000', 'reload'],
-    PATIENCE,
+    WAIT,
   );
 }
 
@@ -39,7 +39,7 @@ describe('a reload of a mobile node', () => {
     expect([code, stderr]).toEqual([ExitCode.ok, '']);
     expect(stdout).toMatch(/^in force now\n {2}lifetimeSeconds: \d+ → 120\n$/);
     const registered = async () => (await journey.binding())?.['lifetimeSeconds'] === 120;
-    await waitFor(registered, { ...PATIENCE, what: 'a registration of the new lifetime' });
+    await waitFor(registered, { ...WAIT, what: 'a registration of the new lifetime' });
     expect(await pings()).toBe(true);
   }, 120_000);
 
@@ -50,12 +50,12 @@ describe('a reload of a mobile node', () => {
     });
     expect((await reload()).code).toBe(ExitCode.ok);
     const nowhere = async () => (await journey.home())['careOfAddress'] === null;
-    await waitFor(nowhere, { ...PATIENCE, what: 'the mobile node to be nowhere' });
+    await waitFor(nowhere, { ...WAIT, what: 'the mobile node to be nowhere' });
     expect(await pings()).toBe(false);
     journey.mobileNode.configure(CONFIGURATION);
     expect((await reload()).code).toBe(ExitCode.ok);
     await journey.settled('ar6');
-    await waitFor(pings, { ...PATIENCE, what: 'a packet through the tunnel' });
+    await waitFor(pings, { ...WAIT, what: 'a packet through the tunnel' });
   }, 120_000);
 
   test('reports that changed homes need a restart, and stays registered', async () => {

@@ -12,7 +12,7 @@ import { attempt, type Finished, waitFor } from '#lab/shell.ts';
 import { Journey, objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
 
 const CLI = new URL('../../../src/cli/cli.ts', import.meta.url).pathname;
-const PATIENCE = { timeoutMs: 60_000 };
+const WAIT = { timeoutMs: 60_000 };
 const CONFIGURATION = homeAgentConfiguration();
 /** Another node, so that the list is not empty without the mobile node. */
 const OTHER: JsonObject = {
@@ -26,7 +26,7 @@ let journey: Journey;
 async function reload(...options: readonly string[]): Promise<Finished> {
   return await attempt(
     [process.execPath, CLI, '--daemon', 'ha', '--timeout', '30000', ...options, 'reload'],
-    PATIENCE,
+    WAIT,
   );
 }
 
@@ -58,7 +58,7 @@ describe('a reload of a home agent', () => {
   test('does not serve a mobile node that is not granted', async () => {
     const ignored = async () =>
       (await journey.count(journey.homeAgent, 'no-security-association')) > 0;
-    await waitFor(ignored, { ...PATIENCE, what: 'a registration without an answer' });
+    await waitFor(ignored, { ...WAIT, what: 'a registration without an answer' });
     expect(await journey.binding()).toBeUndefined();
     expect(await pings()).toBe(false);
   }, 120_000);
@@ -74,10 +74,10 @@ describe('a reload of a home agent', () => {
     expect(stdout).toMatch(/^in force now\n {2}mobileNodes\[1\]: added \{.*\}\n$/);
     expect(stdout).not.toContain('text:');
     await waitFor(async () => (await homePhase()) === 'registered', {
-      ...PATIENCE,
+      ...WAIT,
       what: 'the mobile node to register',
     });
-    await waitFor(pings, { ...PATIENCE, what: 'a packet through the new tunnel' });
+    await waitFor(pings, { ...WAIT, what: 'a packet through the new tunnel' });
     expect(objectOf(await journey.homeAgent.request('status'))).toMatchObject({
       ...{ addresses: before['addresses'], mobileNodes: 2, bindings: 1 },
     });
@@ -100,7 +100,7 @@ describe('a reload of a home agent', () => {
     expect(await pings()).toBe(true);
     const refreshed = async () => (await journey.binding())?.['lifetimeSeconds'] === 40;
     await journey.mobileNode.request('reregister');
-    await waitFor(refreshed, { ...PATIENCE, what: 'a registration of the new lifetime' });
+    await waitFor(refreshed, { ...WAIT, what: 'a registration of the new lifetime' });
   }, 120_000);
 
   test('refuses a wrong configuration as a whole and changes nothing', async () => {
@@ -126,14 +126,14 @@ describe('a reload of a home agent', () => {
     using _following = await journey.homeAgent.follow((event) => events.push(event));
     process.kill(journey.homeAgent.pid, 'SIGHUP');
     const gone = async () => (await journey.binding()) === undefined;
-    await waitFor(gone, { ...PATIENCE, what: 'the binding to go' });
+    await waitFor(gone, { ...WAIT, what: 'the binding to go' });
     expect(await pings()).toBe(false);
     expect(
       await journey.lab.exec('home', ['ip', '-6', 'route', 'show', 'table', 'all']),
     ).not.toContain(HOME.address);
-    const told = () => events.map(({ name }) => name);
-    await waitFor(async () => told().includes('config-reloaded'), {
-      ...PATIENCE,
+    const eventNames = () => events.map(({ name }) => name);
+    await waitFor(async () => eventNames().includes('config-reloaded'), {
+      ...WAIT,
       what: 'the daemon to say so',
     });
     expect(events.filter(({ name }) => name === 'binding-revoked')).toMatchObject([

@@ -91,18 +91,18 @@ describe('peer routes beside routes of the mobile side', () => {
 
   it('accept only packets from a peer to the host’s own virtual address', async () => {
     const { homeAgent, node } = hosts;
-    const stranger = ['fd5a::66', '100.96.0.66'] as const;
+    const foreign = ['fd5a::66', '100.96.0.66'] as const;
     const lines = [
-      `address add ${stranger[0]}/128 dev ${TUN} nodad`,
-      `address add ${stranger[1]}/32 dev ${TUN}`,
+      `address add ${foreign[0]}/128 dev ${TUN} nodad`,
+      `address add ${foreign[1]}/32 dev ${TUN}`,
     ];
     await ipBatch(lines, { namespace: homeAgent.namespace });
     // Not an own address: the packet would be forwarded, to wherever the node can reach.
     await homeAgent.ask({ routeSet: { prefix: whole6('fd5a::77'), tunnel: TUNNEL } });
     await homeAgent.ask({ routeSet: { prefix: whole4('100.96.0.77'), tunnel: TUNNEL } });
     for (const [source, destination] of [
-      [stranger[0], VIRTUAL.node6],
-      [stranger[1], VIRTUAL.node4],
+      [foreign[0], VIRTUAL.node6],
+      [foreign[1], VIRTUAL.node4],
       [VIRTUAL.peer6, 'fd5a::77'],
       [VIRTUAL.peer4, '100.96.0.77'],
     ] as const) {

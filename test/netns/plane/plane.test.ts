@@ -32,7 +32,7 @@ async function packetsOf(namespace: string, rule: string): Promise<number> {
   return Number(/packets (\d+)/.exec(line ?? '')?.[1] ?? Number.NaN);
 }
 
-const WAYS: readonly (readonly [Encapsulation, number])[] = [
+const VARIANTS: readonly (readonly [Encapsulation, number])[] = [
   ['udp', 1],
   ['udp', 2],
   ['udp', 4],
@@ -40,7 +40,7 @@ const WAYS: readonly (readonly [Encapsulation, number])[] = [
   ['ipip', 2],
 ];
 
-describe.each(WAYS)('%s with %i threads', (encapsulation, threads) => {
+describe.each(VARIANTS)('%s with %i threads', (encapsulation, threads) => {
   let hosts: PlaneHosts;
   beforeAll(async () => {
     hosts = await PlaneHosts.create(encapsulation, threads);

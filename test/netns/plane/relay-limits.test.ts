@@ -50,18 +50,18 @@ describe.each(MIXED)('a relay leg between IPv$node and IPv$homeAgent', (setting)
    */
   const refused = async (name: string, act: () => Promise<void>): Promise<void> => {
     const before = await hosts.relay.counter(name);
-    const { came } = await tally(hosts.homeAgent, setting.homeAgent);
+    const { received } = await tally(hosts.homeAgent, setting.homeAgent);
     await act();
     await hosts.relay.counted(name, before);
     expect(await hosts.relay.counter(name)).toBe(before + 1);
-    expect((await tally(hosts.homeAgent, setting.homeAgent)).came).toBe(came);
+    expect((await tally(hosts.homeAgent, setting.homeAgent)).received).toBe(received);
   };
 
   it('forwards valid packets', async () => {
-    const { came } = await tally(hosts.homeAgent, setting.homeAgent);
+    const { received } = await tally(hosts.homeAgent, setting.homeAgent);
     for (const type of ['1', '9', 'a', 'b', 'c']) await send('node', `${type}000000100000001`);
     await waitFor(
-      async () => (await tally(hosts.homeAgent, setting.homeAgent)).came === came + 5 * 12,
+      async () => (await tally(hosts.homeAgent, setting.homeAgent)).received === received + 5 * 12,
       {
         timeoutMs: 5_000,
         what: 'five datagrams',
@@ -103,13 +103,13 @@ describe.each(MIXED)('a relay leg between IPv$node and IPv$homeAgent', (setting)
   it('drops packets over the other family', async () => {
     const other = setting.node === 4 ? 6 : 4;
     const [own, relay] = ENDS.node[other];
-    const way = {
+    const path = {
       ...hosts.udpPathToRelay('node'),
       local: addressOf(other, own),
       remote: addressOf(other, relay),
     };
     await refused('drop-relay-source', async () => {
-      await hosts.node.ask({ inject: { path: way, packet: '1000000100000001' } });
+      await hosts.node.ask({ inject: { path, packet: '1000000100000001' } });
     });
   });
 
@@ -197,16 +197,16 @@ describe.each(MIXED)(
 
     it('sends nothing before the node sent', async () => {
       await flood();
-      expect(await seen()).toEqual({ came: 0, went: 0 });
+      expect(await seen()).toEqual({ received: 0, sent: 0 });
     });
 
     it('sends at most three times the received octets', async () => {
       await speak(1200);
       await flood();
       const first = await seen();
-      expect(first.went).toBe(1200);
-      expect(first.came).toBeGreaterThan(1328);
-      expect(first.came).toBeLessThanOrEqual(3600);
+      expect(first.sent).toBe(1200);
+      expect(first.received).toBeGreaterThan(1328);
+      expect(first.received).toBeLessThanOrEqual(3600);
       // To set it again changes nothing.
       await hosts.setLeg('homeAgent', {
         path: { validated: false },
@@ -217,11 +217,14 @@ describe.each(MIXED)(
       for (let count = 0; count < 10; count += 1) await speak(1000);
       await flood();
       const second = await seen();
-      expect(second.went).toBe(11_200);
-      expect(second.came).toBeGreaterThan(33_600 - 2_000);
-      expect(second.came).toBeLessThanOrEqual(33_600);
+      expect(second.sent).toBe(11_200);
+      expect(second.received).toBeGreaterThan(33_600 - 2_000);
+      expect(second.received).toBeLessThanOrEqual(33_600);
       const leg = await hosts.leg('homeAgent');
-      expect([leg['receive-octets'], leg['transmit-octets']]).toEqual([second.went, second.came]);
+      expect([leg['receive-octets'], leg['transmit-octets']]).toEqual([
+        second.sent,
+        second.received,
+      ]);
       expect(leg['drop-unvalidated']).toBe(await hosts.relay.counter('drop-relay-unvalidated'));
     });
 
@@ -237,7 +240,7 @@ describe.each(MIXED)(
       await hosts.setLeg('homeAgent', { path: { validated: false } });
       const before = await seen();
       await flood();
-      expect((await seen()).came).toBe(before.came);
+      expect((await seen()).received).toBe(before.received);
     });
 
     it('ends with validation', async () => {
@@ -272,26 +275,29 @@ describe.each(MIXED)('the rate of a leg, between IPv$node and IPv$homeAgent', (s
     await act();
     const after = await tally(hosts.homeAgent, setting.homeAgent);
     // A kilobit a second is an octet in eight milliseconds.
-    return [after.came - before.came, BURST + ((performance.now() - start + 10) * KILOBITS) / 8];
+    return [
+      after.received - before.received,
+      BURST + ((performance.now() - start + 10) * KILOBITS) / 8,
+    ];
   };
 
   it('limits datagrams', async () => {
     const argv = ['-c', INNER.homeAgent4, '-u', '-b', '100M', '-l', '1200', '-t', '3'];
-    const [came, most] = await measured(() => iperf(hosts, argv));
-    expect(came).toBeLessThanOrEqual(most);
-    expect(came).toBeGreaterThan((3 * KILOBITS * 1000) / 8 / 2);
+    const [received, most] = await measured(() => iperf(hosts, argv));
+    expect(received).toBeLessThanOrEqual(most);
+    expect(received).toBeGreaterThan((3 * KILOBITS * 1000) / 8 / 2);
     const drops = (await hosts.leg('homeAgent'))['drop-rate'] ?? 0;
     expect(drops).toBeGreaterThan(1000);
     expect(await hosts.relay.counter('drop-relay-rate')).toBe(drops);
   });
 
   it('leaves TCP its share', async () => {
-    let received = 0;
-    const [came, most] = await measured(async () => {
-      received = await download(hosts, INNER.homeAgent6, '-t', '4');
+    let downloaded = 0;
+    const [received, most] = await measured(async () => {
+      downloaded = await download(hosts, INNER.homeAgent6, '-t', '4');
     });
-    expect(came).toBeLessThanOrEqual(most);
-    expect(received).toBeGreaterThan((4 * KILOBITS * 1000) / 8 / 5);
+    expect(received).toBeLessThanOrEqual(most);
+    expect(downloaded).toBeGreaterThan((4 * KILOBITS * 1000) / 8 / 5);
   });
 
   it('limits that leg alone', async () => {
@@ -305,11 +311,11 @@ describe.each(MIXED)('the rate of a leg, between IPv$node and IPv$homeAgent', (s
   it('blocks everything when it is zero', async () => {
     await hosts.setLeg('homeAgent', { rateKilobits: 0 });
     const before = await hosts.relay.counter('drop-relay-rate');
-    const { came } = await tally(hosts.homeAgent, setting.homeAgent);
+    const { received } = await tally(hosts.homeAgent, setting.homeAgent);
     const path = hosts.udpPathToRelay('node');
     for (let count = 0; count < 5; count += 1)
       await hosts.node.ask({ inject: { path, packet: '9000000100000001' } });
     await hosts.relay.counted('drop-relay-rate', before, 5);
-    expect((await tally(hosts.homeAgent, setting.homeAgent)).came).toBe(came);
+    expect((await tally(hosts.homeAgent, setting.homeAgent)).received).toBe(received);
   });
 });

@@ -22,7 +22,7 @@ import {
 
 /** Real packets through sealed tunnels: no engine, keys and tunnels are set by hand. */
 
-const WAYS: readonly (readonly [4 | 6, Sealing['cipher'], number])[] = [
+const VARIANTS: readonly (readonly [4 | 6, Sealing['cipher'], number])[] = [
   [4, 'aes-128-gcm', 1],
   [4, 'aes-128-gcm', 2],
   [6, 'aes-128-gcm', 4],
@@ -95,7 +95,7 @@ async function everythingArrived(hosts: PlaneHosts, before?: Carried): Promise<v
   );
 }
 
-describe.each(WAYS)('sealed over IPv%i with %s and %i threads', (family, cipher, threads) => {
+describe.each(VARIANTS)('sealed over IPv%i with %s and %i threads', (family, cipher, threads) => {
   let hosts: PlaneHosts;
   beforeAll(async () => {
     hosts = await sealedHosts({ family, cipher }, threads);

@@ -147,11 +147,11 @@ describe.each([1, 2, 4])('translation with %i threads', (threads) => {
     });
 
     it('accepts packets of the far end only', async () => {
-      const [stranger, six] = family === 4 ? ['2001:db8:80::66', 'nodad'] : ['198.18.0.66', ''];
-      await ipBatch([`address replace ${stranger}/${family === 4 ? 128 : 32} dev eth0 ${six}`], {
+      const [foreign, six] = family === 4 ? ['2001:db8:80::66', 'nodad'] : ['198.18.0.66', ''];
+      await ipBatch([`address replace ${foreign}/${family === 4 ? 128 : 32} dev eth0 ${six}`], {
         namespace: hosts.server,
       });
-      const argv = ['-I', stranger, '-c', '2', '-i', '0.05', '-W', '0.2'] as const;
+      const argv = ['-I', foreign, '-c', '2', '-i', '0.05', '-W', '0.2'] as const;
       const { stdout } = await attempt(['ping', '-n', ...argv, SHADOW[family]], {
         namespace: hosts.server,
       });
@@ -219,7 +219,7 @@ describe.each([4, 6] as const)('a tunnel with a smaller MTU, IPv%i socket', (fam
     const down = await iperf(hosts, SERVER[family], '-n', '5M', '-R');
     expect(down.sum_received?.bytes).toBeGreaterThanOrEqual(5 * MEGABYTE);
     for (const size of ['1380', '3000']) {
-      for (const way of [[], ['-R']]) {
+      for (const direction of [[], ['-R']]) {
         const end = await iperf(
           hosts,
           SERVER[family],
@@ -230,7 +230,7 @@ describe.each([4, 6] as const)('a tunnel with a smaller MTU, IPv%i socket', (fam
           size,
           '-n',
           '50K',
-          ...way,
+          ...direction,
         );
         expect(end.sum?.packets).toBeGreaterThan(0);
         // One may be what a sender learns the way's MTU by.

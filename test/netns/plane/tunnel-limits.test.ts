@@ -80,9 +80,9 @@ describe.each([AES, CHACHA])(
     it('allows the granted octets and no more', async () => {
       await flood();
       const first = await seen();
-      expect(first.went).toBe(0);
-      expect(first.came).toBeGreaterThan(CREDIT - LARGEST);
-      expect(first.came).toBeLessThanOrEqual(CREDIT);
+      expect(first.sent).toBe(0);
+      expect(first.received).toBeGreaterThan(CREDIT - LARGEST);
+      expect(first.received).toBeLessThanOrEqual(CREDIT);
       // Setting it again changes nothing, nor does a smaller grant.
       await hosts.homeAgent.ask({ tunnelSet: desired(undefined, 1300) });
       await hosts.homeAgent.ask({
@@ -116,10 +116,10 @@ describe.each([AES, CHACHA])(
       await hosts.homeAgent.counted('receive-packets', before, 5);
       await speaking.stop();
       await flood();
-      const { came, went } = await seen();
-      expect(went).toBeGreaterThanOrEqual(5 * (20 + 8 + 1_000 + 24));
-      expect(came).toBeGreaterThan(CREDIT + 3 * went - LARGEST);
-      expect(came).toBeLessThanOrEqual(CREDIT + 3 * went);
+      const { received, sent } = await seen();
+      expect(sent).toBeGreaterThanOrEqual(5 * (20 + 8 + 1_000 + 24));
+      expect(received).toBeGreaterThan(CREDIT + 3 * sent - LARGEST);
+      expect(received).toBeLessThanOrEqual(CREDIT + 3 * sent);
     });
 
     it('allows nothing for datagrams that do not open', async () => {
@@ -135,18 +135,18 @@ describe.each([AES, CHACHA])(
       await hosts.homeAgent.counted('drop-forged', drops, 5);
       await flood();
       const after = await seen();
-      expect(after.went).toBeGreaterThan(before.went);
+      expect(after.sent).toBeGreaterThan(before.sent);
       // A small packet may have found what was left.
-      expect(after.came - before.came).toBeLessThan(LARGEST);
+      expect(after.received - before.received).toBeLessThan(LARGEST);
     });
 
     it('lets a connection start, which continues once the address is validated', async () => {
       await hosts.homeAgent.ask({
         tunnelSet: desired({ number: 4, creditOctets: CREDIT }),
       });
-      const { came } = await seen();
+      const { received } = await seen();
       await flood();
-      expect((await seen()).came - came).toBeLessThanOrEqual(CREDIT);
+      expect((await seen()).received - received).toBeLessThanOrEqual(CREDIT);
       await hosts.homeAgent.ask({
         tunnelSet: tunnelOf('homeAgent', 'sealed', 1500 - OVERHEAD[family], family),
       });

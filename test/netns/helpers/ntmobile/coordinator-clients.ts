@@ -40,16 +40,16 @@ export function credentialOf(name: string, authority = AUTHORITY): string {
   );
 }
 
-interface Heard {
+interface ClientMessage {
   readonly established?: true;
   readonly purpose?: string;
-  readonly asked?: Readonly<Record<string, unknown>>;
+  readonly request?: Readonly<Record<string, unknown>>;
   readonly answer?: Readonly<Record<string, unknown>> | null;
 }
 
 /** A node in a namespace. */
 export class Client {
-  readonly heard: Heard[] = [];
+  readonly messages: ClientMessage[] = [];
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
 
   constructor(namespace: string, options: ClientOptions) {
@@ -59,15 +59,15 @@ export class Client {
       JSON.stringify(options),
     ]);
     this.#child = spawn(program, argv, { stdio: ['pipe', 'pipe', 'inherit'] });
-    createInterface(this.#child.stdout).on('line', (line) => this.heard.push(JSON.parse(line)));
+    createInterface(this.#child.stdout).on('line', (line) => this.messages.push(JSON.parse(line)));
   }
 
-  async ask(command: string): Promise<Heard['answer']> {
+  async ask(command: string): Promise<ClientMessage['answer']> {
     const purpose = command.split(' ')[0];
-    const before = this.heard.length;
+    const before = this.messages.length;
     this.#child.stdin.write(`${command}\n`);
     const found = () =>
-      this.heard
+      this.messages
         .slice(before)
         .find((one) => (purpose === 'connect' ? one.established : one.purpose === purpose));
     return (await waitFor(found, { timeoutMs: 22_000, what: `an answer to ${command}` })).answer;

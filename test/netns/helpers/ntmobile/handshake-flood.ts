@@ -2,7 +2,7 @@
  * Floods a responder of NTMobile with Tunnel Requests, each with a valid MAC1 and another SPI, none
  * with a cookie.
  *
- *   node stranger.ts REMOTE PORT PUBLIC-KEY-IN-HEX PER-SECOND SECONDS
+ *   node handshake-flood.ts REMOTE PORT PUBLIC-KEY-IN-HEX PER-SECOND SECONDS
  *
  * Prints `{ sent, octetsSent, octetsReceived, received: { TYPE: COUNT } }` when it is over: types
  * by the first four bits of what came back.

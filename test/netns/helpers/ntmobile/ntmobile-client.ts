@@ -37,7 +37,7 @@ const local = parseIpAddress(options.local);
 const remote = parseIpAddress(options.coordinator);
 if (local === undefined || remote === undefined) throw new Error('addresses');
 const sockets = await DatagramSockets.open([{ address: local, port: 7890 }]);
-const way = (remotePort: number): UdpPath => ({
+const pathTo = (remotePort: number): UdpPath => ({
   local,
   localPort: 7890,
   remote,
@@ -45,12 +45,12 @@ const way = (remotePort: number): UdpPath => ({
   relayIndex: 0,
 });
 
-function say(value: Readonly<Record<string, unknown>>): void {
+function print(value: Readonly<Record<string, unknown>>): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
 /** What the tests look at. */
-function told({ type, status, options: given }: NtmobileMessage) {
+function fieldsOf({ type, status, options: given }: NtmobileMessage) {
   const observed = findNtmobileOption(given, 'observed-endpoint')?.endpoint;
   return {
     ...{
@@ -86,10 +86,10 @@ class Client implements SessionListener<string> {
   }
   established(_step: Step, session: Session): void {
     this.session = session;
-    say({ established: true });
+    print({ established: true });
   }
   handleRequest(_step: Step, _session: Session, { message }: ReceivedMessage): NtmobileMessage {
-    say({ asked: told(message) });
+    print({ request: fieldsOf(message) });
     const path = message.options.filter(({ type }) => type === 'path-id');
     const answer = { type: 'route-direction-confirmation', answer: true, status: 0 } as const;
     return { ...answer, transaction: message.transaction, options: path };
@@ -100,10 +100,10 @@ class Client implements SessionListener<string> {
     purpose: string,
     answer: ReceivedMessage | undefined,
   ): void {
-    say({ purpose, answer: answer === undefined ? null : told(answer.message) });
+    print({ purpose, answer: answer === undefined ? null : fieldsOf(answer.message) });
   }
   ended(): void {
-    say({ ended: true });
+    print({ ended: true });
   }
 }
 
@@ -131,8 +131,8 @@ function ask(step: Step, command: string, argument: string): void {
       use: HandshakeUse.coordinator,
       pathId: new Uint8Array(8),
     };
-    sessions.connect(step, { ...to, udpPath: way(options.port) });
-  } else if (session === undefined) say({ purpose: command, answer: null });
+    sessions.connect(step, { ...to, udpPath: pathTo(options.port) });
+  } else if (session === undefined) print({ purpose: command, answer: null });
   else if (command === 'register') {
     sessions.request(
       step,
@@ -144,7 +144,7 @@ function ask(step: Step, command: string, argument: string): void {
     sessions.request(
       step,
       session,
-      { type: 'address-request', options: [], udpPath: way(options.alternatePort) },
+      { type: 'address-request', options: [], udpPath: pathTo(options.alternatePort) },
       command,
     );
   } else if (command === 'direct') {

@@ -17,13 +17,13 @@ import { Lab } from '#lab/topology.ts';
 
 const NODES = ['mn', 'mn2'] as const;
 type NodeName = (typeof NODES)[number];
-export type Places = Readonly<Partial<Record<NodeName, NetworkName>>>;
+export type NodeNetworks = Readonly<Partial<Record<NodeName, NetworkName>>>;
 
 /** Paced, so that the downloads last; the rest of the files goes at full speed at the end. */
 const OCTETS_PER_SECOND = 1_000_000;
 const SERVERS = ['server6', 'mn2'] as const;
 
-export class NtmobilePlay implements AsyncDisposable {
+export class NtmobileTraffic implements AsyncDisposable {
   readonly lab: Lab;
   readonly system: NtmobileSystem;
   readonly #resources = new DisposableStack();
@@ -38,9 +38,9 @@ export class NtmobilePlay implements AsyncDisposable {
     this.system = new NtmobileSystem(lab, { nodes: NODES });
   }
 
-  static async create(networks: readonly NetworkName[]): Promise<NtmobilePlay> {
+  static async create(networks: readonly NetworkName[]): Promise<NtmobileTraffic> {
     const nodes = Object.fromEntries(NODES.map((name) => [name, ['eth0']]));
-    return new NtmobilePlay(await Lab.create({ networks, nodes, servers: NTMOBILE_SERVERS }));
+    return new NtmobileTraffic(await Lab.create({ networks, nodes, servers: NTMOBILE_SERVERS }));
   }
 
   node(name: NodeName): NtmobileNode {
@@ -48,9 +48,9 @@ export class NtmobilePlay implements AsyncDisposable {
   }
 
   /** Starts all daemons, both nodes at their places. */
-  async start(places: Places): Promise<void> {
+  async start(networks: NodeNetworks): Promise<void> {
     await this.system.start();
-    await this.move(places);
+    await this.move(networks);
     for (const name of NODES) await this.node(name).start();
   }
 
@@ -60,7 +60,7 @@ export class NtmobilePlay implements AsyncDisposable {
    */
   async begin(octets: number): Promise<void> {
     const [mn, mn2] = NODES.map((name) => this.node(name));
-    if (mn === undefined || mn2 === undefined) throw new Error('two nodes are wanted');
+    if (mn === undefined || mn2 === undefined) throw new Error('two nodes are required');
     this.#file = createDigestedFile(`${LAB_DIRECTORY}/file`, octets);
     this.#servers = await startFileServers(this.lab, SERVERS, this.#file.path, OCTETS_PER_SECOND);
     this.#resetsBefore = await resetsOf([...NODES, 'server6']);
@@ -81,9 +81,9 @@ export class NtmobilePlay implements AsyncDisposable {
   /**
    * Plugs nodes in elsewhere, several at the same moment; resolves when their addresses are there.
    */
-  async move(places: Places): Promise<void> {
+  async move(networks: NodeNetworks): Promise<void> {
     const movers = NODES.flatMap((name) => {
-      const to = places[name];
+      const to = networks[name];
       return to === undefined ? [] : [[name, to] as const];
     });
     await Promise.all(

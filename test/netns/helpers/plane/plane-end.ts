@@ -56,15 +56,15 @@ interface Request {
   readonly exit?: number;
 }
 
-function say(value: unknown): void {
+function print(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
 const options: PlaneOptions = JSON.parse(process.argv[2] ?? '');
 const plane = openPlane(options);
-plane.onPunt(({ path, packet }) => say({ punt: { path, packet: hex(packet) } }));
-plane.onRoaming((roaming) => say({ roaming }));
-say({ features: plane.features });
+plane.onPunt(({ path, packet }) => print({ punt: { path, packet: hex(packet) } }));
+plane.onRoaming((roaming) => print({ roaming }));
+print({ features: plane.features });
 
 function perform(request: Request): void {
   if (request.overlaySet !== undefined) plane.overlaySet(request.overlaySet);
@@ -87,7 +87,7 @@ for await (const line of createInterface(process.stdin)) {
   if (request.exit !== undefined) process.exit(request.exit);
   perform(request);
   const { inject } = request;
-  say({
+  print({
     id: request.id,
     injected: inject === undefined ? 0 : plane.inject(inject.path, fromHex(inject.packet)),
     counters: plane.counters(),

@@ -39,7 +39,7 @@ const NODE_PREFIXES = [
   { address: ipv4(INNER.node4), length: 32 },
 ];
 
-interface Seen {
+interface Answer {
   readonly injected: number;
   readonly counters: Readonly<Record<string, number>>;
   readonly tunnel?: Readonly<Record<string, number>>;
@@ -49,7 +49,7 @@ interface SeenPunt {
   readonly path: PacketPath;
   readonly packet: string;
 }
-interface Said extends Partial<Seen> {
+interface Message extends Partial<Answer> {
   readonly id?: number;
   readonly punt?: SeenPunt;
   readonly roaming?: RoamingNotice;
@@ -63,7 +63,7 @@ export class PlaneEnd implements AsyncDisposable {
   readonly notices: RoamingNotice[] = [];
   features: PlaneFeatures | undefined;
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
-  readonly #answers = new Map<number, (seen: Seen) => void>();
+  readonly #answers = new Map<number, (answer: Answer) => void>();
   readonly #ended: Promise<void>;
   #requests = 0;
 
@@ -89,7 +89,7 @@ export class PlaneEnd implements AsyncDisposable {
     ]);
     this.#child = spawn(argv[0] ?? '', argv.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] });
     this.#ended = new Promise((resolve) => this.#child.once('exit', () => resolve()));
-    createInterface(this.#child.stdout).on('line', (line) => this.#hear(JSON.parse(line)));
+    createInterface(this.#child.stdout).on('line', (line) => this.#receive(JSON.parse(line)));
   }
 
   async ready(): Promise<void> {
@@ -100,7 +100,7 @@ export class PlaneEnd implements AsyncDisposable {
   }
 
   /** What the plane answers after it did as told. */
-  ask(request: Record<string, unknown> = {}): Promise<Seen> {
+  ask(request: Record<string, unknown> = {}): Promise<Answer> {
     const id = this.#requests++;
     return new Promise((resolve) => {
       this.#answers.set(id, resolve);
@@ -141,18 +141,18 @@ export class PlaneEnd implements AsyncDisposable {
     await this.#ended;
   }
 
-  #hear(said: Said): void {
-    if (said.features !== undefined) this.features = said.features;
-    if (said.punt !== undefined) this.punts.push(said.punt);
-    if (said.roaming !== undefined) this.notices.push(said.roaming);
-    if (said.id === undefined) return;
-    this.#answers.get(said.id)?.({
-      injected: said.injected ?? 0,
-      counters: said.counters ?? {},
-      ...(said.tunnel && { tunnel: said.tunnel }),
-      ...(said.leg && { leg: said.leg }),
+  #receive(message: Message): void {
+    if (message.features !== undefined) this.features = message.features;
+    if (message.punt !== undefined) this.punts.push(message.punt);
+    if (message.roaming !== undefined) this.notices.push(message.roaming);
+    if (message.id === undefined) return;
+    this.#answers.get(message.id)?.({
+      injected: message.injected ?? 0,
+      counters: message.counters ?? {},
+      ...(message.tunnel && { tunnel: message.tunnel }),
+      ...(message.leg && { leg: message.leg }),
     });
-    this.#answers.delete(said.id);
+    this.#answers.delete(message.id);
   }
 }
 

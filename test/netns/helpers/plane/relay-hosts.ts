@@ -174,18 +174,18 @@ async function cables(name: string): Promise<void> {
 
 /** The kernel's own count of what a side gets from the relay and sends to it, by UDP. */
 export const TALLY = `add table inet tally
-add counter inet tally came
-add counter inet tally went
+add counter inet tally received
+add counter inet tally sent
 add chain inet tally input { type filter hook input priority raw; }
 add chain inet tally output { type filter hook output priority raw; }
-add rule inet tally input udp sport ${SEALED_PORT} counter name came
-add rule inet tally output udp dport ${SEALED_PORT} counter name went
+add rule inet tally input udp sport ${SEALED_PORT} counter name received
+add rule inet tally output udp dport ${SEALED_PORT} counter name sent
 `;
 
 interface Tally {
   /** Octets of UDP payload. */
-  readonly came: number;
-  readonly went: number;
+  readonly received: number;
+  readonly sent: number;
 }
 
 interface Listed {
@@ -206,5 +206,5 @@ export async function tally(end: PlaneEnd, family: 4 | 6): Promise<Tally> {
     if (found === undefined) throw new Error(`no counter ${name}`);
     return found.bytes - header * found.packets;
   };
-  return { came: octets('came'), went: octets('went') };
+  return { received: octets('received'), sent: octets('sent') };
 }
