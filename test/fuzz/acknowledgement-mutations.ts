@@ -250,7 +250,7 @@ export const ACKNOWLEDGEMENT_MUTATIONS = {
       return { path: material.genuine.path, packet };
     },
   },
-  'acknowledgement by another way': {
+  'acknowledgement by another path': {
     reasons: ['unexpected-path', 'wrong-destination', 'mobile-ipv6-header-invalid'],
     make: ({ genuine }) => ({ path: { kind: 'tunnel', tunnel: 1 }, packet: genuine.packet }),
   },

@@ -176,7 +176,7 @@ export class HomeAgentFuzz {
     this.#engine.step(monotonic(this.#now), input, this.#out);
     for (const output of this.#out) {
       if (output.kind === 'set-desired')
-        this.#hold(`want ${output.key}`, output.part !== undefined);
+        this.#hold(`desired ${output.key}`, output.part !== undefined);
       if (output.kind === 'persist')
         this.#hold(`${output.table} ${output.key}`, output.value !== undefined);
     }

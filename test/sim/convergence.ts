@@ -38,8 +38,8 @@ function wrongBinding(
   homeAddress: IpAddress,
 ): string | undefined {
   if (!mobile.engine.running || !agent.engine.running) return 'not running';
-  const ways = uplinks(mobile);
-  if (ways.length === 0) return undefined;
+  const interfaces = uplinks(mobile);
+  if (interfaces.length === 0) return undefined;
   const atAgent = tunnelFor(agent.tunnels, homeAddress);
   const atMobile = tunnelFor(mobile.tunnels, homeAddress);
   if (isAtHome(mobile)) {

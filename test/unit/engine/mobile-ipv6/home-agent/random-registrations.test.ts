@@ -20,14 +20,14 @@ const MOBILE_NODES = [0, 1].map((number) => ({
 
 interface Move {
   readonly node: number;
-  readonly place: number;
+  readonly attachment: number;
   readonly lifetimeUnits: number;
   readonly waitMs: number;
 }
 
 const MOVE = fc.record({
   node: fc.nat(NODES - 1),
-  place: fc.nat(4),
+  attachment: fc.nat(4),
   lifetimeUnits: fc.constantFrom(0, 1, 10, 500),
   waitMs: fc.constantFrom(0, 1, 3000, 50_000),
 });
@@ -43,12 +43,12 @@ function apply(scene: Scene, sequence: number, move: Move): void {
   };
   // Points of attachment: 0 and 1 are IPv6, 2 is public IPv4, 3 and 4 are two ports of one NAT.
   // They are few, so that nodes share them.
-  if (move.place < 2)
-    scene.update(OVER_IPV6, { ...update, careOf: ipv6(`2001:db8:a::${move.place + 1}`) });
-  else if (move.place === 2)
+  if (move.attachment < 2)
+    scene.update(OVER_IPV6, { ...update, careOf: ipv6(`2001:db8:a::${move.attachment + 1}`) });
+  else if (move.attachment === 2)
     scene.update(udpPath('203.0.113.2'), { ...update, ipv4CareOf: ipv4('203.0.113.2') });
   else
-    scene.update(udpPath('203.0.113.3', 60_000 + move.place), {
+    scene.update(udpPath('203.0.113.3', 60_000 + move.attachment), {
       ...update,
       ipv4CareOf: ipv4('10.0.0.2'),
     });
