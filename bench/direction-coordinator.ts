@@ -1,6 +1,6 @@
 /**
- * The direction coordinator's engine: directions per second on one core, and what each registered
- * node weighs. The run is a process of its own.
+ * Measures the direction coordinator's engine: directions per second on one core, and memory for
+ * each registered node. The run has its own process.
  */
 import { run } from '#lab/shell.ts';
 import type {
@@ -14,7 +14,7 @@ const ASKERS = 1000;
 const LONGEST_RUN_MS = 900_000;
 
 export interface CoordinatorSettings {
-  /** Numbers of registered nodes; a run for each. */
+  /** Numbers of registered nodes. Each number is one run. */
   readonly nodes: readonly number[];
   readonly directions: number;
 }

@@ -1,6 +1,6 @@
 /**
- * Who is moved in the handover benchmark: Sojourn itself, wireguard-go and OpenVPN, all with their
- * fixed end on the lab's home router.
+ * The contenders of the handover benchmark: Sojourn, wireguard-go and OpenVPN. Each has its fixed
+ * end on the lab's home router.
  */
 import {
   DaemonProcess,
@@ -15,7 +15,7 @@ import type { Lab } from '#lab/topology.ts';
 import { openvpn, type Peer, wireguardGo } from './support/peers.ts';
 import type { ProbeEnd } from './support/probe.ts';
 
-/** A tunnel that is up, and the two ends between which packets go. */
+/** An established tunnel and its two ends. */
 export interface Roamer extends AsyncDisposable {
   readonly name: string;
   readonly mobile: ProbeEnd;
@@ -24,9 +24,9 @@ export interface Roamer extends AsyncDisposable {
 
 export interface Contender {
   readonly name: string;
-  /** Networks it is moved through, again and again; the first is where it starts. */
+  /** Networks of one tour, which is repeated; the contender starts in the first. */
   readonly tour: readonly NetworkName[];
-  /** Longest wait for a packet after a move. */
+  /** Longest time to wait for a packet after a move. */
   readonly patienceMs: number;
   start(lab: Lab): Promise<Roamer>;
 }
@@ -39,8 +39,8 @@ export const SOJOURN: Contender = {
 };
 
 /**
- * Neither follows from one address family to the other without a new connection, so they move
- * between IPv4 networks.
+ * Both need a new connection after a change of address family, so they move between IPv4 networks
+ * only.
  */
 export const PEERS: readonly Contender[] = [
   {

@@ -1,10 +1,10 @@
 /**
- * How long packets stand still when the mobile host moves: real networks of the lab, their router
- * advertisements and DHCP servers, break before make.
+ * Measures how long packets stop when the mobile host moves (break before make) between networks of
+ * the lab, with real router advertisements and DHCP servers.
  *
- * The stall runs from the moment when the new care-of address can be used (address and default
- * route are there, as rtnetlink tells the probe) to the first packet that was sent after the move
- * and arrives. What the network takes to give an address is not in it.
+ * The stall begins when the new care-of address is usable, that is, when rtnetlink has reported the
+ * address and the default route to the probe. It ends with the arrival of the first packet that was
+ * sent after the move. It excludes the time that the network takes to assign an address.
  */
 import type { NetworkName } from '#lab/network.ts';
 import { coreLink, NETWORKS } from '#lab/networks.ts';
@@ -25,7 +25,10 @@ export interface HandoverSettings {
   /** Moves of each kind. */
   readonly moves: number;
   readonly peerMoves: number;
-  /** One-way delays between the core and each visited network, milliseconds; a lab for each. */
+  /**
+   * One-way delays between the core and each visited network, milliseconds. Each delay has its own
+   * lab.
+   */
   readonly delay: readonly number[];
   readonly peers: boolean;
   readonly sojourn: boolean;
@@ -38,7 +41,7 @@ const TRAFFICS: readonly Traffic[] = ['both send', 'downlink only'];
 interface Stalls {
   readonly downlink: number[];
   readonly uplink: number[];
-  /** Moves after which nothing came in time. */
+  /** Moves after which no packet arrived in time. */
   lost: number;
 }
 
@@ -51,11 +54,14 @@ interface Measured {
 }
 
 const INTERVAL_US = 2_000;
-/** Only how soon the next move can begin depends on it: the probes keep the times. */
+/**
+ * Polling interval. It does not limit the precision of the result, because the probes record the
+ * times.
+ */
 const POLL_MS = 40;
 /**
- * The link is left alone for so long before the next move: the registration ends, and the rate
- * limit of RFC 6275 §11.8 does not count.
+ * Pause before the next move, so that the registration is complete and the rate limit of RFC 6275
+ * §11.8 does not apply.
  */
 const REST_MS = 450;
 const NETWORK_NAMES: readonly NetworkName[] = ['ar6', 'ar6b', 'ar4', 'ar4b', 'nat-prc', 'nat-sym'];
@@ -78,8 +84,7 @@ function sleep(milliseconds: number): Promise<void> {
 }
 
 /**
- * When the address of the network and the route to it were both there; undefined as long as one is
- * missing.
+ * When the network's address and its default route both existed; undefined while one is missing.
  */
 export function usableSince(probe: Probe, network: NetworkName): number | undefined {
   const family = NETWORKS[network].ipv6 === undefined ? 4 : 6;
@@ -90,9 +95,7 @@ export function usableSince(probe: Probe, network: NetworkName): number | undefi
   return address === undefined || route === undefined ? undefined : Math.max(address, route);
 }
 
-/**
- * Milliseconds from `sinceUs` to the first packet that was sent after `sentAfterUs` and came then.
- */
+/** Milliseconds from `sinceUs` to the arrival of the first packet sent after `sentAfterUs`. */
 export function stallMs(probe: Probe, sinceUs: number, sentAfterUs: number): number | undefined {
   const first = probe
     .received()
@@ -178,8 +181,8 @@ async function measureTraffic(
 }
 
 /**
- * Lets the routers learn each other's link-layer addresses: on the first visit to a network that
- * would cost a round trip of its own.
+ * Lets the routers resolve each other's link-layer addresses, which would otherwise add a round
+ * trip to the first visit to a network.
  */
 export async function meetNeighbours(lab: Lab): Promise<void> {
   for (const { name, index, ipv4, nat } of lab.networks) {
@@ -209,7 +212,7 @@ async function measureContender(
   await lab.waitForAddress('mn', NETWORKS[start].ipv6 === undefined ? 4 : 6);
   await using roamer = await contender.start(lab);
   const measured: Measured[] = [];
-  // A tour may hold one kind of move several times.
+  // A tour may contain one kind of move several times.
   const kinds = new Set(
     contender.tour.map((from, at) =>
       kindOf(from, contender.tour[(at + 1) % contender.tour.length] ?? from),
@@ -275,7 +278,7 @@ function resultsOf(all: readonly Measured[]): Record<string, number | null> {
 export async function handover(settings: HandoverSettings): Promise<Report> {
   const measured: Measured[] = [];
   for (const delayMs of settings.delay) {
-    // A lab for each, so that none inherits the routes or devices of the one before.
+    // Each contender has its own lab, so that it does not inherit routes or devices.
     for (const contender of [
       ...(settings.sojourn ? [SOJOURN] : []),
       ...(settings.peers ? PEERS : []),

@@ -1,7 +1,7 @@
 /**
- * The home agent's control path: authenticated Binding Updates per second on one core, and memory
- * for each binding; the engine alone, and with the reconciler behind it. Each row is a process of
- * its own.
+ * Measures the home agent's control path: authenticated Binding Updates per second on one core, and
+ * memory for each binding, for the engine alone and for engine and reconciler. Each row has its own
+ * process.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,9 +12,9 @@ import type { Load, LoadResult } from './support/home-agent-load.ts';
 import { progress, type Report, type Row, thisMachine } from './support/report.ts';
 
 interface HomeAgentSettings {
-  /** Numbers of mobile nodes; a run for each. */
+  /** Numbers of mobile nodes. Each number is one run. */
   readonly bindings: readonly number[];
-  /** Least number of Binding Updates of each kind in a run. */
+  /** Minimum number of Binding Updates of each kind in a run. */
   readonly updates: number;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Who reaches whom from behind what: NTMobile in every pair of places, fresh and after moves, and
- * Debian's Teredo behind the same translators.
+ * Connectivity matrix: NTMobile between every pair of access network kinds, after the start and
+ * after moves, and Debian's Teredo behind the same NATs.
  */
 
 import {
@@ -28,8 +28,9 @@ const keyOf = ([first, second]: Pair): string => `${first} to ${second}`;
 const HISTORIES: readonly History[] = ['fresh', 'one moved', 'both moved'];
 
 /**
- * Comes back to its first pair in the end, one by one in two steps: then no pair is missed. One by
- * one it also begins there, for the nodes may be anywhere.
+ * Extends a walk so that it ends at its first pair and covers every pair. A walk that moves one
+ * node at a time returns in two steps; it also begins with the first pair, because the nodes may be
+ * anywhere before.
  */
 function walkOf(walk: Iterable<Pair>): readonly Pair[] {
   const [first, ...rest] = walk;

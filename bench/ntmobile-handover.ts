@@ -1,12 +1,12 @@
 /**
- * How long data between two NTMobile nodes stands still when one of them moves, or both at the same
- * moment, in round trips of the path over the relay; how many connections break; how long a name
- * takes until its server's first octet. All in a lab whose visited networks are some milliseconds
- * away.
+ * Measures, in round trips of the path through the relay, how long data between two NTMobile nodes
+ * stops when one of them or both at once move. Counts broken connections. Measures the time from
+ * the lookup of a name to the first octet from its server. The visited networks of the lab are some
+ * milliseconds away.
  *
- * Probes of their own (native/tools/probe.cc) send between the virtual addresses. A stall runs from
- * the moment when the last mover can use its new address to the first packet that was sent after
- * the cables were pulled and arrives; the longer one of both directions counts.
+ * Probes (native/tools/probe.cc) send between the virtual addresses. A stall begins when the new
+ * address of the node that moved last is usable. It ends with the arrival of the first packet that
+ * was sent after the cables were pulled. The longer of both directions counts.
  */
 import { createDigestedFile } from '#lab/demo/digested-file.ts';
 import { curl, Download } from '#lab/demo/download.ts';
@@ -33,19 +33,19 @@ import {
 } from './support/report.ts';
 
 export interface NtmobileHandoverSettings {
-  /** Moves, at least; a whole number of tours is made. */
+  /** Minimum number of moves; rounded up to whole tours. */
   readonly moves: number;
   /** One-way delay between the core and each visited network, milliseconds. */
   readonly delay: number;
-  /** Names that are asked for the first time. */
+  /** Names that are looked up for the first time. */
   readonly names: number;
 }
 
 type NetworkPair = readonly [mn: NetworkName, mn2: NetworkName];
 
 /**
- * One, the other, or both move at each step; paths before and after are direct or relayed in every
- * combination.
+ * At each step, one node or both move. The steps cover every combination of direct and relayed
+ * paths before and after the move.
  */
 const TOUR: readonly NetworkPair[] = [
   ['nat-sym', 'nat-prc-b'],
@@ -63,7 +63,7 @@ const NODES = ['mn', 'mn2'] as const;
 const INTERVAL_US = 2_000;
 const POLL_MS = 20;
 const TIMEOUT_MS = 20_000;
-/** Longer than checks take: the next move begins from a path that is settled. */
+/** Longer than path checks take, so that the next move begins with a settled path. */
 const DIRECT_WITHIN_MS = 10_000;
 const OCTETS_PER_SECOND = 400_000;
 const MOST_SECONDS_A_MOVE = 6;
@@ -72,9 +72,11 @@ interface Move {
   readonly who: 'one moves' | 'both move';
   readonly before: 'direct' | 'relayed';
   readonly after: 'direct' | 'relayed';
-  /** Undefined: nothing came in time. */
+  /** Undefined if no packet arrived in time. */
   readonly stallMs: number | undefined;
-  /** Of pings from the first node to a general server; undefined when that node did not move. */
+  /**
+   * Stall of pings from the first node to a general node; undefined if the first node did not move.
+   */
   readonly generalMs: number | undefined;
 }
 
@@ -149,7 +151,7 @@ async function startProbes(lab: Lab, nodes: Setup['nodes']): Promise<readonly [P
   return [await start(0, 1), await start(1, 0)];
 }
 
-/** Connections that must live through all of it. */
+/** Connections that must survive all moves. */
 interface Sessions extends Disposable {
   readonly downloads: readonly Download[];
   readonly servers: readonly Background[];
@@ -178,7 +180,7 @@ async function startSessions(
   return { downloads, servers, sha256, [Symbol.dispose]: () => resources.dispose() };
 }
 
-/** The rest of the files; how many came whole. */
+/** Waits for the rest of the files; returns how many arrived complete. */
 async function endSessions({ downloads, servers, sha256 }: Sessions): Promise<number> {
   for (const server of servers) server.kill('SIGUSR1');
   const results = await Promise.all(downloads.map(({ result }) => result));

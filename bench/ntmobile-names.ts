@@ -1,6 +1,6 @@
 /**
- * How long a name takes that was never asked for, until the first octet of its server; in round
- * trips of the lab's links, as curl measures it.
+ * Measures the time from the first lookup of a name to the first octet from its server, in round
+ * trips of the lab's links, with curl.
  */
 
 import { startFileServers } from '#lab/demo/file-servers.ts';
@@ -9,7 +9,7 @@ import type { NtmobileNode } from '#lab/ntmobile/ntmobile-lab.ts';
 import type { Lab } from '#lab/topology.ts';
 import { median, percentile, progress } from './support/report.ts';
 
-/** Milliseconds from the beginning, by curl. */
+/** Milliseconds since the start of the request, measured by curl. */
 interface Timed {
   readonly resolvedMs: number;
   readonly connectedMs: number;
@@ -31,9 +31,9 @@ async function timed(lab: Lab, node: NtmobileNode, url: string): Promise<Timed> 
 }
 
 /**
- * General names from behind a symmetric translator; then the other node by its name, with daemons
- * that have just begun, over the relay: its first data is there half a round trip before the
- * connection is.
+ * Looks up names of general nodes from behind a symmetric NAT, then the name of the other node just
+ * after both daemons started, over the relay. The first data arrives half a round trip before the
+ * connection is established.
  */
 export async function measureNames(
   lab: Lab,
@@ -58,7 +58,7 @@ export async function measureNames(
   const toNode = 4 * delayMs;
   const roundTrips = (values: readonly number[], unit: number): readonly number[] =>
     values.map((value) => value / unit);
-  // The server's own: connection and request, each a round trip there and back.
+  // The server's share: connection and request take a round trip each.
   const before = roundTrips(
     general.map(({ firstOctetMs }) => firstOctetMs - 2 * toRelay),
     toRelay,

@@ -1,7 +1,8 @@
 /**
- * What prefixes cost: a flow from a home address (host routes), from the network of a mobile router
- * with one prefix of each family, and from one among 10,000 prefixes, interleaved in one run. Real
- * daemons on three pairs of hosts, each on a cable of its own; over IPv4, in UDP.
+ * Measures the cost of prefixes: a flow from a home address (host routes), from the network of a
+ * mobile router with one prefix of each family, and from one of 10,000 prefixes, interleaved in one
+ * run. Real daemons run on three pairs of hosts, each pair with its own cable, and tunnel in UDP
+ * over IPv4.
  */
 
 import { mkdtempSync } from 'node:fs';
@@ -18,7 +19,7 @@ export interface PrefixSettings {
   readonly seconds: number;
   readonly repeats: number;
   readonly threads: number;
-  /** How many prefixes the third contender has. */
+  /** Number of prefixes of the third contender. */
   readonly prefixes: number;
 }
 
@@ -27,23 +28,23 @@ const HOME = { address: '2001:db8:200::10', ipv4Address: '203.0.113.10' } as con
 const NETWORK = { ipv6: '2001:db8:500::/64', ipv4: '192.0.2.0/28' } as const;
 const ROUTER = { ipv6: '2001:db8:500::1/64', ipv4: '192.0.2.1/28' } as const;
 const PORT = 5201;
-/** So that every lookup goes through several lengths. */
+/** Different prefix lengths, so that every lookup tries several. */
 const LENGTHS = [48, 56, 60, 64] as const;
 
 interface Contender {
   readonly name: string;
   readonly label: string;
   readonly pair: Pair;
-  /** Where the flow comes from. */
+  /** The source of the flow. */
   readonly source: string;
   readonly homeAgent: DaemonProcess;
   readonly moving: DaemonProcess;
-  /** Until the registration was in force at both ends. */
+  /** Time until the registration was in force at both ends. */
   readonly registeredMs: number;
   readonly sample: { readonly up: number[]; readonly down: number[]; readonly udp64: number[] };
 }
 
-/** `count` prefixes, those of the network among them; each other one in a /48 of its own. */
+/** `count` prefixes, including those of the network; each of the others is in its own /48. */
 function prefixes(count: number): readonly string[] {
   const others = Array.from({ length: Math.max(0, count - 2) }, (_, index) => {
     return `3fff:0:${(index + 1).toString(16)}::/${LENGTHS[index % LENGTHS.length]}`;
@@ -85,7 +86,7 @@ function movingConfiguration(router: boolean) {
     security: SECURITY,
   };
   if (!router) return { homes: [home], forceUdp: true };
-  // In implicit mode the home agent forwards every prefix that it has for the router.
+  // In implicit mode the home agent forwards every prefix that the router is granted.
   const network = {
     mobileNetworkPrefixes: [NETWORK.ipv6, NETWORK.ipv4],
     registrationModes: ['implicit'],

@@ -1,9 +1,9 @@
 /**
- * A population of mobile nodes and the Binding Updates they send, signed beforehand and kept in a
- * file, so that a home agent under measurement pays neither for making them nor for keeping them.
+ * A population of mobile nodes and their Binding Updates, signed in advance and stored in a file,
+ * so that the measurement of the home agent includes neither their creation nor their memory.
  *
- * Even nodes are on IPv6 links (IPv6-in-IPv6), odd ones behind NATs (UDP); every one has a key, an
- * identifier and an IPv4 home address of its own.
+ * Even nodes are on IPv6 links (IPv6-in-IPv6), odd ones behind NATs (UDP). Each node has its own
+ * key, identifier and IPv4 home address.
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { assert } from '#base/assert.ts';
@@ -36,8 +36,8 @@ const HOME_AGENT = ipv6('2001:db8:1::1');
 const HOME_AGENT_V4 = ipv4('192.0.2.1');
 const EPOCH_MS = 1_700_000_000_000;
 /**
- * Virtual time between two Binding Updates: faster than any home agent here, so that no lifetime
- * ends within a run.
+ * Virtual time between two Binding Updates. It is shorter than the processing time of any home
+ * agent here, so that no lifetime ends within a run.
  */
 const INTERVAL_MS = 0.02;
 const KEY_OCTETS = 32;
@@ -108,7 +108,7 @@ export function configurationFor(nodes: number): HomeAgentConfiguration {
   };
 }
 
-/** What a round of Binding Updates is for. Each node sends one in each round. */
+/** Purpose of a round of Binding Updates. Each node sends one in each round. */
 export type Purpose = 'register' | 'refresh' | 'move';
 
 export interface Plan {
@@ -119,13 +119,13 @@ export interface Plan {
 /** One Binding Update of a plan. */
 interface Message {
   readonly node: number;
-  /** Number of the care-of address: changes with every move. */
+  /** Number of the care-of address; changes with every move. */
   readonly careOfIndex: number;
   readonly sequence: number;
   readonly now: Monotonic;
 }
 
-/** Nodes in an order that neither the file nor the memory of the home agent has. */
+/** The nodes in an order that matches neither the file nor the home agent's memory. */
 function nodeAt(index: number, nodes: number): number {
   return (index * 65_537) % nodes;
 }
@@ -151,7 +151,7 @@ function careOfAddressOf(node: number, careOfIndex: number): IpAddress {
   );
 }
 
-/** What the NAT of a node makes of its address and port. */
+/** The address and port to which the NAT of a node translates. */
 function translated(
   node: number,
   careOfIndex: number,
@@ -162,7 +162,7 @@ function translated(
   };
 }
 
-/** What a home agent wishes of its data plane for a node that has registered. */
+/** The desired state of the data plane for a registered node. */
 export function tunnelOf(node: number): {
   readonly tunnel: DesiredTunnel;
   readonly routes: readonly DesiredPlaneRoute[];
@@ -228,13 +228,13 @@ export function writeRegistrations(file: string, plan: Plan): void {
   closeSync(output);
 }
 
-/** A Binding Update as the driver gives it to the home agent. */
+/** A Binding Update as the driver passes it to the home agent. */
 export interface Arrival {
   readonly now: Monotonic;
   readonly input: HomeAgentInput;
 }
 
-/** Reads what {@link writeRegistrations} wrote, some hundred at a time. */
+/** Reads the file of {@link writeRegistrations} in blocks of some hundred records. */
 export class Registrations {
   readonly #file: number;
   readonly #plan: Plan;
@@ -246,7 +246,7 @@ export class Registrations {
   }
 
   /**
-   * `count` ≤ 1000 Binding Updates of a round from `first` on; each with octets of its own, as from
+   * `count` ≤ 1000 Binding Updates of a round from `first` on; each with its own buffer, as from
    * the data plane.
    */
   read(round: number, first: number, count: number): Arrival[] {

@@ -1,7 +1,7 @@
 /**
- * What a relay costs: the same sealed tunnel between two hosts, once straight through the host
- * between them, which forwards as any router does, and once by a relay's plane on that host, in
- * either family and from one to the other. Keys and legs are set by hand: what is measured is the
+ * Measures the cost of a relay: the same sealed tunnel between two hosts, forwarded either by the
+ * kernel of the host between them, or by a relay's plane on that host, within each family and
+ * between the families. Keys and legs are set by hand, because the benchmark measures only the
  * plane.
  *
  *      left                               middle                              right
@@ -34,12 +34,12 @@ const NAMESPACES = {
 } as const;
 const IPERF_PORT = 5201;
 const LEG = { left: 0x1111111, right: 0x2222222 } as const;
-/** The host's own address and the middle's on that cable. */
+/** The host's address and the middle host's address on that cable. */
 const ENDS = {
   left: { 4: ['198.51.100.2', '198.51.100.1'], 6: ['2001:db8:f::2', '2001:db8:f::1'] },
   right: { 4: ['203.0.113.2', '203.0.113.1'], 6: ['2001:db8:e::2', '2001:db8:e::1'] },
 } as const;
-/** The same for all, as if each had IPv6 and an envelope outside. */
+/** The same for all contenders, as if each used IPv6 and an envelope. */
 const MTU = 1500 - 40 - 8 - 24 - 4;
 
 interface Plan {
@@ -102,7 +102,7 @@ function legOf(side: 'left' | 'right', family: Family, port: number): DesiredRel
   const [own, middle] = ENDS[side][family];
   const at = (text: string) => (family === 4 ? ipv4(text) : ipv6(text));
   const [index, other] = side === 'left' ? [LEG.left, LEG.right] : [LEG.right, LEG.left];
-  // Beyond what any of this carries.
+  // More than any contender can carry.
   const rateKilobits = 1_000_000_000;
   return {
     index,

@@ -1,6 +1,6 @@
 /**
- * Sealed tunnels as peers: two data planes with keys set by hand, because what is measured is the
- * plane and not who sets it up.
+ * Contenders with sealed tunnels: two data planes with keys set by hand, because the benchmark
+ * measures only the plane.
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -10,10 +10,10 @@ import { CABLE, type Pair } from './support/pair.ts';
 import type { Peer } from './support/peers.ts';
 import type { SealedEnd } from './support/sealed-end.ts';
 
-/** Of the cable's 1500 octets: outer IPv4 and UDP header, sealed header and tag. */
+/** The cable's 1500 octets minus outer IPv4 and UDP header, sealed header and tag. */
 const MTU = 1500 - 20 - 8 - 24;
 
-/** Where the tunnels of each cipher are. */
+/** Addresses of the tunnels of each cipher. */
 const SETTINGS = {
   'aes-128-gcm': { port: 7890, network: '10.4.0', label: 'a' },
   'chacha20-poly1305': { port: 7891, network: '10.5.0', label: 'c' },

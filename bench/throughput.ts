@@ -1,7 +1,7 @@
 /**
- * TCP of one flow both ways, small UDP packets, and round trips: plain cable, kernel VXLAN,
- * wireguard-go and Sojourn in each of its encapsulations, interleaved, as medians and as ratios to
- * VXLAN in the same run.
+ * Measures one TCP flow in each direction, small UDP packets, and round trips over a plain cable,
+ * kernel VXLAN, wireguard-go and each encapsulation of Sojourn. The measurements are interleaved;
+ * results are medians and ratios to VXLAN in the same run.
  */
 import { mkdtempSync } from 'node:fs';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
@@ -71,7 +71,7 @@ function row({ peer, sample }: Contender, vxlanSample: Sample, plainSample: Samp
   };
 }
 
-/** Prefix of the results' keys and beginning of the peer's name. */
+/** Prefix of the keys of the results and of the contender's name. */
 const ENCAPSULATIONS = [
   ['udp', 'udp'],
   ['ipip', 'ipip'],

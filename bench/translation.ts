@@ -1,7 +1,7 @@
 /**
- * Translation between the families alone, without tunnels: one TCP flow from a host with IPv4 to a
- * host with IPv6, through Debian's tayga and through the data plane, in the same place and the same
- * run:
+ * Measures translation between the families without tunnels: one TCP flow from an IPv4 host to an
+ * IPv6 host, through Debian's tayga and through the data plane, at the same position and in the
+ * same run:
  *
  *      client                     translator                          server
  *      198.51.100.2/24 --------- 198.51.100.1   2001:db8:80::1 ------ 2001:db8:80::80
@@ -35,7 +35,7 @@ const PORT = 5201;
 interface Contender extends AsyncDisposable {
   readonly name: string;
   readonly key: 'plain' | 'tayga' | 'sojourn';
-  /** Where the server is, as the client sees it. */
+  /** The server's address, as the client sees it. */
   readonly server: string;
 }
 
@@ -82,7 +82,8 @@ async function build(): Promise<void> {
 }
 
 /**
- * What leads to a translator: the server's IPv4 address, and the client's IPv6 address behind it.
+ * The addresses routed to a translator: the server's IPv4 address, and the client's IPv6 address
+ * behind it.
  */
 async function lead(device: string, serverIn4: string, clientIn6: string): Promise<void> {
   await ipBatch(

@@ -1,10 +1,10 @@
 /**
  * The load process of `direction-coordinator.ts`: nodes with real handshakes and sealed messages
- * around one engine. Only the engine's steps are timed; memory is what each further node adds.
+ * around one engine. Only the engine's steps are timed. Memory is the growth for each further node.
  * Prints one JSON object.
  *
- * Credentials are not verified here: their signature is checked once for each session, not for a
- * Direction Request.
+ * Credentials are not verified here, because a coordinator checks their signature once for each
+ * session and not for each Direction Request.
  */
 import { hrtime, memoryUsage, stdout } from 'node:process';
 import { assert } from '#base/assert.ts';
@@ -26,7 +26,7 @@ import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 
 export interface CoordinatorLoad {
   readonly nodes: number;
-  /** Nodes that stay in this process, and ask. */
+  /** Nodes that stay in this process and send Direction Requests. */
   readonly requesters: number;
   readonly directions: number;
 }

@@ -1,6 +1,6 @@
 /**
- * One home agent under load, in a process of its own (`node --expose-gc
- * bench/support/home-agent-load.ts '{"…"}'`), so that its memory is its own. Prints one {@link
+ * One home agent under load, in a separate process (`node --expose-gc
+ * bench/support/home-agent-load.ts '{"…"}'`), so that its memory can be measured. Prints one {@link
  * LoadResult} as JSON. Real engine, codecs and authentication; no socket, no store.
  */
 import { assert } from '#base/assert.ts';
@@ -26,12 +26,12 @@ export interface Load {
   readonly plan: Plan;
   readonly file: string;
   /**
-   * The same for a home agent that is thrown away: compiles the code and grows the heap's young
-   * generation.
+   * Warm-up with a home agent that is discarded afterwards: compiles the code and grows the heap's
+   * young generation.
    */
   readonly warmUpPlan: Plan;
   readonly warmUpFile: string;
-  /** With the reconciler behind the engine, on a plane and a kernel that do nothing. */
+  /** True: the reconciler runs behind the engine, on a plane and a kernel that do nothing. */
   readonly reconciler: boolean;
 }
 
@@ -39,15 +39,15 @@ export interface Load {
 export interface LoadResult {
   readonly phases: Readonly<Record<string, Phase>>;
   /**
-   * Growth of the resident set for each authorised mobile node: its configuration and the
-   * directory.
+   * Growth of the resident set for each authorised mobile node: its configuration and its entry in
+   * the directory.
    */
   readonly authorizedResident: number;
   readonly authorizedHeap: number;
   /** Growth of the resident set for each registration. */
   readonly bindingResident: number;
   readonly bindingHeap: number;
-  /** The same after every node has refreshed and moved. */
+  /** The same, after every node has refreshed its binding and moved. */
   readonly bindingResidentLater: number;
 }
 
@@ -70,13 +70,16 @@ interface Memory {
 
 function memory(): Memory {
   assert(globalThis.gc !== undefined, 'run with --expose-gc');
-  // Collects again and again until nothing more is freed, and gives pages back.
+  // Repeats garbage collection until it frees no more memory and returns pages to the kernel.
   globalThis.gc({ execution: 'sync', flavor: 'last-resort', type: 'major' });
   const { rss, heapUsed, external } = process.memoryUsage();
   return { resident: rss, heap: heapUsed + external };
 }
 
-/** As the driver applies one step's wishes: made before a packet leaves, deletions at the end. */
+/**
+ * Applies the desired state of one step as the driver does: additions before a packet leaves,
+ * deletions at the end.
+ */
 function reconcile(reconciler: Reconciler, now: Monotonic, out: readonly Output[]): void {
   let unmade = false;
   for (const output of out) {
@@ -122,8 +125,8 @@ function start(configuration: ReturnType<typeof configurationFor>, withReconcile
 }
 
 /**
- * Runs the rounds from `first` to `last` and times every step. Each must be answered, or the run is
- * worth nothing.
+ * Runs the rounds from `first` to `last` and times every step. Throws if a Binding Update is not
+ * answered, since the run is then invalid.
  */
 function runRounds(
   { engine, reconciler }: Agent,
@@ -211,8 +214,8 @@ function measure(load: Load): LoadResult {
 }
 
 /**
- * Every Binding Update did what it was for; also keeps the home agent alive while its memory is
- * measured.
+ * Checks that every Binding Update had its effect. Also keeps the home agent reachable for the
+ * garbage collector while its memory is measured.
  */
 function expectCount({ engine }: Agent, counter: HomeAgentReason, expected: number): void {
   const counted = engine.counters[counter];

@@ -1,7 +1,4 @@
-/**
- * Measurements by other people's programs (iperf3, ping), each from one namespace to an address
- * that another serves.
- */
+/** Measurements with iperf3 and ping, each from one namespace to an address in another. */
 import { readFileSync } from 'node:fs';
 import { attempt, Background, type Finished, run } from '#lab/shell.ts';
 import { median, percentile } from './report.ts';
@@ -58,7 +55,7 @@ async function iperf(
 ): Promise<IperfEnd> {
   const argv = ['iperf3', '-J', '-c', to.address, '-p', String(port), ...options];
   let finished: Finished = await attempt(argv, { namespace: from });
-  // The server may still be busy with the end of the former test.
+  // The server may still be finishing the previous test.
   for (
     let tries = 0;
     finished.code !== 0 && tries < 5 && /busy|refused/.test(finished.stdout);
@@ -73,13 +70,13 @@ async function iperf(
   return parsed.end;
 }
 
-/** iperf3's way to name the address that a flow comes from. */
+/** The option of iperf3 that sets the source address of a flow. */
 const boundTo = (source: string | undefined): readonly string[] =>
   source === undefined ? [] : ['-B', source];
 
 /**
- * One TCP flow, from the address `source` when given; Gbit/s that arrived. `down`: the server
- * sends.
+ * Runs one TCP flow, from the address `source` if given; returns the received Gbit/s. `down`: the
+ * server sends.
  */
 export async function tcp(
   from: string,
@@ -95,8 +92,8 @@ export async function tcp(
 }
 
 /**
- * Packets per second of UDP with `octets` of payload that arrive at ≤ 1 % loss: the best of a
- * bounded search over offered rates.
+ * Returns the highest rate of UDP packets with `octets` of payload that arrives with at most 1 %
+ * loss, found by a bounded search over offered rates.
  */
 export async function udpPacketsPerSecond(
   from: string,
@@ -132,7 +129,7 @@ export async function udpPacketsPerSecond(
     if (good) {
       best = Math.max(best, arrived);
       low = offered;
-      // The sender itself is at its end: more cannot be offered.
+      // The sender is the bottleneck: it cannot offer a higher rate.
       if (sent < 0.9 * offered) break;
     } else high = offered;
     offered = high === Number.POSITIVE_INFINITY ? offered * 2 : (low + high) / 2;

@@ -1,16 +1,16 @@
 /**
- * What Sojourn is measured against, in the same run on the same cable: plain forwarding, the
- * kernel's VXLAN, and the user-space tunnels of Debian (wireguard-go, OpenVPN). Each returns the
- * addresses between which the measurements run.
+ * The contenders beside Sojourn, measured in the same run on the same cable: plain forwarding, the
+ * kernel's VXLAN, and the user-space tunnels of Debian (wireguard-go, OpenVPN). Each function
+ * returns the addresses between which the measurements run.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { attempt, Background, ipBatch, run, waitFor } from '#lab/shell.ts';
 import { CABLE, type Pair } from './pair.ts';
 
-/** A tunnel (or none) that is up. */
+/** An established tunnel, or plain forwarding. */
 export interface Peer extends AsyncDisposable {
   readonly name: string;
-  /** Where the server listens, as seen from the left host. */
+  /** The server's address, as seen from the left host. */
   readonly server: string;
 }
 
@@ -49,9 +49,7 @@ export async function vxlan(pair: Pair): Promise<Peer> {
   return peer('kernel VXLAN', '10.1.0.2');
 }
 
-/**
- * Where the two ends of a user-space tunnel are: the left one roams when its address is not told.
- */
+/** Endpoints of a user-space tunnel. The left end roams if its address is not given. */
 interface Ends {
   readonly left4?: string;
   readonly right4: string;
@@ -68,8 +66,8 @@ interface WireguardEnd {
 const WIREGUARD_PORT = '51820';
 
 /**
- * Debian's wireguard-go. With a left address each end knows the other, so either may begin;
- * without, the left one keeps alive every second.
+ * Sets up Debian's wireguard-go. With a left address, each end knows the other's endpoint and may
+ * initiate. Without it, the left end initiates and sends a keepalive every second.
  */
 export async function wireguardGo(
   pair: Pair,
@@ -121,8 +119,9 @@ export async function wireguardGo(
 }
 
 /**
- * What a network manager's hook does for wireguard-go. Without it Debian's version goes on sending
- * from the address that is gone: it forgets that one on EINVAL only, and Linux says ENETUNREACH.
+ * Does the work of a network manager's hook for wireguard-go. Without it, Debian's version keeps
+ * sending from the removed address, because it drops a cached source address only on EINVAL, and
+ * Linux returns ENETUNREACH.
  */
 function followRoutes(
   namespace: string,
@@ -166,8 +165,8 @@ async function startWireguard(
 }
 
 /**
- * Debian's OpenVPN, peer to peer with a static key; the right end follows the left one to any
- * address (`--float`).
+ * Sets up Debian's OpenVPN, peer to peer with a static key. The right end follows the left end to
+ * any address (`--float`).
  */
 export async function openvpn(pair: Pair, directory: string, ends: Ends): Promise<Peer> {
   const key = `${directory}/openvpn.key`;

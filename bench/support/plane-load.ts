@@ -1,7 +1,7 @@
 /**
- * What the data plane's own tables cost, in a process of its own inside the lab (`node --expose-gc
- * bench/support/plane-load.ts N`): a tunnel and two routes for each of N mobile nodes. Prints the
- * growth of the resident set for each, in octets.
+ * Measures the memory of the data plane's tables, in a separate process inside the lab (`node
+ * --expose-gc bench/support/plane-load.ts N`): a tunnel and two routes for each of N mobile nodes.
+ * Prints the growth of the resident set for each node, in octets.
  */
 import { assert } from '#base/assert.ts';
 import { openPlane } from '#host/plane/plane.ts';

@@ -1,5 +1,5 @@
 /**
- * The two probes of a handover measurement (native/tools/probe.cc) and what they saw. Times are
+ * The two probes of a handover measurement (native/tools/probe.cc) and their logs. Times are
  * CLOCK_MONOTONIC microseconds.
  */
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
@@ -27,14 +27,14 @@ interface Received {
   readonly sentUs: number;
 }
 
-/** Something that became usable on the watched interface. */
+/** An address or default route that became usable on the watched interface. */
 interface Usable {
   readonly atUs: number;
   readonly what: 'address' | 'route';
   readonly family: 4 | 6;
 }
 
-/** One running probe; its log is read on where the last read ended. */
+/** One running probe. Each read of its log continues where the last one ended. */
 export class Probe {
   readonly #process: Background;
   readonly #chunk = Buffer.alloc(1 << 16);
@@ -63,7 +63,7 @@ export class Probe {
     return new Probe(process);
   }
 
-  /** Forgets what it saw so far. */
+  /** Discards the events read so far. */
   forget(): void {
     this.#read();
     this.#received = [];

@@ -1,6 +1,6 @@
 /**
- * A relay in a process of its own in a namespace (`node bench/support/relay-end.ts '{…}'`): a plane
- * and its legs, without any protocol. Says "ready" and goes on until it is told to end.
+ * A relay in a separate process in a namespace (`node bench/support/relay-end.ts '{…}'`): a plane
+ * and its legs, without any protocol. Prints "ready" and runs until it gets a signal.
  */
 import type { DesiredRelayLeg } from '#engine/contract/ntmobile.ts';
 import { openPlane } from '#host/plane/plane.ts';
@@ -32,7 +32,7 @@ function start({ device, threads, port, legs }: RelayEnd): void {
     plane.close();
     process.exit(0);
   });
-  // Nothing else keeps the process: the packet threads are not Node's.
+  // Keeps the process running: Node does not count the packet threads.
   setInterval(() => {}, 60_000);
   process.stdout.write('ready\n');
 }

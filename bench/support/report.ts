@@ -1,5 +1,5 @@
 /**
- * What a benchmark prints: one table for people, or with `--json` one object with stable keys
+ * Output of a benchmark: a table, or with `--json` one object with stable keys
  * (docs/reference/benchmarks.md).
  */
 import { readFileSync } from 'node:fs';
@@ -26,13 +26,13 @@ export function thisMachine(): Machine {
   };
 }
 
-/** One row of a table; keys are the columns. Numbers stand right. */
+/** One row of a table; keys are the columns. Numbers are right-aligned. */
 export type Row = Readonly<Record<string, string | number | null>>;
 
 export interface Report {
   readonly benchmark: string;
   readonly machine: Machine;
-  /** What was set: seconds, repeats, delays. */
+  /** Settings of the run: seconds, repeats, delays. */
   readonly settings: Readonly<Record<string, string | number | boolean>>;
   readonly rows: readonly Row[];
   /** Named results, by the keys of docs/reference/benchmarks.md. */
@@ -100,7 +100,7 @@ export function percentile(values: readonly number[], percent: number): number {
   return sorted[rank] ?? Number.NaN;
 }
 
-/** Progress goes to standard error, so that standard output is the result alone. */
+/** Progress goes to standard error, so that standard output contains only the result. */
 export function progress(text: string): void {
   console.error(`bench: ${text}`);
 }

@@ -1,7 +1,7 @@
 /**
- * One end of a sealed tunnel, in a process of its own in a namespace (`node
+ * One end of a sealed tunnel, in a separate process in a namespace (`node
  * bench/support/sealed-end.ts '{…}'`): a plane, its keys, one tunnel and one inner prefix, without
- * any protocol. Says "ready" and goes on until it is told to end.
+ * any protocol. Prints "ready" and runs until it gets a signal.
  */
 import { fromHex } from '#base/bytes.ts';
 import { type IpAddress, ipv4, parseIpAddress } from '#base/ip.ts';
@@ -23,7 +23,7 @@ export interface SealedEnd {
   /** Hexadecimal digits. */
   readonly sendKey: string;
   readonly receiveKey: string;
-  /** What `remote`, a relay, knows us by; absent: it is no relay. */
+  /** Index of the leg if `remote` is a relay; absent otherwise. */
   readonly relayIndex?: number;
 }
 
@@ -77,7 +77,7 @@ function start(end: SealedEnd): void {
     plane.close();
     process.exit(0);
   });
-  // Nothing else keeps the process: the packet threads are not Node's.
+  // Keeps the process running: Node does not count the packet threads.
   setInterval(() => {}, 60_000);
   process.stdout.write('ready\n');
 }

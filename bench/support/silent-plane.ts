@@ -1,6 +1,6 @@
 import type { PlanePort } from '#runtime/ports.ts';
 
-/** A data plane that costs nothing, so that what is measured is the side that asks it. */
+/** A data plane that does nothing, so that a benchmark measures only its caller. */
 export class SilentPlane implements PlanePort {
   readonly features = {
     virtioHeader: false,

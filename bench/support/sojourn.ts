@@ -1,4 +1,4 @@
-/** Sojourn itself as a peer: real daemons on a pair, the tunnel in one encapsulation. */
+/** Sojourn as a contender: real daemons on a pair of hosts, with one encapsulation. */
 
 import { type ConfigurationOverrides, DaemonProcess, type ProcessSpawner } from '#lab/daemons.ts';
 import { type Background, Background as Process, waitFor } from '#lab/shell.ts';
@@ -40,8 +40,8 @@ interface SojournOptions {
 }
 
 /**
- * Home agent on the right, mobile node on the left, registered: over IPv4 in UDP, or over IPv6 in
- * IPv6, by what the pair has.
+ * Starts a home agent on the right and a mobile node on the left, and waits for the registration.
+ * The tunnel is UDP over IPv4 or IPv6 in IPv6, depending on the pair's addresses.
  */
 export async function sojourn(
   pair: Pair,

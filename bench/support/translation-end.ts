@@ -1,7 +1,7 @@
 /**
- * A translator without tunnels, in a process of its own in a namespace (`node
- * bench/support/translation-end.ts '{…}'`): a plane that translates on its own device. Says "ready"
- * and goes on until it is told to end, then prints its counters.
+ * A translator without tunnels, in a separate process in a namespace (`node
+ * bench/support/translation-end.ts '{…}'`): a plane that translates on its own device. Prints
+ * "ready", runs until it gets a signal, then prints its counters.
  */
 import type { DesiredTranslation } from '#engine/contract/ntmobile.ts';
 import { openPlane } from '#host/plane/plane.ts';
@@ -31,7 +31,7 @@ function start({ device, threads, translations }: TranslationEnd): void {
     plane.close();
     process.exit(0);
   });
-  // Nothing else keeps the process: the packet threads are not Node's.
+  // Keeps the process running: Node does not count the packet threads.
   setInterval(() => {}, 60_000);
   process.stdout.write('ready\n');
 }
