@@ -11,29 +11,30 @@ import { ADDRESSES, coreLink, NETWORKS } from './networks.ts';
 import { ipBatch } from './shell.ts';
 
 /**
- * Hosts at the core that not every lab needs; `ha2` is for another home agent, `as`, `dc` and `rsn`
- * are for NTMobile, `teredo` for its elder.
+ * Optional hosts at the core: `ha2` for another home agent; `as`, `dc` and `rsn` for NTMobile;
+ * `teredo` for Teredo.
  */
 export type LabServer = 'server6' | 'server4' | 'ha2' | 'as' | 'dc' | 'rsn' | 'teredo';
 
-/** What the builder needs to know. */
+/** Options of the builder. */
 export interface Design {
   readonly networks: readonly NetworkName[];
-  /** Nodes to plug, each with its interfaces. */
+  /** Nodes that can be plugged in, each with its interfaces. */
   readonly nodes: Readonly<Record<string, readonly string[]>>;
   readonly servers: readonly LabServer[];
   readonly mobileRouters: readonly MobileRouterName[];
   /**
-   * The core has no static route to the networks of the mobile routers: a routing daemon tells it.
+   * True: the core has no static routes to the mobile networks and learns them from a routing
+   * daemon.
    */
   readonly mobileNetworksAnnounced: boolean;
-  /** Links below the core go through a link process in the fabric. */
+  /** True: links below the core go through a link process in the fabric. */
   readonly linkProcess: boolean;
   readonly lossPercent: number;
   readonly segmentationOffload: boolean;
 }
 
-/** Everything to be done, collected first and then applied with few processes. */
+/** Collects all commands first and then applies them with few processes. */
 class Plan {
   readonly namespaces = new Map<string, NamespacePlan>();
   readonly links: string[] = [];
@@ -74,8 +75,8 @@ export function cableEnd(node: string, name: string): string {
 }
 
 /**
- * Builds namespaces, links, addresses, routes and rules. Services, link processes and moves are the
- * caller's.
+ * Builds namespaces, links, addresses, routes and rules. The caller adds services, link processes
+ * and moves.
  */
 export async function build(design: Design): Promise<readonly string[]> {
   const plan = new Plan();
@@ -126,7 +127,7 @@ function planCore(plan: Plan, design: Design): void {
 }
 
 /**
- * A host that can be a home agent: its home network and the mobile networks of its routers are
+ * A host that can be a home agent. Its home network and the mobile networks of its routers are
  * routed to it.
  */
 function planOtherHomeAgent(plan: Plan): void {
@@ -143,7 +144,7 @@ function planOtherHomeAgent(plan: Plan): void {
 }
 
 /**
- * A Teredo server with its two IPv4 addresses, and a relay on the same host: what is for Teredo
+ * A Teredo server with its two IPv4 addresses, and a relay on the same host. The prefix of Teredo
  * addresses (RFC 4380 §2.6) is routed to it.
  */
 function planTeredo(plan: Plan): void {
@@ -163,8 +164,8 @@ function planTeredo(plan: Plan): void {
 }
 
 /**
- * Loss without a link process: every packet (a whole segmented super-packet counts as one) to or
- * from a visited network.
+ * Loss without a link process, on packets to and from a visited network. A super-packet counts as
+ * one packet.
  */
 function lossRules(design: Design): string {
   const names = design.networks
@@ -235,7 +236,7 @@ function planNetwork(plan: Plan, network: Network, design: Design): void {
   if (!home) plan.namespace(name).rules.push(ingressFilter(network));
 }
 
-/** The carrier's translator in front of a home translator. */
+/** The carrier's NAT behind a home NAT. */
 function planCarrier(plan: Plan, network: Network, outer: string): void {
   plan.cable([outer, 'lan'], [network.name, 'wan']);
   router(plan.namespace(network.name));
@@ -266,7 +267,7 @@ function planLink(plan: Plan, network: Network, lan: string): void {
   if (kind !== undefined) namespace.rules.push(natRules(kind));
 }
 
-/** The core's routes to a network; none to what is behind a translator. */
+/** The core's routes to a network; none to addresses behind a NAT. */
 function planRoutes(plan: Plan, network: Network): void {
   const { far4, far6 } = coreLink(network.index);
   const core = plan.namespace('core').ip;
@@ -281,7 +282,8 @@ function planRoutes(plan: Plan, network: Network): void {
 }
 
 /**
- * BCP 38: what enters from the link has a source of the link's prefix, or is dropped and counted.
+ * Ingress filter (BCP 38): counts and drops packets from the link whose source is outside the
+ * link's prefix.
  */
 function ingressFilter(network: Network): string {
   const ipv4 =
@@ -302,7 +304,7 @@ function ingressFilter(network: Network): string {
 `;
 }
 
-/** The link behind a mobile router. Its addresses there are the daemon's to set. */
+/** The link behind a mobile router. The daemon sets the router's addresses there. */
 function planMobileNetwork(plan: Plan, router: LabMobileRouter, design: Design): void {
   const { name, lan } = router;
   const bridge = `br-${lan}`;
@@ -311,7 +313,7 @@ function planMobileNetwork(plan: Plan, router: LabMobileRouter, design: Design):
   );
   plan.cable([name, 'lan0'], ['fabric', lan]);
   plan.namespace('fabric').ip.push(`link set ${bridge} up`, `link set ${lan} master ${bridge}`);
-  // An ordinary host's setting; the daemon has to take care of it.
+  // The default of an ordinary host; the daemon has to change it.
   plan.namespace(name).settings.push('ipv6/conf/eth0/accept_ra 1');
   if (design.mobileNetworksAnnounced) return;
   const { far4, far6 } = coreLink(NETWORKS.home.index);
@@ -320,8 +322,8 @@ function planMobileNetwork(plan: Plan, router: LabMobileRouter, design: Design):
 }
 
 /**
- * A node: cables with no carrier yet. Its kernel does what a host's does (RFC 4862), with
- * optimistic addresses (RFC 4429).
+ * A node whose cables have no carrier yet. Its kernel configures addresses as a host does (RFC
+ * 4862), with optimistic addresses (RFC 4429).
  */
 function planNode(plan: Plan, node: string, names: readonly string[], index: number): void {
   const namespace = plan.namespace(node);
@@ -349,7 +351,8 @@ function hexOctet(value: number): string {
 }
 
 /**
- * A router forwards both families, answers at once on its own addresses, and sends no redirects.
+ * Settings of a router: forwards both families, uses its addresses without duplicate address
+ * detection, sends no redirects.
  */
 function router(namespace: NamespacePlan): void {
   namespace.settings.push(

@@ -7,14 +7,14 @@ const CAPTURE_PROGRAM = new URL('../native/build/sojourn-capture', import.meta.u
 /** A running packet capture; its file is complete after `stop`. */
 export interface Capture extends AsyncDisposable {
   readonly file: string;
-  /** Packets that were too many for it; known when it was stopped. */
+  /** Number of packets that the capture missed; known after `stop`. */
   readonly dropped: number | undefined;
   stop(): Promise<void>;
 }
 
 /**
- * Starts the capture program in the namespace that `spawn` stands for; resolves when capturing has
- * begun. `title` names the interface in errors.
+ * Starts the capture program through `spawn`, in its namespace; resolves when capturing has begun.
+ * `title` names the interface in errors.
  */
 export async function startCapture(
   spawn: (argv: readonly string[]) => Background,

@@ -1,7 +1,7 @@
-/** Applies what the builder planned for one namespace. */
+/** Applies the builder's plan for one namespace. */
 import { run } from './shell.ts';
 
-/** What is to be done inside one namespace. */
+/** The plan for one namespace. */
 export interface NamespacePlan {
   readonly interfaces: string[];
   /** Lines `path value` below /proc/sys/net. */
@@ -11,14 +11,13 @@ export interface NamespacePlan {
 }
 
 interface Offloads {
-  /** Links below the core go through a link process in the fabric. */
+  /** True: links below the core go through a link process in the fabric. */
   readonly linkProcess: boolean;
   readonly segmentationOffload: boolean;
 }
 
 /**
- * Does everything that is planned for a namespace, in one shell. A setting with `?` may be missing
- * in this kernel.
+ * Applies the plan of a namespace in one shell. A setting with `?` may be missing in this kernel.
  */
 export async function configureNamespace(
   namespace: string,
@@ -53,7 +52,7 @@ export async function configureNamespace(
 }
 
 /**
- * A packet socket cannot hand over a super-packet inside a tunnel, so the kernel segments those
+ * A packet socket cannot transmit a super-packet inside a tunnel, so the kernel segments those
  * before a link process.
  */
 const TUNNEL_SEGMENTATION =

@@ -37,16 +37,15 @@ export interface DaemonPairOptions {
    */
   readonly homeLink?: boolean;
   readonly homeAgent?: ConfigurationOverrides;
-  /** Of the mobile node, or of the mobile router where the pair has one instead. */
+  /**
+   * Override of the home of the mobile node, or of the mobile router if the pair has one instead.
+   */
   readonly mobileNode?: ConfigurationOverrides;
   /** Mobile routers that the home agent serves, besides the mobile node. */
   readonly mobileRouters?: readonly MobileRouterName[];
-  /** Override of the `daemon:` section of both. */
+  /** Override of the `daemon` section of both daemons. */
   readonly daemon?: ConfigurationOverrides;
-  /**
-   * Security association of the mobile node (and of what the home agent grants it). Default: the
-   * lab's.
-   */
+  /** Security association of the mobile node, at both ends. Default: the lab's. */
   readonly security?: ConfigurationOverrides;
 }
 
@@ -88,7 +87,7 @@ function homeAddressesOf(
     : [router.virtualHomeAddress, router.virtualIpv4HomeAddress];
 }
 
-/** What the home agent grants a mobile router. */
+/** The home agent's grant for a mobile router. */
 function grantOf(name: MobileRouterName, homeLink: boolean): ConfigurationOverrides {
   const [ipv6, ipv4] = homeAddressesOf(name, homeLink);
   return {
@@ -132,7 +131,7 @@ export function mobileRouterConfiguration(
 }
 
 /**
- * What the other home agent (namespace `ha2`) grants: a home for the mobile node and one for the
+ * Grants of the other home agent (namespace `ha2`): a home for the mobile node and one for the
  * mobile router `mr2`.
  */
 export const OTHER_HOME = {
@@ -174,7 +173,7 @@ const AT_OTHER_HOME_AGENT = {
   virtualHomeNetwork: true,
 } as const;
 
-/** The mobile node's configuration with its home at the other home agent. */
+/** Configuration of the mobile node with its home at the other home agent. */
 export function otherMobileNodeConfiguration(): ConfigurationOverrides {
   const home = {
     ...AT_OTHER_HOME_AGENT,
@@ -246,8 +245,8 @@ export async function waitForHomeAddresses(
 }
 
 /**
- * Where a daemon runs: a {@link Lab}, or anything else that starts processes in namespaces and ends
- * them.
+ * Starts and ends the processes of daemons in namespaces: a {@link Lab} or another owner of
+ * namespaces.
  */
 export interface ProcessSpawner {
   spawn(
@@ -284,7 +283,7 @@ export class DaemonProcess {
     this.namespace = namespace;
     mkdirSync(STATE_DIRECTORY, { recursive: true });
     this.#file = `${LAB_DIRECTORY}/${name}.yaml`;
-    // Drop-ins of an earlier daemon of that name.
+    // Removes drop-ins of an earlier daemon of that name.
     rmSync(`${this.#file}.d`, { recursive: true, force: true });
     this.configure(configuration);
   }
@@ -341,26 +340,26 @@ export class DaemonProcess {
     });
   }
 
-  /** Asks through the control socket; throws when the daemon refuses. */
+  /** Sends a request to the control socket; throws if the daemon refuses it. */
   async request(command: string, parameters: JsonObject = {}): Promise<JsonValue> {
     const { ok, value } = await ask(this.socket, command, parameters);
     if (!ok) throw new Error(`${this.name} refused ${command}: ${JSON.stringify(value)}`);
     return value;
   }
 
-  /** Every event from now on, until the returned client is closed. */
+  /** Receives every event from now on, until the returned client is closed. */
   async follow(receive: (event: JsonObject) => void): Promise<ControlClient> {
     const client = await ControlClient.connect(this.socket);
     client.events({ follow: true, last: 0 }, receive).catch(() => undefined);
     return client;
   }
 
-  /** Ends it at once, as a crash would. */
+  /** Kills it (SIGKILL), as a crash would. */
   async kill(): Promise<void> {
     await this.#running().stop('SIGKILL');
   }
 
-  /** Ends it as an operator would; resolves with the exit code. */
+  /** Stops it as an operator would (SIGTERM); resolves with the exit code. */
   async stop(): Promise<number> {
     const { code } = await this.#running().stop('SIGTERM', 8_000);
     return code;

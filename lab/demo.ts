@@ -1,9 +1,10 @@
 /**
- * `npm run demo`: a mobile node visits every kind of network while two real downloads (over its
- * IPv6 and over its IPv4 home address) and two pings go on. `npm run demo -- nemo`: a mobile router
- * does, with ordinary hosts behind it that serve and download. `npm run demo -- ntmobile`: two
- * nodes behind translators of their own, which move, and a web server of the other family. Ends
- * with a table of the moves; exit code 1 when anything was lost that must not be lost.
+ * `npm run demo`: a mobile node visits every kind of network during two real downloads (from its
+ * IPv6 and its IPv4 home address) and two pings. `npm run demo -- nemo`: a mobile router visits
+ * them, with ordinary hosts behind it that serve and download. `npm run demo -- ntmobile`: two
+ * nodes, each behind its own NAT, move during downloads from each other and from a web server of
+ * the other address family. Ends with a table of the moves; exit code 1 if a connection broke or a
+ * checksum is wrong.
  *
  *   node lab/enter.ts -- node lab/demo.ts [node|nemo|ntmobile] [--stay SECONDS] [--json]
  *   [--keep-logs DIRECTORY]
@@ -18,11 +19,11 @@ import { Lab, type LabOptions } from './topology.ts';
 interface Demo {
   readonly about: string;
   readonly lab: LabOptions;
-  /** Resolves with false when anything was lost that must not be lost. */
+  /** Resolves with false if a connection broke or a checksum is wrong. */
   run(lab: Lab, output: DemoOutput): Promise<boolean>;
 }
 
-/** By the word behind `npm run demo --`; the first is the one without a word. */
+/** By the argument after `npm run demo --`; the first is the default. */
 const DEMOS: Readonly<Record<string, Demo>> = {
   node: {
     about: 'a mobile node (default)',

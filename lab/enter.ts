@@ -5,7 +5,7 @@ import { delimiter } from 'node:path';
 import { parseArgs } from 'node:util';
 
 /**
- * Entry to the lab: `node lab/enter.ts -- command arguments…` runs a command inside fresh mount,
+ * Entry to the lab: `node lab/enter.ts -- command arguments…` runs a command inside new mount,
  * network, PID, IPC and UTS namespaces (and a user namespace for an ordinary user). No packet from
  * inside reaches the host, and no process outlives the command:
  *
@@ -16,12 +16,12 @@ import { parseArgs } from 'node:util';
  */
 
 /**
- * Directory of the lab's own files; on the private tmpfs over /run, so that it exists only inside a
+ * Directory of the lab's files, on the private tmpfs over /run, so that it exists only inside a
  * lab.
  */
 export const LAB_DIRECTORY = '/run/sojourn-lab';
 
-/** Where the daemons of a lab keep their stores. */
+/** State directory of the daemons of a lab. */
 export const STATE_DIRECTORY = `${LAB_DIRECTORY}/state`;
 
 const MARKER = `${LAB_DIRECTORY}/inside`;
@@ -52,14 +52,14 @@ if [ -e "$resolv" ]; then mount --bind ${LAB_DIRECTORY}/resolv.conf "$resolv"; f
 : > ${MARKER}
 exec perl "$@"`;
 
-/** True inside the lab's namespaces: the marker lies on the private /run that only they have. */
+/** True inside the lab's namespaces: the marker file is on their private /run. */
 export function inLab(): boolean {
   return existsSync(MARKER);
 }
 
 /**
- * Throws unless called inside the lab, with the command line that gets there. For tests and tools
- * that need it.
+ * Throws outside the lab, with the command line that enters it. For tests and tools that need the
+ * lab.
  */
 export function requireLab(): void {
   if (!inLab()) {
@@ -137,8 +137,8 @@ function hasSubordinateIds(file: string): boolean {
 }
 
 /**
- * True when an executable of that name is on the lab's search path (which, unlike an ordinary
- * user's, has the sbin directories).
+ * True if an executable of that name is on the lab's search path, which includes the sbin
+ * directories.
  */
 export function isProgram(name: string): boolean {
   return searchPath()
@@ -171,7 +171,7 @@ function signalInit(unsharePid: number | undefined, signal: NodeJS.Signals): voi
       .split(' ');
     for (const pid of children) if (pid !== '') process.kill(Number(pid), signal);
   } catch {
-    // It has ended in this moment; its exit code follows.
+    // The child has just ended; its exit code follows.
   }
 }
 

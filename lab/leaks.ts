@@ -1,7 +1,7 @@
 /**
- * Looks through a capture for addresses that must never be on a real link but inside UDP: the
- * virtual ones of NTMobile. Every place where the headers of a frame name an address: IPv4 and IPv6
- * headers, ARP, what ICMP quotes, Neighbour Discovery, and packets inside other tunnels.
+ * Searches a capture for NTMobile's virtual addresses, which must not appear on a real link outside
+ * UDP payloads. Covers all addresses in the headers of a frame: IPv4 and IPv6 headers, ARP, packets
+ * quoted by ICMP, Neighbour Discovery, and packets inside other tunnels.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { hex } from '#base/bytes.ts';
@@ -14,18 +14,19 @@ import {
 } from '#base/ip.ts';
 
 /**
- * Octets of each frame that a capture must hold for this: a header of each kind inside another one.
+ * Octets of each frame that a capture must contain for this check: enough for nested headers of
+ * each kind.
  */
 export const LEAK_SNAP_LENGTH = 160;
 
 interface LeakReport {
-  /** All frames looked at. */
+  /** Number of frames checked. */
   readonly frames: number;
-  /** Those that are UDP to or from the port. */
+  /** Number of frames that are UDP to or from the port. */
   readonly tunnelled: number;
   /**
-   * The first few frames with a virtual address where none may be, as hexadecimal octets, each with
-   * what is wrong.
+   * The first few frames with a leaked virtual address, as hexadecimal octets, each with the
+   * reason.
    */
   readonly leaks: readonly string[];
   readonly leakCount: number;
@@ -41,7 +42,7 @@ const Protocol = { icmp: 1, ipip: 4, tcp: 6, udp: 17 } as const;
 const ICMP_ERRORS: readonly number[] = [3, 4, 5, 11, 12];
 const IPV6_HEADER = 40;
 
-/** Addresses that the headers of one Ethernet frame name, and the UDP ports where it is UDP. */
+/** Addresses in the headers of one Ethernet frame, and the ports if it is UDP. */
 interface Named {
   readonly addresses: readonly IpAddress[];
   readonly ports: readonly number[];
@@ -60,8 +61,8 @@ function portsAt(frame: Uint8Array, at: number): readonly number[] {
 }
 
 /**
- * Every IPv6 address of `prefixes` at whatever offset behind `at`: for what quotes, asks for, or
- * carries other packets. 48 bits are never there by chance.
+ * Every IPv6 address of `prefixes` at any offset after `at`, for messages that quote or carry other
+ * packets or name a target. A prefix of 48 bits does not appear by chance.
  */
 function ipv6Anywhere(
   frame: Uint8Array,
@@ -77,8 +78,8 @@ function ipv6Anywhere(
 }
 
 /**
- * What an ICMP error quotes, and the packet inside another one; 32 bits of an echo's data may be
- * anything.
+ * Addresses of the packet that an ICMP error quotes. The payload of an echo is not searched, since
+ * any 32 bits may appear there.
  */
 function ipv4Inside(
   frame: Uint8Array,
@@ -124,10 +125,7 @@ function named(frame: Uint8Array, prefixes: readonly Prefix[]): Named {
   return NOTHING;
 }
 
-/**
- * The virtual addresses that one Ethernet frame shows outside UDP; those inside the payload of UDP
- * are not looked for.
- */
+/** The virtual addresses in one Ethernet frame outside UDP. UDP payloads are not searched. */
 export function shownBy(frame: Uint8Array, prefixes: readonly Prefix[]): readonly IpAddress[] {
   return named(frame, prefixes).addresses.filter((address) =>
     prefixes.some((prefix) => prefixContains(prefix, address)),
@@ -152,7 +150,7 @@ function* framesOf(file: string): Generator<Uint8Array> {
   }
 }
 
-/** Looks through a capture of an Ethernet interface. `port` is that of the tunnels. */
+/** Searches a capture of an Ethernet interface. `port` is the UDP port of the tunnels. */
 export function findLeaks(file: string, prefixes: readonly Prefix[], port: number): LeakReport {
   const leaks: string[] = [];
   let frames = 0;

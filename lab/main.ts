@@ -46,7 +46,7 @@ interface Arguments {
   readonly namespace: string;
 }
 
-/** Throws with what is wrong with the command line. */
+/** Throws if the command line is wrong, with the reason. */
 function parseCommandLine(argv: readonly string[]): Arguments {
   const { positionals, values } = parseArgs({
     args: [...argv],
@@ -131,7 +131,8 @@ async function selfTest(options: LabOptions): Promise<number> {
 }
 
 /**
- * An interactive shell gets the terminal; standard input that is no terminal is a script for it.
+ * An interactive shell gets the terminal. If standard input is not a terminal, the shell reads it
+ * as a script.
  */
 async function shell({ options, at, namespace }: Arguments): Promise<number> {
   await using lab = await Lab.create(options);

@@ -1,6 +1,6 @@
 /**
- * The lab as a picture. Boxes are network namespaces; addresses are documentation prefixes and,
- * behind NATs, private ones.
+ * A diagram of the lab. Boxes are network namespaces; addresses are from documentation prefixes
+ * and, behind NATs, private.
  */
 export const MAP = `
   server6              server4             cn         one correspondent: 2001:db8:f:2::2,

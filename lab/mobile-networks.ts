@@ -1,6 +1,6 @@
 /**
- * The mobile routers of the lab and the networks behind them, as data: each is a link with ordinary
- * hosts, and a place that other nodes can be plugged into.
+ * The mobile routers of the lab and the networks behind them, as data. Each network is a link with
+ * ordinary hosts, and other nodes can be plugged into it.
  */
 import type { LinkIpv4, MobileNetworkName, Network } from './network.ts';
 
@@ -74,7 +74,7 @@ export function prefixesOf({ ipv6, ipv4 }: LabMobileRouter): readonly [string, s
   return [`${ipv6.replace(/:0$/, '')}::/64`, ipv4.network];
 }
 
-/** The router's own addresses on its network, with prefix lengths. */
+/** The router's addresses on its network, with prefix lengths. */
 export function routerAddressesOf({ ipv6, ipv4 }: LabMobileRouter): readonly [string, string] {
   return [`${ipv6.replace(/:0$/, '')}::1/64`, `${ipv4.router}/${ipv4.prefixLength}`];
 }

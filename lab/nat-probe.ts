@@ -11,9 +11,9 @@ import { parseArgs } from 'node:util';
  *     node lab/nat-probe.ts classify ADDRESS ADDRESS PORT PORT [--port LOCAL]   prints one JSON
  *     object, a {@link NatBehaviour}
  *
- * A question names the endpoints that shall answer, in order, the asked one last. The path keeps
- * order, so when the answer of the asked endpoint is there and another is not, that one was
- * filtered: no guess from a time-out.
+ * A request names the endpoints that answer it, in order, the endpoint that received it last. The
+ * path preserves order. An answer that is missing when the last one has arrived was therefore
+ * filtered; no timeout is needed.
  */
 
 export const Dependence = {
@@ -27,7 +27,7 @@ export interface NatBehaviour {
   readonly mapping: Dependence;
   readonly filtering: Dependence;
   readonly localPort: number;
-  /** `address:port` of the prober as the first endpoint sees it. */
+  /** `address:port` of the prober as seen by the first endpoint. */
   readonly external: string;
   readonly portPreserved: boolean;
 }
@@ -43,7 +43,7 @@ interface SocketAddress {
 }
 type ProbeAddresses = readonly [SocketAddress, SocketAddress, SocketAddress, SocketAddress];
 
-/** `ID answering,answering,…` is a question; `ID endpoint external` an answer. */
+/** A request is `ID answering,answering,…`; an answer is `ID endpoint external`. */
 const QUESTION = /^(\d+) ([0-3](?:,[0-3])*)$/;
 const ANSWER = /^(\d+) ([0-3]) (\S+)$/;
 
@@ -65,7 +65,7 @@ async function serve(endpoints: ProbeAddresses): Promise<void> {
   console.log('ready');
 }
 
-/** Sends the answers one after the other, so that they leave in the order that was asked for. */
+/** Sends the answers one after the other, so that they leave in the requested order. */
 async function answer(
   sockets: readonly Socket[],
   message: Buffer,
@@ -111,9 +111,9 @@ class Prober {
   }
 
   /**
-   * Asks `asked` to let `others` answer first, then itself; gives the answers' endpoints and what
-   * address the prober has to the asked one. A question that got no answer from the asked endpoint
-   * is repeated, five times.
+   * Sends a request to `asked`, which `others` answer first and `asked` last. Returns the endpoints
+   * that answered and the prober's address as `asked` sees it. Repeats the request up to five times
+   * until `asked` answers.
    */
   async ask(
     asked: Endpoint,
@@ -153,8 +153,8 @@ class Prober {
 }
 
 /**
- * Filtering first: it is seen only while the other endpoints have not been sent to yet (RFC 5780
- * §4.4).
+ * Tests filtering first: it is visible only before the prober has sent to the other endpoints (RFC
+ * 5780 §4.4).
  */
 async function classify(endpoints: ProbeAddresses, port: number): Promise<NatBehaviour> {
   const prober = new Prober(endpoints);

@@ -4,21 +4,21 @@ import { NatKind } from './network.ts';
  * nftables rules of the kinds of network address translator (RFC 4787 §4, §5; RFC 3489's names in
  * brackets).
  *
- * Linux's `masquerade` keeps the source port when it is free and gives a client's endpoint the same
- * external port for every destination, and lets in only what answers a packet that went out to the
- * same address and port: that is "port-restricted". The other kinds are made from it:
+ * Linux's `masquerade` keeps the source port if it is free, and maps a client's endpoint to the
+ * same external port for every destination. It accepts only packets from an address and port to
+ * which the client has sent. This is "port-restricted". The other kinds are derived from it:
  *  - symmetric: `fully-random` makes conntrack choose a new port for each destination;
- *  - full cone and address-dependent: a chain behind the translation writes down `external port →
- *    client endpoint` (and the addresses that the endpoint has sent to); packets from outside that
- *    conntrack does not know are translated by that map;
- *  - address-dependent mapping: the first port towards an address is random and written down with
- *    that address; the next one there is the same.
+ *  - full cone and address-dependent: a chain after the translation records `external port → client
+ *    endpoint` (and the addresses to which the endpoint has sent); packets from outside that are
+ *    unknown to conntrack are translated by that map;
+ *  - address-dependent mapping: the first port towards an address is random and recorded with that
+ *    address; later mappings towards the address reuse it.
  *
- * A packet from outside that belongs to no mapping is dropped silently in `input`. The drop
- * matters: a packet that was accepted, or refused with an ICMP error, would leave a conntrack entry
- * that takes the external port away from the client. Only UDP is treated specially: TCP and ICMP
- * are always as port-restricted. Two clients that use the same port towards different destinations
- * share an external port, as netfilter does; the lab has one client per NAT.
+ * A packet from outside that belongs to no mapping is dropped silently in `input`. It must not be
+ * accepted, nor refused with an ICMP error, because that would create a conntrack entry that takes
+ * the external port from the client. The kinds differ for UDP only; TCP and ICMP are always
+ * port-restricted. Two clients that use the same port towards different destinations share an
+ * external port, as netfilter does; the lab has one client per NAT.
  */
 export function natRules(kind: NatKind): string {
   const inbound = INBOUND[kind] ?? '';
@@ -81,10 +81,7 @@ const INBOUND: Readonly<Partial<Record<NatKind, string>>> = {
     'map @client',
 };
 
-/**
- * Commands (for a shell in the NAT's namespace) after which it has forgotten every mapping, as
- * after a power cut.
- */
+/** Commands for a shell in the NAT's namespace that delete every mapping, as a power cut does. */
 export const FORGET_MAPPINGS =
   'nft flush map ip nat client; nft flush map ip nat towards; nft flush set ip nat ' +
   'contacted; conntrack -F';

@@ -3,10 +3,10 @@ import { LAB_DIRECTORY } from './enter.ts';
 import { attempt, Background, run } from './shell.ts';
 
 /**
- * What a network manager does on an ordinary Linux host, for one interface of a node: on carrier
- * loss drop what the link gave (dynamic addresses, routes from router advertisements and DHCP); on
- * carrier run a DHCPv4 client. IPv6 is the kernel's own stateless autoconfiguration. Static
- * addresses and routes, and those of other daemons, stay.
+ * The network manager of one interface of a node, as on an ordinary Linux host. On carrier loss it
+ * removes the addresses and routes from router advertisements and DHCP; on carrier it runs a DHCPv4
+ * client. The kernel does IPv6 stateless autoconfiguration. Static addresses and routes, and those
+ * of other daemons, stay.
  */
 export class NetworkManager {
   readonly #node: string;
@@ -15,7 +15,7 @@ export class NetworkManager {
   readonly #logDirectory: string;
   #client: Background | undefined;
 
-  /** `metric` is that of the default route from DHCP: the lower, the more wanted. */
+  /** `metric` of the default route from DHCP; lower is preferred. */
   constructor(node: string, name: string, metric: number, logDirectory: string) {
     this.#node = node;
     this.#interface = name;
@@ -23,7 +23,7 @@ export class NetworkManager {
     this.#logDirectory = logDirectory;
   }
 
-  /** The carrier is gone. */
+  /** Handles the loss of the carrier. */
   async carrierLost(): Promise<void> {
     this.#client?.kill('SIGKILL');
     this.#client = undefined;
@@ -31,8 +31,8 @@ export class NetworkManager {
   }
 
   /**
-   * The carrier is there: the DHCP client runs until it is lost, once a second while no server
-   * answers.
+   * Handles a new carrier: runs the DHCP client until the carrier is lost, and repeats it every
+   * second while no server answers.
    */
   carrierFound(): void {
     const argv = [
@@ -61,7 +61,10 @@ export class NetworkManager {
   }
 }
 
-/** Forgets what the link `$1` gave. A flush that finds nothing to remove is no error. */
+/**
+ * Removes the dynamic addresses and routes of the link `$1`. A flush that finds nothing to remove
+ * is no error.
+ */
 const FLUSH = `ip address flush dev "$1" scope global dynamic
 ip -6 route flush dev "$1" proto ra
 ip -6 route show dev "$1" proto kernel | while read -r prefix rest; do
@@ -71,8 +74,8 @@ ip -4 route flush dev "$1" proto dhcp
 ip neighbour flush dev "$1"`;
 
 /**
- * What the DHCP client calls with the lease in its environment. Addresses get the lease's lifetime,
- * so they count as dynamic.
+ * The script that the DHCP client calls with the lease in its environment. Addresses get the
+ * lease's lifetime, so they count as dynamic.
  */
 const CLIENT_SCRIPT = `#!/bin/sh
 case "$1" in
@@ -101,7 +104,7 @@ function clientScript(): string {
   return file;
 }
 
-/** An address that a node got from the network it is plugged into. */
+/** An address that a node received from the network it is plugged into. */
 export interface DynamicAddress {
   readonly address: string;
   readonly family: 4 | 6;
@@ -110,8 +113,8 @@ export interface DynamicAddress {
 
 /**
  * The usable dynamic addresses of a node: global, not permanent, and past duplicate address
- * detection or optimistic (RFC 4429). Addresses that a daemon or a person has set have no lifetime
- * and are not among them.
+ * detection or optimistic (RFC 4429). Addresses set by a daemon or by hand have no lifetime and are
+ * excluded.
  */
 export async function dynamicAddresses(node: string): Promise<readonly DynamicAddress[]> {
   const text = await run(['ip', '-oneline', 'address', 'show', 'scope', 'global'], {

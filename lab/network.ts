@@ -33,11 +33,11 @@ export interface LinkIpv4 {
 
 export interface Network {
   readonly name: AttachmentPoint;
-  /** For people. */
+  /** Description for output. */
   readonly label: string;
   /**
-   * Number of the link to the core router: 2001:db8:f:INDEX::/64 and 198.51.100.(4 × INDEX)/30,
-   * core is the first address.
+   * Number of the link to the core router: 2001:db8:f:INDEX::/64 and 198.51.100.(4 × INDEX)/30. The
+   * core has the first address.
    */
   readonly index: number;
   /** First four groups of the /64 that the router advertises; the router is ::1 in it. */
@@ -63,8 +63,8 @@ export type NetworkName =
   | OtherName;
 
 /**
- * Second networks of a kind, so that two nodes of one kind of place are each behind a translator of
- * their own.
+ * Second networks of a kind, so that two nodes on the same kind of network are each behind their
+ * own NAT.
  */
 type OtherName =
   | 'dsb'
@@ -76,7 +76,7 @@ type OtherName =
   | 'nat2b';
 
 /**
- * Where a node can be plugged in: a visited network or its home link, or a network behind a mobile
- * router.
+ * A network that a node can be plugged into: a visited network, the home link, or a network behind
+ * a mobile router.
  */
 export type AttachmentPoint = NetworkName | MobileNetworkName;

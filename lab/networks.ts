@@ -1,6 +1,6 @@
 /**
- * The networks that a node of the lab can be plugged into, as data: what the builder builds, what
- * the self test and the tests expect, and what the demo prints.
+ * The networks that a node of the lab can be plugged into, as data for the builder, the self test,
+ * the tests and the demo.
  */
 
 import { MOBILE_NETWORKS } from './mobile-networks.ts';
@@ -12,7 +12,9 @@ import {
   type NetworkName,
 } from './network.ts';
 
-/** A link of 14 hosts in 203.0.113.0/24, whose lower half is the virtual home network. */
+/**
+ * A link with 14 host addresses in 203.0.113.0/24, whose lower half is the virtual home network.
+ */
 function publicLink(base: number): LinkIpv4 {
   const address = (host: number): string => `203.0.113.${base + host}`;
   return {
@@ -134,13 +136,13 @@ export const NETWORKS: Readonly<Record<NetworkName, Network>> = {
   ),
 };
 
-/** Every place by name. */
+/** All networks for nodes, by name. */
 export const ATTACHMENT_POINTS: Readonly<Record<AttachmentPoint, Network>> = {
   ...NETWORKS,
   ...MOBILE_NETWORKS,
 };
 
-/** What the demo visits. */
+/** The networks that the demo visits. */
 export const DEFAULT_NETWORKS: readonly NetworkName[] = [
   'home',
   'ar6',
@@ -167,7 +169,7 @@ export const ADDRESSES = {
   homeAgentIpv4: '192.0.2.1',
   homePrefix: '2001:db8:100::/64',
   homeNetworkIpv4: '192.0.2.0/24',
-  /** Routed to `home`, on no link. */
+  /** Routed to `home`; on no link. */
   virtualHomePrefix: '2001:db8:200::/64',
   virtualHomeNetworkIpv4: '203.0.113.0/25',
   correspondentIpv6: '2001:db8:f:2::2',
@@ -195,8 +197,7 @@ export const ADDRESSES = {
   relayIpv6: '2001:db8:f:8::2',
   relayIpv4: '198.51.100.34',
   /**
-   * A Teredo server must have two IPv4 addresses, one after the other; they are on its loopback
-   * interface.
+   * A Teredo server must have two consecutive IPv4 addresses; they are on its loopback interface.
    */
   teredoIpv4: '203.0.113.208',
   teredoOtherIpv4: '203.0.113.209',
@@ -218,15 +219,18 @@ export function coreLink(index: number): {
   };
 }
 
-/** More names of the IPv6-only server: each can be asked for the first time. */
+/**
+ * More names of the IPv6-only server, so that tests can measure the first lookup of a name several
+ * times.
+ */
 export const MANY_NAMES: readonly string[] = Array.from(
   { length: 32 },
   (_, at) => `gn6-${at}.example`,
 );
 
 /**
- * Names that the lab's name server knows. Those that begin with `gn` are of general nodes, in the
- * words of NTMobile.
+ * Names that the lab's name server serves. Names that begin with `gn` belong to NTMobile's general
+ * nodes.
  */
 export const HOST_NAMES: readonly (readonly [string, ...string[]])[] = [
   ['ha.example', ADDRESSES.homeAgentIpv6, ADDRESSES.homeAgentIpv4],

@@ -3,10 +3,10 @@ import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { isProgram, searchPath } from './enter.ts';
 
 /**
- * What the machine must have for the demo, the tests and the benchmarks: `node lab/requirements.ts
- * demo|test|bench`. As root it installs missing Debian packages; as an ordinary user it names the
- * one command that does, and exits with 69 (EX_UNAVAILABLE), as it does for a kernel that lacks
- * something.
+ * Checks the machine's requirements for the demo, the tests and the benchmarks: `node
+ * lab/requirements.ts demo|test|bench`. As root it installs missing Debian packages; as an ordinary
+ * user it names the one command that does, and exits with 69 (EX_UNAVAILABLE), as it does for a
+ * kernel that lacks something.
  */
 
 type Purpose = 'demo' | 'test' | 'bench';
@@ -54,7 +54,7 @@ const TEST: readonly Requirement[] = [
   ['clang++-14', 'clang-14'],
 ];
 
-/** Of the stages that only root can run. */
+/** Programs for the stages that only root can run. */
 const TEST_OF_ROOT: readonly Requirement[] = [
   ['dockerd', 'docker.io'],
   ['docker', 'docker.io'],
@@ -72,7 +72,7 @@ const BENCH: readonly Requirement[] = [
   ['tayga', 'tayga'],
 ];
 
-/** Libraries that have no program to look for: a file of the package instead. */
+/** Libraries have no program to look for, so each is found by a file of its package. */
 const TEST_FILES: readonly Requirement[] = [
   ['/usr/share/keyrings/debian-archive-keyring.gpg', 'debian-archive-keyring'],
   ['/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux', 'libclang-rt-14-dev'],
@@ -98,7 +98,7 @@ function isRoot(): boolean {
   return process.getuid?.() === 0;
 }
 
-/** What the kernel lacks for the lab, each with what to do about it; empty when all is there. */
+/** Kernel features that the lab lacks, each with its remedy; empty if the lab can run. */
 function missingKernelFeatures(): readonly string[] {
   return [...tunDevice(), ...namespaces()];
 }
@@ -121,7 +121,7 @@ function tunDevice(): string[] {
   }
 }
 
-/** A network namespace that can be made is the proof that the rest of the lab can be. */
+/** If the lab can create a network namespace, it can create the rest. */
 function namespaces(): string[] {
   const user = isRoot() ? [] : ['--user', '--map-root-user'];
   const argv = [...user, '--mount', '--net', '--pid', '--fork', '--mount-proc', 'true'];
@@ -144,8 +144,8 @@ function install(packages: readonly string[]): boolean {
   const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', PATH: searchPath() };
   const steps = [
     ['apt-get', 'update', '-q'],
-    // The daemons are run by the lab: those of the packages must not start on the host. policy-rc.d
-    // is how Debian forbids it.
+    // The lab runs the daemons itself, so the packages must not start them on the host. Debian's
+    // policy-rc.d prevents it.
     ['sh', '-c', INSTALL, 'install', ...packages],
   ];
   return steps.every(

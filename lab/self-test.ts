@@ -6,8 +6,8 @@ import { type Background, ipBatch, nowMs } from './shell.ts';
 import type { Lab } from './topology.ts';
 
 /**
- * The lab's promise about each network, asked of the running lab: used by `lab/main.ts selftest`
- * and by the tests.
+ * Verifies the properties of each network in the running lab, for `lab/main.ts selftest` and the
+ * tests.
  */
 
 const PROBE_PROGRAM = new URL('nat-probe.ts', import.meta.url).pathname;
@@ -18,17 +18,14 @@ const PROBE_ENDPOINTS = [
   '3479',
 ] as const;
 
-/** Starts the answering side of the NAT prober on the correspondent. */
+/** Starts the server of the NAT prober on the correspondent. */
 export async function startNatProbeServer(lab: Lab): Promise<Background> {
   const server = lab.spawn('cn', [process.execPath, PROBE_PROGRAM, 'serve', ...PROBE_ENDPOINTS]);
   await server.ready('ready');
   return server;
 }
 
-/**
- * What the translators between a node and the correspondent do to UDP, seen from where the node is
- * now.
- */
+/** UDP behaviour of the NATs between the node's present network and the correspondent. */
 export async function probeNat(lab: Lab, node: string, localPort = 0): Promise<NatBehaviour> {
   const argv = [
     process.execPath,
@@ -42,7 +39,7 @@ export async function probeNat(lab: Lab, node: string, localPort = 0): Promise<N
   return behaviour;
 }
 
-/** What the prober must find in a network; behind several translators the strictest counts. */
+/** The NAT behaviour expected in a network; with several NATs in a row, the strictest counts. */
 export function expectedBehaviour(network: Network): Pick<NatBehaviour, 'mapping' | 'filtering'> {
   const has = (kind: NatKind): boolean => network.nat.includes(kind);
   const mapping = has(NatKind.symmetric)
@@ -59,7 +56,7 @@ export function expectedBehaviour(network: Network): Pick<NatBehaviour, 'mapping
   return { mapping, filtering };
 }
 
-/** What was found in one network; `wrong` is empty when all is as promised. */
+/** The result for one network; `wrong` is empty if the network is as expected. */
 export interface NetworkReport {
   readonly network: Network;
   readonly addresses: readonly string[];
@@ -69,7 +66,7 @@ export interface NetworkReport {
 
 /**
  * Plugs the node into a network and checks that it gets its addresses, reaches the correspondent,
- * and is translated as promised.
+ * and is translated as expected.
  */
 export async function checkNetwork(
   lab: Lab,
@@ -98,9 +95,8 @@ export async function checkNetwork(
 }
 
 /**
- * Asks until an answer comes, for at most ten seconds: the route comes a moment after the address,
- * and an address whose duplicate address detection is under way at either end answers no packet
- * yet.
+ * Pings until an answer arrives, for at most ten seconds: the route appears shortly after the
+ * address, and an address does not answer during duplicate address detection.
  */
 async function answers(lab: Lab, from: string, to: string): Promise<boolean> {
   const argv = ['ping', '-n', '-c', '3', '-i', '0.01', '-W', '1', to];
@@ -123,9 +119,9 @@ function unlikePromise(network: Network, found: NatBehaviour): string[] {
 }
 
 /**
- * Gives a mobile router its addresses on its link by hand, where its daemon would: radvd and
- * dnsmasq, which have run without any so far, must hand them on to the hosts, and these reach the
- * router and each other. Takes the addresses back.
+ * Sets a mobile router's addresses on its link by hand instead of by its daemon, and removes them
+ * in the end. Checks that radvd and dnsmasq, which were started before, give addresses to the
+ * hosts, and that the hosts reach the router and each other.
  */
 export async function checkMobileNetwork(
   lab: Lab,

@@ -9,9 +9,7 @@ import { Background } from './shell.ts';
  * foreground and logs to a file.
  */
 
-/**
- * What makes a service of a router: its namespace, the interface it serves, and where its log goes.
- */
+/** Parameters of a router's service: its namespace, the interface it serves, and its log file. */
 interface ServiceLocation {
   readonly namespace: string;
   readonly interface: string;
@@ -58,8 +56,8 @@ async function radvd(location: ServiceLocation, text: string): Promise<Backgroun
 }
 
 /**
- * As examples/radvd.conf: the prefixes are those of the router's addresses on the link, whenever it
- * has any. Without forwarding, before the mobile router's daemon runs, radvd only warns.
+ * As examples/radvd.conf: advertises the prefixes of the router's addresses on the link. Before the
+ * mobile router's daemon enables forwarding, radvd only warns.
  */
 export async function advertiseMobileNetwork(location: ServiceLocation): Promise<Background> {
   return await radvd(
@@ -97,8 +95,8 @@ dhcp-option=option:router,${link.router}
 }
 
 /**
- * The lab's name server: the names of {@link HOST_NAMES}, what the servers of zones have (each
- * `[zone, server]`), and nothing else.
+ * The lab's name server. It serves the names of {@link HOST_NAMES}, forwards queries for `zones`
+ * (each `[zone, server]`), and knows no other names.
  */
 export async function serveNames(
   location: ServiceLocation,
@@ -122,8 +120,7 @@ ${listen}${names}${delegated}`,
 }
 
 /**
- * `--no-daemon` keeps it from changing its user, which a user namespace with one mapped id could
- * not grant.
+ * `--no-daemon` keeps its user unchanged, because a user namespace with one mapped id has no other.
  */
 async function dnsmasq(
   location: ServiceLocation,

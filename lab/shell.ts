@@ -3,7 +3,7 @@ import { closeSync, fstatSync, mkdirSync, openSync, readFileSync } from 'node:fs
 import { dirname } from 'node:path';
 import { searchPath } from './enter.ts';
 
-/** How a command runs. `namespace` is a name under /run/netns; `input` goes to standard input. */
+/** Options of a command. `namespace` is a name under /run/netns; `input` goes to standard input. */
 export interface RunOptions {
   readonly namespace?: string | undefined;
   readonly input?: string | undefined;
@@ -24,7 +24,7 @@ export interface Finished {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A command that failed: what was run, where, how it ended and what it said. */
+/** A failed command, with its arguments, namespace, exit status and output. */
 export class CommandError extends Error {
   readonly finished: Finished;
 
@@ -116,7 +116,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   return finished.stdout;
 }
 
-/** As {@link run}, synchronously; for clean-up paths. */
+/** Like {@link run}, but synchronous; for clean-up. */
 export function runSync(argv: readonly string[], options: RunOptions = {}): string {
   const [command = '', ...args] = inNamespace(options.namespace, argv);
   const result = spawnSync(command, args, {
@@ -137,8 +137,8 @@ export function runSync(argv: readonly string[], options: RunOptions = {}): stri
 }
 
 /**
- * Many `ip` commands (without the leading `ip`) by one process. With `force` it goes on after a
- * command that failed.
+ * Runs many `ip` commands (without the leading `ip`) in one process. With `force` it continues
+ * after a failed command.
  */
 export async function ipBatch(
   commands: readonly string[],
@@ -166,7 +166,7 @@ export class Background implements AsyncDisposable {
   readonly logFile: string;
   readonly #child: ChildProcess;
   readonly #exited: Promise<Finished>;
-  /** Where its own output begins: the file may hold that of an earlier one. */
+  /** Offset of this process's output: the file may contain output of an earlier process. */
   readonly #outputAt: number;
   #finished: Finished | undefined;
 
@@ -198,17 +198,17 @@ export class Background implements AsyncDisposable {
     return this.#child.pid ?? -1;
   }
 
-  /** Undefined while it runs. */
+  /** Exit code; undefined while it runs. */
   get finished(): Finished | undefined {
     return this.#finished;
   }
 
-  /** Resolves when it has ended, whatever the exit code. */
+  /** Resolves when it has ended, with any exit code. */
   get exited(): Promise<Finished> {
     return this.#exited;
   }
 
-  /** What it has written so far. */
+  /** The output so far. */
   output(): string {
     return readFileSync(this.logFile).toString('utf8', this.#outputAt);
   }
@@ -218,8 +218,8 @@ export class Background implements AsyncDisposable {
   }
 
   /**
-   * Waits until its output holds `text`; fails with the output when it ends before that or the time
-   * is over.
+   * Waits until its output contains `text`; throws with the output if it ends before that or the
+   * time expires.
    */
   async ready(text: string | RegExp, timeoutMs = 10_000): Promise<void> {
     const what = `${this.argv.slice(0, 3).join(' ')} to say ${text}`;
@@ -239,7 +239,7 @@ export class Background implements AsyncDisposable {
     );
   }
 
-  /** Ends it: the signal, and SIGKILL when it still runs after `graceMs`. */
+  /** Stops it with the signal, and with SIGKILL if it still runs after `graceMs`. */
   async stop(signal: NodeJS.Signals = 'SIGTERM', graceMs = 3_000): Promise<Finished> {
     if (this.#finished !== undefined) return this.#finished;
     this.kill(signal);
@@ -254,14 +254,14 @@ export class Background implements AsyncDisposable {
 
 interface WaitOptions {
   readonly timeoutMs: number;
-  /** What is waited for, for the message of the failure. */
+  /** Description of the condition, for the error message. */
   readonly what: string;
   readonly intervalMs?: number;
 }
 
 /**
- * Asks `condition` until it gives something other than undefined or false, and returns that. Fails
- * after `timeoutMs`.
+ * Polls `condition` until it returns a value other than undefined or false, and returns that value.
+ * Throws after `timeoutMs`.
  */
 export async function waitFor<T>(
   condition: () => T | undefined | false | Promise<T | undefined | false>,

@@ -27,16 +27,16 @@ import {
 } from './shell.ts';
 
 export interface LabOptions {
-  /** Networks to build; `home` is always among them. Default: what the demo visits. */
+  /** Networks to build, in addition to `home`. Default: the networks that the demo visits. */
   readonly networks?: readonly NetworkName[];
-  /** Nodes to plug and their interfaces. Default `{ mn: ['eth0'] }`. */
+  /** Nodes that can be plugged in, and their interfaces. Default `{ mn: ['eth0'] }`. */
   readonly nodes?: Readonly<Record<string, readonly string[]>>;
   readonly servers?: readonly LabServer[];
   /** Nodes that are mobile routers: each with a network and ordinary hosts behind it. */
   readonly mobileRouters?: readonly MobileRouterName[];
   /**
-   * True: the core learns of the mobile networks by a routing daemon. Default false: they are
-   * routed to `home`.
+   * True: the core learns the routes to the mobile networks from a routing daemon. Default false:
+   * they are routed to `home`.
    */
   readonly mobileNetworksAnnounced?: boolean;
   /**
@@ -53,7 +53,7 @@ export interface LabOptions {
   readonly linkArguments?: readonly string[];
   /** False: every link carries real 1500-byte frames. Default true. */
   readonly segmentationOffload?: boolean;
-  /** Where the logs of the lab's processes go. Default: inside the lab's private /run. */
+  /** Directory for the logs of the lab's processes. Default: inside the lab's private /run. */
   readonly logDirectory?: string;
 }
 
@@ -92,7 +92,7 @@ function routersAndHosts(
   return Object.fromEntries(names.map((name) => [name, ['eth0']]));
 }
 
-/** Also before building: what a test that died has left would be in the way. */
+/** Also runs before building, to remove leftovers of a test that crashed. */
 async function removeNamespaces(names: readonly string[]): Promise<void> {
   if (names.length > 0)
     await ipBatch(
@@ -129,8 +129,8 @@ export class Lab implements AsyncDisposable {
   }
 
   /**
-   * Builds the lab; when it resolves every router advertises, serves DHCP and names, and no node is
-   * plugged in.
+   * Builds the lab. When it resolves, every router advertises and serves DHCP and DNS, and no node
+   * is plugged in.
    */
   static async create(options: LabOptions = {}): Promise<Lab> {
     requireLab();
@@ -150,9 +150,9 @@ export class Lab implements AsyncDisposable {
     };
     const logDirectory = options.logDirectory ?? `${LAB_DIRECTORY}/log`;
     mkdirSync(logDirectory, { recursive: true });
-    // New machines remember nothing: what the daemons of an earlier lab have stored is not theirs.
+    // Removes the stores of an earlier lab: the machines of a new lab have no state.
     rmSync(STATE_DIRECTORY, { recursive: true, force: true });
-    // Nor are the sockets that killed daemons could not remove.
+    // Also removes the sockets that killed daemons left.
     rmSync(RUN_DIRECTORY, { recursive: true, force: true });
     mkdirSync(STATE_DIRECTORY);
     await removeNamespaces(readdirSync('/run/netns'));
@@ -221,14 +221,14 @@ export class Lab implements AsyncDisposable {
     return this.#namespaces;
   }
 
-  /** Where a node's interface is plugged in; undefined when nowhere. */
+  /** The network that a node's interface is plugged into; undefined if none. */
   location(node: string, name?: string): AttachmentPoint | undefined {
     return this.#cable(node, name)[1].network;
   }
 
   /**
-   * Pulls the node's cable(s), and plugs one into a network; resolves when the carrier is there,
-   * not when addresses are.
+   * Pulls the node's cable(s) and plugs one into a network. Resolves when the carrier is up, which
+   * is before the node has addresses.
    */
   async move(node: string, network: AttachmentPoint, options: MoveOptions = {}): Promise<Moved> {
     if (!this.networks.some(({ name }) => name === network))
@@ -253,7 +253,7 @@ export class Lab implements AsyncDisposable {
   }
 
   /**
-   * Pulls one cable of a node, or all; resolves with the time of it, or undefined when none was
+   * Pulls one cable of a node, or all. Resolves with the time, or with undefined if none was
    * plugged in.
    */
   async unplug(node: string, name?: string): Promise<number | undefined> {
@@ -302,7 +302,7 @@ export class Lab implements AsyncDisposable {
     return await run(argv, { ...options, namespace });
   }
 
-  /** As {@link exec}, for commands that may fail. */
+  /** Like {@link exec}, for commands that may fail. */
   async attempt(
     namespace: string,
     argv: readonly string[],
@@ -331,9 +331,10 @@ export class Lab implements AsyncDisposable {
   }
 
   /**
-   * Captures what passes an interface into a pcap file, both directions; resolves when capturing
-   * has begun. `stop` resolves when everything that had passed by then is in the file. Segmented
-   * super-packets are in it as the kernel holds them, whole, or their first `snapLength` octets.
+   * Captures the packets of an interface in both directions into a pcap file; resolves when
+   * capturing has begun. `stop` resolves when the file contains all packets up to then.
+   * Super-packets are captured unsegmented, as the kernel handles them, whole or their first
+   * `snapLength` octets.
    */
   async capture(
     namespace: string,
@@ -345,7 +346,7 @@ export class Lab implements AsyncDisposable {
     return await startCapture(spawn, `${name} in ${namespace}`, name, file, snapLength);
   }
 
-  /** Makes the network's translator(s) forget every mapping, as a reboot does. */
+  /** Deletes all mappings of the network's NATs, as a reboot does. */
   async forgetMappings(network: NetworkName): Promise<void> {
     const outer = NETWORKS[network].nat.length > 1 ? [`${network}-isp`] : [];
     for (const namespace of [network, ...outer])

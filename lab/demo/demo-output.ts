@@ -1,8 +1,8 @@
-/** What a demo tells its audience, and how long it stays at each place. */
+/** Output of a demo, and its duration of stay in each network. */
 export interface DemoOutput {
   readonly stayMs: number;
-  /** A line for people; nothing with --json. */
+  /** Prints a line of text; nothing with --json. */
   readonly print: (text: string) => void;
-  /** The result for programs: one JSON object, once; nothing without --json. */
+  /** Prints the result as one JSON object, once; nothing without --json. */
   readonly report: (result: object) => void;
 }

@@ -1,6 +1,6 @@
 /**
- * Who plays in a demo: the daemon that moves, and the ends of the downloads and pings that must go
- * on meanwhile.
+ * The participants of a demo: the daemon that moves, and the ends of the downloads and pings that
+ * must survive.
  */
 import {
   DaemonProcess,
@@ -14,7 +14,7 @@ import { MOBILE_ROUTERS } from '#lab/mobile-networks.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import type { Lab, LabOptions } from '#lab/topology.ts';
 
-/** A download: who asks, from which of its addresses, whom. */
+/** A download: client, its source address, and server. */
 export interface DownloadEnds {
   readonly client: string;
   readonly from: string;
@@ -29,20 +29,20 @@ interface Ends {
 }
 
 export interface DemoSetup {
-  /** What is shown at the start. */
+  /** Text that the demo prints at its start. */
   readonly introduction: string;
   readonly lab: LabOptions;
-  /** Namespace of who moves. */
+  /** Namespace of the node or router that moves. */
   readonly node: string;
   homeAgent(lab: Lab): DaemonProcess;
   moving(lab: Lab): DaemonProcess;
-  /** Resolves when everybody has his addresses. */
+  /** Resolves when all participants have their addresses. */
   ends(lab: Lab): Promise<Ends>;
 }
 
 const { correspondentIpv6, correspondentIpv4 } = ADDRESSES;
 
-/** A mobile node that downloads from the correspondent by both its home addresses. */
+/** A mobile node that downloads from the correspondent from both its home addresses. */
 export const MOBILE_NODE: DemoSetup = {
   introduction: 'starting the home agent and, plugged into its home link, the mobile node …',
   lab: {},

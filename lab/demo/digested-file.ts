@@ -1,4 +1,4 @@
-/** A file of random octets and its digest, to compare with what arrives elsewhere. */
+/** A file of random octets and its digest, to verify downloads. */
 import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
 
@@ -7,7 +7,7 @@ const BLOCK_OCTETS = 1 << 20;
 export interface DigestedFile {
   readonly path: string;
   readonly octets: number;
-  /** Hexadecimal. */
+  /** In hexadecimal digits. */
   readonly sha256: string;
 }
 

@@ -1,12 +1,9 @@
-/**
- * A real curl that downloads one file while the node moves, with a record of when the data stood
- * still.
- */
+/** Downloads one file with curl while the node moves, and records when the data stalled. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { inNamespace, waitFor } from '#lab/shell.ts';
 
-/** Silences shorter than this are the server's pacing, not a stall. Milliseconds. */
+/** Gaps shorter than this, in milliseconds, come from the server's pacing and are no stall. */
 const NOTICED_MS = 8;
 
 interface Silence {
@@ -34,7 +31,9 @@ export class Download implements Disposable {
   #lastMs = Number.NaN;
   #ended: DownloadResult | undefined;
 
-  /** `argv` is a curl that writes the file to its standard output, as of {@link curl}. */
+  /**
+   * `argv` is a command that writes the file to its standard output, as {@link curl} returns it.
+   */
   constructor(namespace: string, argv: readonly string[]) {
     const [command = '', ...args] = inNamespace(namespace, argv);
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -67,14 +66,14 @@ export class Download implements Disposable {
     return this.#octets;
   }
 
-  /** True when data arrived within the last 100 ms. Throws when no more can arrive. */
+  /** True if data arrived within the last 100 ms. Throws if no more can arrive. */
   get flowing(): boolean {
     if (this.#ended !== undefined)
       throw new Error(`a download has ended with ${this.#ended.exitCode}: ${this.#ended.message}`);
     return performance.now() - this.#lastMs < 100;
   }
 
-  /** Resolves when the first octet is there. */
+  /** Resolves when the first octet has arrived. */
   async began(timeoutMs = 10_000): Promise<void> {
     await waitFor(() => this.flowing || this.#octets > 0, {
       timeoutMs,
@@ -83,7 +82,7 @@ export class Download implements Disposable {
   }
 
   /**
-   * Milliseconds of the longest silence that overlaps the time from `fromMs` to `untilMs`
+   * Milliseconds of the longest gap that overlaps the time from `fromMs` to `untilMs`
    * (performance.now()).
    */
   stallMs(fromMs: number, untilMs: number): number {

@@ -3,8 +3,8 @@
  *
  *   node lab/demo/file-server.ts FILE PORT OCTETS_PER_SECOND
  *
- * It sends at the given pace, so that the download lasts while the node moves; SIGUSR1 lifts the
- * pace for the rest. Prints `ready` when it listens.
+ * It sends at the given rate, so that the download lasts while the node moves; SIGUSR1 removes the
+ * limit for the rest. Prints `ready` when it listens.
  */
 
 import { type FileHandle, open, stat } from 'node:fs/promises';

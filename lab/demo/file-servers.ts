@@ -3,7 +3,7 @@ import type { Lab } from '#lab/topology.ts';
 
 const PROGRAM = new URL('file-server.ts', import.meta.url).pathname;
 
-/** A server of one file at `/file` in each of the namespaces; SIGUSR1 lifts the pace. */
+/** A server of one file at `/file` in each of the namespaces; SIGUSR1 removes the rate limit. */
 export async function startFileServers(
   lab: Lab,
   namespaces: Iterable<string>,

@@ -1,6 +1,6 @@
 /**
- * A mobile node or a mobile router visits every kind of network while two real downloads and two
- * pings go on.
+ * Moves a mobile node or a mobile router through every kind of network during two real downloads
+ * and two pings.
  */
 
 import type { JsonObject } from '#base/json.ts';
@@ -26,9 +26,9 @@ const OCTETS_PER_SECOND = 12_000_000;
 interface Journey {
   readonly output: DemoOutput;
   readonly lab: Lab;
-  /** Namespace of who moves. */
+  /** Namespace of the node or router that moves. */
   readonly node: string;
-  /** Those whose connections are counted. */
+  /** Namespaces whose TCP connections are checked for resets. */
   readonly hosts: readonly string[];
   readonly download6: Download;
   readonly download4: Download;
@@ -115,7 +115,7 @@ function downloadOf({ client, from, to }: DownloadEnds): Download {
   );
 }
 
-/** Resolves with true when nothing was lost that must not be lost. */
+/** Resolves with true if all connections survived and all checksums are right. */
 export async function runJourney(lab: Lab, setup: DemoSetup, output: DemoOutput): Promise<boolean> {
   const { node } = setup;
   const { print } = output;
@@ -140,7 +140,7 @@ export async function runJourney(lab: Lab, setup: DemoSetup, output: DemoOutput)
   const events: JsonObject[] = [];
   using _follower = await moving.follow((event) => events.push(event));
   const resetsBefore = await resetsOf(hosts);
-  // Disposed of whatever happens: a curl or ping left running would keep this process alive.
+  // Disposed of in every case: a curl or ping left running would keep this process alive.
   using download6 = downloadOf(downloads[0]);
   using download4 = downloadOf(downloads[1]);
   using ping6 = new Pinger('cn', pinged[0], PING_INTERVAL_MS);

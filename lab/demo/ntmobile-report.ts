@@ -1,28 +1,30 @@
-/** What the NTMobile demo prints at its end, for people. */
+/** The report that the NTMobile demo prints at its end. */
 import type { NetworkName } from '#lab/network.ts';
 import { NETWORKS } from '#lab/networks.ts';
 import type { PathState } from '#lab/ntmobile/path-watch.ts';
 import { alignedTable, type Column, milliseconds } from './table.ts';
 
-/** Where the two nodes are. */
+/** The networks of the two nodes. */
 export type NetworkPair = readonly [mn: NetworkName, mn2: NetworkName];
 
 export interface DemoMove {
   readonly networks: NetworkPair;
-  /** Who moved there; empty: the nodes began there. */
+  /** The nodes that moved there; empty if the demo started there. */
   readonly moved: string;
-  /** Between the nodes, at the end of the step. */
+  /** The path between the nodes at the end of the step. */
   readonly pathState: PathState;
-  /** From the usable address to the last change of the way; undefined when it did not change. */
+  /**
+   * Time from the usable address to the last change of the path; undefined if it did not change.
+   */
   readonly afterMs: number | undefined;
   /**
-   * Of the downloads from the IPv6-only server by an IPv6 and by an IPv4 socket, and from the other
-   * node.
+   * Stalls of the downloads from the IPv6-only server through an IPv6 and an IPv4 socket, and of
+   * the download from the other node.
    */
   readonly stall6Ms: number;
   readonly stall4Ms: number;
   readonly stallBetweenMs: number;
-  /** All three still flowed at the end of the step. */
+  /** True if all three downloads were still running at the end of the step. */
   readonly flowed: boolean;
   /** Pings from node to node. */
   readonly lost: number;
@@ -34,7 +36,7 @@ export interface NtmobileTotals {
   readonly resets: number;
 }
 
-/** What a capture of one real link had. */
+/** Counts from the capture of one real link. */
 export interface LinkCheck {
   readonly link: string;
   readonly frames: number;

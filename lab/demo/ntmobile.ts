@@ -1,8 +1,7 @@
 /**
- * NTMobile: a node that begins behind a symmetric translator downloads from an IPv6-only server by
- * name, through an IPv6 socket and through an IPv4 socket, and from another node behind a
- * translator of its own, by its name; both move, also at the same moment. Then Teredo in the same
- * networks.
+ * NTMobile: a node that starts behind a symmetric NAT downloads by name from an IPv6-only server,
+ * through an IPv6 socket and through an IPv4 socket, and from another node behind another NAT. Both
+ * nodes move, sometimes at the same moment. Then Teredo is measured in the same networks.
  */
 
 import type { Capture } from '#lab/capture.ts';
@@ -36,7 +35,9 @@ import { Pinger } from './pinger.ts';
 import { resetsOf } from './tcp-resets.ts';
 import { compareWithTeredo } from './teredo-comparison.ts';
 
-/** Where the two are, one step after the other: one moves, or both at once. */
+/**
+ * The networks of the two nodes at each step; from step to step one node moves, or both at once.
+ */
 const JOURNEY: readonly NetworkPair[] = [
   ['ar4', 'nat-prc-b'],
   ['ar6', 'nat-prc-b'],
@@ -52,7 +53,9 @@ const SERVER = 'gn6.example';
 const PING_INTERVAL_MS = 10;
 const OCTETS_PER_SECOND = 4_000_000;
 const DIRECT_WITHIN_MS = 15_000;
-/** Real links on which no virtual address may be seen: of the nodes, the relay, the servers. */
+/**
+ * Real links on which no virtual address may appear: those of the nodes, the relay and the servers.
+ */
 const LINKS = [
   ['mn', 'eth0'],
   ['mn2', 'eth0'],
@@ -68,7 +71,7 @@ export const NTMOBILE_LAB: LabOptions = {
   servers: [...NTMOBILE_SERVERS, 'teredo'],
 };
 
-/** What goes on while the nodes move. */
+/** Traffic that runs while the nodes move. */
 interface Traffic extends Disposable {
   readonly output: DemoOutput;
   readonly lab: Lab;
@@ -109,8 +112,8 @@ function flowing({ server6, server4, between, ping }: Traffic, sinceMs: number):
 }
 
 /**
- * Everything flows, and the path is what it can be. Resolves with the time when the path became so,
- * if it changed.
+ * Waits until all downloads are running and the path is the best that the NATs permit. Resolves
+ * with the time when the path became so, if it changed.
  */
 async function settle(
   traffic: Traffic,
@@ -127,7 +130,7 @@ async function settle(
   return traffic.watch.changedAfter(sinceMs);
 }
 
-/** A move, or with `from` undefined the beginning. */
+/** A move, or the start if `from` is undefined. */
 async function step(
   traffic: Traffic,
   from: NetworkPair | undefined,
@@ -153,7 +156,7 @@ async function step(
   };
 }
 
-/** Everything by name, as applications do. */
+/** All traffic uses names, as applications do. */
 function begin(
   output: DemoOutput,
   lab: Lab,
@@ -221,8 +224,8 @@ async function checkCaptures(captures: readonly Capture[]): Promise<readonly Lin
 }
 
 /**
- * Resolves with true when both nodes kept everything and no capture saw one of their virtual
- * addresses outside UDP.
+ * Resolves with true if all connections of both nodes survived and no capture contains one of their
+ * virtual addresses outside UDP.
  */
 export async function runNtmobileDemo(lab: Lab, output: DemoOutput): Promise<boolean> {
   const { print } = output;
@@ -274,7 +277,10 @@ export async function runNtmobileDemo(lab: Lab, output: DemoOutput): Promise<boo
   );
 }
 
-/** Nothing leaked, and the capture saw everything, tunnels among it where there are any. */
+/**
+ * True if the capture is complete, contains no leak, and contains tunnel packets where the link
+ * carries a tunnel.
+ */
 function isClean({ link, tunnelled, dropped, leaked }: LinkCheck): boolean {
   const tunnels = !link.startsWith('as ') && !link.startsWith('server6 ');
   return leaked === 0 && dropped === 0 && (tunnelled > 0 || !tunnels);

@@ -15,8 +15,8 @@ export class Pinger implements Disposable {
   readonly #answers: Answer[] = [];
 
   /**
-   * Pings an address or name from `namespace` each `intervalMs` (2 ms is the least that ping
-   * takes); `dress` makes the command what is run.
+   * Pings an address or name from `namespace` every `intervalMs` (the minimum of ping is 2 ms);
+   * `dress` wraps the command before it is run.
    */
   constructor(
     namespace: string,
@@ -40,8 +40,8 @@ export class Pinger implements Disposable {
   }
 
   /**
-   * Requests without an answer among those between the last answer before `fromMs` and the last
-   * answer before `untilMs`.
+   * Unanswered requests between the last answer before `fromMs` and the last answer before
+   * `untilMs`.
    */
   lost(fromMs: number, untilMs: number): number {
     const before = this.#answers.findLast((answer) => answer.atMs < fromMs);

@@ -1,4 +1,4 @@
-/** The demo's table, for people. */
+/** The demo's table of moves. */
 import { alignedTable, type Column, milliseconds } from './table.ts';
 
 export interface Visit {
@@ -6,9 +6,9 @@ export interface Visit {
   readonly to: string;
   readonly careOfAddress: string;
   readonly encapsulation: string;
-  /** Binding Update to Binding Acknowledgement. */
+  /** Time from Time from Binding Update to Binding Acknowledgement. */
   readonly signallingMs: number | undefined;
-  /** From the usable address to the first answer of the pings through the home address. */
+  /** Time from the usable address to the first answer to a ping from the home address. */
   readonly firstPacketMs: number | undefined;
   readonly stall6Ms: number;
   readonly stall4Ms: number;

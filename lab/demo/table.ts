@@ -1,6 +1,6 @@
-/** Tables for people. */
+/** Text tables. */
 
-/** Title, alignment, and what a row has there. */
+/** Title, alignment, and the cell of a row. */
 export type Column<Row> = readonly [
   title: string,
   align: 'left' | 'right',

@@ -1,7 +1,8 @@
 import { run } from '#lab/shell.ts';
 
 /**
- * TCP connections of a namespace that were reset so far, by either side, and connections refused.
+ * Number of TCP connections of a namespace that either side has reset so far, including refused
+ * connections.
  */
 export async function tcpResets(namespace: string): Promise<number> {
   const text = await run(['cat', '/proc/net/snmp'], { namespace });
@@ -11,7 +12,7 @@ export async function tcpResets(namespace: string): Promise<number> {
   return (counters.get('EstabResets') ?? 0) + (counters.get('OutRsts') ?? 0);
 }
 
-/** Of several namespaces together. */
+/** The sum over several namespaces. */
 export async function resetsOf(namespaces: readonly string[]): Promise<number> {
   const counts = await Promise.all(namespaces.map(tcpResets));
   return counts.reduce((sum, count) => sum + count, 0);

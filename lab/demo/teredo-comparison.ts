@@ -1,6 +1,6 @@
 /**
- * Teredo in the places where NTMobile has just been: the same translators, the same server, the
- * same tools.
+ * Measures Teredo in the same networks as NTMobile before: the same NATs, the same server, the same
+ * tools.
  */
 import type { NetworkName } from '#lab/network.ts';
 import { NETWORKS } from '#lab/networks.ts';
@@ -13,16 +13,16 @@ import { startFileServers } from './file-servers.ts';
 import type { DemoMove } from './ntmobile-report.ts';
 import { alignedTable, type Column, milliseconds } from './table.ts';
 
-/** One place of a node that wants the IPv6-only server: what comes by which socket. */
+/** Downloads from the IPv6-only server in one network of a node, by socket family. */
 interface ServerRow {
   readonly at: string;
   readonly teredoByIpv6: boolean;
   readonly teredoByIpv4: boolean;
-  /** Both downloads flowed there. */
+  /** True if both downloads ran there with NTMobile. */
   readonly ntmobile: boolean;
 }
 
-/** Two places of nodes that want each other. */
+/** Networks of two nodes that try to reach each other. */
 interface PairRow {
   readonly first: string;
   readonly second: string;
@@ -34,7 +34,7 @@ interface PairRow {
 interface MoveRow {
   readonly from: string;
   readonly to: string;
-  /** Octets that came in the time after the new address was there. */
+  /** Octets received in that time after the new address was usable. */
   readonly octetsAfter: number;
   readonly observedMs: number;
 }
@@ -50,7 +50,7 @@ type TeredoComparison =
 const SERVER = 'gn6.example';
 const QUALIFICATION_MS = 5_000;
 const AFTER_MOVE_MS = 5_000;
-/** The other server of the demo has ended its file; this one paces again. */
+/** The demo's first server has sent its file to the end; this one has its rate limit again. */
 const MOVE_OCTETS_PER_SECOND = 1_000_000;
 
 const SERVER_COLUMNS: readonly Column<ServerRow>[] = [
@@ -66,7 +66,7 @@ const PAIR_COLUMNS: readonly Column<PairRow>[] = [
   ['NTMobile', 'left', ({ ntmobile }) => ntmobile],
 ];
 
-/** Whether an HTTP server answers, whatever it says. */
+/** Whether an HTTP server answers, with any status. */
 async function answersCurl(lab: Lab, node: string, option: string): Promise<boolean> {
   const argv = ['curl', option, '-sS', '-o', '/dev/null', '-m', '6', `http://${SERVER}/`];
   return (await lab.attempt(node, argv)).code === 0;
@@ -87,7 +87,7 @@ async function serverRow(
   };
 }
 
-/** From behind one translator to a public address, as the NTMobile nodes just did. */
+/** Moves from behind a NAT to a public address, as the NTMobile nodes did before. */
 async function moveRow(lab: Lab, node: string, file: string): Promise<MoveRow> {
   const [from, to]: readonly [NetworkName, NetworkName] = ['nat-prc', 'ar4'];
   await lab.move(node, from);
@@ -112,7 +112,7 @@ async function moveRow(lab: Lab, node: string, file: string): Promise<MoveRow> {
   };
 }
 
-/** Measures Teredo where the steps were, each place and each pair once. */
+/** Measures Teredo in the networks of the steps, each network and each pair once. */
 export async function compareWithTeredo(
   lab: Lab,
   output: DemoOutput,

@@ -1,7 +1,8 @@
 /**
  * NTMobile in the lab: an account server, a direction coordinator, a relay, and nodes that can be
- * plugged in anywhere; their configurations, keys, accounts. What runs on a node by {@link
- * NtmobileNode.argv} resolves names by the node's stub, as on a host whose resolv.conf names it.
+ * plugged in anywhere, with their configurations, keys and accounts. Commands started with {@link
+ * NtmobileNode.argv} on a node resolve names through the node's stub resolver, as on a host whose
+ * resolv.conf names it.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { hex } from '#base/bytes.ts';
@@ -19,25 +20,25 @@ import type { Lab, LabOptions } from '#lab/topology.ts';
 const CLI = new URL('../../src/cli/cli.ts', import.meta.url).pathname;
 const PASSWORD = 'a password for the lab alone';
 
-/** What the system is called and numbered by. */
+/** Zone and prefixes of the NTMobile system. */
 export const NTMOBILE = {
   zone: 'nodes.example',
   systemPrefix: 'fd12:3456:789a::/48',
-  /** Nodes' and general nodes' (docs/reference/ntmobile.md §2). */
+  /** IPv4 prefixes of nodes and of general nodes (docs/reference/ntmobile.md §2). */
   ipv4Prefix: '198.18.0.0/15',
   port: 7890,
-  /** Where the stub of a node listens, in the node's namespace. */
+  /** Address of a node's stub resolver, in the node's namespace. */
   stub: '127.0.78.90',
 } as const;
 
-/** Every virtual address is in one of them. */
+/** The prefixes of all virtual addresses. */
 export const VIRTUAL_PREFIXES = [NTMOBILE.systemPrefix, NTMOBILE.ipv4Prefix].map((text) => {
   const prefix = parsePrefix(text);
   if (prefix === undefined) throw new Error(`${text} is no prefix`);
   return prefix;
 });
 
-/** What a lab needs for it. */
+/** Lab options for NTMobile. */
 export const NTMOBILE_SERVERS = [
   'server6',
   'server4',
@@ -47,7 +48,7 @@ export const NTMOBILE_SERVERS = [
 ] as const satisfies LabOptions['servers'];
 
 interface NtmobileOptions {
-  /** Namespaces of nodes, each with an account of that name. */
+  /** Namespaces of the nodes; each node has an account of the same name. */
   readonly nodes: readonly string[];
   readonly accountServer?: ConfigurationOverrides;
   readonly coordinator?: ConfigurationOverrides;
@@ -58,7 +59,9 @@ interface NtmobileOptions {
 
 const base64 = (octets: Uint8Array): string => `base64:${Buffer.from(octets).toString('base64')}`;
 
-/** Makes a key where the daemon of that name finds it at its start; its private octets. */
+/**
+ * Creates the key of a daemon in its state directory before its start; returns the private octets.
+ */
 function makeKey(file: string): Uint8Array {
   const octets = randomBytes(32);
   mkdirSync(STATE_DIRECTORY, { recursive: true });
@@ -66,7 +69,7 @@ function makeKey(file: string): Uint8Array {
   return octets;
 }
 
-/** How a node reaches the others, as its daemon says. */
+/** A node's path to another node, as its daemon reports it. */
 interface PathView {
   /** Domain name of the other node. */
   readonly name: string;
@@ -75,7 +78,7 @@ interface PathView {
   readonly remote: string | undefined;
 }
 
-/** The daemons and who they trust. The lab must have {@link NTMOBILE_SERVERS}. */
+/** The servers with their keys and trust relations. The lab must have {@link NTMOBILE_SERVERS}. */
 export class NtmobileSystem {
   readonly accountServer: DaemonProcess;
   readonly coordinator: DaemonProcess;
@@ -119,8 +122,8 @@ export class NtmobileSystem {
   }
 
   /**
-   * Starts the servers and makes the accounts: with a password, but the second node's, which has an
-   * enrolment token.
+   * Starts the servers and creates the accounts. The second node's account uses an enrolment token,
+   * the others a password.
    */
   async start(): Promise<void> {
     await this.accountServer.start();
@@ -146,7 +149,7 @@ export class NtmobileSystem {
     });
   }
 
-  /** Whether the relay is registered with the coordinator, as the relay says. */
+  /** Whether the relay reports that it is registered with the coordinator. */
   async relayRegistered(): Promise<boolean> {
     const status = await this.relay.request('status');
     const registrations = isJsonObject(status) ? status['registrations'] : undefined;
@@ -167,7 +170,7 @@ export class NtmobileSystem {
   }
 }
 
-/** `sojourn …` as an operator of the account server calls it; throws with what it says. */
+/** Runs `sojourn …` as an operator of the account server; throws with its output if it fails. */
 async function operate(parameters: readonly string[], input?: string): Promise<JsonValue> {
   const argv = [process.execPath, CLI, '--json', ...parameters];
   const finished = await attempt(argv, { input, timeoutMs: 20_000 });
@@ -182,7 +185,7 @@ interface Secret {
 
 /** A node of NTMobile: the `mn` daemon, without Mobile IPv6, in the namespace of its name. */
 export class NtmobileNode {
-  /** Of the namespace, the account and the daemon. */
+  /** Name of the namespace, the account and the daemon. */
   readonly name: string;
   readonly domainName: string;
   readonly daemon: DaemonProcess;
@@ -217,7 +220,7 @@ export class NtmobileNode {
     });
   }
 
-  /** Starts the daemon and waits until the coordinator knows the node. */
+  /** Starts the daemon and waits until the node is registered with the coordinator. */
   async start(): Promise<void> {
     await this.daemon.start();
     this.#running = true;
@@ -230,7 +233,7 @@ export class NtmobileNode {
     });
   }
 
-  /** Ends the daemon where it runs; resolves with its exit code. */
+  /** Stops the daemon if it runs; resolves with its exit code. */
   async stop(): Promise<number> {
     if (!this.#running) return 0;
     this.#running = false;
@@ -260,7 +263,7 @@ export class NtmobileNode {
       }));
   }
 
-  /** The path to another node that is up; undefined when there is none. */
+  /** The established path to another node; undefined if there is none. */
   async pathTo(other: NtmobileNode): Promise<PathView | undefined> {
     return (await this.paths()).find(({ name, up }) => up && name === other.domainName);
   }
@@ -271,7 +274,7 @@ export class NtmobileNode {
   }
 }
 
-/** The process stays the command's own: everything is replaced in place. */
+/** Each step uses exec, so that the process id is that of the command. */
 const WITH_STUB = `mount --bind "$1" "$(readlink -m /etc/resolv.conf)"
 shift
 exec "$@"`;

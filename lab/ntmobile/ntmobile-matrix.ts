@@ -1,6 +1,6 @@
 /**
- * What two NTMobile nodes reach from places of each kind: joined afresh, after one of them moved
- * there, after both did at once.
+ * Measures the path between two NTMobile nodes on every pair of network kinds: after a start there,
+ * after one node moved there, and after both moved there at once.
  */
 import type { NetworkName } from '#lab/network.ts';
 import { NETWORKS } from '#lab/networks.ts';
@@ -16,7 +16,7 @@ import {
   type NetworkKind,
 } from './traversal.ts';
 
-/** Kinds of the places of the first node and of the second. */
+/** Network kinds of the first and of the second node. */
 export type Pair = readonly [first: NetworkKind, second: NetworkKind];
 
 export type History = 'fresh' | 'one moved' | 'both moved';
@@ -24,14 +24,14 @@ export type History = 'fresh' | 'one moved' | 'both moved';
 export interface Reached {
   readonly pair: Pair;
   readonly history: History;
-  /** Each hears the other at its virtual address. */
+  /** True if each node reaches the other at its virtual address. */
   readonly connected: boolean;
   readonly pathState: PathState;
-  /** By theory. */
+  /** The path that the NAT kinds should permit. */
   readonly mayBeDirect: boolean;
-  /** From the usable addresses (fresh: from asking for the name) to the first answer. */
+  /** Time from the usable addresses (`fresh`: from the lookup of the name) to the first answer. */
   readonly answerMs: number;
-  /** The same, to when both sent directly; undefined where they never did. */
+  /** Time to the moment when both sent directly; undefined if they never did. */
   readonly directMs: number | undefined;
 }
 
@@ -73,7 +73,7 @@ export class MatrixNodes {
     await this.#system.stop();
   }
 
-  /** Both daemons restart at that pair of networks; the first resolves the name of the second. */
+  /** Restarts both daemons at that pair of networks; the first resolves the name of the second. */
   async fresh(pair: Pair): Promise<Reached> {
     for (const node of this.#nodes) await node.stop();
     await this.#plug(pair, undefined);
@@ -135,7 +135,7 @@ async function within(condition: () => Promise<boolean>, timeoutMs: number): Pro
   return await waitFor(condition, { timeoutMs, what: '', intervalMs: 20 }).catch(() => false);
 }
 
-/** Every pair, each step by one of the two moving. */
+/** Every pair; one node moves at each step. */
 export function* oneByOne(kinds: readonly NetworkKind[] = NETWORK_KINDS): Generator<Pair> {
   for (const [row, first] of kinds.entries()) {
     const seconds = row % 2 === 0 ? kinds : kinds.toReversed();
@@ -143,7 +143,7 @@ export function* oneByOne(kinds: readonly NetworkKind[] = NETWORK_KINDS): Genera
   }
 }
 
-/** Every pair, each step by both moving: along the diagonals. At least three kinds. */
+/** Every pair; both nodes move at each step, along the diagonals. Needs at least three kinds. */
 export function* bothAtOnce(kinds: readonly NetworkKind[] = NETWORK_KINDS): Generator<Pair> {
   for (const [shift] of kinds.entries()) {
     for (const [row, first] of kinds.entries()) {

@@ -1,10 +1,7 @@
-/**
- * Which way two nodes take to each other, asked of their daemons again and again, and when it
- * changed.
- */
+/** Polls two daemons for the path between their nodes and records when it changed. */
 import type { NtmobileNode } from './ntmobile-lab.ts';
 
-/** `direct` and `relayed` are what both nodes say; `changing`: one says this and the other that. */
+/** `direct` and `relayed`: both nodes report it. `changing`: the two reports differ. */
 export type PathState = 'none' | 'relayed' | 'changing' | 'direct';
 
 interface Change {
@@ -37,7 +34,7 @@ export class PathWatch implements Disposable {
 
   async #watch(): Promise<void> {
     while (!this.#ended) {
-      // A daemon that is stopped at the end of the play answers no more.
+      // A daemon that was stopped at the end of the test does not answer.
       const state = await pathStateBetween(...this.#ends).catch(() => undefined);
       if (state !== undefined && state !== this.state)
         this.#changes.push({ atMs: performance.now(), state });
@@ -49,7 +46,7 @@ export class PathWatch implements Disposable {
     return this.#changes.at(-1)?.state ?? 'none';
   }
 
-  /** When the present way began; undefined when that was before `fromMs`. */
+  /** The time when the present path began; undefined if that was before `fromMs`. */
   changedAfter(fromMs: number): number | undefined {
     const last = this.#changes.at(-1);
     return last === undefined || last.atMs < fromMs ? undefined : last.atMs;

@@ -1,16 +1,19 @@
-/** What Teredo reaches from places of each kind: an IPv6-only server, and each other. */
+/**
+ * Measures Teredo on each network kind: connectivity to an IPv6-only server, and between two
+ * clients.
+ */
 import type { NetworkName } from '#lab/network.ts';
 import { ADDRESSES, NETWORKS } from '#lab/networks.ts';
 import type { Lab } from '#lab/topology.ts';
 import { reaches, TeredoClient } from './teredo.ts';
 import { NETWORKS_OF_KIND, type NetworkKind } from './traversal.ts';
 
-/** How a node reaches IPv6: as the network gives it, by Teredo, or not. */
+/** The node's IPv6 connectivity: native, by Teredo, or none. */
 type TeredoReach = 'native' | 'Teredo' | 'no';
 
 interface TeredoAlone {
   readonly kind: NetworkKind;
-  /** Whether the server gave an address; undefined where there is no IPv4 to ask it over. */
+  /** Whether the Teredo server assigned an address; undefined if the network has no IPv4. */
   readonly qualified: boolean | undefined;
   readonly server6: TeredoReach;
 }
@@ -18,18 +21,18 @@ interface TeredoAlone {
 interface TeredoPair {
   readonly first: NetworkKind;
   readonly second: NetworkKind;
-  /** Each hears the other at some IPv6 address of his. */
+  /** True if each node reaches an IPv6 address of the other. */
   readonly reached: boolean;
 }
 
 /**
- * Miredo gives up after 3 times 4 seconds (RFC 4380 §5.2.1) and begins again; what works here does
- * so in half a second.
+ * Miredo gives up after 3 times 4 seconds (RFC 4380 §5.2.1) and starts again. Where Teredo works in
+ * the lab, it does so within half a second.
  */
 const QUALIFICATION_MS = 5_000;
 const ANSWER_MS = 4_000;
 
-/** A node with a Teredo client where it is plugged in, as long as its network has IPv4. */
+/** A node with a Teredo client, if its present network has IPv4. */
 export class TeredoHost implements AsyncDisposable {
   readonly node: string;
   readonly native: string | undefined;
@@ -74,7 +77,7 @@ async function reachesAny(lab: Lab, from: string, seat: TeredoHost): Promise<boo
   return false;
 }
 
-/** Each hears the other at some IPv6 address of his. */
+/** Whether each node reaches an IPv6 address of the other. */
 export async function reachesEachOther(
   lab: Lab,
   first: TeredoHost,
@@ -84,8 +87,8 @@ export async function reachesEachOther(
 }
 
 /**
- * One node alone: has it an address, does the IPv6-only server answer? The better of two tries
- * counts.
+ * Checks one node alone: whether it has an address, and whether the IPv6-only server answers. The
+ * better of two attempts counts.
  */
 export async function teredoAlone(lab: Lab, node: string, kind: NetworkKind): Promise<TeredoAlone> {
   const first = await tryAlone(lab, node, kind);
@@ -103,9 +106,7 @@ async function tryAlone(lab: Lab, node: string, kind: NetworkKind): Promise<Tere
   };
 }
 
-/**
- * Every kind of place with every other: clients of their own, each behind a translator of its own.
- */
+/** Checks every pair of network kinds, each client behind its own NAT. */
 export async function* teredoPairs(
   lab: Lab,
   [first, second]: readonly [string, string],

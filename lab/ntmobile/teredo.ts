@@ -1,9 +1,9 @@
 /**
- * Teredo (RFC 4380) as Debian has it, for comparison: miredo-server and a relay on the host
- * `teredo` at the core, miredo as a client on any node.
+ * Debian's Teredo (RFC 4380) for comparison: miredo-server and a relay on the host `teredo` at the
+ * core, and miredo as a client on any node.
  *
- * Root in a user namespace of one id alone cannot start them: miredo insists on becoming another
- * user. {@link teredoObstacle} says so beforehand.
+ * Root in a user namespace with a single id cannot start them, because miredo changes its user.
+ * {@link teredoObstacle} detects this beforehand.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { isProgram, LAB_DIRECTORY } from '#lab/enter.ts';
@@ -14,10 +14,10 @@ import type { Lab } from '#lab/topology.ts';
 const DEVICE = 'teredo';
 const UNPRIVILEGED = 'nobody';
 const UNPRIVILEGED_ID = 65534;
-/** Of the link between the core and the host `teredo` (see builder.ts). */
+/** Index of the link between the core and the host `teredo` (see builder.ts). */
 const LINK_INDEX = 9;
 
-/** Why Teredo cannot run here, for people; undefined when it can. */
+/** The reason why Teredo cannot run here, as text; undefined if it can. */
 export function teredoObstacle(): string | undefined {
   const missing = ['miredo', 'miredo-server'].filter((program) => !isProgram(program));
   if (missing.length > 0)
@@ -46,7 +46,7 @@ function start(
   return lab.spawn(namespace, argv, { logName: name });
 }
 
-/** Whether anybody answers at an address, within the time. */
+/** Whether a host answers at an address within the time. */
 export async function reaches(
   lab: Lab,
   from: string,
@@ -68,12 +68,12 @@ export async function reaches(
   return code === 0;
 }
 
-/** Server and relay; the lab must have the server `teredo`. They end with the lab. */
+/** Starts server and relay; the lab must have the server `teredo`. They end with the lab. */
 export async function startTeredo(lab: Lab): Promise<void> {
   const { teredoIpv4 } = ADDRESSES;
   start(lab, 'teredo', 'miredo-server', 'teredo-server', [`ServerBindAddress ${teredoIpv4}`]);
-  // Bound to one address: what it sends to the server on its own host would have another source
-  // otherwise.
+  // Bound to one address, because packets to the server on the same host would otherwise have
+  // another source.
   const own = `BindAddress ${coreLink(LINK_INDEX).far4}`;
   start(lab, 'teredo', 'miredo', 'teredo-relay', [
     'RelayType cone',
@@ -89,7 +89,7 @@ export async function startTeredo(lab: Lab): Promise<void> {
   await waitFor(ready, { timeoutMs: 10_000, intervalMs: 20, what: 'the Teredo server and relay' });
 }
 
-/** A Teredo client on a node, where the node is plugged in now. */
+/** A Teredo client on a node, in the node's present network. */
 export class TeredoClient implements AsyncDisposable {
   readonly node: string;
   readonly #lab: Lab;
@@ -105,7 +105,7 @@ export class TeredoClient implements AsyncDisposable {
     ]);
   }
 
-  /** The address that it has got from the server; undefined when there is none after the time. */
+  /** The address assigned by the server; undefined if there is none after the time. */
   async address(patienceMs: number): Promise<string | undefined> {
     const find = async (): Promise<string | undefined> => {
       const { finished } = this.#process;

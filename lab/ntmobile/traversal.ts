@@ -1,7 +1,7 @@
 /**
- * Kinds of places that two nodes can be in, each with a network for either of them (so that both
- * have a translator of their own), and which pairs of them can reach each other without a relay, by
- * theory. In the terms of RFC 4787 §4.1 and §5.
+ * Network kinds for two nodes, with a network of each kind for each node (so that each has its own
+ * NAT), and the pairs of kinds that can have a direct path according to the definitions of RFC 4787
+ * §4.1 and §5.
  */
 import { NatKind, type Network, type NetworkName } from '#lab/network.ts';
 import { NETWORKS } from '#lab/networks.ts';
@@ -39,10 +39,10 @@ export const NETWORKS_OF_KIND: Readonly<Record<NetworkKind, readonly [NetworkNam
 export const MATRIX_NETWORKS: readonly NetworkName[] = Object.values(NETWORKS_OF_KIND).flat();
 
 /**
- * Whether two nodes can have a direct path. Over IPv6 always: the lab does not filter it. Over IPv4
- * the filter of each NAT must accept the packets of the other side: a NAT with address-dependent
- * mapping sends from a port that the other side cannot know in advance, so the other side's filter
- * must accept every port of that address.
+ * Whether two nodes can have a direct path. Over IPv6 they always can, because the lab does not
+ * filter it. Over IPv4 the filter of each NAT must accept the packets of the other side: a NAT with
+ * address-dependent mapping sends from a port that the other side cannot know in advance, so the
+ * other side's filter must accept every port of that address.
  */
 export function mayBeDirect(first: NetworkName, second: NetworkName): boolean {
   const [a, b] = [NETWORKS[first], NETWORKS[second]];
@@ -55,7 +55,7 @@ function unforeseeable({ nat }: Network): boolean {
   return nat.includes(NatKind.symmetric) || nat.includes(NatKind.addressDependentMapping);
 }
 
-/** Lets in only from ports that were sent to. */
+/** The filter accepts packets only from ports to which the client has sent. */
 function strict(network: Network): boolean {
   return unforeseeable(network) || network.nat.includes(NatKind.portRestricted);
 }
