@@ -48,7 +48,7 @@ export interface RtnetlinkRoute {
   readonly priority?: number | undefined;
   readonly mtu?: number | undefined;
   readonly mark?: number | undefined;
-  /** Until the kernel drops the route. Reports have it in RTA_CACHEINFO, requests in RTA_EXPIRES. */
+  /** Until the kernel drops the route: RTA_CACHEINFO in a report, RTA_EXPIRES in a request. */
   readonly expiresSeconds?: number | undefined;
   readonly nextHops?: readonly RtnetlinkNextHop[] | undefined;
 }
