@@ -1,9 +1,14 @@
 /**
  * The registry of desired state: one row for each kind.
  *
- * A new kind needs its type and a line in `DesiredItems` (engine/contract/desired-state.ts), a row
- * here, the methods of its port (ports.ts), and the implementation behind that port. The type of
- * the table makes the compiler ask for the row. Driver and reconciler stay as they are.
+ * A new kind needs:
+ *
+ * 1. its type, and a line in `DesiredItems` (engine/contract/desired-state.ts);
+ * 2. a row here, which the compiler then asks for;
+ * 3. the methods of its port in ports.ts, and in the port's fakes;
+ * 4. the implementation: native/src for the plane, host/kernel for the kernel.
+ *
+ * Driver, reconciler and the TypeScript side of the native plane name no kind.
  */
 import { formatPrefix, isIpv6, type Prefix } from '#base/ip.ts';
 import type { DesiredItems, DesiredRule } from '#engine/contract/desired-state.ts';

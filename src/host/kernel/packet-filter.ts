@@ -6,7 +6,9 @@
  * Unreachable; a kernel with it processes the headers. The tap gets its copy before netfilter, so
  * an nftables table (nft-child.ts) drops exactly these packets at this host's input.
  */
+import { extend } from '#base/extend.ts';
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
+import type { DesiredTunnel } from '#engine/contract/desired-state.ts';
 import type { SystemError } from '#host/process/system-error.ts';
 import type { PlanePort } from '#runtime/ports.ts';
 import { type NftChild, type OwnTable, openNft, removeTables } from './nft-child.ts';
@@ -56,7 +58,7 @@ function tablesOf(name: string): readonly OwnTable[] {
   ];
 }
 
-/** A plane that passes the local address of each tunnel without UDP to the filter. */
+/** Makes the plane pass the local address of each tunnel without UDP to the filter. */
 export function guardTunnels(plane: PlanePort, filter: PacketFilter): PlanePort {
   const taken = new Map<number, IpAddress>();
   const follow = (id: number, address: IpAddress | undefined): void => {
@@ -69,36 +71,18 @@ export function guardTunnels(plane: PlanePort, filter: PacketFilter): PlanePort 
     }
     if (former !== undefined) filter.release(former);
   };
-  return {
-    features: plane.features,
-    deviceIndex: plane.deviceIndex,
-    tunnelSet(tunnel) {
+  const set = plane.tunnelSet.bind(plane);
+  const remove = plane.tunnelDelete.bind(plane);
+  return extend(plane, {
+    tunnelSet(tunnel: DesiredTunnel) {
       follow(tunnel.id, tunnel.path.carrier === 'ip' ? tunnel.path.local : undefined);
-      plane.tunnelSet(tunnel);
+      set(tunnel);
     },
-    tunnelDelete(id) {
-      plane.tunnelDelete(id);
+    tunnelDelete(id: number) {
+      remove(id);
       follow(id, undefined);
     },
-    routeSet: (route) => plane.routeSet(route),
-    routeDelete: (route) => plane.routeDelete(route),
-    sealingKeysSet: (keys) => plane.sealingKeysSet(keys),
-    sealingKeysDelete: (tunnel) => plane.sealingKeysDelete(tunnel),
-    relayLegSet: (leg) => plane.relayLegSet(leg),
-    relayLegDelete: (index) => plane.relayLegDelete(index),
-    translationSet: (translation) => plane.translationSet(translation),
-    translationDelete: (translation) => plane.translationDelete(translation),
-    overlaySet: (overlay) => plane.overlaySet(overlay),
-    overlayDelete: (overlay) => plane.overlayDelete(overlay),
-    setLocalAddresses: (addresses) => plane.setLocalAddresses(addresses),
-    inject: (path, packet) => plane.inject(path, packet),
-    counters: () => plane.counters(),
-    tunnelCounters: (id) => plane.tunnelCounters(id),
-    relayLegCounters: (index) => plane.relayLegCounters(index),
-    onPunt: (handler) => plane.onPunt(handler),
-    onRoaming: (handler) => plane.onRoaming(handler),
-    close: () => plane.close(),
-  };
+  });
 }
 
 class NftFilter implements PacketFilter {
