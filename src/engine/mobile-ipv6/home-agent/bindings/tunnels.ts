@@ -61,7 +61,7 @@ export class TunnelTable {
     return this.#byEndpoint.values();
   }
 
-  /** One more user of the tunnel to `endpoint`; a new tunnel gets `preferredId` when that is free. */
+  /** One more user of the tunnel to `endpoint`; a new one gets `preferredId` when that is free. */
   acquire(step: Step, endpoint: TunnelEndpoint, preferredId?: number): Tunnel {
     const key = keyOf(endpoint);
     const existing = this.#byEndpoint.get(key);
