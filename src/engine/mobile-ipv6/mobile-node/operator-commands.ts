@@ -92,7 +92,7 @@ function pinOf({ careOfAddress, interface: device }: JsonObject): Pin | string |
   if (typeof device === 'string') return { device };
   if (careOfAddress === undefined || careOfAddress === null) return undefined;
   const address = typeof careOfAddress === 'string' ? parseIpAddress(careOfAddress) : undefined;
-  return address === undefined ? 'careOfAddress is no IP address' : { address };
+  return address === undefined ? 'careOfAddress is not an IP address' : { address };
 }
 
 /** Executes a command; an unknown command or home is a failure. */

@@ -10,6 +10,7 @@ import { assert } from '#base/assert.ts';
 import { after, earliest, type Monotonic } from '#base/time.ts';
 import { Timers } from '#engine/common/timers.ts';
 import type { Step } from '#engine/contract/engine.ts';
+import { NO_BID } from '#engine/mobile-ipv6/common/binding-cache.ts';
 import type { BindingUpdateListEntry } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import {
@@ -48,8 +49,8 @@ import { UpdateOrigin } from './update-origin.ts';
 type State = RegistrationState<RegistrationAttempt, Deregistration>;
 
 export class BindingRegistration {
-  /** Binding identifier; 0 is the single binding of a node that registers without identifiers. */
-  readonly bindingId: number;
+  /** Binding identifier; without one the node has a single binding. */
+  readonly bid: number;
   readonly #owner: RegistrationOwner;
   readonly #origin: UpdateOrigin;
   readonly #timers = new Timers<RegistrationTimer>();
@@ -57,12 +58,12 @@ export class BindingRegistration {
   #state: State = { phase: 'idle', tunnel: undefined };
   readonly #entries: OwnEntries;
 
-  constructor(owner: RegistrationOwner, careOf: CareOfCandidate, bindingId = 0) {
+  constructor(owner: RegistrationOwner, careOf: CareOfCandidate, bid = NO_BID) {
     this.#owner = owner;
     this.#careOf = careOf;
     this.#origin = new UpdateOrigin(careOf, owner.node.configuration.forceUdp);
     this.#entries = new OwnEntries(owner.node.bindingUpdateList);
-    this.bindingId = bindingId;
+    this.bid = bid;
   }
 
   get careOf(): CareOfCandidate {

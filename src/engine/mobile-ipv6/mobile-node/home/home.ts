@@ -301,7 +301,7 @@ export class Home implements AttachedHome {
     node.count('registration-stopped');
     this.event(step, 'registration-stopped', 'warn', {
       ...this.role.status(),
-      remedy: "mend the home agent's configuration of this mobile router, then: sojourn reregister",
+      remedy: "correct this mobile router's entry at the home agent, then run: sojourn reregister",
       atMs: step.now,
     });
     // A refusal made no binding (RFC 3963 §5.4); an accepted one lasts until its lifetime ends.

@@ -10,7 +10,7 @@ import type { BindingUpdateListEntry } from '#engine/mobile-ipv6/common/binding-
 /** What the list uses of a registration. */
 interface ListedRegistration {
   readonly careOf: { readonly address: IpAddress };
-  readonly bindingId: number;
+  readonly bid: number;
   readonly active: boolean;
   readonly bound: boolean;
   entries(): readonly BindingUpdateListEntry[];
@@ -46,7 +46,7 @@ export class RegistrationList<R extends ListedRegistration> {
   /** The home agent has replaced the bindings of the same identifier by this registration's. */
   dropBindingsReplacedBy(registration: R): void {
     for (const other of this)
-      if (other !== registration && other.bindingId === registration.bindingId) other.dropBinding();
+      if (other !== registration && other.bid === registration.bid) other.dropBinding();
   }
 
   /** Removes registrations that are not used, except `carrier`, which still carries data. */
