@@ -37,7 +37,7 @@ export async function reload(
 }
 
 /** Lines `setting: old → new`. */
-export function formatReload(answer: JsonObject): string {
+function formatReload(answer: JsonObject): string {
   const applied = listIn(answer, 'applied').map(changeText);
   const waiting = listIn(answer, 'needsRestart').map(changeText);
   if (applied.length === 0 && waiting.length === 0) return 'no changes';

@@ -49,7 +49,7 @@ export function payload(repository: string, layout: Layout): readonly PayloadFil
 }
 
 /** The names of the daemons, after their directories. */
-export function daemonNames(repository: string): readonly string[] {
+function daemonNames(repository: string): readonly string[] {
   return readdirSync(join(repository, 'daemons')).toSorted();
 }
 

@@ -73,7 +73,7 @@ export async function waitUntilHealthy(
 }
 
 /** The access network that a node is connected to, if any. */
-export async function accessNetworkOf(node: MovingNode): Promise<AccessNetwork | undefined> {
+async function accessNetworkOf(node: MovingNode): Promise<AccessNetwork | undefined> {
   const format = '{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}';
   const names = (await docker('inspect', '--format', format, dockerName(node))).trim().split(' ');
   return names.map((name) => name.replace(PREFIX, '')).find(isAccessNetwork);

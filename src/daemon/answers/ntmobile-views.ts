@@ -23,7 +23,7 @@ const COORDINATOR_STATES: Readonly<Record<string, string>> = {
 };
 
 /** The kind of path to another node; `none` while there is no path. */
-export const PATH_KIND_TEXTS: Readonly<Record<string, string>> = {
+const PATH_KIND_TEXTS: Readonly<Record<string, string>> = {
   direct: 'direct',
   relayed: 'relayed',
   general: 'relayed (no NTMobile)',

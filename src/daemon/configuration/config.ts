@@ -127,7 +127,7 @@ export function formatFault(fault: Fault): string {
 }
 
 /** `['homes', 0, 'key']` → `homes[0].key`. */
-export function formatPath(path: readonly PathPart[]): string {
+function formatPath(path: readonly PathPart[]): string {
   let text = '';
   for (const part of path) {
     if (typeof part === 'number') text += `[${part}]`;

@@ -37,7 +37,7 @@ export const domainField = () =>
     .meta({ kind: 'domain name' });
 
 /** `192.0.2.1`, `192.0.2.1:7890`, `2001:db8::1`, `[2001:db8::1]:7890`. */
-export function endpointField() {
+function endpointField() {
   return z
     .string()
     .transform((text, context): Endpoint => {

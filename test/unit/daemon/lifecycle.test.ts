@@ -225,7 +225,7 @@ describe('a run', () => {
 
 describe('the service manager', () => {
   /**
-   * Node has no unix datagram sockets; perl stands for systemd's end. Gives what was heard so far.
+   * Node has no unix datagram sockets; perl plays systemd. Returns the notifications so far.
    */
   async function listen(notifySocket: string): Promise<() => string> {
     const listener = spawn('perl', ['-MSocket', '-e', NOTIFY_LISTENER, notifySocket]);

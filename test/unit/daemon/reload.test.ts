@@ -43,7 +43,7 @@ function configure(more: JsonObject, daemon: JsonObject = {}): void {
 
 interface Running {
   readonly child: ChildProcess;
-  /** Log lines of this event so far, without what all lines have. */
+  /** Log lines of this event so far, without the common fields. */
   lines(event: string): readonly JsonObject[];
 }
 
