@@ -264,12 +264,12 @@ export function acknowledgement(
   now: Monotonic,
 ): { readonly path: PacketPath; readonly packet: Uint8Array } {
   const { status = 0 } = sketch;
-  const asked = findOption(update.message.options, 'replay-protection')?.timestamp;
+  const sentTimestamp = findOption(update.message.options, 'replay-protection')?.timestamp;
   const clock = wall(now + WALL_OFFSET_MS + (sketch.clockAheadMs ?? 0));
   const echoed =
-    asked !== undefined && status === 144 && sketch.clockAheadMs !== undefined
-      ? mismatchTimestamp(asked, clock)
-      : asked;
+    sentTimestamp !== undefined && status === 144 && sketch.clockAheadMs !== undefined
+      ? mismatchTimestamp(sentTimestamp, clock)
+      : sentTimestamp;
   const timestamp = 'timestamp' in sketch ? sketch.timestamp : echoed;
   const options: MobilityOption[] = [...(sketch.options ?? [])];
   const ipv4Home = findOption(update.message.options, 'ipv4-home-address');

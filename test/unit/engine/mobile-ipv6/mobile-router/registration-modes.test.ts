@@ -92,14 +92,14 @@ describe('mobile router: registration modes', () => {
     scene.answer(update, { status: 142 });
     scene.answer(scene.update(), { status: 140 });
     scene.answer(scene.update(), { status: 142 });
-    const asked = [scene.update()];
-    for (const update of asked) {
+    const tried = [scene.update()];
+    for (const update of tried) {
       expect(modeOf(update)).toBe('implicit');
       scene.answer(update, { status: 143 });
-      if (scene.updates().length === 0 && asked.length < 2) scene.waitForUpdate();
-      if (scene.updates().length > 0) asked.push(scene.update());
+      if (scene.updates().length === 0 && tried.length < 2) scene.waitForUpdate();
+      if (scene.updates().length > 0) tried.push(scene.update());
     }
-    expect(asked.map(({ packet }) => packet.destination)).toEqual([THIRD, HOME_AGENT]);
+    expect(tried.map(({ packet }) => packet.destination)).toEqual([THIRD, HOME_AGENT]);
     expectPhase(scene, 'stopped');
   });
 
@@ -135,15 +135,15 @@ describe('mobile router: registration modes', () => {
       homeAgent: { addresses: [HOME_AGENT, SECOND, THIRD] },
       ...BOTH,
     });
-    const asked: string[] = [];
-    for (let last = update; asked.length < 100; last = scene.update()) {
-      asked.push(`${modeOf(last)} ${last.packet.destination}`);
+    const tried: string[] = [];
+    for (let last = update; tried.length < 100; last = scene.update()) {
+      tried.push(`${modeOf(last)} ${last.packet.destination}`);
       scene.answer(last, { status: modeOf(last) === 'explicit' ? 142 : 143 });
       if (scene.node.counters['registration-stopped'] === 1) break;
       if (scene.updates().length === 0) scene.waitForUpdate();
     }
-    expect(asked).toHaveLength(6);
-    expect(new Set(asked).size).toBe(6);
+    expect(tried).toHaveLength(6);
+    expect(new Set(tried).size).toBe(6);
     while (scene.node.deadline() < NEVER) {
       scene.wait();
       expect(scene.updates()).toEqual([]);

@@ -47,12 +47,12 @@ describe('mobile router: several home agents', () => {
   it('tries a silent home agent again, but not one that refused', () => {
     const [scene, update] = first(SEVERAL);
     scene.answer(update, { status: 140 });
-    const asked = new Set([scene.update().packet.destination]);
+    const tried = new Set([scene.update().packet.destination]);
     for (let sent = 0; sent < 12; sent++) {
       scene.waitForUpdate();
-      asked.add(scene.update().packet.destination);
+      tried.add(scene.update().packet.destination);
     }
-    expect([...asked]).toEqual([SECOND]);
+    expect([...tried]).toEqual([SECOND]);
     scene.answer(scene.update());
     expectPhase(scene, 'registered');
     expect(scene.request('status')).toMatchObject({ homes: [{ lastRefusal: null }] });
