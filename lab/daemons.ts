@@ -1,6 +1,6 @@
 /**
- * The suite's own daemons in the lab: their configuration files, their processes, their control
- * sockets. Used by the demo, the tests and the benchmarks, each of which may override any key.
+ * The project's daemons in the lab: configuration files, processes and control sockets. The demo,
+ * the tests and the benchmarks use them and may override any configuration key.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
@@ -267,8 +267,8 @@ export class DaemonProcess {
   #starts = 0;
 
   /**
-   * `role` is the directory under daemons/; the daemon's own name (socket, store) is the same
-   * unless the configuration says otherwise.
+   * `role` is the directory under daemons/. The daemon's name (socket, store) equals `name` unless
+   * the configuration sets another one.
    */
   constructor(
     ground: ProcessSpawner,

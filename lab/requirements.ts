@@ -11,7 +11,7 @@ import { isProgram, searchPath } from './enter.ts';
 
 type Purpose = 'demo' | 'test' | 'bench';
 
-/** A program and the Debian package it is in. */
+/** A program and its Debian package. */
 type Requirement = readonly [program: string, debianPackage: string];
 
 const DEMO: readonly Requirement[] = [
@@ -85,7 +85,7 @@ const PROGRAMS: Readonly<Record<Purpose, readonly Requirement[]>> = {
   bench: BENCH,
 };
 
-/** Debian packages of which a program is missing, each once, in a stable order. */
+/** Debian packages of missing programs, each once, in a stable order. */
 function missingPackages(purpose: Purpose): readonly string[] {
   const required =
     purpose === 'test' && isRoot() ? [...PROGRAMS.test, ...TEST_OF_ROOT] : PROGRAMS[purpose];

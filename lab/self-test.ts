@@ -90,7 +90,7 @@ export async function checkNetwork(
   }
   const nat =
     network.ipv4 === undefined || wrong.length > 0 ? undefined : await probeNat(lab, node);
-  if (nat !== undefined) wrong.push(...unlikePromise(network, nat));
+  if (nat !== undefined) wrong.push(...deviations(network, nat));
   return { network, addresses, nat, wrong };
 }
 
@@ -108,13 +108,13 @@ async function answers(lab: Lab, from: string, to: string): Promise<boolean> {
   return false;
 }
 
-function unlikePromise(network: Network, found: NatBehaviour): string[] {
-  const promised = expectedBehaviour(network);
+function deviations(network: Network, found: NatBehaviour): string[] {
+  const expected = expectedBehaviour(network);
   const wrong: string[] = [];
-  if (found.mapping !== promised.mapping)
-    wrong.push(`mapping is ${found.mapping}, promised ${promised.mapping}`);
-  if (found.filtering !== promised.filtering)
-    wrong.push(`filtering is ${found.filtering}, promised ${promised.filtering}`);
+  if (found.mapping !== expected.mapping)
+    wrong.push(`mapping is ${found.mapping}, expected ${expected.mapping}`);
+  if (found.filtering !== expected.filtering)
+    wrong.push(`filtering is ${found.filtering}, expected ${expected.filtering}`);
   return wrong;
 }
 

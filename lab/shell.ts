@@ -69,8 +69,8 @@ export function inNamespace(
 }
 
 /**
- * Runs a command to its end and returns how it ended; fails only when it cannot be started or takes
- * too long.
+ * Runs a command to its end and returns its exit status and output; throws only when the command
+ * cannot be started or takes too long.
  */
 export async function attempt(
   argv: readonly string[],
@@ -160,7 +160,7 @@ interface BackgroundOptions extends RunOptions {
   readonly logFile: string;
 }
 
-/** A process that runs beside the lab. Its output is in a file; disposing it ends it. */
+/** A background process. Its output goes to a file; disposing it ends it. */
 export class Background implements AsyncDisposable {
   readonly argv: readonly string[];
   readonly logFile: string;

@@ -47,8 +47,8 @@ export interface LabOptions {
   /** Loss in each direction between the core and each visited network. Default 0. */
   readonly lossPercent?: number;
   /**
-   * More arguments of the link process, such as `['--jitter-us', '500']`; makes the lab use it
-   * without a delay too.
+   * More arguments of the link process, such as `['--jitter-us', '500']`; with them the lab uses a
+   * link process even without a delay.
    */
   readonly linkArguments?: readonly string[];
   /** False: every link carries real 1500-byte frames. Default true. */
@@ -67,7 +67,7 @@ interface MoveOptions {
   readonly breakBeforeMake?: boolean;
 }
 
-/** A move that has happened; times on CLOCK_MONOTONIC ({@link nowMs}). */
+/** A completed move; times on CLOCK_MONOTONIC ({@link nowMs}). */
 interface Moved {
   readonly node: string;
   readonly interface: string;
@@ -104,7 +104,7 @@ async function removeNamespaces(names: readonly string[]): Promise<void> {
 /**
  * The lab: networks, servers and nodes in network namespaces of this mount namespace (see the
  * picture in map.ts). Only one at a time; call inside `lab/enter.ts`. Methods throw {@link
- * CommandError} with the command's words when a command fails.
+ * CommandError} with the command's output when a command fails.
  */
 export class Lab implements AsyncDisposable {
   readonly networks: readonly Network[];

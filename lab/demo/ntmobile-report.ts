@@ -26,7 +26,7 @@ export interface DemoMove {
   readonly stallBetweenMs: number;
   /** True if all three downloads were still running at the end of the step. */
   readonly flowed: boolean;
-  /** Pings from node to node. */
+  /** Lost pings between the nodes. */
   readonly lost: number;
 }
 

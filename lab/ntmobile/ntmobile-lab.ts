@@ -268,7 +268,7 @@ export class NtmobileNode {
     return (await this.paths()).find(({ name, up }) => up && name === other.domainName);
   }
 
-  /** The command with a resolv.conf of its own that names the stub. */
+  /** Wraps a command so that its resolv.conf names the stub. */
   argv(command: readonly string[]): readonly string[] {
     return ['unshare', '--mount', 'sh', '-ec', WITH_STUB, 'stub', this.#resolvConf, ...command];
   }

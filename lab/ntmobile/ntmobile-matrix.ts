@@ -81,7 +81,7 @@ export class MatrixNodes {
     return await this.#measure(pair, 'fresh', true);
   }
 
-  /** Moves the nodes to that pair of networks, both at the same moment if both have to move. */
+  /** Moves the nodes to that pair of networks, at the same moment if both have to move. */
   async move(pair: Pair): Promise<Reached> {
     const from = this.#at;
     if (from === undefined) throw new Error('no pair has been started');

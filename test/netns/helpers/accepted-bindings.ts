@@ -1,4 +1,4 @@
-/** Registrations of the scripted router that its home agent has to accept. */
+/** Registrations of the scripted router that its home agent must accept. */
 import { expect } from 'vitest';
 import type { HomeAddressOf, Registration, ScriptedRouter } from './scripted-router.ts';
 

@@ -1,6 +1,6 @@
 /**
- * A process in one namespace with address maps of its own: options in its argument, one JSON object
- * a line on standard input, what went wrong on output.
+ * A process in one namespace with address maps of its own. It takes its options as argument and one
+ * JSON object per line on standard input, and prints errors.
  */
 import { createInterface } from 'node:readline';
 import { openAddressMaps } from '#host/kernel/address-map.ts';

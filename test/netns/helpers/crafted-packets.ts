@@ -1,4 +1,4 @@
-/** Packets made by hand, sent as they are, and looked at where they come out. */
+/** Crafted packets, sent unchanged, and captured where they leave the network. */
 import { encode, hex } from '#base/bytes.ts';
 import type { Ipv6Address } from '#base/ip.ts';
 import type { Lab } from '#lab/topology.ts';
@@ -66,7 +66,7 @@ export function icmp(
   );
 }
 
-/** Sends a whole IPv6 packet from a namespace as it is. */
+/** Sends a whole IPv6 packet from a namespace, unchanged. */
 export async function sendRaw(lab: Lab, namespace: string, octets: Uint8Array): Promise<void> {
   const fields = ipv6Codec.parse(octets);
   if (!('destination' in fields)) throw new Error('no IPv6 packet');
@@ -74,7 +74,7 @@ export async function sendRaw(lab: Lab, namespace: string, octets: Uint8Array): 
 }
 
 /**
- * Where packets are looked at: a namespace, an interface, and how many octets are in front of the
+ * Where packets are captured: a namespace, an interface, and the number of octets in front of the
  * IP header there.
  */
 interface CapturePoint {
@@ -83,14 +83,17 @@ interface CapturePoint {
   readonly before: number;
 }
 
-/** Without the hop limit, which each router lowers. */
+/** The packet as digits without the hop limit, which each router lowers. */
 export function lasting(octets: Uint8Array): string {
   return withoutHopLimit(hex(octets));
 }
 
 const withoutHopLimit = (digits: string): string => `${digits.slice(0, 14)}..${digits.slice(16)}`;
 
-/** The IPv6 packets that pass a place while `action` runs, each as {@link lasting} writes it. */
+/**
+ * The IPv6 packets that pass a capture point while `action` runs, each as {@link lasting} writes
+ * it.
+ */
 export async function passing(
   lab: Lab,
   { namespace, device, before }: CapturePoint,

@@ -1,4 +1,4 @@
-/** The examples that ship with the project, moved into the lab. */
+/** The project's examples with the addresses of the lab. */
 import { readFileSync } from 'node:fs';
 import { parse, stringify } from 'yaml';
 import type { JsonObject, JsonValue } from '#base/json.ts';
@@ -8,12 +8,12 @@ import { LAB_DIRECTORY, STATE_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { objectOf } from './journey.ts';
 
-/** What all keys of the examples are read from. */
+/** The key file of all examples. */
 export const KEY_FILE = `${LAB_DIRECTORY}/key`;
 
 /**
- * The examples' addresses, in the lab. In this order: the lab has its mobile networks where the
- * examples have the home network.
+ * The examples' addresses and those of the lab. The order matters: the lab's mobile networks are in
+ * the prefix of the examples' home network.
  */
 const IN_THE_LAB: readonly (readonly [RegExp, string])[] = [
   [/\/etc\/sojourn\/keys\/[a-z-]+/g, KEY_FILE],

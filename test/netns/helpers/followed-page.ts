@@ -31,8 +31,8 @@ export function stepsOf(page: string): readonly Step[] {
 const DURATION = String.raw`\d+(?:\.\d+)? (?:ms|s|min|h|d)\b`;
 
 /**
- * A line without the parts that differ in each run: times, addresses derived from keys, widths of
- * columns. A long ping may lose the packets of a move.
+ * A line with placeholders for the parts that differ in each run: times, addresses derived from
+ * keys, widths of columns. A long ping may lose the packets of a move.
  */
 function normalized(line: string): string {
   return line
@@ -53,7 +53,7 @@ function normalized(line: string): string {
 
 const MOST_LOST = 5;
 
-/** The expected lines that are missing in the output, which has to have them in order. */
+/** The expected lines that are missing in the output. The output must contain them in order. */
 export function missingLines(expected: readonly string[], output: string): readonly string[] {
   const lines = output.split('\n').map(normalized);
   let from = 0;

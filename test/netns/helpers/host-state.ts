@@ -1,10 +1,10 @@
 /**
- * What a host's kernel holds, as comparable lines: to see what daemons add, and that nothing of it
- * stays.
+ * The kernel state of a host as comparable lines, to check what daemons add and that nothing of it
+ * remains.
  */
 import { run } from '#lab/shell.ts';
 
-/** A script that tells it; `hostStateOf` reads what it says. */
+/** A script that prints the state; `hostStateOf` reads its output. */
 export const HOST_STATE_SCRIPT = `
 for family in -4 -6; do
   ip $family rule show | sed "s/^/rule $family /"
@@ -21,8 +21,8 @@ for file in /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/* /proc/sys/
 done`;
 
 /**
- * Lifetimes run down, the link states of a cable's other end are the lab's, and secrets differ by
- * the boot.
+ * Left out: lifetimes, which count down; link states, which follow the lab's end of a cable;
+ * secrets, which differ after each boot.
  */
 const PASSING: readonly RegExp[] = [
   / expires \S+/g,
@@ -64,7 +64,7 @@ ip -oneline address show dev ${device} scope global | sed 's/^[0-9]*: /address /
   return hostStateOf(await run(['sh', '-c', script], { namespace }));
 }
 
-/** What is only in the one or only in the other, for people. */
+/** Lines that are in only one of both states, with `+` or `-`. */
 export function difference(before: readonly string[], after: readonly string[]): readonly string[] {
   return [
     ...before.filter((line) => !after.includes(line)).map((line) => `- ${line}`),

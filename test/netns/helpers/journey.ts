@@ -1,4 +1,6 @@
-/** A home agent, a mobile node that is moved, and what the tests with real packets ask of both. */
+/**
+ * A home agent and a moving mobile node, with the queries that the tests with real packets need.
+ */
 import { readFileSync } from 'node:fs';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { ControlClient } from '#daemon/control/control-client.ts';
@@ -39,7 +41,7 @@ export function objectOf(value: JsonValue | undefined): JsonObject {
 export class Journey implements AsyncDisposable {
   readonly lab: Lab;
   readonly homeAgent: DaemonProcess;
-  /** The daemon of who moves: the mobile node, or the mobile router. */
+  /** The daemon that moves: the mobile node, or the mobile router. */
   readonly mobileNode: DaemonProcess;
   events: JsonObject[] = [];
   #follower: ControlClient | undefined;
@@ -99,14 +101,16 @@ export class Journey implements AsyncDisposable {
     this.#follower = await this.mobileNode.follow((event) => this.events.push(event));
   }
 
-  /** Plugs the node in elsewhere and waits until it is registered from there (or at home). */
+  /**
+   * Plugs the node into another network and waits until it is registered from there (or at home).
+   */
   async moveTo(network: AttachmentPoint): Promise<void> {
     this.events = [];
     await this.lab.move(this.mobileNode.namespace, network);
     await this.settled(network);
   }
 
-  /** Waits until the node's status says that it is registered from `network`. */
+  /** Waits until the node's status reports a registration from `network`. */
   async settled(network: AttachmentPoint): Promise<JsonObject> {
     let last: JsonObject = {};
     try {
@@ -130,7 +134,7 @@ export class Journey implements AsyncDisposable {
     return objectsOf(objectOf(await this.mobileNode.request('status'))['homes'])[0] ?? {};
   }
 
-  /** The home agent's binding, without the times that run down; undefined when there is none. */
+  /** The home agent's binding, without remaining times; undefined when there is none. */
   async binding(): Promise<JsonObject | undefined> {
     const [found] = objectsOf(await this.homeAgent.request('bindings'));
     if (found === undefined) return undefined;
@@ -166,7 +170,7 @@ function numberAt(values: JsonObject, name: string): number {
   return value;
 }
 
-/** Whether a care-of address (or none, at home) is one that `network` gives. */
+/** Whether a care-of address (or none, at home) belongs to `network`. */
 function isSettled(home: JsonObject, network: AttachmentPoint): boolean {
   const { phase, careOfAddress } = home;
   if (network === 'home') return phase === 'at-home';

@@ -1,4 +1,4 @@
-/** Hosts as they were, to see what daemons leave on them. */
+/** Compares hosts with an earlier state, to find what daemons left behind. */
 import { expect } from 'vitest';
 import { waitFor } from '#lab/shell.ts';
 import { difference, hostState } from './host-state.ts';
@@ -10,14 +10,14 @@ export class Leftovers {
     this.#before = before;
   }
 
-  /** Notes what the hosts hold now. */
+  /** Records the present state of the hosts. */
   static async since(namespaces: readonly string[]): Promise<Leftovers> {
     const before = new Map<string, readonly string[]>();
     for (const namespace of namespaces) before.set(namespace, await hostState(namespace));
     return new Leftovers(before);
   }
 
-  /** Every host is as it was, or is so soon. */
+  /** Expects that every host is soon in its recorded state. */
   async expectNone(): Promise<void> {
     for (const [namespace, before] of this.#before) {
       let left: readonly string[] = [];

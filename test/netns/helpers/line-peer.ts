@@ -1,6 +1,6 @@
 /**
- * One end of TCP connections that last. `serve PORT`: answers each line by the addresses of both
- * ends, and `go on` again and again, until the connection ends. `connect HOST PORT SOURCE`: sends
+ * One end of long TCP connections. `serve PORT`: answers each line with the addresses of both ends,
+ * and repeats the answer to `go on` until the connection ends. `connect HOST PORT SOURCE`: sends
  * the lines of its standard input and prints the answers.
  */
 import { createConnection, createServer } from 'node:net';

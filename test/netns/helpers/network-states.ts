@@ -1,7 +1,4 @@
-/**
- * What daemons hold of their hosts at each network, to see that a later visit leaves nothing of the
- * way there.
- */
+/** The kernel state of hosts in each network, to check that a later visit leaves nothing behind. */
 import { expect } from 'vitest';
 import type { AttachmentPoint } from '#lab/network.ts';
 import { ATTACHMENT_POINTS } from '#lab/networks.ts';
@@ -18,14 +15,14 @@ export class NetworkStates {
   readonly #recorded = new Map<AttachmentPoint, readonly string[]>();
   readonly #visited: AttachmentPoint[] = [];
 
-  /** `state`: lines of all hosts concerned, among them the rules of `node`, who moves. */
+  /** `state`: lines of all hosts concerned, among them the rules of the moving `node`. */
   constructor(lab: Lab, node: string, state: () => Promise<readonly string[]>) {
     this.#lab = lab;
     this.#node = node;
     this.#state = state;
   }
 
-  /** The node is at `network`: all is as it was when it was there before, or is so soon. */
+  /** Expects that the state in `network` is soon the same as on the previous visit. */
   async expectSame(network: AttachmentPoint): Promise<void> {
     this.#visited.push(network);
     const former = this.#recorded.get(network);
@@ -43,8 +40,8 @@ export class NetworkStates {
   }
 
   /**
-   * With a rule for each address that the network gives: they come one after the other, and
-   * registration waits for one only.
+   * The state once there is a rule for each address of the network: the addresses come one after
+   * the other, and registration waits for one only.
    */
   async #settled(network: AttachmentPoint): Promise<readonly string[]> {
     const { ipv4, ipv6 } = ATTACHMENT_POINTS[network];

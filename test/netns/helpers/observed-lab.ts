@@ -1,6 +1,6 @@
 /**
- * One lab with a daemon of every role and everything that operators can watch: logs at debug level,
- * traces of every control message, metrics by HTTP.
+ * One lab with a daemon of every role and all monitoring: logs at debug level, traces of every
+ * control message, metrics by HTTP.
  *
  *   home (ha) ──── core ──── ar6, ar4, nat-prc, nat-sym: mn (Mobile IPv6), mr with its network,
  *                    │                                   na and nb (NTMobile)
@@ -29,9 +29,9 @@ import { objectOf, objectsOf } from './journey.ts';
 
 const CLI = new URL('../../../src/cli/cli.ts', import.meta.url).pathname;
 const METRICS_PORT = 9419;
-/** So that keepalives come while the test lasts. */
+/** Short, so that keepalives are sent during the test. */
 const NAT_KEEPALIVE_SECONDS = 5;
-/** An IPv6-only server that knows nothing of NTMobile. */
+/** An IPv6-only server without NTMobile. */
 export const GENERAL_NAME = 'gn6.example';
 const NETWORKS_BUILT = [
   'ar6',
@@ -48,7 +48,7 @@ interface ObservedDaemon {
   readonly daemon: DaemonProcess;
 }
 
-/** Keys of the configurations in here (lab/daemons.ts), as they are written there. */
+/** Keys in the configurations of this lab (lab/daemons.ts), as written there. */
 const CONFIGURED_KEYS = ['a key for the lab alone', 'the key of mr alone'];
 
 export class ObservedLab implements AsyncDisposable {
@@ -86,7 +86,7 @@ export class ObservedLab implements AsyncDisposable {
     return observed;
   }
 
-  /** Each role at least once. */
+  /** All daemons; each role occurs at least once. */
   daemons(): readonly ObservedDaemon[] {
     const { accountServer, coordinator, relay } = this.system;
     return [
@@ -154,7 +154,7 @@ export class ObservedLab implements AsyncDisposable {
     return await attempt([process.execPath, CLI, ...parameters], { timeoutMs: 30_000 });
   }
 
-  /** To every question there is, refusals among them, and past events. */
+  /** The answers to every query, including refusals, and past events. */
   async answers({
     socket,
   }: DaemonProcess): Promise<readonly (readonly [command: string, text: string])[]> {
@@ -169,7 +169,7 @@ export class ObservedLab implements AsyncDisposable {
     return answers;
   }
 
-  /** As Prometheus does. */
+  /** Reads the metrics by HTTP, as Prometheus does. */
   async scrape({ namespace }: DaemonProcess): Promise<string> {
     return await this.lab.exec(namespace, [
       'curl',
@@ -179,7 +179,7 @@ export class ObservedLab implements AsyncDisposable {
     ]);
   }
 
-  /** Of each metric the sum of all its samples; histograms by their `_count`. */
+  /** The sum of all samples of each metric; of histograms that of `_count`. */
   async sums(): Promise<ReadonlyMap<string, number>> {
     const sums = new Map<string, number>();
     for (const { daemon } of this.daemons()) {
@@ -197,7 +197,7 @@ export class ObservedLab implements AsyncDisposable {
     await waitFor(moved, { timeoutMs: 30_000, what: `${metric} to count` });
   }
 
-  /** What the daemons logged and what the traces showed, by file name. */
+  /** Logs of the daemons and output of the traces, by file name. */
   output(): ReadonlyMap<string, string> {
     const names = this.daemons().map(({ daemon }) => daemon.name);
     const files = readdirSync(this.lab.logDirectory).filter((file) =>
@@ -208,7 +208,7 @@ export class ObservedLab implements AsyncDisposable {
     );
   }
 
-  /** Lines of the logs that are JSON. */
+  /** JSON lines of the logs. */
   lines(): readonly JsonObject[] {
     return [...this.output()].flatMap(([file, text]) =>
       file.includes('.trace')
@@ -220,7 +220,7 @@ export class ObservedLab implements AsyncDisposable {
     );
   }
 
-  /** Every secret, by kind, in each form in which it could be shown. */
+  /** Every secret, by kind, in each form in which it could leak. */
   secrets(): Readonly<Record<'configured' | 'keys' | 'passwords' | 'tokens', readonly string[]>> {
     const textOf = (file: string): string => readFileSync(file, 'utf8').trim();
     const keys = filesIn(STATE_DIRECTORY, /\.(key|secret)$/).map((file) =>
@@ -246,7 +246,7 @@ export class ObservedLab implements AsyncDisposable {
   }
 }
 
-/** Debug lines and a port for metrics, by a drop-in beside the configuration. */
+/** Enables debug logs and a port for metrics by a drop-in. */
 function enableObservation(name: string): void {
   const directory = `${LAB_DIRECTORY}/${name}.yaml.d`;
   mkdirSync(directory, { recursive: true });
@@ -263,7 +263,7 @@ function filesIn(directory: string, pattern: RegExp): readonly string[] {
 }
 
 function formsOf(octets: Buffer): readonly string[] {
-  // A list of numbers is how octets look that became JSON by accident.
+  // Octets that were serialized as JSON by mistake are a list of numbers.
   return [
     hex(octets),
     octets.toString('base64'),
@@ -272,7 +272,7 @@ function formsOf(octets: Buffer): readonly string[] {
   ];
 }
 
-/** Of a PEM file, the lines of its private key. */
+/** The lines of the private key in a PEM file. */
 function privateLines(text: string): readonly string[] {
   const [, block = ''] = /PRIVATE KEY-----\n([\s\S]*?)-----END/.exec(text) ?? [];
   return block.split('\n').filter((line) => line.length >= 16);

@@ -1,6 +1,6 @@
 /**
- * What nodes do with an account server, by `curl`, `openssl` and `node:crypto`: nothing of
- * Sojourn's code is in how they talk to it.
+ * Requests of nodes to an account server, made with `curl`, `openssl` and `node:crypto`,
+ * independently of the project's client.
  */
 import { createPublicKey, verify } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
@@ -13,7 +13,7 @@ import type { NodeKey } from '#test/unit/account-server/node-key.ts';
 export const CERTIFICATE = `${LAB_DIRECTORY}/as-seen.pem`;
 export const PASSWORD = 'correct horse battery staple';
 
-/** Every secret that was ever given or got. */
+/** Every secret that was sent or received. */
 export const secrets = new Set<string>([PASSWORD]);
 
 export interface Answered {
@@ -22,7 +22,10 @@ export interface Answered {
   readonly body: JsonObject;
 }
 
-/** One request by curl; the body goes through a pipe, for arguments can be seen. */
+/**
+ * Makes one request with curl. The body goes through a pipe because other processes can see
+ * arguments.
+ */
 export async function ask(
   path: string,
   body?: JsonObject | string,
@@ -63,7 +66,7 @@ export async function serverKey(): Promise<Uint8Array> {
 
 export const base64 = (octets: Uint8Array): string => Buffer.from(octets).toString('base64');
 
-/** Times must rise for a key, and several requests fit into a millisecond. */
+/** Timestamps of a key must increase, and several requests fit into a millisecond. */
 let lastTime = 0;
 function nextTime(): number {
   lastTime = Math.max(lastTime + 1, Date.now());
@@ -103,7 +106,7 @@ export function remembered(answered: Answered): Answered {
   return answered;
 }
 
-/** As anybody has it who wants to talk to the server. */
+/** The server's key, as any client gets it. */
 export async function fetchCertificate(): Promise<string> {
   const shown = await run(['openssl', 's_client', '-connect', '[::1]:4501', '-showcerts'], {
     input: '',
@@ -115,8 +118,8 @@ export async function fetchCertificate(): Promise<string> {
 }
 
 /**
- * Reads a credential by the offsets of docs/reference/ntmobile.md §2.1, and checks its signature by
- * OpenSSL.
+ * Reads a credential at the offsets of docs/reference/ntmobile.md §2.1, and verifies its signature
+ * with OpenSSL.
  */
 export async function readCredential({ body }: Answered) {
   const octets = Buffer.from(String(body['credential']), 'base64');

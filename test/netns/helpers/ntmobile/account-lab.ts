@@ -1,4 +1,4 @@
-/** An account server on the loopback of this lab, and its operator. */
+/** An account server on the loopback interface of this lab, and its operator's commands. */
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { expect } from 'vitest';
 import type { JsonObject, JsonValue } from '#base/json.ts';
@@ -38,7 +38,8 @@ const ground: ProcessSpawner = {
 };
 
 /**
- * A new one, with nothing of an earlier one's: accounts alice, with a password, and bob, with none.
+ * Starts a new server without the state of an earlier one, with the accounts alice (with a
+ * password) and bob (without).
  */
 export async function startAccountServer(): Promise<DaemonProcess> {
   requireLab();
@@ -78,7 +79,7 @@ export async function statsOf(server: DaemonProcess): Promise<JsonObject> {
   return isJsonObject(value) ? value : {};
 }
 
-/** Looks for every secret that was ever given or got in what was logged, and in the store. */
+/** Expects that no secret that was sent or received is in the logs or in the store. */
 export function expectNoSecrets(): void {
   const keys = readdirSync(STATE).filter((name) => /^as\..*\.key$/.test(name));
   for (const name of keys)

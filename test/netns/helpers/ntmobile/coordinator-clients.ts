@@ -1,6 +1,6 @@
 /**
- * Nodes as processes in namespaces that talk to a direction coordinator: credentials for them, and
- * what they are told and hear.
+ * Clients of a direction coordinator as processes in namespaces: their credentials, commands and
+ * messages.
  */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -19,7 +19,7 @@ export const PORTS = { port: 7890, alternatePort: 7891 } as const;
 export const seed = (word: string): Uint8Array => sha256(new TextEncoder().encode(word));
 export const AUTHORITY = signingKeyOf(seed('authority'));
 
-/** In hexadecimal digits, as the authority signs it for the node of that name. */
+/** The node's credential in hexadecimal digits, signed by the authority. */
 export function credentialOf(name: string, authority = AUTHORITY): string {
   const { publicKey } = keyPairOf(seed(name));
   const now = BigInt(Math.floor(Date.now() / 1000));

@@ -4,8 +4,8 @@
  *
  *   node handshake-flood.ts REMOTE PORT PUBLIC-KEY-IN-HEX PER-SECOND SECONDS
  *
- * Prints `{ sent, octetsSent, octetsReceived, received: { TYPE: COUNT } }` when it is over: types
- * by the first four bits of what came back.
+ * At the end it prints `{ sent, octetsSent, octetsReceived, received: { TYPE: COUNT } }`; TYPE is
+ * in the first four bits of an answer.
  */
 import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
@@ -21,8 +21,8 @@ const key = sha256(label, fromHex(publicKey));
 const PAYLOAD = 8 + 240 + 16;
 
 /**
- * docs/reference/ntmobile.md §4.1. Ciphertexts are noise: a cookie has to be asked for before
- * anybody could tell.
+ * docs/reference/ntmobile.md §4.1. The ciphertexts are random: the responder demands a cookie
+ * before it decrypts.
  */
 function request(index: number): Buffer {
   const datagram = Buffer.concat([randomBytes(96 + PAYLOAD), Buffer.alloc(32)]);

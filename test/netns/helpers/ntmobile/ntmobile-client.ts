@@ -1,7 +1,7 @@
 /**
- * A process in one namespace that talks to a direction coordinator as a node does: real sockets,
- * real handshakes, no data. One JSON object in its argument, one command a line on standard input,
- * one JSON object a line on standard output.
+ * A client of a direction coordinator in one namespace: real sockets, real handshakes, no data. It
+ * takes one JSON object as argument and one command per line on standard input, and prints one JSON
+ * object per line.
  */
 import { createInterface } from 'node:readline';
 import { fromHex } from '#base/bytes.ts';
@@ -49,7 +49,7 @@ function print(value: Readonly<Record<string, unknown>>): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
-/** What the tests look at. */
+/** The fields that the tests check. */
 function fieldsOf({ type, status, options: given }: NtmobileMessage) {
   const observed = findNtmobileOption(given, 'observed-endpoint')?.endpoint;
   return {
@@ -73,7 +73,7 @@ class Client implements SessionListener<string> {
   );
   session: Session | undefined;
 
-  /** One call of the sessions; what they send leaves at once. */
+  /** Calls the sessions and sends their datagrams at once. */
   act(call: (step: Step) => void): void {
     const out: Output[] = [];
     call({ now: clock.now(), out });

@@ -1,6 +1,6 @@
 /**
- * Two nodes of NTMobile with an account server, a direction coordinator and, where it is asked for,
- * a relay, all of them daemons.
+ * Two NTMobile nodes with an account server, a direction coordinator and an optional relay, all of
+ * them daemons.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { hex } from '#base/bytes.ts';
@@ -20,7 +20,7 @@ export const PASSWORD = 'a password of the test alone';
 const NODES = ['a', 'b'] as const;
 export type NodeName = (typeof NODES)[number];
 
-/** A key where the daemon finds it at its start; its private octets. */
+/** Creates the key file of a daemon; returns the private octets. */
 function makeKey(name: string): Uint8Array {
   const octets = sha256(new TextEncoder().encode(name));
   mkdirSync(STATE_DIRECTORY, { recursive: true });
@@ -31,11 +31,11 @@ function makeKey(name: string): Uint8Array {
 const base64 = (octets: Uint8Array): string => `base64:${Buffer.from(octets).toString('base64')}`;
 
 interface NodesOptions extends LabOptions {
-  /** Of each node's file, beside `ntmobile`. */
+  /** Keys of each node's configuration beside `ntmobile`. */
   readonly node?: ConfigurationOverrides;
-  /** Of the relay's file; without it there is no relay. */
+  /** Keys of the relay's configuration; undefined: no relay. */
   readonly relay?: ConfigurationOverrides;
-  /** Of each node's section `ntmobile`. */
+  /** Keys of each node's section `ntmobile`. */
   readonly ntmobile?: ConfigurationOverrides;
 }
 
@@ -78,7 +78,7 @@ export class NtmobileNodes implements AsyncDisposable {
     });
   }
 
-  /** The servers run, and nodes have accounts; no node runs. */
+  /** Starts the servers and creates the nodes' accounts; starts no node. */
   static async create({ node, ntmobile, relay, ...lab }: NodesOptions): Promise<NtmobileNodes> {
     const nodes = Object.fromEntries(NODES.map((name) => [name, ['eth0']]));
     const servers = ['as', 'dc', ...(relay === undefined ? [] : (['rsn'] as const))] as const;
@@ -122,7 +122,7 @@ export class NtmobileNodes implements AsyncDisposable {
     return daemon;
   }
 
-  /** Starts it, and waits until the coordinator knows it. */
+  /** Starts the node, and waits until the coordinator knows it. */
   async start(name: NodeName): Promise<void> {
     await this.node(name).start();
     await this.untilRegistered(name);
@@ -150,7 +150,7 @@ export class NtmobileNodes implements AsyncDisposable {
   }
 }
 
-/** `sojourn --json …`; throws what it says. */
+/** Runs `sojourn --json …`; throws its output when it fails. */
 export async function operate(parameters: readonly string[], input?: string): Promise<JsonValue> {
   const stdout = await run([process.execPath, CLI, '--json', ...parameters], {
     input,

@@ -1,7 +1,4 @@
-/**
- * Two NTMobile nodes with traffic by name that must survive: what the tests of moves and outages
- * ask of them.
- */
+/** Two NTMobile nodes with traffic by name that must survive moves and outages. */
 import { expect } from 'vitest';
 import { createDigestedFile, type DigestedFile } from '#lab/demo/digested-file.ts';
 import { curl, Download } from '#lab/demo/download.ts';
@@ -19,7 +16,7 @@ const NODES = ['mn', 'mn2'] as const;
 type NodeName = (typeof NODES)[number];
 export type NodeNetworks = Readonly<Partial<Record<NodeName, NetworkName>>>;
 
-/** Paced, so that the downloads last; the rest of the files goes at full speed at the end. */
+/** Rate of each download, so that it lasts; `finish` removes the limit. */
 const OCTETS_PER_SECOND = 1_000_000;
 const SERVERS = ['server6', 'mn2'] as const;
 
@@ -47,7 +44,7 @@ export class NtmobileTraffic implements AsyncDisposable {
     return this.system.node(name);
   }
 
-  /** Starts all daemons, both nodes at their places. */
+  /** Starts all daemons, with both nodes in their networks. */
   async start(networks: NodeNetworks): Promise<void> {
     await this.system.start();
     await this.move(networks);
@@ -55,8 +52,8 @@ export class NtmobileTraffic implements AsyncDisposable {
   }
 
   /**
-   * By name: the first node downloads from the IPv6-only server by sockets of both families, and
-   * from the other node; pings go both ways.
+   * Starts the traffic by name: the first node downloads from the IPv6-only server and from the
+   * other node by sockets of both families, and both nodes ping each other.
    */
   async begin(octets: number): Promise<void> {
     const [mn, mn2] = NODES.map((name) => this.node(name));
@@ -79,7 +76,7 @@ export class NtmobileTraffic implements AsyncDisposable {
   }
 
   /**
-   * Plugs nodes in elsewhere, several at the same moment; resolves when their addresses are there.
+   * Plugs nodes into other networks, several at the same moment; resolves when they have addresses.
    */
   async move(networks: NodeNetworks): Promise<void> {
     const movers = NODES.flatMap((name) => {
@@ -96,7 +93,7 @@ export class NtmobileTraffic implements AsyncDisposable {
     );
   }
 
-  /** Waits until everything flows (again). */
+  /** Waits until all downloads and pings progress. */
   async flow(when: string, timeoutMs = 20_000): Promise<void> {
     const sinceMs = performance.now();
     const all = (): boolean =>
@@ -105,7 +102,7 @@ export class NtmobileTraffic implements AsyncDisposable {
     await waitFor(all, { timeoutMs, what: `all traffic after ${when}` });
   }
 
-  /** The rest of all files: they are whole, and no connection was reset. */
+  /** Ends the downloads: expects that all files are complete and no connection was reset. */
   async finish(): Promise<void> {
     for (const server of this.#servers) server.kill('SIGUSR1');
     const results = await Promise.all(this.#downloads.map(({ result }) => result));

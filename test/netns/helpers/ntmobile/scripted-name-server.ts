@@ -1,6 +1,6 @@
 /**
- * A name server on 127.0.0.54 that says what a JSON file says at that moment: `{ name: [address, …]
- * }`, each good for a second. Others are NXDOMAIN.
+ * A name server on 127.0.0.54 that answers from the present content of a JSON file, `{ name:
+ * [address, …] }`, with a TTL of one second. Other names are NXDOMAIN.
  */
 import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
