@@ -14,8 +14,7 @@ import type {
  * One data plane. It implements every method of the port but the handlers, which the constructor
  * takes. A failure of the host throws with the errno's name as `code`.
  */
-export interface NativePlane
-  extends Omit<PlanePort, 'features' | 'deviceIndex' | 'onPunt' | 'onRoaming'> {
+interface NativePlane extends Omit<PlanePort, 'features' | 'deviceIndex' | 'onPunt' | 'onRoaming'> {
   features(): PlaneFeatures;
   deviceIndex(): number;
 }
