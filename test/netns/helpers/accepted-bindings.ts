@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import type { HomeAddressOf, Registration, ScriptedRouter } from './scripted-router.ts';
 
-/** A fresh binding from the network `ar6`. */
+/** Creates a new binding from the network `ar6`. */
 export async function bindFreshly(
   router: ScriptedRouter,
   home: HomeAddressOf,

@@ -12,7 +12,7 @@ export interface Step {
   readonly expected: readonly string[];
 }
 
-/** The blocks ```sh and ```text of a page, in their order. */
+/** The ```sh and ```text blocks of a page, in order. */
 export function stepsOf(page: string): readonly Step[] {
   const steps: Step[] = [];
   for (const [, section = '', kind, text = ''] of page.matchAll(
@@ -87,7 +87,7 @@ export class PageShell implements AsyncDisposable {
       stdio: ['pipe', 'pipe', 'inherit'],
       cwd: workingDirectory,
       env: { ...process.env, PATH: searchPath() },
-      // A process group of its own, so that disposal also ends background jobs.
+      // A separate process group, so that disposal also ends background jobs.
       detached: true,
     });
     this.#bash.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -1,11 +1,11 @@
-/** Conversations with scripts of the tests in network namespaces. */
+/** Exchanges lines with scripts of the tests in network namespaces. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { inNamespace, waitFor } from '#lab/shell.ts';
 
-/** A child that is told and heard line by line. */
+/** A child process that reads and writes lines. */
 export class LineProcess implements Disposable {
   readonly lines: string[] = [];
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
@@ -31,7 +31,7 @@ export class LineProcess implements Disposable {
     });
   }
 
-  /** What is answered to one more line; undefined: nothing for so long. */
+  /** Sends one more line and returns the answer; undefined if none arrives in time. */
   async ask(timeoutMs = 10_000): Promise<string | undefined> {
     const before = this.lines.length;
     this.send('x');

@@ -2,8 +2,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
 /**
- * Command lines by process id, arguments parted by spaces. Kernel threads and what ends meanwhile
- * are not in it.
+ * Command lines by process id, arguments separated by spaces. Excludes kernel threads and processes
+ * that end meanwhile.
  */
 export function commandLines(): ReadonlyMap<number, string> {
   const found = new Map<number, string>();
@@ -22,12 +22,12 @@ function commandLineOf(pid: string): string {
   }
 }
 
-/** False when the tests themselves run as an ordinary user: then every lab here is that user's. */
+/** False if the tests run as an ordinary user; then every lab belongs to that user. */
 export function mayBecomeNobody(): boolean {
   return readFileSync('/proc/self/uid_map', 'utf8').includes('4294967295');
 }
 
-/** In front of a command: runs it as an ordinary user, where that can be. */
+/** Prefix that runs a command as an ordinary user, where possible. */
 export const AS_NOBODY: readonly string[] = mayBecomeNobody()
   ? ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
   : [];

@@ -1,4 +1,4 @@
-/** A random journey that a seed repeats. */
+/** Random sequences of networks, reproducible by a seed. */
 import type { NetworkName } from '#lab/network.ts';
 import { ALL_NETWORKS } from '#lab/networks.ts';
 
@@ -12,7 +12,7 @@ export function* numbersFrom(seed: number): Generator<number, never> {
   }
 }
 
-/** Random networks of the lab, each time another than the last; the first is not `home`. */
+/** Random networks of the lab, each different from the one before; the first is not `home`. */
 export function* randomNetworks(seed: number): Generator<NetworkName, never> {
   const numbers = numbersFrom(seed);
   for (let here: NetworkName = 'home'; ; ) {

@@ -1,7 +1,7 @@
 /**
- * A mobile router that does what a test says: a plane in the namespace `mr`, and Binding Updates of
- * our own making. It has two home addresses, one of the home network and one of its own first
- * prefix, and two prefixes; a host is behind it on both.
+ * A mobile router controlled by a test: a plane in the namespace `mr`, and Binding Updates that the
+ * test builds. It has two home addresses, one in the home network and one in its first prefix, and
+ * two prefixes; one host behind it has an address in both.
  */
 import { fromHex, hex, isMalformed } from '#base/bytes.ts';
 import { type Ipv6Address, ipv6, type Prefix } from '#base/ip.ts';
@@ -22,14 +22,18 @@ import { PlaneEnd, TUN, TUNNEL } from './plane/plane-hosts.ts';
 
 export const HOME_AGENT = ipv6(ADDRESSES.homeAgentIpv6);
 export const CORRESPONDENT = ipv6(ADDRESSES.correspondentIpv6);
-/** Home addresses: of the home network (HNP) and of the router's own first prefix (MNP). */
+/**
+ * Home addresses: in the home network (HNP) and in the router's first mobile network prefix (MNP).
+ */
 export const HOME_ADDRESSES = {
   HNP: ipv6('2001:db8:100::30'),
   MNP: ipv6('2001:db8:500::30'),
 } as const;
 export type HomeAddressOf = keyof typeof HOME_ADDRESSES;
 
-/** The two prefixes, the router's own (ingress) address in each, and that of the host behind it. */
+/**
+ * The two prefixes, with the addresses of the router (ingress) and of the host behind it in each.
+ */
 export const PREFIXES: readonly [Prefix, Prefix] = [
   { address: ipv6('2001:db8:500::'), length: 64 },
   { address: ipv6('2001:db8:501::'), length: 64 },
@@ -44,7 +48,7 @@ const ASSOCIATION = {
 } as const;
 const IDENTIFIER = 'scripted@example.net';
 
-/** A mobile router behind this one, of the same home agent: what it may register, and its key. */
+/** Grant and key of a mobile router behind this one, with the same home agent. */
 export const NESTED = {
   homeAddress: ipv6('2001:db8:100::40'),
   prefix: { address: ipv6('2001:db8:503::'), length: 64 },
@@ -65,7 +69,7 @@ export interface Registration {
   readonly lifetimeUnits?: number;
 }
 
-/** Keeps the kernel from answering what the plane takes. */
+/** Keeps the kernel from answering packets that the plane handles. */
 const NO_ANSWERS = `add table ip6 scripted
 add chain ip6 scripted input { type filter hook input priority raw; }
 add rule ip6 scripted input meta l4proto { 4, 41, 135 } drop
@@ -103,7 +107,10 @@ export class ScriptedRouter implements AsyncDisposable {
     this.plane = new PlaneEnd('mr', { lookup: 'inner-source', holdMs: 50 });
   }
 
-  /** The lab, the home agent, the router's host and network; plugged in nowhere. */
+  /**
+   * Builds the lab, the home agent, the router's host and its network; the router is not plugged
+   * in.
+   */
   static async create(): Promise<ScriptedRouter> {
     const lab = await Lab.create({
       networks: ['ar6', 'ar6b'],
@@ -140,7 +147,7 @@ export class ScriptedRouter implements AsyncDisposable {
     ].join('\n');
   }
 
-  /** Plugs the router in and points its tunnel there. */
+  /** Plugs the router into a network and moves its tunnel there. */
   async moveTo(network: NetworkName): Promise<void> {
     await this.lab.move('mr', network);
     this.careOf = ipv6((await this.lab.waitForAddress('mr', 6)).address);
@@ -159,8 +166,7 @@ export class ScriptedRouter implements AsyncDisposable {
   }
 
   /**
-   * Sends a Binding Update from the present care-of address; resolves with what the home agent
-   * answers.
+   * Sends a Binding Update from the present care-of address; resolves with the home agent's answer.
    */
   async register({
     home,
@@ -211,7 +217,7 @@ export class ScriptedRouter implements AsyncDisposable {
     return undefined;
   }
 
-  /** Ends every binding of either home address. */
+  /** Deletes every binding of both home addresses. */
   async deregisterAll(): Promise<void> {
     for (const home of ['HNP', 'MNP'] as const) {
       const [binding] = await this.bindings(HOME_ADDRESSES[home]);
@@ -227,8 +233,8 @@ export class ScriptedRouter implements AsyncDisposable {
   }
 
   /**
-   * Whether echo requests are answered: each alone, for as long as the first needs to find its
-   * neighbours.
+   * Whether an echo request is answered. Repeats single requests while neighbour resolution may
+   * still be running.
    */
   async reaches(from: string, to: string, source?: string): Promise<boolean> {
     const bind = source === undefined ? [] : ['-I', source];

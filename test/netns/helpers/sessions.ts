@@ -1,7 +1,7 @@
 /**
- * Sessions of ordinary programs that last: ssh conversations, HTTP downloads, iperf3. While the
- * hosts at their ends (or the network around those) move, all of them must go on; at the end
- * nothing may be missing or wrong.
+ * Long-lived sessions of ordinary programs: ssh, HTTP downloads, iperf3. All must survive the moves
+ * of the hosts at their ends or of the network around them; at the end no data may be missing or
+ * wrong.
  */
 import { expect } from 'vitest';
 import { createDigestedFile, type DigestedFile } from '#lab/demo/digested-file.ts';
@@ -15,9 +15,7 @@ import { Conversation, makeSshKeys, mayServeSsh, serveSsh } from './ssh.ts';
 const OCTETS = 200_000_000;
 const OCTETS_PER_SECOND = 500_000;
 
-/**
- * One connection: who opens it, from which of its addresses, and who serves it at which address.
- */
+/** One connection: client and its source address, server and its address. */
 interface SessionEnds {
   readonly client: string;
   readonly from: string;
@@ -134,7 +132,7 @@ export class Sessions implements Disposable {
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
-  /** Something that grows with each session that makes progress. */
+  /** A number for each session that grows as the session makes progress. */
   #progress(): readonly number[] {
     return [
       ...this.#downloads.map(({ octets }) => octets),
@@ -159,8 +157,8 @@ export class Sessions implements Disposable {
   }
 
   /**
-   * Ends the sessions as their users would: no connection was reset, everything sent arrived as it
-   * was.
+   * Ends the sessions as their users would; expects no reset, and all data to have arrived
+   * unchanged.
    */
   async finish(): Promise<void> {
     expect(await this.#countResets(), 'TCP resets').toBe(this.#resets);

@@ -1,4 +1,4 @@
-/** Real sshd and ssh in the lab, and a conversation over one connection that lasts. */
+/** Real sshd and ssh in the lab, and an exchange of lines over one long-lived connection. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,11 +8,12 @@ import { type Background, inNamespace, run } from '#lab/shell.ts';
 import type { Lab } from '#lab/topology.ts';
 
 const DIRECTORY = `${LAB_DIRECTORY}/ssh`;
-/** Between an answer and the next line, as a person types. */
+/** Pause between an answer and the next line, as in interactive use. */
 const PAUSE_MS = 20;
 
 /**
- * sshd separates privileges by becoming the user `sshd`, which must exist in this user namespace.
+ * For privilege separation sshd changes to the user `sshd`, which must exist in this user
+ * namespace.
  */
 export function mayServeSsh(): boolean {
   return readFileSync('/proc/self/uid_map', 'utf8')
@@ -23,7 +24,7 @@ export function mayServeSsh(): boolean {
 
 /** New keys for host and client. */
 export async function makeSshKeys(): Promise<void> {
-  // An earlier lab may have left its own: ssh-keygen would ask before it writes over them.
+  // An earlier lab may have left keys, and ssh-keygen would ask before it overwrites them.
   rmSync(DIRECTORY, { recursive: true, force: true });
   mkdirSync(DIRECTORY, { recursive: true, mode: 0o700 });
   for (const name of ['host', 'client']) {
@@ -54,7 +55,7 @@ UseDNS no
 }
 
 export async function serveSsh(lab: Lab, namespace: string): Promise<Background> {
-  // Its empty directory for the unprivileged half; Debian makes it at boot.
+  // The empty directory for sshd's unprivileged process, which Debian creates at boot.
   mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
   const server = lab.spawn(namespace, [
     '/usr/sbin/sshd',
@@ -68,8 +69,8 @@ export async function serveSsh(lab: Lab, namespace: string): Promise<Background>
 }
 
 /**
- * One ssh connection: lines go to `cat` at the other end and come back; the next is sent when the
- * last is back.
+ * One ssh connection: sends lines to `cat` at the other end, each after the previous one has come
+ * back.
  */
 export class Conversation {
   readonly #child: ChildProcess;
@@ -116,7 +117,7 @@ export class Conversation {
     return this.#lines;
   }
 
-  /** Answers that were not what had been sent. */
+  /** Answers that differ from the sent line. */
   get wrong(): number {
     return this.#wrong;
   }

@@ -1,7 +1,7 @@
-/** What tshark says about a capture: the judge of our packets that we did not write. */
+/** Dissects captures with tshark, as an independent check of Sojourn's packets. */
 import { run } from '#lab/shell.ts';
 
-/** Preferences under which tshark checks whatever it can check. */
+/** Preferences that enable all of tshark's checks. */
 const STRICT = [
   '-o',
   'ip.check_checksum:TRUE',
@@ -12,8 +12,8 @@ const STRICT = [
 ];
 
 /**
- * One packet: the value of a field by its name; what occurs several times is joined by commas, what
- * is absent is ''.
+ * One packet: the values of its fields by name. Several occurrences are joined by commas; an absent
+ * field is ''.
  */
 export type Fields = (name: string) => string;
 
@@ -45,7 +45,7 @@ export async function dissect(
     .map((values) => fieldsOf(names, values));
 }
 
-/** Fields of one packet by name; a name that was not asked for is ''. */
+/** Fields of one packet by name; a field that was not requested is ''. */
 function fieldsOf(names: readonly string[], values: readonly string[]): Fields {
   const entries = new Map(names.map((name, at) => [name, values[at] ?? '']));
   return (name) => {

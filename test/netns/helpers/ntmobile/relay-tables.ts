@@ -2,7 +2,7 @@
 import { run, waitFor } from '#lab/shell.ts';
 import type { Lab } from '#lab/topology.ts';
 
-/** Lists the table of the running relay; fails when there is none. */
+/** Lists the table of the running relay; throws if there is none. */
 export const TABLE = ['nft', 'list', 'table', 'inet', 'sojourn-rsn'];
 
 export async function untilNoTable(lab: Lab): Promise<void> {

@@ -1,7 +1,8 @@
 /**
- * One host's end of a tunnel, for plane.test.ts: opens a plane in the namespace that it was started
- * in and does what lines of JSON on standard input say. `{"id":1,"call":"counters","arguments":[]}`
- * is answered by `{"id":1,"value":…}`; punts come by themselves.
+ * One host's end of a tunnel, for plane.test.ts: opens a plane in its namespace and executes
+ * requests from standard input, one JSON object on each line.
+ * `{"id":1,"call":"counters","arguments":[]}` is answered by `{"id":1,"value":…}`; punts are
+ * printed when they occur.
  */
 import { createInterface } from 'node:readline';
 import { fromHex, hex } from '#base/bytes.ts';
@@ -17,7 +18,7 @@ import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { openPlane } from '#host/plane/plane.ts';
 import type { PlaneOptions } from '#runtime/ports.ts';
 
-/** Keys as hexadecimal digits. */
+/** Keys in hexadecimal digits. */
 export interface Keys {
   readonly tunnel: number;
   readonly send?: HexKey;
@@ -52,7 +53,7 @@ interface Request {
   readonly inject?: { readonly path: PacketPath; readonly packet: string };
   readonly tunnelCounters?: number;
   readonly relayLegCounters?: number;
-  /** Ends the process with this code, its plane open. */
+  /** Exits with this code without closing the plane. */
   readonly exit?: number;
 }
 

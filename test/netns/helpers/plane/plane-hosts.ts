@@ -1,5 +1,5 @@
 /**
- * Two hosts on one cable, each with a plane of its own in a process of its own:
+ * Two hosts on one cable, each with its own process and plane:
  *
  *      home agent                                        mobile node
  *      eth0  198.51.100.1/24   2001:db8:f::1/64 ---- eth0  198.51.100.2/24   2001:db8:f::2/64
@@ -99,7 +99,7 @@ export class PlaneEnd implements AsyncDisposable {
     });
   }
 
-  /** What the plane answers after it did as told. */
+  /** Sends a request to the process and returns its answer. */
   ask(request: Record<string, unknown> = {}): Promise<Answer> {
     const id = this.#requests++;
     return new Promise((resolve) => {
@@ -123,7 +123,8 @@ export class PlaneEnd implements AsyncDisposable {
   }
 
   /**
-   * Lets the process exit without closing its plane; its exit code, null when a signal ended it.
+   * Lets the process exit without closing its plane. Returns its exit code; null if a signal ended
+   * it.
    */
   async exit(code: number): Promise<number | null> {
     this.#child.stdin.write(`${JSON.stringify({ id: this.#requests++, exit: code })}\n`);
@@ -158,12 +159,12 @@ export class PlaneEnd implements AsyncDisposable {
 
 const PORTS = { udp: PORT, ipip: 0, sealed: SEALED_PORT };
 
-/** The same tunnel with another outer path. */
+/** The tunnel with another outer path. */
 export function withPath(tunnel: DesiredTunnel, changes: Partial<OuterPath>): DesiredTunnel {
   return { ...tunnel, path: { ...tunnel.path, ...changes } };
 }
 
-/** The tunnel between the two as one of them has it. */
+/** The tunnel between the two hosts as one of them configures it. */
 export function tunnelOf(
   end: 'homeAgent' | 'node',
   encapsulation: Encapsulation,
@@ -188,7 +189,10 @@ export function tunnelOf(
   };
 }
 
-/** The cable, both planes, a tunnel between them, addresses and routes on both TUNs. */
+/**
+ * Creates the cable, both planes, a tunnel between them, and addresses and routes on both TUN
+ * devices.
+ */
 export class PlaneHosts implements AsyncDisposable {
   readonly homeAgent: PlaneEnd;
   readonly node: PlaneEnd;
@@ -234,7 +238,7 @@ export async function routeInner({ homeAgent, node }: PlaneEnds): Promise<void> 
   }
 }
 
-/** Addresses and routes on both TUNs. */
+/** Sets addresses and routes on both TUN devices. */
 export async function addInner({ homeAgent, node }: PlaneEnds): Promise<void> {
   await ipBatch(
     [

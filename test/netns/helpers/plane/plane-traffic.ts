@@ -19,13 +19,14 @@ export function packet6(
 }
 
 /**
- * UDP to the discard port with checksum zero, which an IPv6 receiver throws away behind the plane.
+ * A UDP datagram to the discard port with checksum zero, which an IPv6 receiver drops after the
+ * plane.
  */
 export const DATAGRAM = Uint8Array.from([0, 9, 0, 9, 0, 12, 0, 0, 1, 2, 3, 4]);
 
 /**
- * Three answers or five seconds: without a deadline ping gives the last answer two round trips
- * only.
+ * Waits for three answers or five seconds. Without a deadline, ping waits for the last answer only
+ * two round trips.
  */
 export async function ping(
   namespace: string,
@@ -46,7 +47,7 @@ export interface IperfEnd {
   readonly sum?: { readonly packets: number; readonly lost_packets: number };
 }
 
-/** iperf3 from the node to a server at the home agent; `meanwhile` runs beside it. */
+/** Runs iperf3 from the node to a server at the home agent, and `meanwhile` at the same time. */
 export async function iperf(
   hosts: PlaneEnds,
   options: readonly string[],
@@ -67,9 +68,9 @@ export async function iperf(
 }
 
 /**
- * Datagrams that the kernel of `namespace` dropped because no thread read its socket in time: on a
- * busy machine the threads of the planes wait for a processor, and that loss is not a fault of the
- * plane. The kernel may count several datagrams of a flow, up to 64 KiB, as one.
+ * Datagrams that the kernel of `namespace` dropped because no thread read its socket in time. On a
+ * busy machine the threads of the planes wait for a processor; this loss is no fault of the plane.
+ * The kernel may count several datagrams of a flow, up to 64 KiB, as one.
  */
 export async function overflows(namespace: string): Promise<number> {
   const files = ['cat', '/proc/net/snmp', '/proc/net/snmp6'];

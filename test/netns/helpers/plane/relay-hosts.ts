@@ -1,6 +1,5 @@
 /**
- * Two nodes that are joined by a relay, each of the three with a plane of its own in a process of
- * its own:
+ * Two nodes joined by a relay; each of the three has its own process and plane:
  *
  *      node                              relay                               home agent
  *      eth0  198.51.100.2/24 ---- node   198.51.100.1/24
@@ -9,8 +8,8 @@
  *                                        2001:db8:e::1/64           2001:db8:e::2/64
  *      tun   192.0.2.2, 2001:db8:1::2                         tun   192.0.2.1, 2001:db8:5::1
  *
- * The relay's host forwards nothing by itself. Legs are set by hand: that of the node is 0x1111111,
- * that of the home agent 0x2222222.
+ * The kernel of the relay's host does not forward. Legs are set by hand: the node's leg is
+ * 0x1111111, the home agent's 0x2222222.
  */
 import { type IpAddress, ipv4, ipv6 } from '#base/ip.ts';
 import type { DesiredRelayLeg, SealingCipher } from '#engine/contract/ntmobile.ts';
@@ -23,14 +22,14 @@ import { keysOf, OVERHEAD, type Side } from './sealed-hosts.ts';
 export const LEG = { node: 0x1111111, homeAgent: 0x2222222 } as const;
 const OTHER = { node: 'homeAgent', homeAgent: 'node' } as const;
 
-/** By side and family: the side's own address, and the relay's on that cable. */
+/** By side and family: the side's address and the relay's address on that cable. */
 export const ENDS = {
   node: { 4: ['198.51.100.2', '198.51.100.1'], 6: ['2001:db8:f::2', '2001:db8:f::1'] },
   homeAgent: { 4: ['203.0.113.2', '203.0.113.1'], 6: ['2001:db8:e::2', '2001:db8:e::1'] },
 } as const;
 
 export interface RelaySetting {
-  /** How each side reaches the relay. */
+  /** The family by which each side reaches the relay. */
   readonly node: 4 | 6;
   readonly homeAgent: 4 | 6;
   readonly threads: number;
@@ -44,7 +43,7 @@ export function addressOf(family: 4 | 6, text: string): IpAddress {
 const MTU = 1500 - OVERHEAD[6] - 4;
 const SIDES = ['node', 'homeAgent'] as const;
 
-/** What a test changes of a leg. */
+/** Fields of a leg that a test changes. */
 interface LegChanges extends Partial<Omit<DesiredRelayLeg, 'path'>> {
   readonly path?: Partial<OuterPath>;
 }
@@ -124,7 +123,7 @@ export class RelayHosts implements AsyncDisposable {
     });
   }
 
-  /** What the relay counted of the leg of `side`. */
+  /** The relay's counters of the leg of `side`. */
   async leg(side: Side): Promise<Readonly<Record<string, number>>> {
     const { leg } = await this.relay.ask({ relayLegCounters: LEG[side] });
     if (leg === undefined) throw new Error(`no leg of ${side}`);
@@ -172,7 +171,7 @@ async function cables(name: string): Promise<void> {
   }
 }
 
-/** The kernel's own count of what a side gets from the relay and sends to it, by UDP. */
+/** Lets the kernel count the UDP traffic of a side from and to the relay. */
 export const TALLY = `add table inet tally
 add counter inet tally received
 add counter inet tally sent
@@ -194,7 +193,7 @@ interface Listed {
   }[];
 }
 
-/** What the kernel of a side counted since its namespace was made. */
+/** The counts of a side's kernel since its namespace was created. */
 export async function tally(end: PlaneEnd, family: 4 | 6): Promise<Tally> {
   const text = await run(['nft', '-j', 'list', 'counters', 'table', 'inet', 'tally'], {
     namespace: end.namespace,

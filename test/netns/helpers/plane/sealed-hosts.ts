@@ -15,7 +15,7 @@ export interface Sealing {
 export const AES: Sealing = { family: 4, cipher: 'aes-128-gcm' };
 export const CHACHA: Sealing = { family: 6, cipher: 'chacha20-poly1305' };
 
-/** What the tunnel adds to an inner packet. */
+/** Octets that the tunnel adds to an inner packet. */
 export const OVERHEAD = { 4: 20 + 8 + 24, 6: 40 + 8 + 24 } as const;
 
 export type Side = 'homeAgent' | 'node';
@@ -29,7 +29,7 @@ export function keyOf(receiver: Side, cipher: SealingCipher, generation = 1): He
   return { spi: FIRST_SPI[receiver] + generation, cipher, key: digest.slice(0, digits) };
 }
 
-/** What `side` sends with, and receives with: the generations given. */
+/** The sealing keys of `side`, for sending and receiving in the given generations. */
 export function keysOf(
   side: Side,
   cipher: SealingCipher,
@@ -108,7 +108,7 @@ const LISTENER = `const socket = require('node:dgram').createSocket(process.argv
 socket.on('message', (datagram) => console.log(datagram.toString('hex')));
 socket.bind(Number(process.argv[2]), () => console.log('listening'));`;
 
-/** What arrives at a port that no plane has. */
+/** Receives datagrams at a port that no plane uses. */
 export class Listener implements AsyncDisposable {
   readonly #process: Background;
 

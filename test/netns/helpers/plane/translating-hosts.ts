@@ -1,6 +1,6 @@
 /**
- * A node that reaches servers of the other family by virtual addresses of its own family, and the
- * relay that translates:
+ * A node that reaches servers of the other address family through virtual addresses of its own
+ * family, and the relay that translates:
  *
  *      node            relay                          router           server
  *      plane (mobile   plane (home agent side)        eth0 ──── eth1   eth0
@@ -18,9 +18,9 @@ import { INNER, type PlaneEnd, type PlaneHosts, TUN, TUNNEL } from './plane-host
 import { AES, sealedHosts } from './sealed-hosts.ts';
 
 export const NODE = { 4: '100.96.0.2', 6: 'fd5a::2' } as const;
-/** Who the node believes to be talking to, by the family of its own socket. */
+/** The server's address as the node sees it, by the family of the node's socket. */
 export const SERVER = { 4: '100.97.0.1', 6: 'fd5a:0:0:1::1' } as const;
-/** What the server and routers see, by the family of the node's socket. */
+/** The node's address as servers and routers see it, by the family of the node's socket. */
 export const SHADOW = { 4: 'fd5a::2:0:0:6460:2', 6: '100.127.0.2' } as const;
 const REAL = { 4: '2001:db8:80::80', 6: '198.18.0.80' } as const;
 
@@ -61,8 +61,8 @@ async function planes(threads: number): Promise<PlaneHosts> {
   }
   for (const translationSet of TRANSLATIONS) await relay.ask({ translationSet });
   const lines = [
-    // What the tunnel carries: datagrams are cut by who sends them, and no test waits for path MTU
-    // discovery.
+    // The MTU that the tunnel carries, so that senders fragment datagrams and no test waits for
+    // path MTU discovery.
     `link set ${TUN} mtu 1400`,
     `address add ${NODE[6]}/128 dev ${TUN} nodad`,
     `address add ${NODE[4]}/32 dev ${TUN}`,
@@ -74,15 +74,15 @@ async function planes(threads: number): Promise<PlaneHosts> {
 }
 
 /**
- * Without duplicate address detection: a router that has no link-local address yet asks for no
- * neighbour.
+ * Disables duplicate address detection, because a router without a link-local address sends no
+ * Neighbour Solicitations.
  */
 const AT_ONCE = 'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad';
 const FORWARD =
   'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding; ' +
   'echo 0 > /proc/sys/net/ipv4/icmp_ratelimit; echo 0 > /proc/sys/net/ipv6/icmp/ratelimit';
 
-/** What is behind the relay. */
+/** The hosts behind the relay. */
 async function internet(relay: string, router: string, server: string): Promise<void> {
   await ipBatch([`netns add ${router}`, `netns add ${server}`]);
   for (const namespace of [relay, router, server]) await run(['sh', '-ec', AT_ONCE], { namespace });
@@ -108,7 +108,7 @@ async function internet(relay: string, router: string, server: string): Promise<
         'route add 198.18.0.0/24 via 198.51.101.2',
       ],
       ...shadows(`dev ${TUN}`),
-      // What the relay itself says to nodes.
+      // Routes for packets of the relay itself to nodes.
       ...[`route add fd5a::/64 dev ${TUN}`, `route add 100.96.0.0/16 dev ${TUN}`],
     ],
     { namespace: relay },
