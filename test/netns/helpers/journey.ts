@@ -22,7 +22,7 @@ import { Lab, type LabOptions } from '#lab/topology.ts';
 
 interface JourneyOptions extends LabOptions {
   readonly daemons?: DaemonPairOptions;
-  /** A mobile router, with its network, moves instead of the mobile node. */
+  /** True: a mobile router with its network moves instead of the mobile node. */
   readonly router?: MobileRouterName;
 }
 
@@ -35,8 +35,8 @@ export function objectOf(value: JsonValue | undefined): JsonObject {
 }
 
 /**
- * Both daemons in a lab of their own. Events of the mobile node since the last move are in
- * `events`.
+ * Both daemons in a separate lab. `events` contains the events of the mobile node since the last
+ * move.
  */
 export class Journey implements AsyncDisposable {
   readonly lab: Lab;
@@ -82,8 +82,8 @@ export class Journey implements AsyncDisposable {
   }
 
   /**
-   * Starts both daemons, the node plugged in at `network`, and waits until it is registered (or at
-   * home).
+   * Plugs the node into `network`, starts both daemons, and waits until the node is registered or
+   * at home.
    */
   async start(network: AttachmentPoint): Promise<void> {
     const node = this.mobileNode.namespace;

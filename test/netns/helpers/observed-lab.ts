@@ -278,7 +278,7 @@ function privateLines(text: string): readonly string[] {
   return block.split('\n').filter((line) => line.length >= 16);
 }
 
-/** Renewal tokens and keys of tokens that nodes and relays have stored. */
+/** Renewal tokens and token keys in the stores of nodes and relays. */
 function storedTokens(): readonly string[] {
   return filesIn(STATE_DIRECTORY, /\.sqlite$/).flatMap((file) => {
     using database = new DatabaseSync(file, { readOnly: true });

@@ -1,5 +1,5 @@
 /**
- * The kernel's part of a relay, with a cable in the place of its tunnels:
+ * The kernel's part of a relay, with a cable instead of its tunnels:
  *
  *      nodes                               relay                                    server
  *      198.18.0.1  fd12:3456:789a::1 ---- sojourn-rsn   eth0 203.0.113.1/24 ------- 203.0.113.80,
@@ -44,7 +44,7 @@ async function openMaps(over: Readonly<Record<string, unknown>> = {}): Promise<L
   return maps;
 }
 
-/** Changes the maps, and waits until the table says so. */
+/** Changes the maps and waits until the table shows the change. */
 async function change(
   maps: LineProcess,
   command: Readonly<Record<string, unknown>>,
@@ -68,7 +68,7 @@ async function connect(to: string, from: string): Promise<LineProcess> {
   return connection;
 }
 
-/** Whether one packet is answered. */
+/** Sends one packet; returns whether it is answered. */
 async function answers(namespace: string, from: string, to: string): Promise<boolean> {
   const argv = ['ping', '-n', '-c', '1', '-W', '0.3', '-I', from, to];
   return (await attempt(argv, { namespace })).code === 0;
@@ -186,7 +186,7 @@ describe('virtual addresses at the relay’s kernel', () => {
       expect(await first.ask()).toBe(`${RELAY[family]} ${REAL[family]}`);
       expect(await second.ask()).toBe(`${RELAY[family]} ${OTHER[family]}`);
       expect(await answers(NODES, NODE[family], VIRTUAL[family])).toBe(false);
-      // It is served again, as before.
+      // The connection works again.
       await serve(maps, family);
       expect(await first.ask()).toBe(`${RELAY[family]} ${REAL[family]}`);
     },

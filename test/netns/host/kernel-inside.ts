@@ -1,7 +1,7 @@
 /**
- * Runs inside the lab's namespaces, with the addon's path: what the kernel port puts into the real
- * kernel and sees there. Prints one line of JSON. With `kill` as second word it ends itself by
- * SIGKILL in the middle.
+ * Runs inside the lab's namespaces, with the addon's path as first argument: applies state to the
+ * real kernel through the kernel port, and reads it back. Prints one line of JSON. With `kill` as
+ * second argument it kills itself (SIGKILL) before the clean-up.
  */
 import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';

@@ -99,7 +99,7 @@ const CONFIGURATION: MobileRouterConfiguration = {
 
 // --- the links ---
 
-/** A router of a link: forwards, and advertises. */
+/** The router of a link: forwards and sends advertisements. */
 async function router(namespace: string, device: string, network: string): Promise<void> {
   await ipBatch([
     `netns add ${namespace}`,
@@ -163,7 +163,7 @@ const movement = new MovementDetection(
     prefixes: HOME.mobileNetworkPrefixes,
   },
 );
-/** How often an egress interface was without the router that it had. */
+/** Counts how often an egress interface lost its default router. */
 let routersLost = 0;
 kernel.onNetwork((interfaces) => {
   const routed = (links: readonly NetworkInterface[]): readonly string[] =>
@@ -176,7 +176,7 @@ kernel.onNetwork((interfaces) => {
 });
 const standing = new Set<string>();
 
-/** One step of the router's engine, as far as its host is concerned. */
+/** The host's part of one step of the router's engine. */
 function step(situations: readonly HomeState[]): void {
   const node = {
     ...CONFIGURATION,
@@ -233,7 +233,7 @@ const awayState = {
 await ipBatch(['link set lan1 down']);
 const lanDown = await routesOf(careOf.address);
 await ipBatch(['link set lan1 up']);
-// The kernel took the address with the interface's being up.
+// The kernel removed the address when the interface went down.
 await waitFor(async () => (await addressesOf('lan1')).length > 0, {
   timeoutMs: 20_000,
   what: 'the network to come back',
@@ -246,7 +246,7 @@ step([]);
 const givenUp = { routes: await routesOf(careOf.address), addresses: await addressesOf('lan0') };
 step([away]);
 
-// An interface that comes later: heard as a host's from its first moment.
+// An interface that appears later accepts router advertisements from the start, as on a host.
 await router('later', 'eth1', '2001:db8:b');
 await ipBatch(['link set eth1 up']);
 await waitFor(async () => (await advertised('eth1'))[1] === '2001:db8:b', {
@@ -265,7 +265,7 @@ const later = {
   transit: await routeOf(FOREIGN_SOURCE, FAR, 'eth1'),
 };
 
-// At home by another interface, while the visited link stays.
+// At home on another interface, while the visited link stays up.
 await ipBatch(['link set eth2 up']);
 await waitFor(() => movement.homeLink(clock.now(), HOME.homePrefix), {
   timeoutMs: 20_000,
@@ -306,7 +306,7 @@ const after = {
   advertised: [await advertised('eth0'), await advertised('eth2')],
   rules: (await run(['ip', '-6', 'rule'])) + (await run(['ip', '-4', 'rule'])),
   addresses: await addressesOf('lan0'),
-  // Those of interfaces that came later have nothing to be compared with.
+  // Settings of an interface that appeared later have no former value to compare with.
   settings: (await settings()).filter((line) => !line.includes('/eth1/')),
 };
 console.log(

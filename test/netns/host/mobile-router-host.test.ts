@@ -12,7 +12,7 @@ const enter = join(root, 'lab/enter.ts');
 const inside = join(import.meta.dirname, 'mobile-router-host-inside.ts');
 
 type Routes = Readonly<Record<string, string>>;
-/** The default route of router advertisements, and the network of the address that came with it. */
+/** The default router from advertisements, and the network of the advertised prefix. */
 type Advertised = readonly [string, string];
 
 interface Observed {
@@ -98,7 +98,7 @@ const AT_HOME: Routes = {
   'second lan out': 'eth2',
   'lan to visited neighbour': 'eth2',
   'lan to visited neighbour v4': 'eth2',
-  // Strict reverse path filtering: nothing is to come by a tunnel now.
+  // Strict reverse path filtering: no packet may arrive through a tunnel now.
   'tunnel in v4': 'nowhere',
   'home link in': 'lan0',
   'home link in v4': 'lan0',
@@ -107,7 +107,10 @@ const AT_HOME: Routes = {
   'own home address out': expect.any(String),
 };
 
-/** All kernels forward by all or none; Linux 6.17 and later by interface too. */
+/**
+ * Every kernel can forward on all interfaces or on none; Linux 6.17 and later also on single
+ * interfaces.
+ */
 const KINDS = [
   { kind: 'all or none', argument: 'all', forwarding: '1' },
   ...(existsSync('/proc/sys/net/ipv6/conf/all/force_forwarding')
@@ -154,11 +157,11 @@ describe.each(KINDS)(
         const leading = Object.entries(routes).filter(([, route]) => route !== 'nowhere');
         expect(Object.fromEntries(leading)).toEqual({
           'lan asks for an address': 'local',
-          // For the plane to drop: no tunnel has their sources.
+          // Routed to the plane, which drops them because no tunnel has their sources.
           'lan foreign source': 'tun9',
           'lan claims care-of address': 'tun9',
           'own care-of out': 'eth0',
-          // The host has no such address then.
+          // The host does not have the home address then.
           'own home address out': 'eth0',
         });
         expect(addresses).toEqual([]);

@@ -1,6 +1,6 @@
 /**
- * What the kernel of a mobile router does: members, addresses, router advertisements, settings, and
- * the route of each kind of packet.
+ * Observes the kernel of a mobile router: multicast groups, addresses, router advertisements,
+ * settings, and the route of each kind of packet.
  */
 import { attempt, run } from '#lab/shell.ts';
 
@@ -8,7 +8,7 @@ export async function sysctl(path: string): Promise<string> {
   return (await run(['cat', `/proc/sys/net/${path}`])).trim();
 }
 
-/** Which of the interfaces are members of all-routers. */
+/** The interfaces that are members of the all-routers group. */
 export async function members(...devices: readonly string[]): Promise<readonly string[]> {
   const memberships = devices.map(
     async (device) => [device, await run(['ip', '-6', 'maddr', 'show', 'dev', device])] as const,
@@ -52,8 +52,8 @@ export async function settings(): Promise<readonly string[]> {
 }
 
 /**
- * Where the kernel sends such a packet: a device, `local`, or `nowhere`. `inward`: the interface
- * that it comes in by; undefined: our own.
+ * The kernel's route of a packet: a device, `local`, or `nowhere`. `inward`: the interface that the
+ * packet arrives on; undefined for the router's own packets.
  */
 export async function routeOf(
   from: string,
@@ -100,7 +100,7 @@ interface Question {
   readonly inward?: string;
 }
 
-/** Each kind of packet, by what happens to it. The router's care-of address is `careOf`. */
+/** The route of each kind of packet. `careOf` is the router's care-of address. */
 function questions(careOf: string): readonly Question[] {
   return [
     { name: 'lan out', from: LAN_HOST, to: FAR, inward: 'lan0' },

@@ -1,6 +1,6 @@
 /**
- * Runs inside the lab's namespaces: what the kernel answers without our filter, with it, and after
- * it. Prints one line of JSON.
+ * Runs inside the lab's namespaces: observes the kernel's answers before, during and after the use
+ * of the packet filter. Prints one line of JSON.
  */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ run('ip link set eth0 up');
 run('ip -n peer addr add 2001:db8:5::2/64 dev eth0 nodad');
 run('ip -n peer link set eth0 up');
 run('sysctl -qw net.ipv6.icmp.ratelimit=0');
-// The first packet waits for the neighbour, and for the carrier.
+// The first packet waits for the carrier and for neighbour resolution.
 run('ip netns exec peer ping -q -c 1 -w 10 2001:db8:5::1');
 
 const script = join(import.meta.dirname, 'packet-filter.py');
@@ -39,7 +39,7 @@ const filter = await openPacketFilter({
 });
 const headers = answered();
 filter.take(ipv6('2001:db8:5::1'));
-// The element is in force when nft lists it.
+// The set element is effective once nft lists it.
 for (const until = Date.now() + 5_000; Date.now() < until; ) {
   if (run('nft list set ip6 sojourn-test outer').includes('2001:db8:5::1')) break;
 }

@@ -23,7 +23,7 @@ beforeAll(() => {
   observed = JSON.parse(execFileSync(process.execPath, command, { encoding: 'utf8', cwd: root }));
 });
 
-/** What every kernel answers, with and without Mobile IPv6 of its own. */
+/** Answers that every kernel gives, with and without Mobile IPv6 support. */
 const FOREIGN = ['unknown-protocol', 'unknown-option'];
 
 describe('the packet filter', () => {

@@ -1,6 +1,6 @@
 /**
- * Runs inside the lab, where /proc/sys may be read-only: how the kernel can be told to forward, and
- * what is said of a setting that cannot be made.
+ * Runs inside the lab, where /proc/sys may be read-only: reports how forwarding can be enabled, and
+ * the error for a setting that cannot be written.
  */
 import { readFileSync } from 'node:fs';
 import { forwardingControl, SysctlSettings } from '#host/kernel/sysctl.ts';

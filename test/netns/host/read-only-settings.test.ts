@@ -12,7 +12,7 @@ interface Observation {
   readonly refusal: { readonly code: string; readonly message: string };
 }
 
-/** In a lab of its own, which `prelude` changes first. */
+/** Runs in a separate lab after `prelude` has changed it. */
 function inspect(prelude: string): Observation {
   const inside = join(import.meta.dirname, 'read-only-settings-inside.ts');
   const command = ['sh', '-c', `${prelude}exec "$0" "${inside}"`, process.execPath];

@@ -5,12 +5,12 @@ import { describe, expect, test } from 'vitest';
 import { attempt, waitFor } from '#lab/shell.ts';
 import { AS_NOBODY, commandLines } from '#test/netns/helpers/processes.ts';
 
-/** `npm run demo`, in labs inside the tests' own: what it promises, and that it can fail. */
+/** `npm run demo`, in labs nested in the tests' lab: checks its success and its failure. */
 
 const LAB = new URL('../../../lab/', import.meta.url).pathname;
 const DEMO = [process.execPath, `${LAB}enter.ts`, '--', process.execPath, `${LAB}demo.ts`];
 
-/** A demo that goes on until it ends or is ended. */
+/** A running demo. */
 function begin(...argv: readonly string[]) {
   const child = spawn(DEMO[0] ?? '', [...DEMO.slice(1), ...argv], {
     stdio: ['ignore', 'pipe', 'pipe'],

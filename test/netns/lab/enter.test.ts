@@ -5,10 +5,7 @@ import { inLab } from '#lab/enter.ts';
 import { attempt, type Finished, waitFor } from '#lab/shell.ts';
 import { AS_NOBODY, commandLines, mayBecomeNobody } from '#test/netns/helpers/processes.ts';
 
-/**
- * The way into the lab: what comes out of it, and that nothing stays behind. These labs are inside
- * the tests' own.
- */
+/** Entry to the lab: output, exit codes, and clean-up. These labs are nested in the tests' lab. */
 
 const ENTER = new URL('../../../lab/enter.ts', import.meta.url).pathname;
 const PROBE = new URL('../../../lab/nat-probe.ts', import.meta.url).pathname;

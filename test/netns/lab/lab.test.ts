@@ -210,8 +210,8 @@ describe('a lab with every network', () => {
 });
 
 /**
- * Sends one datagram from a port, so that the translator maps it, and greets everybody who then
- * writes.
+ * Sends one datagram from a port, so that the NAT maps it, and answers every datagram that then
+ * arrives.
  */
 const ANSWERER = `import socket, sys
 own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -228,7 +228,10 @@ own.settimeout(10)
 own.sendto(sys.argv[3].encode(), (sys.argv[1], int(sys.argv[2])))
 print(own.recvfrom(100)[0].decode())`;
 
-/** `ip monitor` says nothing when it is ready: events are made until it has written one. */
+/**
+ * `ip monitor` does not report that it is ready, so this function causes events until the log
+ * contains one.
+ */
 async function seesEvents(lab: Lab, logFile: string): Promise<void> {
   const probe = async (): Promise<boolean> => {
     await lab.exec('mn', ['ip', 'address', 'add', '127.0.0.9/32', 'dev', 'lo']);
@@ -238,7 +241,10 @@ async function seesEvents(lab: Lab, logFile: string): Promise<void> {
   await waitFor(probe, { timeoutMs: 5_000, what: 'ip monitor' });
 }
 
-/** First occurrences, in order; undefined until the new address is there. */
+/**
+ * Kinds of events in the order of their first occurrence; undefined until the new address has
+ * appeared.
+ */
 function orderOfEvents(log: string): readonly string[] | undefined {
   const kinds: readonly (readonly [string, RegExp])[] = [
     ['carrier lost', /eth0.*NO-CARRIER/],

@@ -6,7 +6,7 @@ interface PingResult {
   readonly received: number;
   readonly duplicates: number;
   readonly leastMs: number;
-  /** Sequence numbers in the order in which the answers came. */
+  /** Sequence numbers in the order of the answers. */
   readonly order: readonly number[];
 }
 

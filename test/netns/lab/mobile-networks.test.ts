@@ -13,8 +13,8 @@ import { Lab } from '#lab/topology.ts';
 import { commandLines } from '#test/netns/helpers/processes.ts';
 
 /**
- * What the lab provides for networks behind mobile routers, without a daemon: the tests do by hand
- * what a mobile router's daemon would do.
+ * The lab's services for networks behind mobile routers, without a daemon: the tests do the work of
+ * a mobile router's daemon by hand.
  */
 
 describe('networks behind mobile routers in the lab', () => {
@@ -135,7 +135,7 @@ test('get no static route in the core when they are to be announced', async () =
   }
 });
 
-/** Whether the last octet of an IPv4 address is in the range of two others' of the same /24. */
+/** Whether an IPv4 address is between two others of the same /24. */
 function between(address: string, first: string, last: string): boolean {
   const [one, low, high] = [address, first, last].map((each) => {
     const at = each.lastIndexOf('.');

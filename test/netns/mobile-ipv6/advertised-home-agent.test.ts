@@ -1,6 +1,6 @@
 /**
- * A home agent whose host has its address and default route from router advertisements: as on many
- * rented servers.
+ * A home agent whose host gets its address and default route from router advertisements, as many
+ * rented servers do.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DaemonProcess } from '#lab/daemons.ts';
@@ -24,7 +24,7 @@ beforeAll(async () => {
   lab = await Lab.create({ networks: ['ar6'], nodes: { a: ['eth0'] } });
   await lab.move('a', 'ar6');
   const { address } = await lab.waitForAddress('a', 6, { timeoutMs: 30_000 });
-  // The lab's hosts hear advertisements whether they forward or not; an ordinary one does not.
+  // The lab's hosts accept advertisements even while they forward; an ordinary host does not.
   await lab.exec('a', ['sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/eth0/accept_ra']);
   homeAgent = new DaemonProcess(lab, 'ha', 'a', {
     addresses: [address],

@@ -12,7 +12,7 @@ import { Journey } from '#test/netns/helpers/journey.ts';
 import { Leftovers } from '#test/netns/helpers/leftovers.ts';
 
 /**
- * `kill -9` of either daemon in mid-transfer, its restart, and what is left on the hosts when both
+ * `kill -9` of either daemon during a transfer, its restart, and leftovers on the hosts after both
  * have ended.
  */
 
@@ -24,7 +24,8 @@ let leftovers: Leftovers;
 
 beforeEach(async () => {
   journey = await Journey.create({ networks: ['ar6', 'nat-prc', 'nat-sym', 'ds'] });
-  // A cable that was never plugged in has no state of its own yet; one that was pulled again has.
+  // Plugs the cable in and pulls it once, since an interface has more state afterwards than before
+  // its first use.
   await journey.lab.move('mn', 'ds');
   await journey.lab.waitForAddress('mn', 6);
   await journey.lab.waitForAddress('mn', 4);
@@ -32,7 +33,10 @@ beforeEach(async () => {
 });
 afterEach(async () => await journey?.close());
 
-/** Both hosts are as they were; the node is back in the network where it was before. */
+/**
+ * Expects both hosts to be in their former state, after the node has returned to its former
+ * network.
+ */
 async function expectNothingLeft(): Promise<void> {
   await journey.lab.move('mn', 'ds');
   await journey.lab.waitForAddress('mn', 6);
@@ -51,7 +55,7 @@ interface Transfer {
   readonly sha256: string;
 }
 
-/** A paced download by the node over one of its home addresses. */
+/** A rate-limited download by the node from one of its home addresses. */
 async function startTransfer(family: 4 | 6): Promise<Transfer> {
   const { path, sha256 } = createDigestedFile(`${LAB_DIRECTORY}/file`, OCTETS);
   const pace = String(OCTETS_PER_SECOND);
@@ -99,7 +103,7 @@ describe('kill -9 of the home agent', () => {
     const atCrash = transfer.download.octets;
     await journey.homeAgent.start();
     expect(await journey.binding()).toEqual(binding);
-    // More than what was on the way when it died.
+    // More than the data in flight at the time of the kill.
     await moreThan(transfer.download, atCrash + OCTETS_PER_SECOND / 2);
     expect(await journey.count(journey.mobileNode, 'binding-update-sent')).toBe(sent);
 

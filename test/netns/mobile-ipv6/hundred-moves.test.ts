@@ -9,7 +9,7 @@ import { randomNetworks } from '#test/netns/helpers/random-networks.ts';
 import { Sessions } from '#test/netns/helpers/sessions.ts';
 
 /**
- * Four sessions that live through a hundred random moves:
+ * Four sessions survive a hundred random moves:
  *
  *   ssh      mn → cn   from the IPv6 home address       (lines there and back)
  *   ssh      cn → mn   to the IPv4 home address         (lines there and back)
@@ -30,7 +30,7 @@ let journey: Journey;
 let sessions: Sessions;
 
 beforeAll(async () => {
-  // Without forced UDP both encapsulations are used on IPv4: ipip where no translator is.
+  // Without forced UDP, both encapsulations are used on IPv4: ipip where there is no NAT.
   const daemons = { mobileNode: { forceUdp: false } };
   journey = await Journey.create({ networks: ALL_NETWORKS, daemons });
   await journey.start('home');
@@ -80,7 +80,7 @@ test(`sessions survive ${MOVES} random moves (SOJOURN_SEED=${SEED})`, async () =
   expect(await homeAgent.stop()).toBe(0);
 }, 420_000);
 
-/** What both daemons hold of their hosts. */
+/** The state that both daemons have set on their hosts. */
 async function stateOfDaemons(): Promise<readonly string[]> {
   return [
     ...(await daemonState('mn', PROTOCOL.mn, 'sojourn-mn')).map((line) => `mn ${line}`),
@@ -88,7 +88,10 @@ async function stateOfDaemons(): Promise<readonly string[]> {
   ];
 }
 
-/** Both daemons hold the same binding (or none), and neither host refused anything. */
+/**
+ * Expects both daemons to have the same binding (or none), and neither host to have refused a
+ * change.
+ */
 async function expectAgreement(): Promise<void> {
   const binding = await journey.binding();
   const home = await journey.home();

@@ -36,7 +36,7 @@ beforeAll(async () => {
     router: 'mr',
     mobileRouters: ['mr', 'mr2'],
     servers: ['ha2'],
-    // A path on which no segment is larger than a real link's.
+    // A path without segments larger than the MTU of a real link.
     segmentationOffload: false,
   });
   await journey.start('ar6');
@@ -102,7 +102,7 @@ async function ping(from: string, to: string, octets: number): Promise<void> {
   expect(code, `${from} → ${to}: ${stdout}`).toBe(0);
 }
 
-/** TCP both ways at full segments, by iperf3: gives octets received. */
+/** Runs TCP with full segments in both directions with iperf3; returns the received octets. */
 async function flows(client: string, from: string, server: string, to: string): Promise<void> {
   const { lab } = journey;
   for (const reverse of [[], ['--reverse']]) {
@@ -114,7 +114,7 @@ async function flows(client: string, from: string, server: string, to: string): 
     expect(Number(/"sum_received":\s*{[^}]*"bytes":\s*(\d+)/.exec(stdout)?.[1])).toBeGreaterThan(
       15_000_000,
     );
-    // The next one wants its port.
+    // The next run needs the port.
     await serving.stop();
   }
 }
@@ -164,7 +164,7 @@ describe.each(OUTER)('a mobile router in %s', (network) => {
     'carries a mobile router of %s home agent',
     async (_which, configuration, network6) => {
       await withDaemon('mr', 'mr2', configuration, async () => {
-        // It may still have an address of the network that was here before.
+        // The node may still have an address of the former network.
         const host = await waitFor(
           async () =>
             (await dynamicAddresses('mr2-a')).find(({ address }) => address.startsWith(network6))

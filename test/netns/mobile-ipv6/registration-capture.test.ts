@@ -6,7 +6,7 @@ import { Journey } from '#test/netns/helpers/journey.ts';
 import { dissect, type Fields, octetsOf } from '#test/netns/helpers/tshark.ts';
 
 /**
- * Registrations as they are on the wire, read by tshark.
+ * Registrations on the wire, dissected by tshark.
  *
  *   MN --- ar6 ------- core -*- home (HA)      BU: HAO;  BA: type 2 routing header      RFC 6275
  *   §11.7.1, §9.5.4
@@ -66,8 +66,8 @@ beforeAll(async () => {
   journey = await Journey.create({ networks: ['ar6', 'ar4', 'nat-prc'] });
   const { lab } = journey;
   [coreFile, nodeFile] = [`${lab.logDirectory}/core.pcap`, `${lab.logDirectory}/node.pcap`];
-  // Between namespaces the kernel leaves checksums to a device that is not there; these leave with
-  // whole ones.
+  // Between namespaces the kernel leaves checksums to an offload that does not exist; these packets
+  // have complete checksums.
   await lab.exec('mn', ['ethtool', '-K', 'eth0', 'tx', 'off']);
   await lab.exec('home', ['ethtool', '-K', 'wan', 'tx', 'off']);
   {
@@ -81,7 +81,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await journey?.close());
 
-/** Messages of a type that passed the core, by what their outermost header is. */
+/** Messages of a type that passed the core, by their outermost header. */
 function messages(
   type: string,
   outer: (fields: Fields) => boolean = () => true,
@@ -94,8 +94,8 @@ const from = (address: string) => (fields: Fields) => fields('ip.src') === addre
 const to = (address: string) => (fields: Fields) => fields('ip.dst').startsWith(address);
 
 /**
- * The internet checksum of RFC 1071 over pseudo-header and message; 0xffff when the checksum inside
- * is right.
+ * The internet checksum of RFC 1071 over pseudo-header and message; 0xffff if the message's
+ * checksum is right.
  */
 function mobilityChecksum(source: string, destination: string, message: Uint8Array): number {
   const pseudo = [...groupsOf(source), ...groupsOf(destination), 0, message.length, 0, 135];

@@ -19,7 +19,7 @@ import { ipv6Codec } from '#wire/ip/ipv6.ts';
 import { encodeUdp, PROTOCOL_UDP } from '#wire/ip/udp.ts';
 
 /**
- * What strangers try. Each attempt is counted by its reason, and the binding stays as it was.
+ * Attacks by third parties. Each attempt is counted by its reason, and the binding does not change.
  *
  *   mn (registered) ---- ar6 / nat-prc ---- core ---- home (HA)
  *   thief (another key) ---- ar4 ----------- |
@@ -134,7 +134,7 @@ function innerData(source: Ipv6Address): Uint8Array {
   );
 }
 
-/** A Binding Update that is right but for what `changed` says. */
+/** A correct Binding Update except for the fields in `changed`. */
 function update(changed: Partial<BindingUpdateContent>): Uint8Array {
   return buildBindingUpdate({
     homeAddress: ipv6(HOME.address),
@@ -232,7 +232,7 @@ describe('a Binding Update of an attacker', () => {
 });
 
 describe('data of an attacker', () => {
-  /** Nothing of it came out on the correspondent's side. */
+  /** Expects that no inner packet of the attack reaches the correspondent. */
   async function expectNotForwarded(attack: () => Promise<void>): Promise<void> {
     const file = `${journey.lab.logDirectory}/forwarded-${performance.now()}.pcap`;
     const capture = await journey.lab.capture('core', 'to-cn', file);
@@ -240,7 +240,7 @@ describe('data of an attacker', () => {
     await expectUntouched();
     await capture.stop();
     expect((await dissect(file, 'icmpv6.type == 129', ['frame.number'])).length).toBeGreaterThan(0);
-    // Not the attempts themselves, which carry it in IPv4 or in IPv6.
+    // Excludes the attempts themselves, whose outer header is IPv4 or IPv6.
     const outside = `ipv6.dst == ${CORRESPONDENT_OTHER} && udp && !ip && !(ipv6.nxt == 41)`;
     expect(await dissect(file, outside, ['frame.number'])).toHaveLength(0);
   }

@@ -8,8 +8,8 @@ import { openSqliteStore } from '#store/sqlite.ts';
 import { Journey, objectOf } from '#test/netns/helpers/journey.ts';
 
 /**
- * The home agent moved while the mobile node was off: the mobile node resolves its name outside the
- * tunnel to the former address.
+ * The home agent's address changed while the mobile node was off. The mobile node resolves the home
+ * agent's name outside the tunnel to the former address.
  */
 
 /** No host answers there. */
@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await journey?.close());
 
-/** Changes the addresses in what the node remembers of its home. */
+/** Changes the home agent's addresses in the node's stored registration. */
 function forgeMemory(homeAgentAddresses: readonly string[]): void {
   const store = openSqliteStore(`${LAB_DIRECTORY}/state/mn.sqlite`);
   try {
@@ -51,7 +51,8 @@ function memory(): readonly JsonValue[] {
 }
 
 /**
- * When each kind of event happened first: the node's own time, whatever its process needs to start.
+ * The time of the first event of each kind, by the node's clock, so that the start time of its
+ * process does not matter.
  */
 async function eventTimes(): Promise<ReadonlyMap<string, number>> {
   using client = await ControlClient.connect(journey.mobileNode.socket);

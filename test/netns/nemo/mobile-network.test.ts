@@ -29,7 +29,7 @@ let journey: Journey;
 let sessions: Sessions;
 
 beforeAll(async () => {
-  // Without forced UDP both encapsulations are used on IPv4: ipip where no translator is.
+  // Without forced UDP, both encapsulations are used on IPv4: ipip where there is no NAT.
   journey = await Journey.create({
     networks: ALL_NETWORKS,
     router: 'mr',
@@ -90,7 +90,7 @@ test(`sessions of the hosts survive ${MOVES} random moves (SOJOURN_SEED=${SEED})
   expect(await journey.homeAgent.stop()).toBe(0);
 }, 420_000);
 
-/** What both daemons hold of their hosts. */
+/** The state that both daemons have set on their hosts. */
 async function stateOfDaemons(): Promise<readonly string[]> {
   return [
     ...(await daemonState('mr', PROTOCOL.mr, 'sojourn-mr')).map((line) => `mr ${line}`),

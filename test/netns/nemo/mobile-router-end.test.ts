@@ -5,19 +5,17 @@ import { waitFor } from '#lab/shell.ts';
 import { Journey, objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
 import { Leftovers } from '#test/netns/helpers/leftovers.ts';
 
-/**
- * What a mobile router leaves on its host when it ends, and that it takes up its network again
- * after `kill -9`.
- */
+/** Leftovers of a mobile router on its host after its end, and its recovery after `kill -9`. */
 
 let journey: Journey;
 let leftovers: Leftovers;
 
 beforeEach(async () => {
   journey = await Journey.create({ networks: ['ar6', 'ds', 'nat-sym'], router: 'mr' });
-  // A cable that was never plugged in has no state of its own yet; one that was pulled again has.
+  // Plugs the cable in and pulls it once, since an interface has more state afterwards than before
+  // its first use.
   await back();
-  // The kernel's own detection of duplicates on the router's network takes a second.
+  // The kernel's duplicate address detection on the router's network takes a second.
   await waitFor(
     async () =>
       (

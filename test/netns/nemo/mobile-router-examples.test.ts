@@ -112,7 +112,7 @@ describe('a mobile router configured by the examples', () => {
     ];
     writeFileSync(radvd, inTheLab(exampleText('radvd.conf')));
     writeFileSync(dnsmasq, inTheLab(exampleText('dnsmasq.conf')));
-    // Before the interface is there, and before the daemon.
+    // Started before the interface exists and before the daemon.
     const pidFile = `${LAB_DIRECTORY}/example.radvd.pid`;
     await lab
       .spawn('mr', ['radvd', '--nodaemon', '-m', 'stderr', '-p', pidFile, '-C', radvd])

@@ -1,5 +1,5 @@
 /**
- * NEMO-HA, nested mobility, with real packets: what nodes behind a mobile router send and get is
+ * NEMO-HA, nested mobility, with real packets: the traffic of nodes behind a mobile router is
  * payload of its tunnel. RFC 3963 §2, §6.5.
  *
  *   9_1  a node that the home agent does not know is behind the router: a correspondent of others,
@@ -8,9 +8,8 @@
  *   9_2  a mobile node or router of the same home agent is behind the router, and a host behind
  *        that
  *
- * Each packet is made by hand, sent by the host behind the router (or to it), and looked at where
- * it has to come out. Of each pair of cases the first is in implicit mode, the second in explicit
- * mode.
+ * Each packet is made by hand, sent by the host behind the router (or to it), and captured at its
+ * expected exit. The first case of each pair uses implicit mode, the second explicit mode.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
@@ -41,9 +40,7 @@ import { type MobilityMessage, NO_BINDING_UPDATE_FLAGS } from '#wire/mobility/me
 
 const HOST = ipv6(HOSTS[0]);
 const OTHER_HOME_AGENT = ipv6(ADDRESSES.otherHomeAgentIpv6);
-/**
- * Home address of the visiting node, at the other home agent; and of a node that is somewhere else.
- */
+/** Home addresses of the visiting node, at the other home agent, and of a node elsewhere. */
 const VISITOR = ipv6('2001:db8:300::99');
 const ELSEWHERE = ipv6('2001:db8:f:2::99');
 const NESTED_HOST = ipv6('2001:db8:503::a');
@@ -80,7 +77,7 @@ afterAll(async () => await router?.close());
 const inside = (homeAgent: Ipv6Address, inner: Uint8Array) =>
   packet(HOST, homeAgent, PROTOCOL_IPV6, inner);
 
-/** Where packets are looked at. */
+/** Capture points. */
 const CAPTURE_POINTS = {
   'mr-a': { namespace: 'mr-a', device: 'eth0', before: 14 },
   cn: { namespace: 'cn', device: 'wan', before: 14 },
@@ -88,7 +85,7 @@ const CAPTURE_POINTS = {
   home: { namespace: 'home', device: 'sojourn-ha', before: 0 },
 } as const;
 
-/** One packet on its way: who sends it, and where what comes out. */
+/** One packet: its sender, the sent octets, the capture point, and the expected octets there. */
 interface ForwardedPacket {
   readonly from: 'mr-a' | 'cn';
   readonly sent: Uint8Array;
@@ -100,7 +97,7 @@ async function expectForwarded({ from, sent, at, seen = sent }: ForwardedPacket)
   const { lab } = router;
   const passed = await passing(lab, CAPTURE_POINTS[at], async () => {
     await sendRaw(lab, from, sent);
-    // Whatever follows it by the same way says that it had its chance.
+    // An answer to a later packet on the same path shows that this packet has had time to arrive.
     expect(await router.reaches('mr-a', CN, HOSTS[0])).toBe(true);
   });
   expect(passed).toContain(lasting(seen));

@@ -1,7 +1,7 @@
 /**
  * NEMO-MR, packets that the mobile router forwards, with real packets: RFC 3963 §5.5, §9. The
- * router is the real one; what a visiting mobile node (VMN) behind it and its home agent (ha2) say
- * to each other is made by hand.
+ * router is real; the messages between a visiting mobile node (VMN) behind it and that node's home
+ * agent (ha2) are made by hand.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
@@ -38,7 +38,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await journey?.close());
 
-/** An echo there and back: whatever was sent before had its chance. */
+/** An echo request and reply, so that earlier packets have had time to arrive. */
 async function reach(): Promise<void> {
   await journey.lab.exec('mr-a', ['ping', '-n', '-c', '3', '-i', '0.2', '-W', '2', CN]);
 }
@@ -126,8 +126,8 @@ describe('packets from the mobile network to the visited network', () => {
   });
 
   /**
-   * What passes the correspondent and the router's visited link while something is tried; the
-   * router did get it.
+   * Sends a packet that the router must receive; returns the packets that pass the correspondent
+   * and the router's visited link meanwhile.
    */
   async function tried(sent: Uint8Array): Promise<readonly string[]> {
     const { lab } = journey;

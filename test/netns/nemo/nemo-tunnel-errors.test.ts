@@ -1,7 +1,7 @@
 /**
  * NEMO-HA, errors about tunnels and refused inner packets, with real packets: RFC 2473 §8, RFC 3963
- * §6.5-6.7. The router is scripted, the home agent and everything around is real. Each case is for
- * a home address of the home network (HNP) or of a mobile network prefix (MNP).
+ * §6.5-6.7. The router is scripted; the home agent and all other hosts are real. Each case is for a
+ * home address of the home network (HNP) or of a mobile network prefix (MNP).
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
@@ -24,7 +24,7 @@ import { encodeUdp, PROTOCOL_UDP } from '#wire/ip/udp.ts';
 
 const [FIRST] = PREFIXES;
 const CN = CORRESPONDENT;
-/** On the router's visited link, but no care-of address. */
+/** An address on the router's visited link that is no care-of address. */
 const FOREIGN_SOURCE = ipv6('2001:db8:a::bad');
 
 let router: ScriptedRouter;
@@ -38,7 +38,7 @@ const bound = (home: HomeAddressOf, prefixes: Registration['prefixes']): Promise
   bindFreshly(router, home, prefixes);
 
 describe('ICMP errors about outer packets, relayed to the inner source (RFC 2473 §8)', () => {
-  /** Echo requests of `octets` that may not be fragmented: what ping says. */
+  /** Sends unfragmentable echo requests of `octets`; returns ping's output. */
   async function say(to: string, octets: number): Promise<string> {
     const argv = [
       'ping',
@@ -58,12 +58,12 @@ describe('ICMP errors about outer packets, relayed to the inner source (RFC 2473
     return (await router.lab.attempt('cn', argv)).stdout;
   }
 
-  /** A link on the way is narrower than the tunnel thought. */
+  /** Lowers the MTU of a link on the tunnel's path. */
   async function narrow(mtu: number): Promise<void> {
     await router.lab.exec('ar6', ['ip', 'link', 'set', 'lan', 'mtu', String(mtu)]);
   }
 
-  // Each with an MTU of its own: what was learnt of a path stays known for minutes.
+  // Each case has its own MTU, because a learnt path MTU is kept for minutes.
   const RELAYED = [
     ['NEMO-HA_5_1_3, NEMO-HA_5_3_5 the router’s home address', 'HNP', 'egress', undefined, 1440],
     ['NEMO-HA_5_3_6 its address on the mobile network', 'HNP', 'ingress', undefined, 1430],
@@ -167,8 +167,8 @@ add rule ip6 worn outer ip6 daddr ${router.careOf} ip6 hoplimit set 1
     ['NEMO-HA_5_5_6 Destination Unreachable from the mobile network', 'MNP'],
   ] as const)('%s (%s)', async (_title, home) => {
     await bound(home, undefined);
-    // The kernel speaks from the address that is there: of the two home addresses only the one that
-    // is bound.
+    // The kernel chooses a source from its addresses, so the host has only the bound one of the two
+    // home addresses here.
     const other = HOME_ADDRESSES[home === 'HNP' ? 'MNP' : 'HNP'];
     const change = async (verb: 'add' | 'del') =>
       await router.lab.exec('mr', ['ip', 'address', verb, `${other}/128`, 'dev', TUN]);
@@ -215,8 +215,8 @@ describe('inner packets of unregistered sources', () => {
   ] as const;
 
   /**
-   * Sends it three times by hand; gives by how much the home agent's counters of drops grew. The
-   * correspondent sees none of it.
+   * Sends the packet three times by hand; returns the growth of the home agent's drop counters.
+   * Expects that the correspondent receives none.
    */
   async function send(outer: Ipv6Address, inner: Ipv6Address): Promise<number> {
     const { lab } = router;

@@ -1,6 +1,6 @@
 /**
  * NEMO-HA, tunnelling and reverse tunnelling, with real packets: RFC 3963 §6.5-6.7, RFC 6275
- * §10.4.2, §10.4.5. The router is scripted, the home agent and everything around is real. Each case
+ * §10.4.2, §10.4.5. The router is scripted; the home agent and all other hosts are real. Each case
  * is for a home address of the home network (HNP) or of a mobile network prefix (MNP).
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -39,7 +39,7 @@ async function moved(home: HomeAddressOf, prefixes: Registration['prefixes']): P
   ]);
 }
 
-/** Both ways between the correspondent and an address of, or behind, the router. */
+/** Checks both directions between the correspondent and an address of, or behind, the router. */
 async function expectReached(address: string): Promise<void> {
   const host = HOSTS.some((one) => one === address) ? 'mr-a' : 'mr';
   expect(await router.reaches('cn', address), `cn → ${address}`).toBe(true);
@@ -47,7 +47,8 @@ async function expectReached(address: string): Promise<void> {
 }
 
 /**
- * Nothing of a prefix gets through any more, either way; what comes out of the tunnel is counted.
+ * Expects that no packet of a prefix passes in either direction, and that the home agent counts the
+ * packets from the tunnel as dropped.
  */
 async function expectCut(host: string): Promise<void> {
   expect(await router.reaches('cn', host), `cn → ${host}`).toBe(false);

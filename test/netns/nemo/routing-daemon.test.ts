@@ -11,7 +11,7 @@ import { Journey } from '#test/netns/helpers/journey.ts';
  *
  *   mr ~~~ tunnel ~~~ ha, BIRD (home) ---- OSPFv3, OSPFv2 ---- BIRD (core)
  *
- * The core has no route to the mobile networks but what it learns: while a binding stands it
+ * The core learns all its routes to the mobile networks from BIRD. While a binding exists, it
  * reaches a host behind the router.
  */
 
@@ -37,7 +37,7 @@ beforeAll(async () => {
     networks: ['ar6', 'nat-prc'],
     router: 'mr',
     mobileNetworksAnnounced: true,
-    // So short that the end of a binding by its lifetime is seen too.
+    // Short, so that the test also sees a binding expire.
     daemons: { homeAgent: { maximumLifetimeSeconds: 8 } },
   });
   await startBird('home', 'examples/bird.conf');
@@ -72,7 +72,7 @@ async function birdc(namespace: string, command: string): Promise<string> {
   return stdout;
 }
 
-/** Those of the mobile network prefixes that the core's kernel has a route of BIRD to. */
+/** The mobile network prefixes to which the core's kernel has a route from BIRD. */
 async function learnt(): Promise<readonly string[]> {
   const lines = await Promise.all(
     (['-6', '-4'] as const).map((family) =>
@@ -99,7 +99,7 @@ test('announces the prefixes to the core when the router registers', async () =>
 }, 60_000);
 
 test('changes nothing in the core when the router moves', async () => {
-  // With the time since when it stands.
+  // The output contains the time when the route was learnt.
   const known = async (): Promise<string> => await birdc('core', `show route ${PREFIXES[0]}`);
   const before = await known();
   await journey.moveTo('nat-prc');

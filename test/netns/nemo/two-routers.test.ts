@@ -7,7 +7,7 @@ import { waitFor } from '#lab/shell.ts';
 import { Journey, objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
 
 /**
- * Two routers of one home agent, each on a visited network of its own kind:
+ * Two routers of one home agent, on visited networks of different kinds:
  *
  *   mr-a --- mr ~~~ IPv6 ~~~ ha ~~~ symmetric NAT ~~~ mr2 --- mr2-a
  *                            |
@@ -47,7 +47,7 @@ async function addressOf(host: string, family: 4 | 6): Promise<string> {
   return (await journey.lab.waitForAddress(host, family)).address;
 }
 
-/** Echo requests until one is answered: the first may wait for neighbours. */
+/** Sends echo requests until one is answered; the first may wait for neighbour resolution. */
 async function reaches(from: string, to: string, source?: string): Promise<boolean> {
   const bind = source === undefined ? [] : ['-I', source];
   const { code } = await journey.lab.attempt(from, [
@@ -105,8 +105,8 @@ describe('a spoofed source', () => {
   });
 
   /**
-   * Sends and gives by how much the counter of a plane grew, and how many of the packets the
-   * correspondent saw.
+   * Sends packets; returns the growth of a plane's counter and the number of packets that reached
+   * the correspondent.
    */
   async function send(
     daemon: DaemonProcess,
@@ -134,7 +134,7 @@ describe('a spoofed source', () => {
   );
 
   test('NEMO-MR-2-2-1-4-014 gets dropped when it is the router’s own', async () => {
-    // A host that takes the router's own address on its network.
+    // A host that uses the router's address on its network as source.
     const own = '2001:db8:500::1';
     await journey.lab.exec('mr-a', ['ip', 'address', 'add', `${own}/128`, 'dev', 'lo', 'nodad']);
     const { lab } = journey;

@@ -1,6 +1,6 @@
 /**
- * The account server as a daemon, and `curl`, `openssl` and `node:crypto` as its clients: nothing
- * of Sojourn's code is on the nodes' side. It listens on the loopback of this lab.
+ * The account server as a daemon, with clients that use only `curl`, `openssl` and `node:crypto`
+ * and none of Sojourn's code. It listens on the loopback interface of this lab.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -36,7 +36,7 @@ import {
 } from '#test/netns/helpers/ntmobile/account-lab.ts';
 import { NodeKey } from '#test/unit/account-server/node-key.ts';
 
-/** Says nothing until the server ends it. */
+/** A client that sends nothing until the server closes the connection. */
 const SILENT =
   "my $s = IO::Socket::IP->new(PeerAddr => '::1', PeerPort => 4501) or die; sysread $s, my $b, 1";
 const MANY =
@@ -195,7 +195,7 @@ describe('a renewal', () => {
     const first = await login(key, 'alice', { password: PASSWORD, device: 'renewing' });
     const second = await renew(key, first);
     expect([second.status, (await readCredential(second)).good]).toEqual([200, true]);
-    // As if the answer had been lost.
+    // The case of a lost answer.
     const third = await renew(key, first);
     expect(third.status).toBe(200);
     expect((await renew(key, second)).status).toBe(401);
@@ -273,7 +273,7 @@ describe('rate limits', () => {
       'rate-limited-account': 1,
       'rate-limited-source': late.length,
     });
-    // From elsewhere one may still come.
+    // Clients with another address can still connect.
     expect((await ask('https://127.0.0.1:4501/v1/login', {}, '--insecure')).status).toBe(400);
   });
 });

@@ -1,6 +1,6 @@
 /**
- * The account server in its operator's hands: restarts, kills, rotation, certificates, what is in
- * its files. Nodes are as in account-client.ts.
+ * Operation of the account server: restarts, kills, key rotation, certificates, and the content of
+ * its files. account-client.ts acts as the nodes.
  */
 import { existsSync, readdirSync, statSync, unlinkSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

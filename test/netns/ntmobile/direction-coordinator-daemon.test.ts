@@ -1,7 +1,7 @@
 /**
- * The direction coordinator as a daemon: nodes register from behind real NATs, resolvers ask for
- * their names, and it is killed and starts again. The nodes are processes with sessions of their
- * own; data plane and relay are not part of this.
+ * The direction coordinator as a daemon: nodes register from behind real NATs, resolvers look up
+ * their names, and the daemon is killed and restarted. The nodes are processes with real sessions,
+ * without data plane and relay.
  */
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * Ten thousand Tunnel Requests a second from strangers: cookies hold, and who is registered hardly
- * notices.
+ * Ten thousand Tunnel Requests a second from unknown senders: the coordinator answers with cookies,
+ * and the effect on registered nodes is small.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';
@@ -99,7 +99,7 @@ describe('a flood of handshakes without cookies', () => {
     } = JSON.parse(stdout);
     expect(report.sent).toBe(PER_SECOND * SECONDS);
     expect(served).toBeGreaterThan(1);
-    // Nothing but cookies (type 12), and never more than came.
+    // Only cookie replies (type 12), and no more octets than arrived.
     expect(Object.keys(report.received)).toEqual(['12']);
     expect(report.octetsReceived).toBeLessThan(report.octetsSent / 3);
     const { registered, sessions } = await stats();

@@ -8,8 +8,7 @@ import {
 import { numbersFrom } from '#test/netns/helpers/random-networks.ts';
 
 /**
- * Traffic by name that lives through random moves of one node, of the other, and of both at the
- * same moment:
+ * Traffic by name survives random moves of one node, of the other, and of both at the same moment:
  *
  *   HTTP   mn → gn6    an IPv6-only server, by an IPv6 and by an IPv4 socket
  *   HTTP   mn → mn2    by both families
@@ -32,7 +31,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await traffic?.[Symbol.asyncDispose]());
 
-/** A place of that kind for either of them. */
+/** A network of that kind for each of the two nodes. */
 function* journey(seed: number): Generator<NodeNetworks, never> {
   const numbers = numbersFrom(seed);
   const choose = (count: number): number => Math.floor(numbers.next().value * count);

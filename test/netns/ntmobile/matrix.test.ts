@@ -6,9 +6,9 @@ import { Lab } from '#lab/topology.ts';
 import { numbersFrom } from '#test/netns/helpers/random-networks.ts';
 
 /**
- * Two nodes behind real translators, each of its own: joined afresh, after one moved there, after
- * both did at the same moment. Always the hardest pairs and some others; `npm run bench -- matrix`
- * is through all of them. SOJOURN_SEED=number repeats a choice.
+ * Two nodes, each behind its own real NAT: after a start there, after one node moved there, and
+ * after both moved there at the same moment. Tests the hardest pairs of NAT kinds and a random
+ * choice of others; `npm run bench -- matrix` tests all. SOJOURN_SEED=number repeats a choice.
  */
 
 const SEED = Number(process.env['SOJOURN_SEED'] ?? randomInt(2 ** 31));
@@ -34,7 +34,9 @@ const SAMPLED = Array.from(
   (): Pair => [oneOf(NETWORK_KINDS), oneOf(NETWORK_KINDS)],
 );
 
-/** From elsewhere and back, so that each pair is moved to by one, and by both at once. */
+/**
+ * Moves away and back, so that each pair is reached by a move of one node and by a move of both.
+ */
 const AWAY = [...ALWAYS, ...SAMPLED].map((pair) => ({
   pair,
   oneAway: [pair[0], anotherThan(pair[1])] satisfies Pair,

@@ -1,6 +1,6 @@
 /**
- * The mobile node's daemon as a node of NTMobile: real account server, direction coordinator,
- * translators and packets, and no relay.
+ * The mobile node's daemon as an NTMobile node: real account server, direction coordinator, NATs
+ * and packets, without a relay.
  */
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -29,7 +29,7 @@ async function plug(name: NodeName, network: NetworkName): Promise<void> {
   });
 }
 
-/** A command of a node, whose resolv.conf names the stub. */
+/** Runs a command on a node whose resolv.conf names the stub resolver. */
 async function onNode(name: NodeName, argv: readonly string[]) {
   const file = `${LAB_DIRECTORY}/stub.resolv.conf`;
   writeFileSync(file, `nameserver ${STUB}\noptions timeout:10 attempts:1\n`);
@@ -47,7 +47,8 @@ async function onNode(name: NodeName, argv: readonly string[]) {
 }
 
 /**
- * How many of four come back; the plane holds the first one for 50 ms only, while the path is made.
+ * The number of answers to four pings. The plane holds the first for at most 50 ms while the path
+ * is built.
  */
 async function pingsToB(family: string): Promise<number> {
   const { stdout } = await onNode('a', [

@@ -3,8 +3,8 @@ import { nowMs, waitFor } from '#lab/shell.ts';
 import { NtmobileTraffic } from '#test/netns/helpers/ntmobile/ntmobile-traffic.ts';
 
 /**
- * Servers that are gone: what nodes have goes on without them, and what needs them goes on as soon
- * as they are back.
+ * Outages of servers: established paths continue without them, and operations that need them resume
+ * as soon as they are back.
  */
 
 let traffic: NtmobileTraffic;
@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await traffic?.[Symbol.asyncDispose]());
 
-/** Whether a name that was not asked for before resolves and answers. */
+/** Whether a name that was not looked up before resolves and its host answers. */
 async function reachesByName(name: string): Promise<boolean> {
   const mn = traffic.node('mn');
   const argv = mn.argv(['ping', '-n', '-c', '1', '-i', '0.2', '-w', '2', name]);

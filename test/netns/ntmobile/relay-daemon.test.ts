@@ -1,6 +1,6 @@
 /**
- * The relay as a daemon between nodes and servers that know nothing of NTMobile: real account
- * server, direction coordinator, nodes, translators, name servers and packets.
+ * The relay as a daemon between nodes and servers without NTMobile: real account server, direction
+ * coordinator, nodes, NATs, name servers and packets.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -26,7 +26,8 @@ const MAIN = new URL('../../../daemons/rsn/main.ts', import.meta.url).pathname;
 const NAMES = `${LAB_DIRECTORY}/names.json`;
 const PORT = 7;
 /**
- * What docs/guides/operating.md has operators give the kernel, so that a restart resets nothing.
+ * The rules that docs/guides/operating.md lets operators load into the kernel, so that a restart
+ * resets no connection.
  */
 const RESTART = new URL('../../../examples/rsn-restart.nft', import.meta.url).pathname;
 
@@ -83,8 +84,8 @@ async function untilRegistered(): Promise<void> {
 }
 
 /**
- * Data goes to a new place before the relay knows that its node is there, and only what it knows is
- * in its store.
+ * Waits until the relay has validated the addresses of its nodes. It sends data to a new address
+ * before that, but stores only validated addresses.
  */
 async function untilValidated(): Promise<void> {
   const validated = async (): Promise<boolean> =>
@@ -213,7 +214,7 @@ describe('the relay daemon', () => {
     setNames({ ...REAL, 'turn.example': REAL['www.example'] });
     const address = await virtualOf('turn.example', 'AAAA');
     setNames({ ...REAL, 'turn.example': ['::1', '10.0.0.1'] });
-    // The relay keeps an answer for 30 seconds at least; a new process knows of none that is fresh.
+    // The relay caches an answer for at least 30 seconds; a new process starts with an empty cache.
     await relay().kill();
     await relay().start();
     await untilRegistered();

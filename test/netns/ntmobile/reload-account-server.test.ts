@@ -1,4 +1,4 @@
-/** A running account server whose operator changes its mind, and its certificate's files. */
+/** A running account server whose operator changes its configuration and its certificate files. */
 import { unlinkSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ExitCode } from '#daemon/exit-codes.ts';

@@ -62,7 +62,7 @@ beforeAll(async () => {
 });
 afterAll(async () => await nodes?.close());
 
-/** As an application does it: through the C library. */
+/** Resolves a name as an application does, through the C library. */
 async function lookUp(name: string): Promise<string> {
   const { stdout } = await attempt(inOwnEtc(['getent', 'ahosts', name]), { namespace: 'a' });
   return stdout;
@@ -77,8 +77,8 @@ describe('resolv.conf as an ordinary file', () => {
       what: 'the stub',
     });
     expect(resolvConf()).not.toContain(NAME_SERVERS[0]);
-    // Until its first login the node knows no zone: the stub then answers with what the public name
-    // server says, without a direction.
+    // The node learns the zone at its first login. Before that, the stub passes on the answers of
+    // the public name server and requests no direction.
     const registered = async () =>
       objectOf(objectOf(await daemon.request('status'))['ntmobile'])['coordinator'];
     await waitFor(async () => (await registered()) === 'registered', {

@@ -4,7 +4,7 @@ import { teredoAlone, teredoPairs } from '#lab/ntmobile/teredo-matrix.ts';
 import { NETWORKS_OF_KIND, NetworkKind } from '#lab/ntmobile/traversal.ts';
 import { Lab } from '#lab/topology.ts';
 
-/** The comparison is fair only while Debian's Teredo does work where it can. */
+/** The comparison is fair only if Debian's Teredo works where it can. */
 
 const KINDS = [NetworkKind.portRestricted, NetworkKind.symmetric, NetworkKind.ipv6Only] as const;
 

@@ -1,6 +1,6 @@
 /**
- * One daemon that is a mobile node of Mobile IPv6 and a node of NTMobile at once: each does its
- * own, and neither carries the other's packets.
+ * One daemon that is both a Mobile IPv6 mobile node and an NTMobile node: the two roles work
+ * independently, and neither tunnels the other's packets.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -21,10 +21,10 @@ const STUB = '127.0.78.90';
 let nodes: NtmobileNodes;
 let homeAgent: DaemonProcess;
 let leftovers: Leftovers;
-/** Where `a` begins. */
+/** The initial local address of `a`. */
 let localAddress = '';
 
-/** Resolves with the address that it has there. */
+/** Plugs a node into a network; resolves with its address there. */
 async function plug(name: 'a' | 'b', network: NetworkName, family: 4 | 6): Promise<string> {
   await nodes.lab.move(name, network);
   return (await nodes.lab.waitForAddress(name, family, { timeoutMs: 15_000 })).address;
@@ -43,7 +43,7 @@ async function dig(...parameters: readonly string[]): Promise<string> {
   ).stdout.trim();
 }
 
-/** How many of three pings of `a` come back. */
+/** The number of answers to three pings from `a`. */
 async function pings(...parameters: readonly string[]): Promise<string> {
   const argv = ['ping', '-c', '3', '-i', '0.2', '-W', '5', ...parameters];
   const { stdout } = await nodes.lab.attempt('a', argv);
@@ -68,7 +68,7 @@ async function untilDirect(local: string, remote: RegExp): Promise<void> {
   await waitFor(direct, { timeoutMs: 20_000, what: `a direct path from ${local} to ${remote}` });
 }
 
-/** Until one comes back: both ends have to have heard of a new path or place. */
+/** Pings until one is answered: both ends must first learn the new path or address. */
 async function untilAnswered(...parameters: readonly string[]): Promise<void> {
   const answered = async () =>
     (await nodes.lab.attempt('a', ['ping', '-c', '1', '-W', '1', ...parameters])).code === 0;

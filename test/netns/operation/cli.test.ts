@@ -10,7 +10,7 @@ import { attempt, type Finished, waitFor } from '#lab/shell.ts';
 import { example, KEY_FILE } from '#test/netns/helpers/examples.ts';
 import { Journey, objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
 
-/** Both daemons run from the examples with every default written out, and an operator asks them. */
+/** Both daemons run from the examples with every default written out; an operator queries them. */
 
 const CLI = new URL('../../../src/cli/cli.ts', import.meta.url).pathname;
 const SYSCTL = 'net/ipv4/conf/lo/arp_announce';
@@ -224,8 +224,8 @@ describe('sojourn while two daemons run', () => {
     for (const { pid, name } of [journey.homeAgent, journey.mobileNode]) {
       const before = wakes(pid);
       await journey.lab.exec('cn', ['ping', '-n', '-c', '4', '-i', '1', ADDRESSES.homeAgentIpv6]);
-      // A keepalive, a router advertisement and a neighbour that is asked for are in order; ten
-      // polls a second are not.
+      // A keepalive, a router advertisement and a Neighbour Solicitation may wake the process; ten
+      // polls a second may not.
       expect(wakes(pid) - before, name).toBeLessThan(20);
     }
   });
@@ -235,7 +235,7 @@ describe('sojourn cleanup after kill -9', () => {
   test('removes routes, rules, packet filter, sysctls and socket, also when repeated', async () => {
     const { lab, mobileNode } = journey;
     await mobileNode.kill();
-    // As where the kernel knows no tables that die with their owner.
+    // As on a kernel without owned tables (NFT_TABLE_F_OWNER), which it removes with their owner.
     await lab.exec('mn', [
       'sh',
       '-c',

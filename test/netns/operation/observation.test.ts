@@ -1,7 +1,7 @@
 /**
- * What operators see of a whole lab in which everything happens once: every metric that counts has
- * counted, answers have the documented members, every event is a documented one, traces can be
- * read, and no key, password or token was shown anywhere.
+ * Observability of a whole lab in which everything happens once: every counter has counted, answers
+ * have the documented members, every event is documented, traces can be read, and no key, password
+ * or token leaks.
  */
 import { spawnSync } from 'node:child_process';
 import { DatabaseSync } from 'node:sqlite';
@@ -18,7 +18,7 @@ import { objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
 import { GENERAL_NAME, ObservedLab, type Role } from '#test/netns/helpers/observed-lab.ts';
 import { eventFaults } from '#test/sim/event-faults.ts';
 
-/** Nothing that only a program could have meant. */
+/** Texts without placeholders such as `undefined`. */
 const NO_PLACEHOLDERS = /^(?![\s\S]*(undefined|\[object|null))/;
 const UDP_PORT = 4191;
 const SEALED_PORT = 7890;
@@ -37,7 +37,7 @@ async function ping(namespace: string, ...parameters: readonly string[]): Promis
   await observed.lab.attempt(namespace, ['ping', '-n', '-i', '0.1', '-W', '2', ...parameters]);
 }
 
-/** A UDP datagram of these octets, from anywhere in the namespace. */
+/** Sends a UDP datagram with these octets from the namespace. */
 async function datagram(
   namespace: string,
   to: string,
@@ -51,7 +51,7 @@ async function datagram(
   await exec(namespace, 'python3', '-c', program);
 }
 
-/** Everything that makes something count which a quiet network does not. */
+/** Causes every counter to grow that stays at zero in a quiet network. */
 async function causeEveryEvent(): Promise<void> {
   await ping('cn', '-c', '5', HOME.address);
   await unsolicited();
@@ -63,7 +63,8 @@ async function causeEveryEvent(): Promise<void> {
 }
 
 /**
- * Unsolicited datagrams: noise, and a packet as if from the mobile node, before any registration.
+ * Sends unsolicited datagrams: noise, and a packet with the mobile node's source, before any
+ * registration.
  */
 async function unsolicited(): Promise<void> {
   await datagram('cn', ADDRESSES.homeAgentIpv4, UDP_PORT, 'ff'.repeat(40));
@@ -74,7 +75,10 @@ async function unsolicited(): Promise<void> {
   await datagram('cn', ADDRESSES.homeAgentIpv4, UDP_PORT, packet);
 }
 
-/** Packets that are too big: for the tunnel, for IPv4 without DF, and for a router on the way. */
+/**
+ * Sends packets that are too big: for the tunnel, for IPv4 without DF, and for a router on the
+ * path.
+ */
 async function errors(): Promise<void> {
   await ping('cn', '-c', '2', '-M', 'do', '-s', '1480', HOME.address);
   await exec('ar6', 'ip', 'link', 'set', 'lan', 'mtu', '1380');
@@ -90,7 +94,7 @@ async function moves(): Promise<void> {
   await observed.until('sojourn_keepalives_total');
 }
 
-/** Nodes that find each other, over the relay and directly, and move while they talk. */
+/** Two nodes exchange data over the relay and directly, and move meanwhile. */
 async function paths(): Promise<void> {
   const [na, nb] = [observed.node('na'), observed.node('nb')];
   await observed.lab.attempt(
@@ -115,8 +119,7 @@ async function paths(): Promise<void> {
 }
 
 /**
- * An IPv4 socket and an IPv6-only server that knows nothing of NTMobile: by the relay, which
- * translates.
+ * Connects an IPv4 socket through the translating relay to an IPv6-only server without NTMobile.
  */
 async function servers(): Promise<void> {
   await exec(
@@ -125,7 +128,7 @@ async function servers(): Promise<void> {
   );
 }
 
-/** A store that another process holds, and a care-of address that cannot be reached. */
+/** Another process locks the store, and a care-of address is unreachable. */
 async function refusals(): Promise<void> {
   await observed.plug('mn', 'ar6');
   await observed.untilRegistered(observed.mobileNode);
@@ -184,7 +187,7 @@ describe('metrics', () => {
   });
 });
 
-/** What is not as documented. */
+/** Differences between an answer and its documentation. */
 function faultsOf({ shape, fields }: AnswerForm, value: JsonValue): readonly string[] {
   const rows: readonly JsonObject[] = shape === 'list' ? objectsOf(value) : [objectOf(value)];
   const known = new Set(Object.keys(fields).map((name) => name.replace(/\?$/, '')));
@@ -207,7 +210,7 @@ describe('answers of daemons', () => {
   it.each(ANSWERS)('match docs/reference/cli.md: %s of %s', async (command, role, form) => {
     const values: JsonValue[] = [];
     for (const { daemon, role: own } of observed.daemons()) {
-      // Of mobile nodes only those of NTMobile have paths.
+      // Only mobile nodes with NTMobile have paths.
       if (own !== role || (command === 'paths' && daemon === observed.mobileNode)) continue;
       const value = await daemon.request(command);
       expect([daemon.name, faultsOf(form, value)]).toEqual([daemon.name, []]);

@@ -9,7 +9,7 @@ import { mayBecomeNobody } from '#test/netns/helpers/processes.ts';
 const REPOSITORY = new URL('../../..', import.meta.url).pathname;
 const PAGE = `${REPOSITORY}docs/get-started/quickstart.md`;
 const NOTES = '/run/quickstart';
-/** The files that the page writes on the machine go to memory. */
+/** Files that the page writes on the machine go to a tmpfs. */
 const SET_UP = `
 for place in etc usr/local var/lib; do
   mkdir -p ${NOTES}/$place/upper ${NOTES}/$place/work
@@ -21,7 +21,7 @@ const TIMEOUT_MS = 120_000;
 const steps = stepsOf(readFileSync(PAGE, 'utf8'));
 let shell: PageShell | undefined;
 
-/** The page begins with a build. It must find an up-to-date one here: the tests build nothing. */
+/** The page starts with a build, which must be up to date here, because the tests build nothing. */
 function requireBuild(): void {
   const [installed, required] = ['node_modules/.package-lock.json', 'package.json'].map((name) =>
     statSync(`${REPOSITORY}${name}`),

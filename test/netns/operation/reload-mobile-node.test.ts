@@ -1,6 +1,6 @@
 /**
- * A running mobile node whose operator changes what it prefers and asks for: real registrations and
- * packets show it.
+ * A running mobile node whose operator changes its preferences and requests: real registrations and
+ * packets show the effect.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExitCode } from '#daemon/exit-codes.ts';

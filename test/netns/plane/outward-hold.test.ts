@@ -6,7 +6,7 @@ import { iperf } from '#test/netns/helpers/plane/plane-traffic.ts';
 import { AES, keysOf, sealedHosts } from '#test/netns/helpers/plane/sealed-hosts.ts';
 
 /**
- * What a node sends to a virtual address before its tunnel is there. Addresses as in
+ * Packets from a node to a virtual address whose tunnel does not exist yet. Addresses as in
  * peer-routes.test.ts.
  */
 const PEER = { 6: 'fd5a::1', 4: '100.96.0.1' } as const;
@@ -92,7 +92,7 @@ describe.each([1, 2, 4])(
       await iperf(hosts, ['-c', PEER[6], '-n', '200K'], async () => {
         await node.counted('held-outward', before);
         await node.ask({ tunnelSet: tunnelOf('node', 'sealed', 1400, 4) });
-        // The counters of the keys live on: the other end refuses none of it as a replay.
+        // The keys keep their sequence numbers, so the other end drops no packet as a replay.
         await node.ask({ associationsSet: keysOf('node', AES.cipher, 1, [1]) });
       });
       expect(await kernelCounter(node.namespace, 'TcpExt', 'TCPSynRetrans')).toBe(retransmitted);

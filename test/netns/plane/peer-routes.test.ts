@@ -12,8 +12,8 @@ import { ping } from '#test/netns/helpers/plane/plane-traffic.ts';
 import { AES, sealedHosts } from '#test/netns/helpers/plane/sealed-hosts.ts';
 
 /**
- * A node that has two kinds of tunnels at once, both to the same host: a sealed one to a peer,
- * whose prefixes are the peer's, and one by UDP home, whose prefix is its own.
+ * A node with two kinds of tunnels to the same host: a sealed tunnel to a peer, with routes to the
+ * peer's prefixes, and a UDP tunnel to its home agent, with a route from its own prefix.
  *
  *      peer                                   node
  *      fd5a::1, 100.96.0.1   == sealed ==     fd5a::2, 100.96.0.2       virtual: fd5a::/48,
@@ -82,7 +82,7 @@ describe('peer routes beside routes of the mobile side', () => {
     expect(await ping(hosts.node.namespace, peer)).toContain(' 3 received');
     expect(await ping(hosts.homeAgent.namespace, node)).toContain(' 3 received');
     const at = tunnel === TUNNEL ? 0 : 1;
-    // A packet is counted at the end of the turn in which it came.
+    // A thread counts a packet at the end of the turn in which it arrived.
     const counted = async (): Promise<boolean> => (await carried(tunnel)) === (before[at] ?? 0) + 6;
     await waitFor(counted, { timeoutMs: 5_000, what: 'six packets to be counted' });
     expect(await carried(at === 0 ? HOME_TUNNEL : TUNNEL)).toBe(before[1 - at]);
@@ -97,7 +97,7 @@ describe('peer routes beside routes of the mobile side', () => {
       `address add ${foreign[1]}/32 dev ${TUN}`,
     ];
     await ipBatch(lines, { namespace: homeAgent.namespace });
-    // Not an own address: the packet would be forwarded, to wherever the node can reach.
+    // The destination is no address of the node, so the node would forward the packet.
     await homeAgent.ask({ routeSet: { prefix: whole6('fd5a::77'), tunnel: TUNNEL } });
     await homeAgent.ask({ routeSet: { prefix: whole4('100.96.0.77'), tunnel: TUNNEL } });
     for (const [source, destination] of [

@@ -66,7 +66,7 @@ describe.each(VARIANTS)('%s with %i threads', (encapsulation, threads) => {
     const { counters } = await hosts.node.ask();
     const grown = (name: string): number => (counters[name] ?? 0) - (before.counters[name] ?? 0);
     expect(grown('receive-packets')).toBeGreaterThan((20 << 20) / 1460);
-    // Coalesced on the way in, cut on the way out.
+    // Coalesced on input, segmented on output.
     expect(grown('receive-writes')).toBeLessThan(grown('receive-packets') / 2);
     expect(grown('transmit-reads')).toBeLessThan(grown('transmit-packets') / 2);
     expect(counters['drop-permit']).toBe(0);
@@ -83,7 +83,7 @@ describe.each(VARIANTS)('%s with %i threads', (encapsulation, threads) => {
   it('counts for each tunnel', async () => {
     const counted = await waitFor(
       async () => {
-        // Between one counter and the other a packet may come.
+        // A packet may arrive between the reads of the two counters.
         const { tunnel, counters } = await hosts.homeAgent.ask({ tunnelCounters: TUNNEL });
         return tunnel?.['receive-packets'] === counters['receive-packets'] ? tunnel : undefined;
       },

@@ -13,8 +13,8 @@ import {
 import type { Side } from '#test/netns/helpers/plane/sealed-hosts.ts';
 
 /**
- * What a relay's plane does not pass on, and how much of the rest: real datagrams, judged by what
- * the kernel of the other side saw.
+ * Datagrams that a relay's plane does not forward, and its rate limits: real datagrams, counted by
+ * the kernel of the other side.
  */
 
 const MIXED: readonly RelaySetting[] = [
@@ -23,7 +23,7 @@ const MIXED: readonly RelaySetting[] = [
 ];
 const BURST = 256 * 1024;
 
-/** Eight octets that only look like sealed data, and the envelope of `index` around them. */
+/** Eight octets in the form of sealed data, in the envelope of `index`. */
 const inEnvelope = (index: number, inner = '1000000100000001'): string =>
   `d${index.toString(16).padStart(7, '0')}${inner}`;
 
@@ -34,7 +34,7 @@ describe.each(MIXED)('a relay leg between IPv$node and IPv$homeAgent', (setting)
   });
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
-  /** Sent by the plane of `side`, so from the sealed port. */
+  /** Sends through the plane of `side`, and therefore from the sealed port. */
   const send = async (
     side: Side,
     packet: string,
@@ -46,7 +46,8 @@ describe.each(MIXED)('a relay leg between IPv$node and IPv$homeAgent', (setting)
     expect(injected).toBe(0);
   };
   /**
-   * Does `act`, sees it counted as `name` at the relay, and that the home agent's host got nothing.
+   * Runs `act`; expects the relay to count it as `name`, and the home agent's host to receive
+   * nothing.
    */
   const refused = async (name: string, act: () => Promise<void>): Promise<void> => {
     const before = await hosts.relay.counter(name);
@@ -134,7 +135,8 @@ describe.each(MIXED)('a relay leg between IPv$node and IPv$homeAgent', (setting)
     for (const index of [LEG.node + 1, 0xfffffff, 1]) {
       await refused('drop-unknown-spi', async () => await send('node', '1000000100000001', index));
     }
-    // What is not data is for the relay's own engine, which knows no such leg either.
+    // Datagrams other than data are punted to the relay's engine, which does not know the leg
+    // either.
     await refused('punts', async () => await send('node', '9000000100000001', 0xfffffff));
     expect(hosts.relay.punts.at(-1)?.path).toMatchObject({ relayIndex: 0xfffffff });
   });
@@ -159,7 +161,7 @@ describe.each(MIXED)(
     beforeAll(async () => {
       hosts = await RelayHosts.create(setting);
       await hosts.setLeg('homeAgent', { path: { validated: false } });
-      // So that only what is sent by hand goes back.
+      // Disables echo replies, so that only packets sent by hand return.
       const mute = ['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all'];
       await run(mute, { namespace: hosts.homeAgent.namespace });
     });
@@ -207,7 +209,7 @@ describe.each(MIXED)(
       expect(first.sent).toBe(1200);
       expect(first.received).toBeGreaterThan(1328);
       expect(first.received).toBeLessThanOrEqual(3600);
-      // To set it again changes nothing.
+      // Setting it again changes nothing.
       await hosts.setLeg('homeAgent', {
         path: { validated: false },
         rateKilobits: 3_999_999,
@@ -266,8 +268,8 @@ describe.each(MIXED)('the rate of a leg, between IPv$node and IPv$homeAgent', (s
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
   /**
-   * Does `act`; the octets that came to the home agent meanwhile, and the most that may have come
-   * by the leg's rate.
+   * Runs `act`; returns the octets that arrived at the home agent meanwhile, and the maximum that
+   * the leg's rate permits.
    */
   const measured = async (act: () => Promise<unknown>): Promise<readonly [number, number]> => {
     const before = await tally(hosts.homeAgent, setting.homeAgent);

@@ -11,7 +11,7 @@ import {
 import { OVERHEAD, type Side } from '#test/netns/helpers/plane/sealed-hosts.ts';
 
 /**
- * Real packets between two nodes that only a relay's plane joins: no engine, legs and keys are set
+ * Real packets between two nodes joined only by a relay's plane: no engine; legs and keys are set
  * by hand.
  */
 
@@ -22,7 +22,7 @@ const SETTINGS: readonly RelaySetting[] = [
   { node: 6, homeAgent: 4, threads: 2, cipher: 'aes-128-gcm' },
 ];
 
-/** What nothing of these tests' ordinary traffic may cause, at any of the three. */
+/** Drops that ordinary traffic must not cause at any of the three hosts. */
 const NEVER = ['source', 'alone', 'type', 'rate', 'unvalidated'].map(
   (reason) => `drop-relay-${reason}`,
 );
@@ -42,7 +42,7 @@ async function expectNone(hosts: RelayHosts): Promise<void> {
   }
 }
 
-/** What came by one leg left by the other, packets and octets. */
+/** Expects the relay to send on one leg all packets and octets that it received on the other. */
 async function everythingPassed(hosts: RelayHosts): Promise<void> {
   for (const [from, to] of [
     ['node', 'homeAgent'],
@@ -89,7 +89,7 @@ describe.each(SETTINGS)(
         expect(grown('relay-octets')).toBeGreaterThan(30 << 20);
         expect(grown('receive-calls')).toBeLessThan(grown('relay-packets') / 4);
         expect(grown('transmit-calls')).toBeLessThan(grown('relay-packets') / 4);
-        // Nothing of it is the relay's own.
+        // The relay's host receives none of them itself.
         expect([grown('receive-packets'), grown('transmit-packets'), grown('punts')]).toEqual([
           0, 0, 0,
         ]);
@@ -108,8 +108,8 @@ describe.each(SETTINGS)(
     });
 
     it('get congestion marks of either link, and the class of service', async () => {
-      // What leaves the node is marked as if its cable were congested, and what comes to the home
-      // agent is looked at.
+      // Marks packets that leave the node as if its cable were congested, and checks the packets
+      // that arrive at the home agent.
       const family = (six: number): string => (six === 6 ? 'ip6' : 'ip');
       const marking = `add table inet marking
 add chain inet marking out { type filter hook output priority 0; }
@@ -168,7 +168,7 @@ add rule inet looking in iif "sj0" ip ecn ce counter
   },
 );
 
-/** Makes the cable of `side` narrower, at both of its ends. */
+/** Lowers the MTU of the cable of `side` at both ends. */
 async function narrow(hosts: RelayHosts, side: Side, mtu: number): Promise<void> {
   const device = side === 'node' ? 'node' : 'agent';
   await ipBatch([`link set ${device} mtu ${mtu}`], { namespace: hosts.relay.namespace });

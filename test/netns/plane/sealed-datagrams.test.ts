@@ -22,10 +22,7 @@ import {
   sealedHosts,
 } from '#test/netns/helpers/plane/sealed-hosts.ts';
 
-/**
- * Datagrams of the sealed port one by one: what is taken, what is dropped as what, what comes up,
- * and what leaves.
- */
+/** Single datagrams at the sealed port: accepted, dropped by reason, punted, and sent. */
 
 describe.each([AES, CHACHA])(
   'hand-made sealed datagrams over IPv$family with $cipher',
@@ -46,8 +43,8 @@ describe.each([AES, CHACHA])(
       expect(injected).toBe(0);
     };
     /**
-     * Sends it, sees it counted under `name`, and nothing received but when that is what is
-     * counted.
+     * Sends the datagram; expects it to be counted as `name`, and to be received only if `name`
+     * counts received packets.
      */
     const sent = async (datagram: Uint8Array, name: string): Promise<void> => {
       const { counters } = await hosts.homeAgent.ask();
@@ -66,7 +63,8 @@ describe.each([AES, CHACHA])(
     });
 
     it('get dropped when any bit differs', async () => {
-      // The sequence is covered too: 5003 becomes 5002, which has not come either.
+      // The tag covers the sequence number too: 5003 becomes 5002, which has not been received
+      // either.
       const datagram = sealByHand(good, key, 5_003n);
       for (const at of [4, 7, 8, 20, datagram.length - 1]) {
         const forged = Uint8Array.from(datagram);
@@ -140,7 +138,7 @@ describe.each([AES, CHACHA])('the framing, over IPv$family with $cipher', ({ fam
       await hosts.node.ask({ associationsSet: keysOf('node', cipher, generation, [1]) });
       await hosts.node.ask({ tunnelSet: tunnel });
       await ping(hosts.node.namespace, INNER.homeAgent6, '-s', '700', '-w', '1');
-      // A move to another endpoint and back, with the key set again: the counter goes on.
+      // A move to another endpoint and back, with the key set again: the sequence number continues.
       await hosts.node.ask({ tunnelSet: withPath(tunnel, { remotePort: port + 10 }) });
       await hosts.node.ask({ associationsDelete: TUNNEL });
       await hosts.node.ask({ associationsSet: keysOf('node', cipher, generation, [1]) });

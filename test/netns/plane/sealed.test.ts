@@ -20,7 +20,7 @@ import {
   sealedHosts,
 } from '#test/netns/helpers/plane/sealed-hosts.ts';
 
-/** Real packets through sealed tunnels: no engine, keys and tunnels are set by hand. */
+/** Real packets through sealed tunnels: no engine; keys and tunnels are set by hand. */
 
 const VARIANTS: readonly (readonly [4 | 6, Sealing['cipher'], number])[] = [
   [4, 'aes-128-gcm', 1],
@@ -31,7 +31,7 @@ const VARIANTS: readonly (readonly [4 | 6, Sealing['cipher'], number])[] = [
   [4, 'chacha20-poly1305', 4],
 ];
 
-/** Drops that nothing of these tests' ordinary traffic may cause. */
+/** Drops that ordinary traffic must not cause. */
 const NEVER = [
   'drop-forged',
   'drop-replay',
@@ -49,14 +49,17 @@ async function expectNone(hosts: PlaneHosts): Promise<void> {
 }
 
 /**
- * The most that the kernel makes of one flow's datagrams before it has them taken out, or throws
- * them away.
+ * The most datagrams and octets of one flow that the kernel coalesces before it delivers or drops
+ * them.
  */
 const AT_ONCE = { packets: 64, octets: 65_536 } as const;
 
 type Carried = readonly Readonly<Record<string, number>>[];
 
-/** What each end put in and took out, and what the kernel threw away in front of it. */
+/**
+ * Packets and octets that each end sent and received, and datagrams that the kernel dropped before
+ * it.
+ */
 async function carried({ homeAgent, node }: PlaneHosts): Promise<Carried> {
   const ends = [homeAgent, node] as const;
   return await Promise.all(
@@ -68,8 +71,8 @@ async function carried({ homeAgent, node }: PlaneHosts): Promise<Carried> {
 }
 
 /**
- * What each end took out since `before` is what the other one put in, packets and octets, but for
- * what the kernel says that it threw away in between.
+ * Expects each end to have received since `before` the packets and octets that the other end sent,
+ * except for the drops counted by the kernel.
  */
 async function everythingArrived(hosts: PlaneHosts, before?: Carried): Promise<void> {
   let missing: readonly string[] = [];
@@ -121,7 +124,7 @@ describe.each(VARIANTS)('sealed over IPv%i with %s and %i threads', (family, cip
     const { counters } = await hosts.node.ask();
     const grown = (name: string): number => (counters[name] ?? 0) - (before.counters[name] ?? 0);
     expect(grown('receive-packets')).toBeGreaterThan((20 << 20) / 1460);
-    // Coalesced on the way in, cut on the way out, many to a call.
+    // Coalesced on input, segmented on output, many in one call.
     expect(grown('receive-writes')).toBeLessThan(grown('receive-packets') / 2);
     expect(grown('transmit-reads')).toBeLessThan(grown('transmit-packets') / 2);
     expect(grown('transmit-calls')).toBeLessThan(grown('transmit-packets') / 2);
@@ -153,7 +156,7 @@ describe.each(VARIANTS)('sealed over IPv%i with %s and %i threads', (family, cip
       ['-c', INNER.homeAgent6, '-u', '-b', '20M', '-l', '1000', '-t', '2'],
       async () => {
         for (const generation of generations) {
-          // Former ones for some rounds: what was sealed under them may still be in a queue.
+          // Former keys stay for some rounds, because packets sealed with them may still be queued.
           const receive = Array.from({ length: 6 }, (_, back) => generation - back).filter(
             (one) => one > 0,
           );
@@ -168,7 +171,7 @@ describe.each(VARIANTS)('sealed over IPv%i with %s and %i threads', (family, cip
     expect(end.sum?.packets).toBeGreaterThan(1000);
     await everythingArrived(hosts, former);
     await expectNone(hosts);
-    // What went out under a former key is known no more.
+    // The receiver no longer has the key under which this was sealed.
     const before = await hosts.homeAgent.counter('drop-unknown-spi');
     await hosts.node.ask({ associationsSet: keysOf('node', cipher, 1, [last]) });
     await ping(hosts.node.namespace, INNER.homeAgent4, '-w', '1');
@@ -231,7 +234,7 @@ describe.each([AES, CHACHA])('roaming, over IPv$family', ({ family, cipher }) =>
     await hosts.node.ask({
       tunnelSet: withPath(tunnelOf('node', 'sealed', 1400, family), { local }),
     });
-    // Answers still go to the former address, which the node still has, and are accepted there.
+    // Answers still go to the former address; the node still has it and accepts them there.
     const started = performance.now();
     expect(await ping(hosts.node.namespace, INNER.homeAgent4, '-c', '20', '-i', '0.01')).toContain(
       ' 20 received',

@@ -15,7 +15,7 @@ import {
  * relay, routers, and back.
  */
 
-/** Drops that ordinary traffic may not cause. */
+/** Drops that ordinary traffic must not cause. */
 const NEVER = [
   'drop-unmapped',
   'drop-untranslatable',
@@ -81,7 +81,7 @@ describe.each([1, 2, 4])('translation with %i threads', (threads) => {
       const after = (await hosts.relay.ask()).counters;
       const grown = (name: string): number => (after[name] ?? 0) - (before[name] ?? 0);
       expect(grown('transmit-packets')).toBeGreaterThan((20 * MEGABYTE) / 1460);
-      // As one what came as one from the TUN, and what was coalesced for it.
+      // Super-packets, from the TUN device or coalesced for it, are translated as one packet.
       expect(grown('translated')).toBeGreaterThan(0);
       expect(grown('translated')).toBeLessThan(
         (grown('transmit-packets') + grown('receive-packets')) / 2,
@@ -125,8 +125,8 @@ describe.each([1, 2, 4])('translation with %i threads', (threads) => {
     it('reports where a packet with a low hop limit ended', async () => {
       const hops = async (count: number): Promise<string> =>
         await ping(hosts.node.namespace, target, '-t', String(count), '-c', '1', '-w', '2');
-      // The translator, the relay's kernel, the router; all of them seem to be the server, the one
-      // address that is known there.
+      // The translator, the relay's kernel and the router. All appear with the server's address,
+      // the only one that has a virtual address.
       for (const hop of [1, 2, 3]) {
         const text = await hops(hop);
         expect(text).toMatch(/Time to live exceeded|Hop limit|Time exceeded/);
@@ -200,7 +200,7 @@ describe.each([4, 6] as const)('a tunnel with a smaller MTU, IPv%i socket', (fam
     hosts = await translatingHosts(2);
     for (const end of [hosts.relay, hosts.node])
       await ipBatch(['link set eth0 mtu 1400'], { namespace: end.namespace });
-    // The plane learns what the cable carries by a packet that is too big for it.
+    // The plane learns the cable's MTU from a packet that is too big for it.
     await iperf(hosts, SERVER[family], '-n', '5M', '-R');
     await ipBatch([`link set ${TUN} mtu 1340`], { namespace: hosts.node.namespace });
   });
@@ -209,7 +209,7 @@ describe.each([4, 6] as const)('a tunnel with a smaller MTU, IPv%i socket', (fam
   it('gets reported to a server of the other family', async () => {
     await run(['ip', '-4', 'route', 'flush', 'cache'], { namespace: hosts.server });
     await run(['ip', '-6', 'route', 'flush', 'cache'], { namespace: hosts.server });
-    // The tunnel takes 1348 octets; the TUN of the relay 1460.
+    // The tunnel's MTU is 1348 octets; that of the relay's TUN device is 1460.
     const text = await ping(hosts.server, SHADOW[family], '-M', 'do', '-s', '1390', '-w', '2');
     expect(text).toMatch(family === 4 ? /mtu = 1368|mtu=1368/ : /mtu = 1328|mtu=1328/);
     expect(await hosts.relay.counter('refusals-sent')).toBeGreaterThan(0);
@@ -233,7 +233,7 @@ describe.each([4, 6] as const)('a tunnel with a smaller MTU, IPv%i socket', (fam
           ...direction,
         );
         expect(end.sum?.packets).toBeGreaterThan(0);
-        // One may be what a sender learns the way's MTU by.
+        // One loss is permitted: by it the sender learns the path MTU.
         expect(end.sum?.lost_packets).toBeLessThanOrEqual(1);
       }
     }

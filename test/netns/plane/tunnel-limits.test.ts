@@ -44,7 +44,7 @@ describe.each([AES, CHACHA])(
     beforeAll(async () => {
       hosts = await sealedHosts(sealing, 2);
       await run(['nft', '-f', '-'], { namespace: hosts.node.namespace, input: TALLY });
-      // So that only what is meant to goes back.
+      // Disables echo replies, so that only intended packets return.
       const mute = ['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all'];
       await run(mute, { namespace: hosts.node.namespace });
       await hosts.homeAgent.ask({ tunnelSet: desired() });
@@ -136,7 +136,7 @@ describe.each([AES, CHACHA])(
       await flood();
       const after = await seen();
       expect(after.sent).toBeGreaterThan(before.sent);
-      // A small packet may have found what was left.
+      // A small packet may have fitted into the remaining allowance.
       expect(after.received - before.received).toBeLessThan(LARGEST);
     });
 

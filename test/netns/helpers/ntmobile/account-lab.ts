@@ -59,7 +59,7 @@ export async function sojourn(parameters: readonly string[], input?: string): Pr
   });
 }
 
-/** The answer of a command that must succeed. */
+/** Runs a command that must succeed; returns its answer. */
 export async function operate(parameters: readonly string[], input?: string): Promise<JsonValue> {
   const { code, stdout, stderr } = await sojourn(parameters, input);
   expect([code, stderr]).toEqual([0, '']);

@@ -15,7 +15,7 @@ import type { ClientOptions } from './ntmobile-client.ts';
 const CLIENT = new URL('ntmobile-client.ts', import.meta.url).pathname;
 
 export const PORTS = { port: 7890, alternatePort: 7891 } as const;
-/** 32 octets. */
+/** A seed of 32 octets. */
 export const seed = (word: string): Uint8Array => sha256(new TextEncoder().encode(word));
 export const AUTHORITY = signingKeyOf(seed('authority'));
 
