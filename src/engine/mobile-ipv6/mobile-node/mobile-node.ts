@@ -249,7 +249,8 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     const homes = this.homes.map((home) => home.homeState()).filter((state) => state !== undefined);
     const addresses = globalAddresses(interfaces, this.#extension.exclusions.devices);
     const parts = desiredParts(homes, addresses, this.#configuration);
-    return new Map([...this.#extension.parts(homes, egress), ...parts]);
+    const further = this.#extension.parts(homes, egress);
+    return further.size === 0 ? parts : new Map([...further, ...parts]);
   }
 
   tunnels(): JsonValue {

@@ -80,42 +80,35 @@ export function policyPart(
   others: readonly IpAddress[],
   configuration: MobileNodeConfiguration,
 ): DesiredPart {
-  const rules = ([6, 4] as const).flatMap((family) => [
-    ...alwaysRules(family, away, configuration),
-    ...(carriesEverything(family, away, configuration)
-      ? defaultRouteRules(family, others, configuration)
-      : []),
-  ]);
-  return { rules, routes: tunnelDefaults(away, configuration) };
+  const homeAddresses = away.flatMap(homeAddressesOf);
+  const tunnelled = away.some(({ tunnel, silent }) => tunnel !== undefined && !silent);
+  const carriesEverything = configuration.defaultRoute && tunnelled;
+  const rules: DesiredRule[] = [];
+  for (const family of [6, 4] as const) {
+    const own = homeAddresses.filter((address) => familyOf(address) === family);
+    rules.push(...alwaysRules(family, own, configuration));
+    if (carriesEverything && own.length > 0)
+      rules.push(...defaultRouteRules(family, others, configuration));
+  }
+  return { rules, routes: tunnelDefaults(away, homeAddresses, configuration) };
 }
 
 const daemonMark = ({ mark }: MobileNodeConfiguration) => ({ value: mark, mask: 0xffffffff });
 
 function alwaysRules(
   family: 4 | 6,
-  away: readonly HomeState[],
+  homeAddresses: readonly IpAddress[],
   configuration: MobileNodeConfiguration,
 ): readonly DesiredRule[] {
   const { rulePriority, table, mark } = configuration;
   const marked = { priority: rulePriority + 2, table: MAIN_TABLE, mark: daemonMark(configuration) };
-  const fromHome = away
-    .flatMap(homeAddressesOf)
-    .filter((address) => familyOf(address) === family)
-    .map((address) => ({ family, priority: rulePriority + 3, table, from: hostPrefix(address) }));
+  const fromHome = homeAddresses.map((address) => ({
+    family,
+    priority: rulePriority + 3,
+    table,
+    from: hostPrefix(address),
+  }));
   return mark === 0 ? fromHome : [{ family, ...marked }, ...fromHome];
-}
-
-/** All traffic of the family uses the tunnel. */
-function carriesEverything(
-  family: 4 | 6,
-  away: readonly HomeState[],
-  { defaultRoute }: MobileNodeConfiguration,
-): boolean {
-  const tunnelled = away.some(({ tunnel, silent }) => tunnel !== undefined && !silent);
-  const hasHomeAddress = away
-    .flatMap(homeAddressesOf)
-    .some((address) => familyOf(address) === family);
-  return defaultRoute && tunnelled && hasHomeAddress;
 }
 
 function defaultRouteRules(
@@ -148,11 +141,12 @@ function defaultRouteRules(
  */
 function tunnelDefaults(
   away: readonly HomeState[],
+  homeAddresses: readonly IpAddress[],
   configuration: MobileNodeConfiguration,
 ): readonly DesiredRoute[] {
   const [first] = away;
   if (first === undefined) return [];
-  const ipv4Home = away.flatMap(homeAddressesOf).find(isIpv4);
+  const ipv4Home = homeAddresses.find(isIpv4);
   const mtu = first.tunnel === undefined ? MINIMUM_MTU : tunnelMtu(first.tunnel, configuration);
   const route = (family: 4 | 6): DesiredRoute => ({
     destination: DEFAULT[family],
