@@ -19,14 +19,14 @@ function numbers(text: string): readonly number[] {
 }
 
 const program = new Command('bench').description(
-  'Measures Sojourn beside its peers; prints one table, or one object with --json.',
+  'Compares Sojourn with its peers; prints a table, or one JSON object with --json.',
 );
 
 program
   .command('throughput')
   .description(
-    'TCP of one flow, small UDP packets and round trips through udp and ipip, beside a plain ' +
-      'cable, VXLAN and wireguard-go',
+    'TCP throughput of one flow, small UDP packets and round trips in udp and ipip tunnels, ' +
+      'beside a plain cable, VXLAN and wireguard-go',
   )
   .option('--json', 'one JSON object on standard output', false)
   .option('--seconds <n>', 'length of one measurement', Number, 3)
@@ -51,8 +51,8 @@ program
 program
   .command('handover')
   .description(
-    'stall of packets at a move, from the new care-of address to the first packet, by kind ' +
-      'of move, beside wireguard-go and OpenVPN',
+    'interruption at a move, from the new care-of address to the first packet, by kind of ' +
+      'move, beside wireguard-go and OpenVPN',
   )
   .option('--json', 'one JSON object on standard output', false)
   .option('--moves <n>', 'moves of each kind', Number, 50)
@@ -72,8 +72,8 @@ program
 program
   .command('home-agent')
   .description(
-    'authenticated Binding Updates per second on one core and memory for each binding, ' +
-      'engine alone and with the reconciler',
+    'authenticated Binding Updates per second on one core and memory for each binding, engine' +
+      ' alone and with the reconciler',
   )
   .option('--json', 'one JSON object on standard output', false)
   .option('--bindings <n,…>', 'numbers of mobile nodes, a run for each', numbers, [10_000, 100_000])
@@ -94,14 +94,14 @@ program
 program
   .command('prefixes')
   .description(
-    'a flow by host routes, by one prefix of a mobile router, and by one among many, in the ' +
-      'same run',
+    'throughput of a flow by host routes, by the prefix of a mobile router, and by one of ' +
+      'many prefixes, in the same run',
   )
   .option('--json', 'one JSON object on standard output', false)
   .option('--seconds <n>', 'length of one measurement', Number, 3)
   .option('--repeats <n>', 'rounds; medians are printed', Number, 5)
   .option('--threads <n>', 'threads of the data plane at each end', Number, 2)
-  .option('--prefixes <n>', 'how many are many', Number, 10_000)
+  .option('--prefixes <n>', 'number of prefixes of the third contender', Number, 10_000)
   .action(async ({ json, ...settings }: { json: boolean } & PrefixSettings) => {
     printReport(await prefixCost(settings), json);
   });
@@ -127,7 +127,8 @@ program
 program
   .command('matrix')
   .description(
-    'who reaches whom from behind what: NTMobile fresh and after moves, Debian’s Teredo beside it',
+    'reachability between NAT types: NTMobile after start and after moves, and Debian’s ' +
+      'Teredo',
   )
   .option('--json', 'one JSON object on standard output', false)
   .option('--no-ntmobile', 'leave out NTMobile')
@@ -139,8 +140,8 @@ program
 program
   .command('translation')
   .description(
-    'TCP of one flow between a host with IPv4 and one with IPv6, translated by the data ' +
-      'plane and by tayga, without tunnels',
+    'TCP throughput of one flow between a host with IPv4 and one with IPv6, translated by the' +
+      ' data plane and by tayga, without tunnels',
   )
   .option('--json', 'one JSON object on standard output', false)
   .option('--seconds <n>', 'length of one measurement', Number, 3)
@@ -153,8 +154,8 @@ program
 program
   .command('ntmobile-handover')
   .description(
-    'stall of data between two NTMobile nodes when one or both move, names until their first ' +
-      'octet, in round trips of the lab’s links',
+    'interruption between two NTMobile nodes when one or both move, and time from a name to ' +
+      'its first octet, in round trips of the lab’s links',
   )
   .option('--json', 'one JSON object on standard output', false)
   .option('--moves <n>', 'moves, at least', Number, 100)
@@ -167,8 +168,8 @@ program
 program
   .command('relay')
   .description(
-    'TCP of one flow and round trips between two nodes that a relay joins, beside the same ' +
-      'tunnel without it',
+    'TCP throughput of one flow and round trips between two nodes joined by a relay, beside ' +
+      'the same tunnel without it',
   )
   .option('--json', 'one JSON object on standard output', false)
   .option('--seconds <n>', 'length of one measurement', Number, 3)

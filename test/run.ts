@@ -6,12 +6,12 @@
  *     native core under sanitizers · native fuzzers (bounded) · pure tests
  *     the Debian package on a machine with systemd · the lab in containers
  *
- * `npm test -- --only pure,netns` runs some of them. The failures are repeated at the end with their
- * reasons; the last line is `N passed, N failed`; the exit code is 1 when a test failed.
+ * `npm test -- --only pure,netns` runs some of them. The runner lists the failures with their
+ * reasons at the end; the last line is `N passed, N failed`; the exit code is 1 when a test failed.
  *
  * Tests with real packets are sensitive to the load of the machine. When at most two of their files
- * fail, the runner repeats these files alone. A test that passes then is listed as UNSTABLE with its
- * reason and has to be investigated; a test that fails again has failed.
+ * fail, the runner repeats these files alone. A test that passes then is listed as UNSTABLE with
+ * its reason and has to be investigated; a test that fails again has failed.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -23,7 +23,7 @@ import { failedFiles, NOTHING, settledBy, sumOf, type Tally, tallyOf } from './t
 let reports = 0;
 const scratch = mkdtempSync(join(tmpdir(), 'sojourn-test-'));
 
-/** Where a stage's output goes. */
+/** Receives a stage's output. */
 type Print = (text: string) => void;
 
 /** Resolves with the exit code. */
@@ -67,13 +67,10 @@ async function vitest(
   return tallyOf(report, code, [project, ...some].join(' '));
 }
 
-/** More files than this are no accident. */
+/** More failed files than this are not repeated. */
 const MOST_REPEATED = 2;
 
-/**
- * Files of a project with real packets that failed, once more, in a lab of their own with nothing
- * beside.
- */
+/** Repeats the failed files of a project with real packets, alone in a lab of their own. */
 async function repeated(print: Print, project: string, tally: Tally): Promise<Tally> {
   const failed = failedFiles(tally);
   if (failed.length === 0 || failed.length > MOST_REPEATED) return tally;
@@ -83,12 +80,12 @@ async function repeated(print: Print, project: string, tally: Tally): Promise<Ta
 
 const LAB = ['node', 'lab/enter.ts', '--'] as const;
 
-/** So many that both labs end at about the same time, whatever the files in them take. */
+/** Enough shares that both labs end at about the same time. */
 const SHARES = 6;
 
 /**
- * Two labs at a time know nothing of each other, and each waits most of the time. What the second
- * one says is heard when all is done.
+ * Runs two independent labs side by side, because each waits most of the time. Prints the output of
+ * the second one at the end.
  */
 async function inTwoLabs(print: Print): Promise<Tally> {
   const shares = Array.from({ length: SHARES }, (_, at) => `${at + 1}/${SHARES}`);
@@ -154,7 +151,7 @@ async function lane(names: readonly string[], print: Print): Promise<void> {
   }
 }
 
-/** The first lane is heard as it goes, the others when the first has ended. */
+/** Prints the output of the first lane as it comes, that of the others when the first has ended. */
 async function step(lanes: readonly (readonly string[])[]): Promise<void> {
   let secondLab: string[] | undefined = [];
   const aloud: Print = (text) => void process.stdout.write(text);

@@ -45,7 +45,8 @@ export function describePackage(machine: () => Machine, daemons: readonly string
 
     it('contains units that systemd-analyze verifies without warning', async () => {
       const script =
-        'SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no /usr/lib/systemd/system/sojourn-*.service';
+        'SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no ' +
+        '/usr/lib/systemd/system/sojourn-*.service';
       expect(await machine().attempt(['sh', '-c', script])).toMatchObject({
         code: 0,
         stdout: '',

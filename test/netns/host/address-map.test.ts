@@ -149,7 +149,7 @@ afterEach(async () => {
 
 describe('virtual addresses at the relay’s kernel', () => {
   it.each(FAMILIES)(
-    'leads %s connections to the real address, which sees the relay',
+    'translates %s connections to the real address, with the relay as source',
     async (family) => {
       maps = await openMaps();
       await serve(maps, family);
@@ -159,7 +159,7 @@ describe('virtual addresses at the relay’s kernel', () => {
     },
   );
 
-  it('answers a shadow address as well', async () => {
+  it('accepts connections from a shadow address', async () => {
     maps = await openMaps();
     await serve(maps, 'ipv4');
     using connection = await connect(VIRTUAL.ipv4, NODE.shadow);
@@ -167,7 +167,7 @@ describe('virtual addresses at the relay’s kernel', () => {
   });
 
   it.each(FAMILIES)(
-    'keeps %s connections when the real address changes or goes',
+    'keeps %s connections when the real address changes or disappears',
     async (family) => {
       maps = await openMaps();
       await serve(maps, family);
@@ -245,7 +245,7 @@ describe('the packet filter of the relay', () => {
   );
 
   it.each(FAMILIES)(
-    'keeps %s packets from the relay itself, whatever the map says',
+    'passes %s packets of the relay itself regardless of the map',
     async (family) => {
       maps = await openMaps();
       await serve(maps, family, RELAY[family]);

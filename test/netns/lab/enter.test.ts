@@ -19,7 +19,7 @@ function isRunning(commandLine: string): boolean {
 }
 
 describe('lab/enter.ts', () => {
-  test('passes exit codes through, also of a signal and of a missing command', async () => {
+  test('returns the exit code of the command, of a signal and of a missing command', async () => {
     expect(inLab()).toBe(true);
     expect((await enter('sh', '-c', 'exit 7')).code).toBe(7);
     expect((await enter('sh', '-c', 'kill -TERM $$')).code).toBe(143);

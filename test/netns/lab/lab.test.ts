@@ -96,7 +96,7 @@ describe('a lab with every network', () => {
     expect(await lab.exec('nat-eim', ['conntrack', '-L', '-p', 'udp'])).not.toContain('sport=4191');
   });
 
-  test('removes what the link gave when the carrier goes', async () => {
+  test('removes the link’s addresses and routes when the carrier is lost', async () => {
     await lab.move('mn', 'ds');
     await lab.waitForAddress('mn', 6);
     await lab.waitForAddress('mn', 4);

@@ -36,7 +36,7 @@ describe('networks behind mobile routers in the lab', () => {
     }
   }
 
-  test('give no address while the router has none, and keep their services running', async () => {
+  test('assign no address while the router has none, and keep their services running', async () => {
     for (const host of [...mr.hosts, ...MOBILE_ROUTERS.mr2.hosts])
       expect(await dynamicAddresses(host)).toEqual([]);
     const running = [...commandLines().values()];
@@ -46,7 +46,7 @@ describe('networks behind mobile routers in the lab', () => {
   });
 
   test.each(MOBILE_ROUTER_NAMES)(
-    '%s: gives hosts addresses when the router has its own, and connects the hosts',
+    '%s: assigns addresses to hosts once the router has its own, and connects the hosts',
     async (name) => {
       const report = await checkMobileNetwork(lab, name);
       expect(report.wrong).toEqual([]);
@@ -117,7 +117,7 @@ describe('networks behind mobile routers in the lab', () => {
   });
 });
 
-test('get no static route in the core when they are to be announced', async () => {
+test('the core has no static route to networks that a routing daemon announces', async () => {
   await using lab = await Lab.create({
     networks: [],
     nodes: {},

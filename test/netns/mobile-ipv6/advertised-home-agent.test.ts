@@ -43,8 +43,8 @@ afterAll(async () => {
 });
 
 describe('a home agent behind a router that advertises', () => {
-  it.each(['its end', 'its death and a new start'])(
-    'keeps its own route to the internet while it forwards, until %s',
+  it.each(['it stops', 'kill -9 and a new start'])(
+    'keeps its own default route while it forwards, until %s',
     async (end) => {
       const before = await settings();
       expect(before).toContain('/eth0/accept_ra:1');

@@ -131,7 +131,7 @@ describe('kill -9 of the mobile node', () => {
     await expectNothingLeft();
   });
 
-  test('leaves nothing of the former network when restarted elsewhere', async () => {
+  test('leaves nothing of the former network when restarted in another one', async () => {
     await journey.start('nat-prc');
     await journey.mobileNode.kill();
     await journey.lab.move('mn', 'ar6');
@@ -169,7 +169,7 @@ describe('SIGTERM', () => {
     },
   );
 
-  test('leaves what --cleanup alone removes after kill -9 of both', async () => {
+  test('leaves only state that --cleanup removes after kill -9 of both', async () => {
     await journey.start('ar6');
     await journey.mobileNode.kill();
     await journey.homeAgent.kill();

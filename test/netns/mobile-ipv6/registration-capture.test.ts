@@ -205,7 +205,7 @@ describe('a registration behind an IPv4 translator', () => {
     expect(acknowledgement?.('mip6.auth.auth_data')).not.toBe('');
   });
 
-  test('uses UDP without keepalives where no NAT is and the node asks for UDP', async () => {
+  test('uses UDP without keepalives where there is no NAT and the node requires UDP', async () => {
     const [acknowledgement] = messages(ACKNOWLEDGEMENT, to('203.0.113.'));
     expect(acknowledgement?.('mip6.natd.refresh_t')).toBe(String(0xffff_ffff));
     expect(acknowledgement?.('mip6.natd.f_flag')).toBe('1');
@@ -214,14 +214,14 @@ describe('a registration behind an IPv4 translator', () => {
 });
 
 describe('all captured messages', () => {
-  test('carry sequence numbers that go up by one', async () => {
+  test('carry sequence numbers that increase by one', async () => {
     const numbers = messages(UPDATE).map((update) => Number(update('mip6.bu.seqnr')));
     expect(numbers.length).toBeGreaterThanOrEqual(3);
     const [first = 0] = numbers;
     expect(numbers).toEqual(numbers.map((_, at) => (first + at) % 0x10000));
   });
 
-  test('carry no malformed mark and no expert warning of the decoder', async () => {
+  test('decode without a malformed mark or an expert warning', async () => {
     for (const file of [coreFile, nodeFile]) {
       const marks = await dissect(file, 'mipv6', [
         'frame.number',
@@ -237,7 +237,7 @@ describe('all captured messages', () => {
     }
   });
 
-  test('verify: Mobility Header checksums over the home address', async () => {
+  test('carry valid Mobility Header checksums over the home address', async () => {
     const octets = (await octetsOf(coreFile, 'mipv6', 'mipv6')).map((text) => fromHex(text));
     expect(octets).toHaveLength(all.length);
     const sums = all.map((fields, at) => {

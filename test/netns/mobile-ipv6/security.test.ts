@@ -211,7 +211,7 @@ describe('a Binding Update of an attacker', () => {
     await expectUntouched();
   });
 
-  test('changes nothing: replayed over UDP from elsewhere and over IPv6 unchanged', async () => {
+  test('changes nothing: replayed from another address over UDP, and over IPv6', async () => {
     const inUdp = await octetsOf(coreFile, `${UPDATES} && udp`, 'frame');
     const overUdp = inUdp.map((frame) =>
       udpPacket(ATTACKER_IPV4, PORT, fromHex(frame).subarray(ETHERNET + 20 + 8)),
@@ -231,7 +231,7 @@ describe('a Binding Update of an attacker', () => {
   });
 });
 
-describe('data of an attacker', () => {
+describe('the home agent’s data plane under attack', () => {
   /** Expects that no inner packet of the attack reaches the correspondent. */
   async function expectNotForwarded(attack: () => Promise<void>): Promise<void> {
     const file = `${journey.lab.logDirectory}/forwarded-${performance.now()}.pcap`;

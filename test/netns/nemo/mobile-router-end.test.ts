@@ -45,7 +45,7 @@ test.each<NetworkName>(['home', 'ds', 'nat-sym'])(
   60_000,
 );
 
-test('leaves what --cleanup alone removes after kill -9 of both', async () => {
+test('leaves only state that --cleanup removes after kill -9 of both', async () => {
   await journey.start('ar6');
   await journey.mobileNode.kill();
   await journey.homeAgent.kill();

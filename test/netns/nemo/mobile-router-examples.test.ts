@@ -84,7 +84,7 @@ describe('the example files', () => {
     expect(dnsmasq).toMatchObject({ code: 0, stderr: 'dnsmasq: syntax check OK.\n' });
   });
 
-  test('end the daemon with 78 and the line of the fault when one is wrong', async () => {
+  test('make the daemon exit with 78 and name the line of a fault', async () => {
     const file = `${LAB_DIRECTORY}/wrong.yaml`;
     writeFileSync(file, exampleText('mr.yaml').replace('2001:db8:500::1/64', '2001:db8:501::1/64'));
     const { code, stderr } = await journey.lab.attempt('mr', [
@@ -148,7 +148,7 @@ describe('a mobile router configured by the examples', () => {
   }, 60_000);
 
   test.each(['ar6', 'nat-prc'] as const)(
-    'connects a host to the outside in %s',
+    'connects a host to the correspondent in %s',
     async (network) => {
       await journey.moveTo(network);
       for (const address of [await addressOfHost(6), await addressOfHost(4)]) {
@@ -158,7 +158,7 @@ describe('a mobile router configured by the examples', () => {
     60_000,
   );
 
-  test('shows its networks, and the home agent shows who has them', async () => {
+  test('shows its networks, and the home agent shows the router that has them', async () => {
     const { careOfAddress } = await journey.home();
     const { code, stdout } = await sojourn('--daemon', 'mr', 'status');
     const networks = '2001:db8:500::/64, 198.51.100.128/28';

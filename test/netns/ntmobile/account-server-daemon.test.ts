@@ -132,7 +132,7 @@ describe('a node at the account server', () => {
     expect(credential.lifeSeconds).toBeLessThanOrEqual(86_400);
   });
 
-  it('logs in by a token, once', async () => {
+  it('logs in by a token only once', async () => {
     const token = await enrolmentToken('bob');
     expect(
       (await login(new NodeKey(), 'bob', { enrolmentToken: token, device: 'van' })).status,
@@ -220,7 +220,7 @@ describe('a renewal', () => {
 });
 
 describe('idle connections', () => {
-  it('get closed before and after TLS, and do not keep others out', async () => {
+  it('get closed before and after TLS and do not block other clients', async () => {
     const logFile = (name: string) => ({ logFile: `${LAB_DIRECTORY}/${name}.log` });
     const silent = [
       new Background(
@@ -279,5 +279,5 @@ describe('rate limits', () => {
 });
 
 describe('secrets of the account server', () => {
-  it('appear in no log, and tokens and passwords not in the store', expectNoSecrets);
+  it('appear in no log; the store holds neither tokens nor passwords', expectNoSecrets);
 });

@@ -47,7 +47,7 @@ afterAll(async () => {
 });
 
 describe('the state of the account server', () => {
-  it('gives access to its owner only', () => {
+  it('grants access to its owner only', () => {
     const files = readdirSync(STATE).filter((name) => name.startsWith('as.'));
     expect(files).toEqual(
       expect.arrayContaining(['as.authority.key', 'as.exchange.key', 'as.sqlite', 'as.tls.pem']),
@@ -83,7 +83,7 @@ describe('the state of the account server', () => {
     );
   });
 
-  it('keeps every answered login, and every account, when killed amid logins', async () => {
+  it('keeps every account and every answered login when killed during logins', async () => {
     const enrolments = [];
     for (let count = 0; count < 12; count++) {
       const name = `van${count}`;
@@ -120,7 +120,7 @@ describe('the state of the account server', () => {
     expect(new Set(addresses).size).toBe(addresses.length);
   });
 
-  it('keeps a rotated authority over a kill, with both believed', async () => {
+  it('keeps a rotated authority over a kill; credentials of both authorities verify', async () => {
     const first = await login(new NodeKey(), 'alice', { password: PASSWORD, device: 'before' });
     await operate(['as', 'authority', 'rotate', '--after', '0']);
     await server.kill();
@@ -152,7 +152,7 @@ describe('the operator of an account server', () => {
     ]);
   });
 
-  it('removes a device, which cannot renew then', async () => {
+  it('removes a device, which can no longer renew', async () => {
     const key = new NodeKey();
     const first = await login(key, 'alice', { password: PASSWORD, device: 'lost' });
     await operate(['as', 'device', 'remove', 'lost.alice.nodes.example']);
@@ -261,5 +261,5 @@ describe('the example configuration', () => {
 });
 
 describe('secrets of the account server', () => {
-  it('appear in no log, and tokens and passwords not in the store', expectNoSecrets);
+  it('appear in no log; the store holds neither tokens nor passwords', expectNoSecrets);
 });

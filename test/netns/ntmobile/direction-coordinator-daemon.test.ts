@@ -79,7 +79,7 @@ afterAll(async () => {
 });
 
 describe('a node at the direction coordinator', () => {
-  it('registers over IPv6 and gets found by name', async () => {
+  it('registers over IPv6 and can be found by name', async () => {
     await lab.move('a', 'ar6');
     const a = await client('a', 'a', 6);
     await a.ask('connect');
@@ -134,7 +134,7 @@ describe('a node at the direction coordinator', () => {
     clients.splice(clients.indexOf(forged), 1);
   });
 
-  it('sees another outer port at the second port behind a symmetric NAT', async () => {
+  it('observes another outer port at the alternate port behind a symmetric NAT', async () => {
     const c = await client('c', 'b', 4);
     await c.ask('connect');
     const [first, second] = [await c.ask('register'), await c.ask('second')];
@@ -195,18 +195,18 @@ describe('the direction coordinator daemon', () => {
       'alternatePort: is the same as port (choose another port)',
     ],
     [
-      'a prefix that is no ULA',
+      'a prefix that is not a ULA',
       'systemPrefix: 2001:db8::/48',
       'systemPrefix: is not a /48 of fd00::/8 (RFC 4193)',
     ],
-    ['a key that is none', 'authorities: [secret]', 'authorities[0]: "secret" is not a public key'],
+    ['an invalid key', 'authorities: [secret]', 'authorities[0]: "secret" is not a public key'],
     [
-      'a name with a dot behind it',
+      'a name with a trailing dot',
       'zone: nodes.example.',
       'zone: must be a domain name in lower case',
     ],
     ['a key of another section', 'nameserver: { port: 53 }', 'nameserver: unknown key'],
-  ])('refuses %s, and says where', async (_what, line, fault) => {
+  ])('refuses %s and names the line', async (_what, line, fault) => {
     const file = `${LAB_DIRECTORY}/slip.yaml`;
     const [key = ''] = line.split(':');
     const text = readFileSync(

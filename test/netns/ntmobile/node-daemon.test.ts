@@ -90,7 +90,7 @@ describe('an NTMobile node', () => {
     });
   });
 
-  it('resolves for applications of both families and gets a path for them', async () => {
+  it('resolves names for applications of both families and builds a path', async () => {
     const { virtualIpv6, virtualIpv4 } = await nodes.status('b');
     expect(await dig('a', '+short', 'AAAA', 'b.nodes.example')).toBe(virtualIpv6);
     expect(await dig('a', '+short', '+tcp', 'A', 'B.nodes.example')).toBe(virtualIpv4);

@@ -27,7 +27,7 @@ const registered = async (name: 'mn' | 'mn2'): Promise<boolean> =>
   (await traffic.node(name).status())['coordinator'] === 'registered';
 
 describe('a direction coordinator', () => {
-  test('leaves every tunnel up when killed, also over a move', async () => {
+  test('leaves every tunnel up when killed, even over a move', async () => {
     await traffic.system.coordinator.kill();
     await traffic.flow('the coordinator was killed');
     await traffic.move({ mn: 'ar4' });
@@ -60,7 +60,7 @@ describe('a direction coordinator', () => {
 });
 
 describe('an account server', () => {
-  test('may be down for tunnels, moves and nodes that restart', async () => {
+  test('may be down while tunnels carry data, nodes move and nodes restart', async () => {
     await traffic.system.accountServer.kill();
     await traffic.move({ mn: 'nat-prc', mn2: 'ar4' });
     await traffic.flow('a move without an account server');

@@ -192,7 +192,7 @@ describe('the relay daemon', () => {
     },
   );
 
-  it('resolves names itself and passes on that a name does not exist', async () => {
+  it('resolves names itself and reports names that do not exist', async () => {
     expect(await dig('nobody.example')).toContain('status: NXDOMAIN');
     expect(await dig('+short', 'AAAA', 'www.example')).toMatch(/^fd12:3456:789a:1:/);
   });
@@ -362,7 +362,7 @@ describe('the end of the relay daemon', () => {
     await leftovers.expectNone();
   });
 
-  it('leaves only what --cleanup removes when it is killed', async () => {
+  it('leaves only state that --cleanup removes when it is killed', async () => {
     await relay().start();
     await untilRegistered();
     await relay().kill();

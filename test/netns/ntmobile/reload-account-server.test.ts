@@ -60,7 +60,7 @@ async function shown(): Promise<string> {
 }
 
 describe('a reload of the account server', () => {
-  it('changes what nodes get from the reload on', async () => {
+  it('changes the parameters of nodes from the reload on', async () => {
     const directionCoordinators = [
       { ...CONFIGURATION.directionCoordinators[0], endpoints: ['192.0.2.7'] },
     ];

@@ -98,12 +98,12 @@ describe('resolv.conf as an ordinary file', () => {
     expect(stdout).toMatch(/ [12] received/);
   });
 
-  it('gets its former content back when the daemon ends', async () => {
+  it('regains its former content when the daemon stops', async () => {
     expect(await daemon.stop()).toBe(0);
     expect(resolvConf()).toBe(before);
   });
 
-  it('gets its former content back by --cleanup after kill -9', async () => {
+  it('regains its former content by --cleanup after kill -9', async () => {
     await daemon.start();
     await waitFor(() => resolvConf().includes(STUB), { timeoutMs: 10_000, what: 'the stub' });
     await daemon.kill();
@@ -113,7 +113,7 @@ describe('resolv.conf as an ordinary file', () => {
     expect(resolvConf()).toBe(before);
   });
 
-  it('keeps its former content over kill -9 and a new start', async () => {
+  it('regains its former content after kill -9, a new start and a stop', async () => {
     await daemon.start();
     await waitFor(() => resolvConf().includes(STUB), { timeoutMs: 10_000, what: 'the stub' });
     await daemon.kill();

@@ -120,7 +120,7 @@ describe('a node with Mobile IPv6 and NTMobile', () => {
     ['nat-prc', 4, /^203\.0\.113\./],
     ['ar6', 6, /^2001:db8:d:/],
   ])(
-    'keeps both in %s, from its local address and never by its home address',
+    'keeps both in %s; NTMobile uses the local address, never the home address',
     async (network, family, remote) => {
       const virtual = await dig('AAAA', 'b.nodes.example');
       const address = await plug('a', network, family);

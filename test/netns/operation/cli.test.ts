@@ -45,7 +45,7 @@ describe('sojourn before any daemon runs', () => {
     });
   });
 
-  test('ends every question with 69 and says what to do', async () => {
+  test('ends every query with exit code 69 and a remedy', async () => {
     for (const command of ['status', 'bindings', 'tunnels', 'stats', 'events']) {
       const { code, stderr } = await sojourn(command);
       expect([command, code]).toEqual([command, ExitCode.unavailable]);
@@ -56,7 +56,7 @@ describe('sojourn before any daemon runs', () => {
   test.each([
     ['ha', 'home'],
     ['mn', 'mn'],
-  ])('succeeds with cleanup of %s where there is nothing to remove', async (role, namespace) => {
+  ])('cleans up %s successfully when there is nothing to remove', async (role, namespace) => {
     const argv = [process.execPath, CLI, 'cleanup', role, `${LAB_DIRECTORY}/${role}.yaml`];
     expect(await journey.lab.attempt(namespace, argv)).toMatchObject({
       code: 0,
@@ -69,7 +69,7 @@ describe('sojourn before any daemon runs', () => {
 describe('sojourn while two daemons run', () => {
   beforeAll(async () => await journey.start('ar6'));
 
-  test('requires the name of the daemon where several run', async () => {
+  test('requires the name of the daemon when several run', async () => {
     const { code, stderr } = await sojourn('status');
     expect([code, stderr]).toEqual([
       ExitCode.usage,
@@ -157,7 +157,7 @@ describe('sojourn while two daemons run', () => {
     );
   });
 
-  test('prints whole JSON, and zero counters only there', async () => {
+  test('prints complete JSON, and zero counters only in JSON', async () => {
     const status = objectOf(await json('--daemon', 'mn', 'status'));
     expect(objectsOf(status['homes'])[0]).toMatchObject({
       home: 'office',
@@ -179,7 +179,7 @@ describe('sojourn while two daemons run', () => {
     );
   });
 
-  test('shows a home that is not registered by the exit code', async () => {
+  test('reports a home that is not registered by its exit code', async () => {
     expect((await sojourn('--daemon', 'mn', 'request', 'deregister')).code).toBe(0);
     await waitFor(async () => (await journey.home())['phase'] === 'released', {
       timeoutMs: 5_000,
@@ -201,7 +201,7 @@ describe('sojourn while two daemons run', () => {
   test.each([
     ['ha', 'home'],
     ['mn', 'mn'],
-  ])('refuses cleanup of %s and harms nothing', async (role, namespace) => {
+  ])('refuses cleanup of %s while it runs and changes nothing', async (role, namespace) => {
     const argv = [process.execPath, CLI, 'cleanup', role, `${LAB_DIRECTORY}/${role}.yaml`];
     const { code, stdout } = await journey.lab.attempt(namespace, argv);
     expect([code, stdout]).toEqual([
@@ -232,7 +232,7 @@ describe('sojourn while two daemons run', () => {
 });
 
 describe('sojourn cleanup after kill -9', () => {
-  test('removes routes, rules, packet filter, sysctls and socket, also when repeated', async () => {
+  test('removes routes, rules, packet filter, sysctls and socket, even repeatedly', async () => {
     const { lab, mobileNode } = journey;
     await mobileNode.kill();
     // As on a kernel without owned tables (NFT_TABLE_F_OWNER), which it removes with their owner.

@@ -155,7 +155,7 @@ beforeAll(async () => {
 afterAll(async () => await observed?.[Symbol.asyncDispose]());
 
 describe('metrics', () => {
-  it('count every event: each counter and histogram has moved', async () => {
+  it('count every event: each counter and histogram has increased', async () => {
     const sums = await observed.sums();
     expect(NAMES_OF_COUNTERS.filter((name) => !((sums.get(name) ?? 0) > 0))).toEqual([]);
   });
@@ -227,7 +227,7 @@ describe('answers of daemons', () => {
     expect(parseJson(stdout)).toEqual(await observed.homeAgent.request('prefixes'));
   });
 
-  it('become tables for people, with an exit code for the state', async () => {
+  it('become readable tables, with an exit code for the state', async () => {
     for (const { daemon } of observed.daemons()) {
       const { code, stdout } = await observed.sojourn('--daemon', daemon.name, 'status');
       expect([daemon.name, code]).toEqual([daemon.name, 0]);
@@ -235,7 +235,7 @@ describe('answers of daemons', () => {
     }
   });
 
-  it.each(Object.entries(QUERIES))('become a table for people: %s', async (command, { forms }) => {
+  it.each(Object.entries(QUERIES))('become a readable table: %s', async (command, { forms }) => {
     for (const role of new Set(forms.map(({ daemons: [first] }) => first))) {
       const found = observed.daemons().findLast((one) => one.role === role);
       const { code, stdout } = await observed.sojourn(

@@ -81,7 +81,7 @@ describe.runIf(mayBecomeNobody())('docs/get-started/quickstart.md', () => {
     for (const step of ofSection) await follow(step);
   });
 
-  test('ends with a host without what it made', () => {
+  test('leaves nothing on the host', () => {
     expect(namesInRun()).toEqual(before);
     expect(existsSync('/run/sojourn-try')).toBe(false);
   });
