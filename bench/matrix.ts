@@ -56,7 +56,7 @@ async function measureNtmobile(): Promise<Cells> {
   const progress = (what: string): void =>
     progress(`NTMobile, ${what}: ${Math.round((nowMs() - startMs) / 1000)} s`);
   for (const pair of oneByOne()) note(await travellers.fresh(pair));
-  progress('each pair afresh');
+  progress('each pair after a start');
   for (const pair of walkOf(oneByOne())) note(await travellers.move(pair));
   progress('one moving');
   for (const pair of walkOf(bothAtOnce())) note(await travellers.move(pair));

@@ -1,6 +1,7 @@
-# The first process inside the lab's PID namespace: starts the command, reaps every orphan, passes signals on and exits
-# as the command did. When it exits the kernel kills whatever still runs in the namespace, so nothing outlives the lab.
-# Perl because Debian always has it (perl-base is essential) and neither a shell nor Node.js can do all of that.
+# The first process inside the lab's PID namespace: starts the command, reaps orphans, forwards
+# signals, and exits with the status of the command. When it exits, the kernel kills every process
+# in the namespace, so no process outlives the lab. It is written in Perl, which every Debian has
+# (perl-base is essential), because neither a shell nor Node.js can do all of this.
 use strict;
 use warnings;
 use Errno ();
@@ -8,11 +9,15 @@ use POSIX ();
 
 my $command = fork // die "lab: fork: $!\n";
 if (!$command) {
-    exec { $ARGV[0] } @ARGV or do { print STDERR "lab: cannot start $ARGV[0]: $!\n"; POSIX::_exit(127) };
+    exec { $ARGV[0] } @ARGV or do {
+        print STDERR "lab: cannot start $ARGV[0]: $!\n";
+        POSIX::_exit(127);
+    };
 }
 
-# A Ctrl-C reaches the command from the terminal itself, and once more from the outer process, which cannot tell a
-# terminal's signal from a `kill`. si_code tells it here; what is forwarded right after the terminal's own is the same one.
+# Ctrl-C reaches the command twice: from the terminal, and from the outer process, which cannot
+# distinguish a terminal's signal from a `kill`. si_code distinguishes them here: a SIGINT that the
+# outer process forwards right after the terminal's own is a duplicate.
 my $from_terminal_at = -1;
 my $forward = sub {
     my ($name, $info) = @_;
@@ -21,7 +26,10 @@ my $forward = sub {
     kill $name, $command;
 };
 my $handled = POSIX::SigSet->new;
-POSIX::sigaction(POSIX->can("SIG$_")->(), POSIX::SigAction->new($forward, $handled, POSIX::SA_SIGINFO())) for qw(INT TERM HUP QUIT USR1 USR2);
+for my $name (qw(INT TERM HUP QUIT USR1 USR2)) {
+    my $action = POSIX::SigAction->new($forward, $handled, POSIX::SA_SIGINFO());
+    POSIX::sigaction(POSIX->can("SIG$name")->(), $action);
+}
 
 while (1) {
     my $reaped = waitpid(-1, 0);

@@ -167,8 +167,6 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (error) {
-  console.error(
-    `lab: ${error instanceof Error ? error.message : String(error)}\n(--help tells how to use it)`,
-  );
+  console.error(`lab: ${error instanceof Error ? error.message : String(error)}\n(see --help)`);
   process.exitCode = 1;
 }

@@ -116,7 +116,7 @@ function tunDevice(): string[] {
     return [];
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    const advice = 'Debian gives it to everybody (mode 0666):  sudo chmod 0666';
+    const advice = 'Debian sets its mode to 0666:  sudo chmod 0666';
     return [`${device} cannot be opened (${reason}). ${advice} ${device}   or run as root`];
   }
 }

@@ -124,7 +124,7 @@ export async function compareWithTeredo(
     output.print(`Teredo is left out: ${obstacle}`);
     return { obstacle };
   }
-  output.print('Teredo (miredo) in the same places …');
+  output.print('Teredo (miredo) in the same networks …');
   await startTeredo(lab);
   const servers: ServerRow[] = [];
   const visited = Map.groupBy(steps, ({ networks: [mn] }) => mn);

@@ -27,7 +27,7 @@ function isTypeOnly(node: Readonly<Record<string, unknown>>): boolean {
   return specifiers.every((specifier) => isNode(specifier) && specifier['importKind'] === 'type');
 }
 
-/** A place an import leads to: a path in the repository, `node:fs`, or a package. */
+/** The target of an import: a path in the repository, `node:fs`, or a package. */
 export function targetOf(path: string, specifier: string): string {
   if (specifier.startsWith('.')) return join(dirname(path), specifier);
   const [, root, rest] = /^#([\w-]+)\/(.*)$/.exec(specifier) ?? [];
@@ -147,14 +147,14 @@ const LAYERS: readonly Layer[] = [
     may: ['src/'],
     packages: 'all',
     reason:
-      'composition puts together what several daemons put together alike; nothing in src ' +
-      'stands on it',
+      'composition holds the parts that several daemons compose alike; nothing in src ' +
+      'depends on it',
   },
   {
     of: /^daemons\/([^/]+)\//,
     may: ['src/', 'daemons/$1/'],
     packages: 'all',
-    reason: 'a daemon composes what is in src and never imports another daemon, the lab or tests',
+    reason: 'a daemon composes modules of src and never imports another daemon, the lab or tests',
   },
   {
     of: /^(docs|lab|bench|test)\//,
@@ -184,9 +184,9 @@ function isAllowed(
   target: string,
   typeOnly: boolean,
 ): boolean {
-  const below = (places: readonly string[]) =>
-    places.some((place) =>
-      target.startsWith(own.reduce((text, part, at) => text.replace(`$${at + 1}`, part), place)),
+  const below = (roots: readonly string[]) =>
+    roots.some((root) =>
+      target.startsWith(own.reduce((text, part, at) => text.replace(`$${at + 1}`, part), root)),
     );
   if (/^(src|daemons|docs|lab|bench|test)\//.test(target))
     return below(layer.may) || (typeOnly && below(layer.mayTypes ?? []));

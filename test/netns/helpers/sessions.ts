@@ -141,13 +141,13 @@ export class Sessions implements Disposable {
     ];
   }
 
-  /** Waits until every session has made progress from now on; `place` is for the message. */
-  async flow(place: string): Promise<void> {
+  /** Waits until every session has made progress from now on; `network` is for the message. */
+  async flow(network: string): Promise<void> {
     const before = this.#progress();
     await waitFor(() => this.#progress().every((now, at) => now > (before[at] ?? 0)), {
       timeoutMs: 60_000,
       intervalMs: 20,
-      what: `data of all sessions in ${place}`,
+      what: `data of all sessions in ${network}`,
     }).catch((error: unknown) => {
       const errors = this.#conversations.map(({ errors }) => errors);
       throw new Error(`${before.join(' ')} → ${this.#progress().join(' ')}; ${errors}`, {

@@ -256,7 +256,7 @@ await waitFor(async () => (await advertised('eth1'))[1] === '2001:db8:b', {
 const fresh = { advertised: await advertised('eth1'), allRouters: await members('eth1') };
 await waitFor(() => movement.egress.some(({ name }) => name === 'eth1'), {
   timeoutMs: 5000,
-  what: 'eth1 to be told',
+  what: 'eth1 to be an egress interface',
 });
 step([away]);
 const later = {

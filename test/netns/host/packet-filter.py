@@ -1,6 +1,8 @@
-"""Sends IPv6 packets of every kind to a host and prints, as JSON, which of them it answered with an ICMPv6 error.
+"""Sends IPv6 packets of every kind to a host and prints, as JSON, which of them the host answered
+with an ICMPv6 error.
 
-Usage: host-packet-filter.py SOURCE DESTINATION. An echo request behind each packet tells when the answer would have come.
+Usage: packet-filter.py SOURCE DESTINATION. An echo request follows each packet: once its reply has
+arrived, no more answer to the packet can come.
 """
 import json, socket, struct, sys
 
@@ -10,16 +12,18 @@ HOME = socket.inet_pton(socket.AF_INET6, "2001:db8:77::1")
 
 
 def ipv6(next_header, payload):
-    return struct.pack("!IHBB", 6 << 28, len(payload), next_header, 64) + SOURCE + DESTINATION + payload
+    header = struct.pack("!IHBB", 6 << 28, len(payload), next_header, 64)
+    return header + SOURCE + DESTINATION + payload
 
 
 def mobility(kind=0):
     return struct.pack("!BBBBHBB", 59, 1, kind, 0, 0, 0, 0) + bytes(8)
 
 
-def options(next_header, places):
-    # Linux drops more than seven octets of padding: what stands before is an unknown option to be skipped.
-    body = bytes([1, 2, 0, 0]) + (bytes([0x1E, 6]) + bytes(6)) * places + bytes([0xC9, 16]) + HOME
+def options(next_header, count):
+    # Linux drops more than seven octets of padding, so an unknown option to be skipped fills the
+    # space.
+    body = bytes([1, 2, 0, 0]) + (bytes([0x1E, 6]) + bytes(6)) * count + bytes([0xC9, 16]) + HOME
     return bytes([next_header, (2 + len(body)) // 8 - 1]) + body
 
 

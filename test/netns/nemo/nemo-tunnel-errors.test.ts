@@ -39,7 +39,7 @@ const bound = (home: HomeAddressOf, prefixes: Registration['prefixes']): Promise
 
 describe('ICMP errors about outer packets, relayed to the inner source (RFC 2473 §8)', () => {
   /** Sends unfragmentable echo requests of `octets`; returns ping's output. */
-  async function say(to: string, octets: number): Promise<string> {
+  async function pingOutput(to: string, octets: number): Promise<string> {
     const argv = [
       'ping',
       '-n',
@@ -94,9 +94,9 @@ describe('ICMP errors about outer packets, relayed to the inner source (RFC 2473
     async (_t, home, which, prefixes, mtu) => {
       await bound(home, prefixes);
       await narrow(mtu);
-      const said = await say(addressOf(home, which), mtu - 40 - 48 + 8);
+      const output = await pingOutput(addressOf(home, which), mtu - 40 - 48 + 8);
       await narrow(1500);
-      expect(said).toContain(`Packet too big: mtu=${mtu - 40}`);
+      expect(output).toContain(`Packet too big: mtu=${mtu - 40}`);
     },
   );
 
@@ -106,9 +106,9 @@ describe('ICMP errors about outer packets, relayed to the inner source (RFC 2473
       await bound(home, prefixes);
       const route = [`prohibit`, `${router.careOf}/128`];
       await router.lab.exec('ar6', ['ip', '-6', 'route', 'add', ...route]);
-      const said = await say(addressOf(home, which), 56);
+      const output = await pingOutput(addressOf(home, which), 56);
       await router.lab.exec('ar6', ['ip', '-6', 'route', 'delete', ...route]);
-      expect(said).toContain(
+      expect(output).toContain(
         `From ${HOME_AGENT} icmp_seq=1 Destination unreachable: Address unreachable`,
       );
     },
@@ -124,9 +124,9 @@ add chain ip6 worn outer { type filter hook prerouting priority raw; }
 add rule ip6 worn outer ip6 daddr ${router.careOf} ip6 hoplimit set 1
 `,
       });
-      const said = await say(addressOf(home, which), 56);
+      const output = await pingOutput(addressOf(home, which), 56);
       await router.lab.exec('ar6', ['nft', 'delete', 'table', 'ip6', 'worn']);
-      expect(said).toContain(
+      expect(output).toContain(
         `From ${HOME_AGENT} icmp_seq=1 Destination unreachable: Address unreachable`,
       );
     },

@@ -1,6 +1,6 @@
 /**
- * A check that finds nothing proves something only when it can find: each way in which a frame may
- * show a virtual address.
+ * The leak check has to find a virtual address in every header where a frame can show one;
+ * otherwise its silence proves nothing.
  */
 import { describe, expect, it } from 'vitest';
 import { fromHex, hex } from '#base/bytes.ts';

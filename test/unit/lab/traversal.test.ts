@@ -1,4 +1,4 @@
-/** The walks through the matrix of places, and its theory. */
+/** The walks through the matrix of network kinds, and its theory. */
 import { describe, expect, it } from 'vitest';
 import { NETWORKS } from '#lab/networks.ts';
 import { bothAtOnce, oneByOne, type Pair } from '#lab/ntmobile/ntmobile-matrix.ts';

@@ -92,7 +92,7 @@ export function expectNoSecrets(): void {
     .filter(existsSync)
     .map((file) => readFileSync(file, 'latin1'));
   for (const secret of secrets) {
-    const places = [...logs, ...store].filter((text) => text.includes(secret));
-    expect(places.length, `places where ${secret} is`).toBe(0);
+    const leaks = [...logs, ...store].filter((text) => text.includes(secret));
+    expect(leaks.length, `files with ${secret}`).toBe(0);
   }
 }
