@@ -3,7 +3,7 @@
  *
  * No RFC: docs/reference/ntmobile.md §4; Noise IK in noise-ik.ts
  *
- * Reading has steps, as the defence against floods has: MAC1 and MAC2 are checked before any costly
+ * To resist floods, reading has several steps: MAC1 and MAC2 are checked before any costly
  * computation. The caller checks the payload's timestamp and credential.
  */
 import { concatBytes, encode, isMalformed } from '#base/bytes.ts';

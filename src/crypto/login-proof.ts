@@ -1,6 +1,6 @@
 /**
- * Proof, to an account server over TLS, that who logs in holds the private key that its credential
- * will be of.
+ * Proof of possession in a login over TLS: the node shows the account server that it holds the
+ * private key for which it requests a credential.
  *
  * RFC 7748 (X25519), RFC 2104 (HMAC); docs/reference/ntmobile.md §2.2
  *

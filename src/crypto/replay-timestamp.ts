@@ -1,7 +1,7 @@
 /**
  * The timestamp of the Mobility Message Replay Protection option.
  *
- * RFC 4285 §6       NTP timestamp, "close enough" window, what an identification mismatch returns
+ * RFC 4285 §6       NTP timestamp, "close enough" window, answer to an identification mismatch
  * RFC 5905 §6       64-bit timestamp: seconds since 1900 modulo 2^32 (an era), 32 bits of fraction
  */
 import { type Wall, wall } from '#base/time.ts';
@@ -39,7 +39,7 @@ export function timestampCloseEnough(
   return Math.abs(wallOfNtp(timestamp, now) - now) <= windowMs;
 }
 
-/** Whether `timestamp` is later than `previous`, across the end of an era too. */
+/** Whether `timestamp` is later than `previous`, also across the end of an era. */
 export function timestampLater(timestamp: bigint, previous: bigint): boolean {
   return BigInt.asIntN(64, timestamp - previous) > 0n;
 }

@@ -1,7 +1,7 @@
 /**
  * The anti-replay window of a receiver.
  *
- * RFC 4303 appendix A2: 64-bit counters of which the low half is sent.
+ * RFC 4303 appendix A2: 64-bit counters; the sender transmits only the low half.
  */
 
 /** Sizes in counters, powers of two. Few control messages are in flight, and many windows exist. */

@@ -5,7 +5,7 @@
  * RFC 6275 §5.2.4   cookies and tokens
  * RFC 6275 §5.2.5   binding management key
  * RFC 6275 §6.2.7   Binding Authorization Data
- * Left out: the life of node keys and nonces, which the engine manages.
+ * Left out: lifetimes of node keys and nonces, which the engine manages.
  */
 import { hmac } from '@noble/hashes/hmac.js';
 import { sha1 } from '@noble/hashes/legacy.js';

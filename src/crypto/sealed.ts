@@ -2,7 +2,7 @@
  * Sealed datagrams: one key for one direction.
  *
  * RFC 6618 §6.3, §6.4   type, SPI and sequence number in front of the ciphertext
- * RFC 4303 appendix A   a 64-bit counter of which the low half is sent, and the anti-replay window
+ * RFC 4303 appendix A   64-bit counter, of which only the low half is sent; anti-replay window
  * docs/reference/ntmobile.md §3
  *
  * Counters are JavaScript numbers: a sender replaces its key long before 2^53.
@@ -29,7 +29,7 @@ function nonceOf(counter: number): Uint8Array {
   return nonce;
 }
 
-/** Seals with a counter of its own: there must be one object for each key, ever. */
+/** Seals with its own counter. Never create two objects for one key: nonces would repeat. */
 export class Sealer {
   readonly #aead: AeadName;
   readonly #key: Uint8Array;

@@ -1,4 +1,4 @@
-/** Opens SQLite files, and explains to operators what is wrong with them. */
+/** Opens SQLite files, with error messages for operators. */
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -26,17 +26,19 @@ export class StoreError extends Error {
   }
 }
 
-/** A database file, and what its loss means to operators. */
+/** A database file, and the consequence of its loss for operators. */
 export interface DatabaseFile {
   readonly file: string;
-  /** What happens after a start with an empty file: `nodes register again by themselves`. */
+  /**
+   * The consequence of a start with an empty file, such as `nodes register again by themselves`.
+   */
   readonly afterLoss: string;
 }
 
 export interface DatabaseFormat {
   /** Grows with each change of `schema`. */
   readonly version: number;
-  /** SQL that creates what is missing. */
+  /** SQL that creates missing tables and indexes. */
   readonly schema: string;
   /**
    * NORMAL: a power failure may lose the last transactions; FULL: it loses no committed one. In

@@ -1,7 +1,7 @@
 import type { JsonValue } from '#base/json.ts';
 import type { StorePort } from '#runtime/ports.ts';
 
-/** Records in memory; `records` is what a crash would leave, by table and key. */
+/** Records in memory; `records` holds those that would survive a crash, by table and key. */
 export class MemoryStore implements StorePort {
   readonly records = new Map<
     string,

@@ -118,7 +118,10 @@ interface ExtensionChain {
   readonly protocol: number;
 }
 
-/** Parses extension headers from `offset` on; also returns what follows the last, and where. */
+/**
+ * Parses extension headers from `offset` on; also returns the protocol after the last one, and its
+ * offset.
+ */
 export function parseExtensions(
   bytes: Uint8Array,
   offset: number,

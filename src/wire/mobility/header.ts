@@ -1,7 +1,7 @@
 /**
- * Mobility Header: format and checksum of what carries every Mobile IPv6 message.
+ * Mobility Header, which carries every Mobile IPv6 message: format and checksum.
  *
- * RFC 6275 §6.1.1   format, checksum;  §9.2 what a receiver checks
+ * RFC 6275 §6.1.1   format, checksum;  §9.2 checks of a receiver
  * https://www.rfc-editor.org/rfc/rfc6275#section-6.1.1
  *
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
@@ -13,7 +13,7 @@
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *
  * Header Len counts 8-octet units behind the first 8 octets. `parse` reads one header and leaves
- * what follows it. Payload Proto and Checksum are plain values: the caller checks them, because
+ * the octets after it. Payload Proto and Checksum are plain values: the caller checks them, because
  * each fault has its own answer (RFC 6275 §9.2).
  */
 import { assert } from '#base/assert.ts';

@@ -1,5 +1,5 @@
 /**
- * Bodies of the Mobile IPv6 messages: what follows the first six octets of the Mobility Header.
+ * Bodies of the Mobile IPv6 messages: the octets after the first six of the Mobility Header.
  *
  * RFC 6275 §6.1.2-9, RFC 3963 §4.1-2, RFC 5555 §3.1.3, RFC 5648 §4.1
  */
@@ -133,7 +133,7 @@ export function sizeOfMobilityMessage(message: MobilityMessage): number {
   return fixedSize + sizeOfMobilityOptions(message.options, fixedSize);
 }
 
-/** Writes what stands between the checksum and the options. */
+/** Writes the fields between the checksum and the options. */
 export function writeFixedPart(
   message: Exclude<MobilityMessage, { type: 'unknown' }>,
   writer: Writer,

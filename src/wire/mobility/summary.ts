@@ -9,7 +9,7 @@ import type { MobilityHeader } from './header.ts';
 import { LIFETIME_UNIT_SECONDS, type MobilityMessageOf } from './message.ts';
 import type { MobilityOption } from './options.ts';
 
-/** What Binding Update and Acknowledgement have in common. */
+/** The members that Binding Update and Acknowledgement share. */
 function registrationSummary({
   sequence,
   lifetimeUnits,

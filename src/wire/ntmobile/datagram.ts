@@ -38,7 +38,7 @@ export const LONGEST_FIRST_DATAGRAM = 1_024;
 /** The octets before the ephemeral key of an initiation, part of the handshake's prologue. */
 export const INITIATION_HEADER_OCTETS = 16;
 
-/** What a handshake is for. */
+/** The purposes of a handshake. */
 export const HandshakeUse = { coordinator: 1, node: 2, relay: 3 } as const;
 
 /** An initiation's suites bitmask and the numbers of suites. */

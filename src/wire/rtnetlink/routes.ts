@@ -2,7 +2,7 @@
  * rtnetlink bodies of routes and policy rules.
  *
  * RFC 3549 §3.3 (route); Linux rtnetlink.h, fib_rules.h
- * Left out: attributes not named in the types below (read over, not kept); next-hop objects.
+ * Left out: attributes that the types below do not name (skipped); next-hop objects.
  *
  *   rtmsg        |family 8|dst_len 8|src_len 8|tos 8|table 8|protocol 8|scope 8|type 8|flags 32|
  *   fib_rule_hdr |family 8|dst_len 8|src_len 8|tos 8|table 8|reserved 16|action 8|flags 32|
