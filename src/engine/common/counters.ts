@@ -1,7 +1,7 @@
 /**
  * Counters of dropped packets, refusals and actions, by reason.
  *
- * No RFC: book-keeping that all engines share.
+ * No RFC: shared by all engines.
  */
 
 /** Reason → count; every reason of the table is present from the start. */

@@ -3,7 +3,7 @@
  * event that is missing here does not type-check; the simulations and the lab check its level and
  * fields.
  *
- * No RFC: book-keeping that all engines and daemons share.
+ * No RFC: shared by all engines and daemons.
  */
 import { ACCOUNT_EVENTS } from './events/account-server-events.ts';
 import { DAEMON_EVENTS } from './events/daemon-events.ts';

@@ -1,10 +1,9 @@
 /**
- * The desired state of the host and the data plane: what an engine wants to be true there.
+ * The desired state of the host and the data plane, as an engine declares it.
  *
  * An engine publishes parts under keys of its choice (`set-desired` in output.ts). The runtime
- * applies the union of all parts: what several parts desire stays until the last of them withdraws
- * it. How each kind is compared and applied stands in one row of
- * src/runtime/desired-state-kinds.ts.
+ * applies the union of all parts: an item stays until the last part that desires it withdraws it.
+ * One row of src/runtime/desired-state-kinds.ts says how each kind is compared and applied.
  *
  * No RFC: the engines implement RFC behaviour, the contract does not.
  */
@@ -48,8 +47,8 @@ export interface DesiredAddress {
   readonly address: IpAddress;
   readonly prefixLength: number;
   /**
-   * IFA_F_NODAD: duplicate address detection would find the home agent, which defends the address,
-   * or nothing at all (on a TUN device).
+   * IFA_F_NODAD: no duplicate address detection. It would find the home agent, which defends the
+   * address, and it is pointless on a TUN device.
    */
   readonly noDad: boolean;
   /** IFA_F_NOPREFIXROUTE: the kernel adds no route to the address's prefix. */
@@ -144,10 +143,10 @@ export function describeTunnel({ id, path, protection, mtu }: DesiredTunnel): Tu
  * One entry of the plane's routing table, which maps a prefix of the mobile side to its tunnel; the
  * longest prefix wins.
  *
- * A home agent looks up the inner destination of a packet that it sends. Of a packet that it
- * receives it looks up the inner source, and drops the packet unless the entry names the tunnel
- * that it came through (ingress filtering). A mobile node or router looks up the inner source when
- * it sends, and the inner destination when it receives.
+ * A home agent looks up the inner destination of a packet that it sends. For a received packet it
+ * looks up the inner source, and drops the packet unless the entry names the tunnel that the packet
+ * arrived through (ingress filtering). A mobile node or router looks up the inner source when it
+ * sends, and the inner destination when it receives.
  */
 export interface DesiredPlaneRoute {
   readonly prefix: Prefix;

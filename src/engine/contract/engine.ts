@@ -10,7 +10,8 @@
  *                                       deadline(): when the driver sends the next `tick`
  *
  * An engine does not order changes of the host. It declares the state that it desires, in parts
- * (desired-state.ts); the runtime compares parts with what it applied and makes the difference.
+ * (desired-state.ts); the runtime compares the parts with the applied state and applies the
+ * difference.
  *
  * Faults are of three kinds:
  *

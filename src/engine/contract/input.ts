@@ -10,7 +10,7 @@ import type { PacketPath } from './packet-path.ts';
 
 /** Inputs of every role. */
 export type CommonInput =
-  /** A control packet and the path that it came by. Data packets never reach an engine. */
+  /** A control packet and the path on which it arrived. Data packets never reach an engine. */
   | { readonly kind: 'datagram'; readonly path: PacketPath; readonly packet: Uint8Array }
   /** The deadline passed. */
   | { readonly kind: 'tick' }
@@ -29,7 +29,7 @@ export type CommonInput =
       readonly key: string;
       readonly value: JsonValue;
     }
-  /** Every record was given. */
+  /** The store has no more records. */
   | { readonly kind: 'restored' }
   /** An operator's command; the engine answers with exactly one `reply` of the same `id`. */
   | {
@@ -39,8 +39,8 @@ export type CommonInput =
       readonly parameters: JsonObject;
     }
   /**
-   * The daemon stops. An engine sends what its protocol says to send before it leaves; it does not
-   * de-register, because only an operator ends a registration.
+   * The daemon stops. An engine sends the messages that its protocol requires at the end; it does
+   * not de-register, because only an operator ends a registration.
    */
   | { readonly kind: 'stop' };
 

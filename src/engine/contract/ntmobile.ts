@@ -1,5 +1,5 @@
 /**
- * What only NTMobile adds to the contract: its inputs, outputs and kinds of desired state.
+ * NTMobile's additions to the contract: inputs, outputs and kinds of desired state.
  *
  * No RFC: docs/reference/ntmobile.md
  */
@@ -114,11 +114,14 @@ export interface DesiredSealingKeys {
 export interface DesiredRelayLeg {
   /** 28 bits, not 0, unique at the relay. */
   readonly index: number;
-  /** Index of the path's other leg; 0 while it does not exist: the relay drops what arrives. */
+  /**
+   * Index of the path's other leg; 0 while it does not exist: the relay then drops all datagrams
+   * from this leg.
+   */
   readonly other: number;
   /** The carrier is UDP; `relayIndex` is absent, because the leg itself has the index. */
   readonly path: OuterPath;
-  /** Limit of what the relay sends to this leg, kilobits per second. */
+  /** Rate limit of datagrams that the relay sends to this leg, kilobits per second. */
   readonly rateKilobits: number;
 }
 
@@ -126,9 +129,9 @@ export interface DesiredRelayLeg {
  * A pair of addresses of different families that the plane translates 1:1 (RFC 7915).
  *
  * `far`: the plane translates a packet from a tunnel to `inner`; the destination becomes `outer`,
- * the source what the `near` entry of the source says. `near`: the plane translates a packet from
- * the TUN device to `outer` back. It drops and counts a packet that has no entry for one of its
- * addresses.
+ * and the source becomes the `outer` address of its own `near` entry. `near`: the plane translates
+ * a packet from the TUN device to `outer` back to `inner`. It drops and counts a packet if one of
+ * its addresses has no entry.
  */
 export interface DesiredTranslation {
   readonly side: 'near' | 'far';

@@ -9,8 +9,8 @@
 import type { IpAddress } from '#base/ip.ts';
 
 /**
- * What carries the inner packet. `ip`: an IPv4 or IPv6 header alone (protocols 41 and 4). `udp`: an
- * IP header and a UDP header.
+ * The carrier of the inner packet. `ip`: an IPv4 or IPv6 header alone (protocols 41 and 4). `udp`:
+ * an IP header and a UDP header.
  */
 export type Carrier = 'ip' | 'udp';
 
@@ -26,8 +26,8 @@ export interface OuterPath {
   /** Index of this host's leg at the relay `remote`, 28 bits; absent or 0: no relay. */
   readonly relayIndex?: number;
   /**
-   * False until the peer showed that it receives at `remote`: the plane then sends no more than
-   * `amplificationLimit` allows. Absent: true.
+   * False until the peer has shown that it receives at `remote`; until then the plane sends no more
+   * than `amplificationLimit` allows. Absent: true.
    */
   readonly validated?: boolean;
   readonly amplificationLimit?: AmplificationLimit;
@@ -45,12 +45,13 @@ export type AmplificationLimit = {
 };
 
 /**
- * What protects the inner packets. `none`: nothing. `sealed`: AEAD with the keys of the tunnel's
- * `DesiredSealingKeys` (datagram type 1 of docs/reference/ntmobile.md); the carrier is UDP.
+ * The protection of the inner packets. `none`: no protection. `sealed`: AEAD with the keys of the
+ * tunnel's `DesiredSealingKeys` (datagram type 1 of docs/reference/ntmobile.md); the carrier is
+ * UDP.
  */
 export type Protection = 'none' | 'sealed';
 
-/** Carrier and protection in the one word that operators see and that records keep. */
+/** Carrier and protection as one word, for operators and stored records. */
 export type Encapsulation = 'ipip' | 'udp' | 'sealed';
 
 export function encapsulationOf(carrier: Carrier, protection: Protection): Encapsulation {

@@ -1,7 +1,7 @@
 /**
  * The levels and fields of events, and the row that describes an event.
  *
- * No RFC: book-keeping that all engines and daemons share.
+ * No RFC: shared by all engines and daemons.
  */
 
 const EVENT_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
