@@ -11,13 +11,13 @@ import { type IpAddress, type Ipv6Address, parseIpv6 } from '#base/ip.ts';
 export const NO_BID = 0;
 const HIGHEST_BID = 0xffff;
 
-/** What a binding is found by. */
+/** The key of a binding. */
 export interface BindingKey {
   readonly homeAddress: Ipv6Address;
   readonly bid: number;
 }
 
-/** What every binding has, at a home agent and at a correspondent node. */
+/** The members of every binding, at home agents and correspondent nodes. */
 export interface BindingEntry extends BindingKey {
   readonly careOfAddress: IpAddress;
 }
@@ -52,7 +52,7 @@ export class BindingCache<B extends BindingEntry> {
       : this.#identified.get(homeAddress)?.get(bid);
   }
 
-  /** A binding of the home address, whatever its BID. */
+  /** Any binding of the home address, with any BID. */
   anyOf(homeAddress: IpAddress): B | undefined {
     const single = this.#single.get(homeAddress);
     if (single !== undefined || this.#identified.size === 0) return single;

@@ -1,5 +1,5 @@
 /**
- * Limits how many messages of one type a node gets within a second.
+ * Limits the rate of messages of one type to one node.
  *
  * RFC 6275 §11.8, §12  MAX_UPDATE_RATE
  */

@@ -24,7 +24,7 @@ interface OperatorRequest {
   readonly parameters: JsonObject;
 }
 
-/** What the commands show and change. */
+/** The state that the commands show and change. */
 interface OperatorContext {
   readonly policy: Policy;
   readonly bindings: Bindings;

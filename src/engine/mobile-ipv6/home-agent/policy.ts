@@ -1,7 +1,7 @@
 /**
  * The configuration in force, and the directory of mobile nodes that follows from it.
  *
- * No RFC: what RFC 6275 §10.3.1 and RFC 3963 §6.1.2 leave to the operator.
+ * No RFC: RFC 6275 §10.3.1 and RFC 3963 §6.1.2 leave these decisions to the operator.
  */
 import type { HomeAgentConfiguration } from './configuration.ts';
 import { MobileNodeDirectory } from './grants/mobile-node-directory.ts';

@@ -1,11 +1,11 @@
 /**
  * Another configuration takes effect while mobile nodes are registered.
  *
- * No RFC: what RFC 6275 §10.3.1, RFC 5555 §4.5 and RFC 3963 §6.2 let a registration have is judged
- * again by the new configuration. The home agent withdraws at once what is not granted any more. It
- * asks the mobile node for a new registration (RFC 6275 §9.5.5) where the binding stays with less;
- * where the binding ends, the mobile node gets no message, because an acknowledgement without
- * Binding Update does not exist.
+ * No RFC: the home agent checks the grants of each registration (RFC 6275 §10.3.1, RFC 5555 §4.5,
+ * RFC 3963 §6.2) against the new configuration, and withdraws those that it no longer contains at
+ * once. It asks the mobile node for a new registration (RFC 6275 §9.5.5) where the binding stays
+ * with less; where the binding ends, the mobile node gets no message, because an acknowledgement
+ * without Binding Update does not exist.
  *
  * New lifetimes, limits and intervals count from the next registration.
  */
@@ -65,7 +65,7 @@ function recheck(
 }
 
 /**
- * What a binding may keep, undefined when nothing changes; and whether it loses something. The
+ * The grants that a binding may keep, undefined if nothing changes, and whether it loses any. The
  * order of the prefixes is that of the configuration, which alone may have changed.
  */
 function judge(

@@ -1,5 +1,5 @@
 /**
- * What a Binding Update is judged by: the home agent's state, to be read only.
+ * The home agent's state as the checks of a Binding Update see it, read-only.
  *
  * No RFC: the checks that read it implement RFC behaviour.
  */
@@ -25,11 +25,11 @@ export interface Policy {
 export interface BindingLookup {
   readonly size: number;
   find(key: BindingKey): Binding | undefined;
-  /** A binding of the home address, whatever its binding identifier. */
+  /** Any binding of the home address, with any binding identifier. */
   anyOf(homeAddress: IpAddress): Binding | undefined;
   /** Whether a binding of the home address has the care-of address. */
   isBound(homeAddress: Ipv6Address, careOfAddress: IpAddress): boolean;
-  /** What the last Binding Update of a home address without binding said. */
+  /** The numbers of the last Binding Update of a home address without binding. */
   former(homeAddress: Ipv6Address): FormerBinding | undefined;
   /** The binding that the mobile network prefix is forwarded to. */
   forwarderOf(prefix: Prefix): Binding | undefined;

@@ -117,9 +117,9 @@ export class BindingCacheEntry implements Binding, Timed {
 }
 
 /**
- * What outlives a binding. The timestamp stays without limit: a Binding Update that is not newer is
- * a replay (RFC 4285 §6). The sequence number counts until `sequenceUntilWallMs` (RFC 6275 §10.3.2,
- * MAX_DELETE_BCE_TIMEOUT).
+ * The numbers that outlive a binding. The timestamp stays without limit: a Binding Update that is
+ * not newer is a replay (RFC 4285 §6). The sequence number counts until `sequenceUntilWallMs` (RFC
+ * 6275 §10.3.2, MAX_DELETE_BCE_TIMEOUT).
  */
 export interface FormerBinding {
   readonly sequence: number;

@@ -42,7 +42,7 @@ import { sameEndpoint, type Tunnel, TunnelTable } from './tunnels.ts';
 
 const UNIT_MS = LIFETIME_UNIT_SECONDS * 1000;
 
-/** What a binding may keep: a part of what it has. */
+/** The part of its grants that a binding may keep. */
 export type Narrowing = Pick<BindingState, 'ipv4HomeAddress' | 'mobileNetworkPrefixes'>;
 
 type RemovalReason = 'binding-deleted' | 'binding-expired' | 'binding-revoked';
@@ -214,7 +214,7 @@ export class Bindings implements BindingLookup {
     this.remove(step, key, 'binding-deleted');
   }
 
-  /** Takes down everything that follows from a binding and remembers what must outlive it. */
+  /** Removes everything that follows from a binding and stores the numbers that must outlive it. */
   remove(step: Step, key: BindingKey, reason: RemovalReason): void {
     const binding = this.#cache.get(key);
     if (binding === undefined) return;
@@ -270,7 +270,7 @@ export class Bindings implements BindingLookup {
     this.#former.restore(homeAddress, former);
   }
 
-  /** A stored binding that is of no use; `stored` undefined when it cannot be read. */
+  /** Drops a stored binding that cannot be restored; `stored` is undefined if it cannot be read. */
   discardStored(step: Step, key: BindingKey, stored: StoredBinding | undefined): void {
     this.#context.counters.count('binding-not-restored');
     forgetBinding(step, key);
@@ -293,7 +293,7 @@ export class Bindings implements BindingLookup {
     if (binding !== undefined) binding.mobileNode = mobileNode;
   }
 
-  /** Takes from a binding what its mobile node may not have any longer. */
+  /** Withdraws grants that the mobile node of a binding has lost. */
   narrow(step: Step, key: BindingKey, { ipv4HomeAddress, mobileNetworkPrefixes }: Narrowing): void {
     const binding = this.#cache.get(key);
     if (binding === undefined) return;

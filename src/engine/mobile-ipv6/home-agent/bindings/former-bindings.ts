@@ -28,7 +28,7 @@ export class FormerBindings {
     this.#byHomeAddress.set(homeAddress, former);
   }
 
-  /** The home address has a binding again. */
+  /** Call when the home address has a binding again. */
   forget(step: Step, homeAddress: Ipv6Address): void {
     if (this.#byHomeAddress.delete(homeAddress)) forgetFormerBinding(step, homeAddress);
   }

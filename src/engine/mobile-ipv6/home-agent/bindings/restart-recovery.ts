@@ -4,7 +4,7 @@
  *
  * RFC 6275 §10.3.1  bindings in nonvolatile storage
  * A record that the configuration no longer allows, or whose lifetime has ended meanwhile, is
- * dropped; the configuration says again what the binding grants beside the home address.
+ * dropped; the configuration determines again what the binding grants beside the home address.
  */
 import { type Ipv6Address, isIpv4, parseIpAddress, parseIpv6 } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
@@ -95,8 +95,8 @@ export class RestartRecovery {
   }
 
   /**
-   * All records were given: assignments without a binding are the first to be reassigned when the
-   * pool is exhausted.
+   * Call after the last record. Assignments without a binding are the first to be reassigned when
+   * the pool is exhausted.
    */
   finish(step: Step): void {
     const { policy, bindings, pool } = this.#context;

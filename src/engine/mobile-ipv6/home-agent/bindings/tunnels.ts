@@ -61,7 +61,7 @@ export class TunnelTable {
     return this.#byEndpoint.values();
   }
 
-  /** One more user of the tunnel to `endpoint`; a new one gets `preferredId` when that is free. */
+  /** Adds a user of the tunnel to `endpoint`. A new tunnel gets `preferredId` if that is free. */
   acquire(step: Step, endpoint: TunnelEndpoint, preferredId?: number): Tunnel {
     const key = keyOf(endpoint);
     const existing = this.#byEndpoint.get(key);
@@ -79,8 +79,8 @@ export class TunnelTable {
   }
 
   /**
-   * One user gets another endpoint. The tunnel itself moves and keeps its id, unless other bindings
-   * use it or another tunnel has the endpoint.
+   * Moves one user to another endpoint. The tunnel itself moves and keeps its id, unless other
+   * bindings use it or another tunnel has the endpoint.
    */
   move(step: Step, tunnel: Tunnel, endpoint: TunnelEndpoint): Tunnel {
     if (sameEndpoint(tunnel.endpoint, endpoint)) return tunnel;
@@ -93,7 +93,7 @@ export class TunnelTable {
     return tunnel;
   }
 
-  /** One user less; the last one takes the tunnel down. */
+  /** Removes a user; the tunnel is removed with its last user. */
   release(step: Step, tunnel: Tunnel): void {
     assert(tunnel.users > 0, 'tunnel is in use');
     tunnel.users--;

@@ -2,8 +2,8 @@
  * The pool of IPv4 home addresses that are allocated on request.
  *
  * RFC 5555 §4.5  an allocated address is stored with the IPv6 home address
- * Own choice     it stays the mobile node's until the pool is exhausted; then the address that is
- *                idle for the longest time is reassigned
+ * Own choice     the mobile node keeps it until the pool is exhausted; then the address that has
+ *                been idle longest is reassigned
  */
 import {
   bytesOfIpv4,
@@ -125,7 +125,7 @@ export class AddressPool {
     return address === undefined ? undefined : { address, reassignedFrom: idle };
   }
 
-  /** Assigns what was offered to `homeAddress`; call before the next `offer`. */
+  /** Assigns the offered address to `homeAddress`; call before the next `offer`. */
   take(homeAddress: Ipv6Address, { address, reassignedFrom }: PoolOffer): void {
     if (reassignedFrom !== undefined) {
       this.#idle.delete(reassignedFrom);

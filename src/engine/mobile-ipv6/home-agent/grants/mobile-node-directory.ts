@@ -1,5 +1,5 @@
 /**
- * The mobile nodes that may register, found by what a message names.
+ * The mobile nodes that may register, found by identifier, SPI or home address.
  *
  * RFC 4285 §4, §5.1  the identifier names the mobile node, the SPI its security association
  * RFC 6275 §10.3.1   the home address unequivocally names the security association

@@ -18,7 +18,7 @@ import {
 
 const LINK_LOCAL_PREFIX = ipv6('fe80::');
 
-/** What the home agent, as a proxy, must know of a mobile node that is away. */
+/** The facts about an absent mobile node that the proxy needs. */
 export interface ProxiedNode {
   readonly homeAddress: Ipv6Address;
   readonly ipv4HomeAddress: Ipv4Address | undefined;

@@ -25,7 +25,7 @@ const LINK_ADDRESS_OCTETS = 6;
 export interface HomePacket {
   readonly homeAddress: Ipv6Address;
   readonly homeAgentAddress: Ipv6Address;
-  /** Where the packet goes when the link-layer address cannot be resolved. */
+  /** The path of the packet if the link-layer address cannot be resolved. */
   readonly path: PacketPath;
   readonly packet: Uint8Array;
 }
@@ -49,7 +49,7 @@ export class NodesAtHome {
     return this.#timers.deadline();
   }
 
-  /** The node is away: what was learnt about it at home is out of date. */
+  /** Call when the node is away: discards what was learnt about it at home. */
   forget(homeAddress: Ipv6Address): void {
     this.#returning.delete(homeAddress);
   }

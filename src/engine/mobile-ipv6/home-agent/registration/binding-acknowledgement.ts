@@ -31,8 +31,7 @@ export interface Acknowledgement {
   readonly lifetimeUnits: number;
   readonly mobileRouter: boolean;
   /**
-   * Options about what is granted; NAT detection, identifier, timestamp and authentication are
-   * added.
+   * Options about the grants; NAT detection, identifier, timestamp and authentication are added.
    */
   readonly options: readonly MobilityOption[];
   /** Replaces the Binding Update's own. */

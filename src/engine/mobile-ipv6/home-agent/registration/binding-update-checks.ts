@@ -26,7 +26,7 @@ import {
 } from './registration-request.ts';
 import { checkSequence, checkTimestamp } from './replay-protection.ts';
 
-/** What becomes of a Binding Update. */
+/** The verdict on a Binding Update. */
 export type Verdict =
   /** No answer. */
   | { readonly kind: 'discarded'; readonly reason: HomeAgentReason }
@@ -113,7 +113,7 @@ const REGISTRATION_CHECKS: readonly Check[] = [
   checkLinkLocalAddress,
 ];
 
-/** What other registrations may have changed while duplicate address detection ran. */
+/** Checks whose results other registrations may have changed during duplicate address detection. */
 const DEFERRED_CHECKS: readonly Check[] = [checkCareOfAddress, checkLinkLocalAddress];
 
 const FRESHNESS_CHECKS: readonly Check[] = [checkTimestamp, checkSequence];

@@ -1,5 +1,5 @@
 /**
- * What the home agent grants to a Binding Update that passed every check.
+ * The grant for a Binding Update that passed every check.
  *
  * RFC 6275 §10.3.1  lifetime. It is not limited to that of home prefixes, which the operator
  *                   configures; so status 1 is never given

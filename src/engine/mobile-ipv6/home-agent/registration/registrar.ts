@@ -34,7 +34,7 @@ import { type RegistrationRequest, timestampOf } from './registration-request.ts
 const EVENTS_PER_SECOND = 5;
 const BURST = 10;
 
-/** What the registrar reads and acts on. */
+/** The state that the registrar reads and changes. */
 interface RegistrarContext extends RegistrationView {
   readonly bindings: Bindings;
   readonly pool: AddressPool;

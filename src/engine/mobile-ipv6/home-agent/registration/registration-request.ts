@@ -1,5 +1,5 @@
 /**
- * A Binding Update, and what follows from the packet around it.
+ * A Binding Update, with the facts from the packet around it.
  *
  * RFC 6275 §9.5.1  care-of address and home address
  * RFC 3963 §6.2    de-registration
