@@ -8,11 +8,11 @@ import type { InterfacePreference } from '#engine/common/interface-preference.ts
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 
 export interface MobileNodeConfiguration {
-  /** One entry for each home agent, with one IPv6 home address and what is bound to it. */
+  /** One entry for each home agent, with one IPv6 home address and everything bound to it. */
   readonly homes: readonly HomeConfiguration[];
   /**
-   * Which interfaces may be used, and in what order of preference (higher first). An interface
-   * without a match has preference 0; a negative one is never used.
+   * The interfaces that may be used, with their preference (higher first). An interface without a
+   * match has preference 0; a negative one is never used.
    */
   readonly interfaces: readonly InterfacePreference[];
   /** Send data through the new tunnel right after the Binding Update, not after its answer. */

@@ -1,5 +1,5 @@
 /**
- * The mobile node: takes inputs, passes them to its homes, and owns what the homes share.
+ * The mobile node: takes inputs, passes them to its homes, and owns the state that the homes share.
  *
  * RFC 6275 §11, RFC 5555 §4.4, RFC 4285, RFC 4283; the files beside this one name their sections
  * RFC 6275 §11.1  the Binding Update List

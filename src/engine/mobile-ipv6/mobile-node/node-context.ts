@@ -1,6 +1,4 @@
-/**
- * What a mobile node shares with its homes. No RFC behaviour here.
- */
+/** The context that a mobile node shares with its homes. No RFC behaviour here. */
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { ExchangeNode } from './binding/exchange.ts';
 import type { HomeConfiguration } from './configuration.ts';

@@ -42,7 +42,7 @@ interface OperatedHome {
   readonly role: HomeRole;
   readonly lastHandover: Handover | undefined;
   homeState(): HomeState | undefined;
-  /** Registers again now, whatever the phase. */
+  /** Registers again now, in any phase. */
   reregister(step: Step): void;
   /** Removes the binding at the home agent and everything that belongs to it on the host. */
   release(step: Step): void;
@@ -87,7 +87,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
 };
 
-/** The operator's choice; undefined if the node selects; a string says what is wrong. */
+/** The operator's choice; undefined if the node selects; a string describes a fault. */
 function pinOf({ careOfAddress, interface: device }: JsonObject): Pin | string | undefined {
   if (typeof device === 'string') return { device };
   if (careOfAddress === undefined || careOfAddress === null) return undefined;

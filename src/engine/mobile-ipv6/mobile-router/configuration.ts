@@ -1,6 +1,6 @@
 /**
- * The configuration of a mobile router, beyond what it shares with a mobile node. RFC 3963 §5.2,
- * RFC 5555 §3.1.1.
+ * The configuration of a mobile router, in addition to that of a mobile node. RFC 3963 §5.2, RFC
+ * 5555 §3.1.1.
  *
  * Plain data: `daemons/mr/config.ts` checks the YAML and builds it; tests build it by hand.
  */

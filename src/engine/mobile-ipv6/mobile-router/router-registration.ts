@@ -1,8 +1,8 @@
 /**
- * What a mobile router adds to the registration of one home: its prefixes, and its reaction when a
- * home agent does not serve them.
+ * The mobile router's part in the registration of one home: its prefixes, and its reaction to a
+ * home agent that does not serve them.
  *
- * RFC 3963 §5.1    R flag and prefixes of what is registered
+ * RFC 3963 §5.1    R flag and prefixes of the registration
  * RFC 3963 §5.2    R flag; explicit and implicit mode
  * RFC 3963 §5.3    an acceptance without R: a home agent that does not serve mobile routers
  * RFC 3963 §5.4    statuses 140 to 143 by mode: the next home agent, the next mode, finally silence
@@ -34,7 +34,7 @@ const NOT_AUTHORIZED = BINDING_STATUSES['not-authorized-for-prefix'].code;
 const SETUP_FAILED = BINDING_STATUSES['forwarding-setup-failed'].code;
 
 /**
- * RFC 3963 §5.4.1, §5.4.2: what a status rules out in each mode.
+ * RFC 3963 §5.4.1, §5.4.2: the home agents and modes that a status rules out.
  *
  * - `agent`: this home agent serves no routers, or not this one, in any mode; another may.
  * - `agent-in-mode`: another home agent may serve the router in this mode; after the last of them

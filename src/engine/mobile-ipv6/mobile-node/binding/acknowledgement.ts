@@ -32,7 +32,7 @@ export interface SentUpdate {
   readonly lifetimeUnits: number;
 }
 
-/** What an acknowledgement must match. */
+/** The values that an acknowledgement must match. */
 interface ExpectedAcknowledgement {
   readonly homeAgent: Ipv6Address;
   readonly homeAddress: Ipv6Address;

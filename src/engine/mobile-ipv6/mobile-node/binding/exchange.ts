@@ -47,7 +47,7 @@ import {
 } from './retransmission-policy.ts';
 import type { UpdateOrigin } from './update-origin.ts';
 
-/** What an exchange uses of the node. */
+/** The parts of the node that an exchange uses. */
 export interface ExchangeNode {
   readonly configuration: MobileNodeConfiguration;
   readonly bindingUpdateList: BindingUpdateList;
@@ -61,7 +61,7 @@ export interface ExchangeNode {
   publishDesired(step: Step): void;
 }
 
-/** What an exchange uses of the home that it belongs to. */
+/** The parts of its home that an exchange uses. */
 export interface ExchangeHome {
   readonly node: ExchangeNode;
   readonly configuration: HomeConfiguration;
@@ -271,7 +271,7 @@ export class BindingExchange {
 
   // --- the answer ---
 
-  /** Validates an acknowledgement; counts and reports what it was if it is not an acceptance. */
+  /** Validates an acknowledgement; counts and reports any outcome other than an acceptance. */
   receive(step: Step, received: ReceivedAcknowledgement): MatchedAcknowledgement | undefined {
     const { node, configuration } = this.#home;
     const target = this.#target;

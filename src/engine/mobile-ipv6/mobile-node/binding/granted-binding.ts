@@ -67,7 +67,7 @@ export function bindingUpdateListEntries(
     : [ipv6Entry, { ...entry, homeAddress: ipv4HomeAddress }];
 }
 
-/** What the event about the acceptance reports. */
+/** The fields of the event about the acceptance. */
 export function acceptanceFields(
   now: Monotonic,
   { ipv4HomeAddress }: ExchangeHome,

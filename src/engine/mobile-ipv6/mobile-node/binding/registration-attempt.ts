@@ -24,13 +24,13 @@ import { reactionTo } from './status-reactions.ts';
 import type { UpdateOrigin } from './update-origin.ts';
 
 /**
- * What a registration and its attempts ask of the home that owns them. Registrations are named by
+ * The methods of a home that its registrations and their attempts call. Registrations are named by
  * their care-of address.
  */
 export interface RegistrationOwner extends ExchangeHome {
   /** The home agent acknowledged a binding of this home, and its lifetime has not ended. */
   readonly bound: boolean;
-  /** Takes what an acceptance grants to the home; says whether to register again at once. */
+  /** Takes the grants of an acceptance; says whether to register again at once. */
   applyAcceptance(
     step: Step,
     careOfAddress: IpAddress,

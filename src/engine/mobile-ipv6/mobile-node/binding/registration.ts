@@ -146,7 +146,7 @@ export class BindingRegistration {
     return true;
   }
 
-  /** Registers now, whatever the phase. */
+  /** Registers now, in any phase. */
   registerAgain(step: Step): void {
     if (this.#state.phase === 'registered') this.refresh(step);
     else if (this.#state.phase === 'refused') this.#retryRefused(step);
@@ -161,7 +161,7 @@ export class BindingRegistration {
     attempt.transmit(step);
   }
 
-  /** Takes changed settings; what a Binding Update contains is registered now. */
+  /** Takes changed settings; registers now if a Binding Update contains one of them. */
   reconfigure(now: Monotonic, former: MobileNodeConfiguration): void {
     const { forceUdp, lifetimeSeconds, natKeepaliveSeconds } = this.#owner.node.configuration;
     // A home agent that refused the F flag before may be asked again.

@@ -1,5 +1,5 @@
 /**
- * What follows when no Binding Acknowledgement arrived in time.
+ * Decides what follows when no Binding Acknowledgement arrived in time.
  *
  * RFC 6275 §11.8    retransmission with back-off (see common/binding-update-back-off.ts)
  * RFC 6275 §11.7.1  the next address of the home agent

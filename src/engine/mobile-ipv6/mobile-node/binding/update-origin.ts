@@ -1,5 +1,5 @@
 /**
- * Where Binding Updates are sent from: a care-of address, or the home address on the home link.
+ * The origin of Binding Updates: a care-of address, or the home address on the home link.
  *
  * RFC 6275 §11.7.1, §11.5.5;  RFC 5555 §4.4.1 F flag
  */

@@ -1,5 +1,6 @@
 /**
- * Where the addresses of one home belong now; the host's desired state follows from it.
+ * The present place of one home's addresses: tunnel, home link or neither. The host's desired state
+ * follows from it.
  *
  * RFC 6275 §11.3.1, §11.5.5;  RFC 5555 §4.4.3;  RFC 3963 §5.5
  */
@@ -26,7 +27,10 @@ export interface HomeState {
   readonly homeLink: { readonly device: string; readonly noDad: boolean } | undefined;
 }
 
-/** Where packets of the mobile network prefixes go; the state is undefined if it is withdrawn. */
+/**
+ * The next hop of packets of the mobile network prefixes; the state is undefined if it is
+ * withdrawn.
+ */
 export function forwardingOf(state: HomeState | undefined): 'tunnel' | 'home-link' | 'none' {
   if (state?.homeLink !== undefined) return 'home-link';
   if (state?.careOf === undefined || state.tunnel === undefined) return 'none';

@@ -1,6 +1,6 @@
 /**
- * Where the node is attached: a care-of address, the home link, or neither; and the registration
- * whose tunnel carries data.
+ * The node's attachment: a care-of address, the home link, or neither; and the registration whose
+ * tunnel carries data.
  *
  * RFC 6275 §11.5.1-3  movement and the new care-of address;  §11.5.5 returning home
  * RFC 5555 §4.4.1     the other address family when the home agent is silent
@@ -50,7 +50,7 @@ type HomePhase =
   | RegistrationPhase
   | ReturningHome['phase'];
 
-/** What the attachment uses of the home. */
+/** The parts of the home that the attachment uses. */
 export interface AttachedHome extends RegistrationOwner, ReturningNode {
   readonly node: NodeContext;
   readonly silence: HomeAgentSilence;

@@ -16,7 +16,7 @@ interface AddressUser {
   followMovedHomeAgent(step: Step): void;
 }
 
-/** Where the node is, as far as resolution is concerned. */
+/** The part of the node's attachment that resolution depends on. */
 interface ResolvingAttachment {
   readonly phase: string;
   readonly current:

@@ -1,5 +1,5 @@
 /**
- * What the node knows about a home agent that does not answer.
+ * The node's record of a home agent that does not answer.
  *
  * RFC 5555 §4.4.1  an address family in which the home agent was silent is avoided in that network
  */

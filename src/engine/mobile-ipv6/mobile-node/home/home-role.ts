@@ -52,8 +52,8 @@ export interface HomeRole {
    */
   ipv4HomeAddressAnswer(acknowledgement: Acknowledgement): Ipv4Answer | undefined;
   /**
-   * Takes what an acceptance grants; gives the prefixes that it newly refuses, each with the name
-   * of its status.
+   * Takes the grants of an acceptance; returns the prefixes that it newly refuses, each with the
+   * name of its status.
    */
   applyAcceptance(
     acknowledgement: Acknowledgement,

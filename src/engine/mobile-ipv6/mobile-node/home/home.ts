@@ -1,5 +1,6 @@
 /**
- * One home of a mobile node: what its registrations share, and what they ask of it.
+ * One home of a mobile node: the state that its registrations share, and the methods that they
+ * call.
  *
  * RFC 6275 §11.7    registration;  §11.5.5 returning home
  * RFC 5555 §4.4.2   IPv4 home address
@@ -47,7 +48,7 @@ export class Home implements AttachedHome {
   readonly stored: StoredRegistration;
   readonly homeAgents: HomeAgentAddresses;
   readonly silence = new HomeAgentSilence();
-  /** Where the node is, and the list of registrations. */
+  /** The node's attachment, with the list of registrations. */
   readonly attachment: Attachment;
   readonly #ipv4: Ipv4HomeAddress;
   readonly #resolution: HomeAgentResolution;
@@ -158,7 +159,7 @@ export class Home implements AttachedHome {
 
   // --- movement and reachability ---
 
-  /** The network, or what is known of it, may have changed. */
+  /** The network, or the node's knowledge of it, may have changed. */
   assess(step: Step): void {
     this.attachment.assess(step);
   }
@@ -360,7 +361,7 @@ export class Home implements AttachedHome {
     this.attachment.stopTimers();
   }
 
-  /** Registers again now, whatever the phase. */
+  /** Registers again now, in any phase. */
   reregister(step: Step): void {
     const { suspended, current, homeStay } = this.attachment;
     this.role.reset();

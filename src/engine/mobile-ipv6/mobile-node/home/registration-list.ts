@@ -7,7 +7,7 @@
 import type { IpAddress } from '#base/ip.ts';
 import type { BindingUpdateListEntry } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 
-/** What the list uses of a registration. */
+/** The parts of a registration that the list uses. */
 interface ListedRegistration {
   readonly careOf: { readonly address: IpAddress };
   readonly bid: number;

@@ -21,7 +21,7 @@ import { advertiseHomeAddresses } from './home-link-advertisements.ts';
 const MAX_NEIGHBOR_ADVERTISEMENT = 3;
 const RETRANS_TIMER_MS = 1000;
 
-/** What a stay on the home link uses of the home. */
+/** The parts of the home that a stay on the home link uses. */
 export interface ReturningNode extends ExchangeHome {
   /** The L bit of the last registration. */
   readonly linkLocalCompatible: boolean;
@@ -56,7 +56,7 @@ export class ReturningHome {
     return this.#link;
   }
 
-  /** Where the home addresses belong. */
+  /** The place of the home addresses during the stay. */
   get desired(): { readonly device: string; readonly noDad: boolean } {
     return { device: this.#link.device, noDad: this.#noDad };
   }

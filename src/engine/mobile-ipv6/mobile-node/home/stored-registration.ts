@@ -1,5 +1,5 @@
 /**
- * What a mobile node keeps of one home across restarts, and the numbers that follow from it.
+ * The state of one home that survives restarts, and the numbers derived from it.
  *
  * RFC 6275 §11.7.1  sequence numbers
  * RFC 4285 §6       timestamps: each greater than any accepted before, near the home agent's clock
@@ -107,9 +107,9 @@ export class StoredRegistration {
   }
 
   /**
-   * Status 144 carries the home agent's time, to a second, at which it received what was sent at
-   * `sentAt`. The timestamp that was sent does not count: it may be ahead of this node's clock only
-   * to be later than the one before.
+   * Status 144 carries the time, to a second, at which the home agent received the Binding Update
+   * sent at `sentAt`. That message's own timestamp does not count: it may be ahead of this node's
+   * clock, only to be later than its predecessor.
    */
   resynchronizeClock(returned: bigint, sentAt: Wall): void {
     this.#clockOffsetMs = Math.round((wallOfNtp(returned, sentAt) - sentAt) / 1000) * 1000;

@@ -60,7 +60,7 @@ function enabledForwarding(
       (name) => ({ path: setting(name, 'force_forwarding'), value: '1' }),
     );
   const all = { path: setting('all', 'forwarding'), value: '1' };
-  // Interfaces that appear later are a host's until more is known of them.
+  // Interfaces that appear later have the settings of a host until their role is known.
   return control === 'everywhere'
     ? [all, { path: setting('default', 'forwarding'), value: '0' }]
     : [all];

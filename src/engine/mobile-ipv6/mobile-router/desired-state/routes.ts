@@ -30,7 +30,7 @@ export function routerRoutes(input: RoutingInput): readonly DesiredRoute[] {
   ];
 }
 
-/** Whatever other links the host has: at home only the home link routes packets to the prefix. */
+/** At home only the home link routes packets to the prefix, even if the host has other links. */
 function homeLinkRoutes(
   { homeState, homeLinkTable: table }: RoutedPrefix,
   input: RoutingInput,

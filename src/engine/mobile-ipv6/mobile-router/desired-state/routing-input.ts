@@ -1,5 +1,5 @@
 /**
- * What the rules, routes and settings of one address family are computed from.
+ * The input of the computation of rules, routes and settings, for one address family.
  *
  * RFC 3963 §5.5, §5.8
  */

@@ -7,8 +7,8 @@
  * router terminates no tunnel but its own.
  *
  * The rules exist for each family that has a prefix; p is `rulePriority`. "lan" is each interface
- * of a mobile network, "own" the router's own traffic (for the kernel it comes in by lo), "out"
- * each other interface that may lead to the home agent, "none" the unreachable table. The kernel's local
+ * of a mobile network, "own" the router's own traffic (for the kernel it arrives on lo), "out" each
+ * other interface that may lead to the home agent, "none" the unreachable table. The kernel's local
  * table comes before all of them, so packets to the router itself are not affected: Neighbour
  * Discovery, DHCP, multicast.
  *
@@ -32,8 +32,8 @@
  *   p+9  in by out                                none
  *        this is no router of the visited link, and its hosts must not use the tunnel
  *
- * The rules depend on the configuration and not on what is registered now: packets wait or are
- * lost, but never leave untunnelled. A family without prefix is not touched.
+ * The rules depend on the configuration and not on the present registration: packets wait or are
+ * lost, but never leave untunnelled. A family without prefix gets no rules.
  */
 import { familyOf, type IpAddress } from '#base/ip.ts';
 import { type DesiredRule, TUN_DEVICE } from '#engine/contract/desired-state.ts';
