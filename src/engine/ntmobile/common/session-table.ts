@@ -1,6 +1,6 @@
 /**
- * Sessions by what a datagram names: the SPI of their keys, or the initiator's public key, use and
- * path id.
+ * Sessions by the members of a datagram: the SPI of their keys, or the initiator's public key, use
+ * and path id.
  *
  * No RFC: docs/reference/ntmobile.md §3 (SPI) and §4 (use, path id)
  */

@@ -34,7 +34,7 @@ export class KeyGeneration {
   #dataKeys: { readonly send: Uint8Array; readonly receive: Uint8Array } | undefined;
   readonly initiator: boolean;
   /**
-   * Where the responder sent its Tunnel Response. A peer that uses these keys received the response
+   * The path of the responder's Tunnel Response. A peer that uses these keys received the response
    * there, which validates the address.
    */
   readonly respondedTo: UdpPath | undefined;

@@ -113,12 +113,12 @@ export class CoordinatorLink {
     return this.#timers.deadline();
   }
 
-  /** What the NAT in front of IPv4 does, as far as it was observed. */
+  /** The observed behaviour of the NAT between the node and the IPv4 internet. */
   get mapping(): number | undefined {
     return this.#nat.mapping;
   }
 
-  /** Where other nodes may reach this node. */
+  /** Endpoints where other nodes may reach this node. */
   candidates(): readonly NtmobileOptionOf<'candidate'>[] {
     return this.#nat.candidates();
   }

@@ -78,7 +78,10 @@ export class Names {
       this.#requestDirection(step, direction);
   }
 
-  /** The first login succeeded, failed or takes too long: names are answered from what is known. */
+  /**
+   * The first login succeeded, failed or takes too long: queries that waited for it are answered
+   * now.
+   */
   loginCompleted(step: Step): void {
     const queries = this.#beforeLogin ?? [];
     this.#beforeLogin = undefined;

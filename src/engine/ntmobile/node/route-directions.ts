@@ -1,6 +1,6 @@
 /**
- * Route Directions: what the coordinator directs a node to build, as initiator, as responder, or to
- * a general node behind a relay.
+ * Route Directions: the coordinator directs a node to build a path, as initiator, as responder, or
+ * to a general node behind a relay.
  *
  * No RFC: docs/reference/ntmobile.md §6 (Route Direction), §10
  *

@@ -38,7 +38,7 @@ export interface AttachedListener {
   nodeDetached(step: Step, node: AttachedNode, reason: DetachReason): void;
 }
 
-/** What expired. */
+/** Nodes that expired. */
 export type DetachReason = 'keys' | 'credential' | 'idle';
 
 interface AttachedNodesOptions {

@@ -93,7 +93,7 @@ export class FirstDatagrams {
   }
 }
 
-/** Checks what is visible without keys. */
+/** Checks the parts that are readable without keys. */
 function isTunnelRequest({ role, pathId }: RelayLeg, octets: Uint8Array): boolean {
   if (role !== DirectionRole.initiator || octets.length > LONGEST_FIRST_DATAGRAM) return false;
   const datagram = ntmobileDatagramCodec.parse(octets);

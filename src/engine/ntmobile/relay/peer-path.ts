@@ -19,7 +19,7 @@ type PathState =
   | {
       readonly kind: 'unvalidated';
       readonly udpPath: UdpPath;
-      /** What may be sent beside the octets that the plane accounts for itself. */
+      /** Octets that may be sent beyond those that the plane accounts for itself. */
       readonly creditOctets: number;
       readonly lastValidated: UdpPath | undefined;
       /** The pending Path Challenge on `udpPath`. */

@@ -1,6 +1,6 @@
 /**
  * The sessions of a relay with its nodes and coordinators, and the parts that depend on them.
- * Dispatches what the sessions receive to these parts.
+ * Dispatches the messages of the sessions to these parts.
  *
  * No RFC: docs/reference/ntmobile.md §4 to §7, §9, §10
  */

@@ -111,7 +111,9 @@ export class NodePath {
       : earliest(this.#directPaths.deadline(), this.#relayedCheckAt);
   }
 
-  /** Where data goes: the best direct path, else the relay; undefined: nowhere at present. */
+  /**
+   * The path of data: the best direct path, else the relay; undefined if there is none at present.
+   */
   udpPath(): UdpPath | undefined {
     const best = this.#directPaths.best;
     return (

@@ -33,7 +33,7 @@ interface ResolvedAddresses {
   readonly ipv4: readonly IpAddress[];
 }
 
-/** What a virtual address of one family leads to. */
+/** The target of the virtual address of one family. */
 class AddressMapping {
   readonly virtual: IpAddress | undefined;
   #real: IpAddress | undefined;
