@@ -31,7 +31,7 @@ export interface EngineSetup<S> {
   started?(): Promise<void>;
 }
 
-/** What a daemon may use while it makes its engine. */
+/** Services that a daemon may use while it creates its engine. */
 export interface EngineHost {
   readonly clock: ClockPort;
   readonly context: DaemonContext;
@@ -41,7 +41,7 @@ export interface EngineHost {
   readonly resources: AsyncDisposableStack;
 }
 
-/** What the driver owns from its start on. */
+/** The ports that the driver owns once it has started. */
 interface DriverPorts {
   readonly plane: PlanePort;
   readonly kernel: KernelPort;

@@ -25,7 +25,7 @@ export type PlaneChoice = Pick<PlaneOptions, 'lookup'> &
   Partial<Pick<PlaneOptions, 'udpPort' | 'sealedPort' | 'mark' | 'raw' | 'linkDevices'>>;
 
 export interface PacketDaemonSpec<S extends WithPlaneSection> extends DaemonDescription<S> {
-  /** Whose routing protocol number marks the kernel state of this daemon. */
+  /** The role whose routing protocol number marks the kernel state of this daemon. */
   readonly kernelOwner: Role;
   plane(settings: S): PlaneChoice;
   /**

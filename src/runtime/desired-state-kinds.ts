@@ -32,10 +32,10 @@ type Row<V> = DesiredKind<V, HostPorts> & { readonly owner: KindOwner };
 /**
  * The rows, in the order in which a step adds them; it removes in the reverse order.
  *
- * - Keys, then tunnels, then what leads into them: no packet meets a tunnel without its keys.
+ * - Keys, then tunnels, then the routes into them: no packet enters a tunnel without keys.
  * - Addresses, routes, rules: a route may name an address as its source.
- * - Sysctls last: nothing is forwarded before the rules that confine it are there, and none of
- *   these rules goes while the host still forwards.
+ * - Sysctls last: the host forwards nothing before the rules that confine forwarding exist, and
+ *   none of these rules is removed while the host still forwards.
  */
 export const DESIRED_STATE_KINDS: { readonly [K in keyof DesiredItems]: Row<DesiredItems[K]> } = {
   /** An operator sees only the id of the tunnel. */

@@ -1,8 +1,9 @@
 /**
- * What the engine desires of one kind, against what was applied to the host.
+ * The desired and the applied state of one kind.
  *
- * Several parts may desire the same item: it stays as long as one of them does. Every call costs
- * O(what changed since the last apply), because a home agent has 100,000s of items.
+ * Several parts may desire the same item: it stays as long as one of them does. The cost of every
+ * call is proportional to the changes since the last apply, because a home agent has hundreds of
+ * thousands of items.
  */
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
 
@@ -59,14 +60,14 @@ export class DesiredStateTable<V extends object, P> {
     this.#ports = ports;
   }
 
-  /** The part desires its items of this kind. */
+  /** Sets the part's items of this kind. */
   retain(part: DesiredPart): void {
     const items = this.#itemsOf(part);
     if (items === undefined) return;
     for (const item of items) this.#touch(this.#kind.keyOf(item)).desired.push(item);
   }
 
-  /** The part desires them no longer. */
+  /** Withdraws the part's items. */
   release(part: DesiredPart): void {
     const items = this.#itemsOf(part);
     if (items === undefined) return;
@@ -100,7 +101,7 @@ export class DesiredStateTable<V extends object, P> {
     }
   }
 
-  /** The next `applyAdditions` and `applyRemovals` try again what the host refused. */
+  /** The next `applyAdditions` and `applyRemovals` retry refused changes. */
   retry(): void {
     for (const key of this.#pending) this.#touched.add(key);
   }
@@ -120,7 +121,7 @@ export class DesiredStateTable<V extends object, P> {
     for (const key of this.#items.keys()) this.#touch(key).desired.length = 0;
   }
 
-  /** What the host refused, as an operator sees it. */
+  /** The changes that the host refused, as an operator sees them. */
   get pending(): readonly string[] {
     return [...this.#pending].map((key) => `${this.#kind.name} ${key}`);
   }

@@ -1,4 +1,4 @@
-/** What a driver needs to run, and how its owner controls it. */
+/** The dependencies of a driver, and the interface by which its owner controls it. */
 import type { IpAddress } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
@@ -56,8 +56,8 @@ export interface DriverOptions extends ExternalRequestPorts {
 
 export interface Driver {
   /**
-   * Gives the engine its records, removes what an earlier run left in the kernel, and starts to
-   * take inputs. Throws what the ports throw when the host refuses.
+   * Passes the stored records to the engine, removes leftovers of an earlier run from the kernel,
+   * and starts to take inputs. Throws the ports' errors if the host refuses.
    */
   start(): void;
   /** Stops the engine and removes the desired state, in reverse order; idempotent. */

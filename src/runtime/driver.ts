@@ -249,7 +249,7 @@ class DriverLoop implements Driver {
     if (unapplied) this.#reconciler.applyAdditions(now);
     if (!changed) return;
     this.#reconciler.applyRemovals(now);
-    // A route or rule that the engine desired after the send may be what the send lacked. A
+    // The send may have failed for lack of a route or rule that the engine desired after it. A
     // retransmission would take a second.
     for (const output of unsent) this.#send(output);
   }

@@ -1,6 +1,7 @@
 /**
- * Commands of the control socket that wait for the engine's reply, and what the driver adds to it:
- * its own answer to some commands, and the plane's traffic counters to lists of tunnels and legs.
+ * Commands of the control socket that wait for the engine's reply, and the driver's additions to
+ * the reply: its own answer to some commands, and the plane's traffic counters to lists of tunnels
+ * and legs.
  */
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { PlanePort } from './ports.ts';
@@ -28,7 +29,7 @@ export class OperatorCommands {
   readonly #pending = new Map<number, PendingCommand>();
   #lastId = 0;
 
-  /** `own`: what the driver answers to a command, beside the engine. */
+  /** `own`: the driver's part of the answer to a command. */
   constructor(plane: PlanePort, own: Readonly<Record<string, () => JsonObject>>) {
     this.#plane = plane;
     this.#own = own;

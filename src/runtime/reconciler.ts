@@ -3,8 +3,8 @@
  *
  * Make before break: `applyAdditions` adds and changes in the order of the registry
  * (desired-state-kinds.ts), `applyRemovals` removes in the reverse order at the end of a step, so
- * that a home address that moves between devices is never absent. What the host refuses stays
- * pending; the next network snapshot or a timer with exponential back-off tries it again.
+ * that a home address that moves between devices is never absent. A change that the host refuses
+ * stays pending; the next network snapshot or a timer with exponential back-off retries it.
  */
 
 import type { JsonObject } from '#base/json.ts';
@@ -134,8 +134,8 @@ export class Reconciler {
   }
 
   /**
-   * Removes everything. The plane goes first: once it takes no packet out of a tunnel, no answer
-   * to one can leave unprotected while the rules go.
+   * Removes everything. The plane's tables are removed first: once no packet comes out of a tunnel,
+   * no answer to one can leave unprotected while the rules are being removed.
    */
   clear(now: Monotonic): void {
     this.#parts.clear();
@@ -158,7 +158,8 @@ export class Reconciler {
   #reapply(now: Monotonic): void {
     this.#disturbed = false;
     this.#calmFrom = after(now, DISTURBANCE_CALM_MS);
-    // All of the kernel's kinds: an interface that goes takes its addresses, routes and sysctls.
+    // All of the kernel's kinds, because a removed interface loses its addresses, routes and
+    // sysctls.
     for (const table of this.#kernelTables) table.markAllForReapply();
     this.applyAdditions(now);
   }

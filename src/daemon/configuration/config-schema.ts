@@ -9,7 +9,7 @@ import { z } from 'zod';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 
-/** What `.meta()` of a key may hold beside the facts that zod knows. */
+/** The content of a key's `.meta()`, beyond the facts that zod knows. */
 export interface KeyNotes {
   /** One sentence without its full stop: faults show it in parentheses. */
   readonly description?: string;
@@ -17,7 +17,7 @@ export interface KeyNotes {
   readonly details?: string;
   /** The unit of a number. */
   readonly unit?: string;
-  /** What a text stands for, such as `IPv6 address`. */
+  /** The meaning of a text, such as `IPv6 address`. */
   readonly kind?: string;
   /** Shown, commented out, if the key has no default or an empty one. */
   readonly sample?: JsonValue;

@@ -31,7 +31,7 @@ export interface Fault extends SourcePosition {
   /** `mobileNodes[0].homeAddresses[1]`; empty for the file as a whole. */
   readonly path: string;
   readonly message: string;
-  /** What the operator does about it; empty if the message says it. */
+  /** The remedy for the operator; empty if the message contains it. */
   readonly remedy: string;
 }
 

@@ -209,7 +209,7 @@ export const ENGINE_COUNTER_METRICS: Readonly<Record<Component, Rows>> = {
   'account-server': ACCOUNT_SERVER,
 };
 
-/** A metric of its own has this by status. */
+/** Included in a separate metric, by status. */
 const COUNTED_ELSEWHERE = 'registration-refused';
 
 /** The metric of the counter `name` of `component`; undefined if another metric includes it. */

@@ -45,7 +45,7 @@ interface ResolvConfOptions extends ResolvConfPaths {
 
 const MARK = '# Made by Sojourn';
 const CHECK_MS = 10_000;
-/** A program that writes the file more often than this gets its way. */
+/** After more writes than this, the other program keeps the file. */
 const MOST_WRITES = 5;
 const WRITES_MS = 10_000;
 

@@ -17,7 +17,7 @@ const BETWEEN_TRIES_MS = 200;
 /** Lists the servers of all links; the file that applications read names systemd-resolved. */
 export const RESOLVED_SERVERS = '/run/systemd/resolve/resolv.conf';
 const RESOLVED_DIRECTORY = '/run/systemd/resolve/';
-/** Where systemd-resolved listens. */
+/** The address of systemd-resolved. */
 const RESOLVED_STUB = /^\s*nameserver\s+127\.0\.0\.53\s*$/m;
 
 /** Whether this host's applications ask systemd-resolved. */

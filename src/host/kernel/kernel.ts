@@ -2,8 +2,8 @@
  * The kernel's tables by rtnetlink: applies desired state, and publishes snapshots of the network.
  *
  * Everything that is added carries the role's protocol number (routes RTA_PROTOCOL, rules
- * FRA_PROTOCOL, addresses IFA_PROTO, proxy entries NDA_PROTOCOL), so that a later run finds what a
- * killed one left.
+ * FRA_PROTOCOL, addresses IFA_PROTO, proxy entries NDA_PROTOCOL), so that a later run finds the
+ * leftovers of a killed one.
  */
 import { formatPrefix } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
@@ -75,7 +75,7 @@ class Kernel implements KernelPort {
   readonly #requests: NetlinkRequests;
   readonly #mirror: NetworkMirror;
   readonly #sysctls: SysctlSettings;
-  /** Keys of what was added: `addressKey`, `routeKey` and `ruleKey`. */
+  /** Keys of the added items: `addressKey`, `routeKey` and `ruleKey`. */
   readonly #own = new Set<string>();
   /** Devices of the added proxy entries, by address and device. */
   readonly #proxies = new Map<string, string>();

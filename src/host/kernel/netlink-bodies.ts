@@ -127,7 +127,7 @@ export function ruleBody(
   };
 }
 
-/** Keys match a notification with what was added. */
+/** Keys that match a notification with the added item. */
 export function addressKey(address: RtnetlinkAddress): string {
   return `address ${address.interfaceIndex} ${address.address}/${address.prefixLength}`;
 }

@@ -82,8 +82,8 @@ export class NetworkMirror {
   }
 
   /**
-   * Takes whole dumps of links and addresses; what they do not have vanished. An address keeps the
-   * epoch in which it was confirmed.
+   * Takes whole dumps of links and addresses; anything missing in them has vanished. An address
+   * keeps the epoch in which it was confirmed.
    */
   load(
     now: Monotonic,

@@ -20,7 +20,7 @@ export interface OwnTable {
 }
 
 interface NftOptions {
-  /** What needs nft, for the error message when it is missing. */
+  /** The feature that needs nft, for the error message if nft is missing. */
   readonly purpose: string;
   readonly tables: readonly OwnTable[];
   /** Lines in nft's language that fill the tables, which exist and are empty. */

@@ -1,4 +1,7 @@
-/** Removes what an earlier run of this role left in the kernel, found by its protocol number. */
+/**
+ * Removes the leftovers of an earlier run of this role from the kernel, found by its protocol
+ * number.
+ */
 import { NeighbourFlag } from '#wire/rtnetlink/layout.ts';
 import {
   encodeAddressChange,
@@ -10,7 +13,7 @@ import type { NetlinkRequests } from './netlink-requests.ts';
 
 const ALREADY_GONE = ['ESRCH', 'ENOENT', 'ENODEV', 'EADDRNOTAVAIL'];
 
-/** Rules go first, then what they lead to. Throws `SystemError`. */
+/** Removes rules first, then the routes that they lead to. Throws `SystemError`. */
 export function sweepLeftovers(requests: NetlinkRequests, protocol: number): void {
   const left = (one: { readonly protocol?: number | undefined }): boolean =>
     one.protocol === protocol;

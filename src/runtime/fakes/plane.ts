@@ -28,7 +28,7 @@ export class FakePlane implements PlanePort {
   readonly sent: { readonly path: PacketPath; readonly packet: Uint8Array }[] = [];
   readonly log: string[];
   localAddresses: readonly IpAddress[] = [];
-  /** What `inject` returns. */
+  /** The result of `inject`. */
   injectErrno = 0;
   closed = false;
   #handler: ((punt: Punt) => void) | undefined;
