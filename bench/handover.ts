@@ -184,7 +184,7 @@ async function measureTraffic(
  * Lets the routers resolve each other's link-layer addresses, which would otherwise add a round
  * trip to the first visit to a network.
  */
-export async function meetNeighbours(lab: Lab): Promise<void> {
+export async function resolveNeighbours(lab: Lab): Promise<void> {
   for (const { name, index, ipv4, nat } of lab.networks) {
     const { core4, core6 } = coreLink(index);
     const address = ipv4 === undefined ? core6 : core4;
@@ -207,7 +207,7 @@ async function measureContender(
   moves: number,
 ): Promise<Measured[]> {
   const [start = 'home'] = contender.tour;
-  await meetNeighbours(lab);
+  await resolveNeighbours(lab);
   await lab.move('mn', start);
   await lab.waitForAddress('mn', NETWORKS[start].ipv6 === undefined ? 4 : 6);
   await using roamer = await contender.start(lab);

@@ -113,12 +113,14 @@ function resultsOf(cells: Cells, teredo: Compared | undefined): Record<string, n
   const results: Record<string, number | null> = {};
   for (const history of HISTORIES) {
     const measured = [...cells.values()].flatMap((cell) => cell[history] ?? []);
-    const hoped = measured.filter(({ mayBeDirect }) => mayBeDirect);
+    const expectedDirect = measured.filter(({ mayBeDirect }) => mayBeDirect);
     const key = history.replace(' ', '_');
     results[`${key}_pairs`] = measured.length;
     results[`${key}_connected`] = measured.filter(({ connected }) => connected).length;
-    results[`${key}_direct_by_theory`] = hoped.length;
-    results[`${key}_direct`] = hoped.filter(({ pathState }) => pathState === 'direct').length;
+    results[`${key}_direct_by_theory`] = expectedDirect.length;
+    results[`${key}_direct`] = expectedDirect.filter(
+      ({ pathState }) => pathState === 'direct',
+    ).length;
     results[`${key}_answer_median_ms`] =
       measured.length === 0 ? null : median(measured.map(({ answerMs }) => answerMs));
   }

@@ -20,7 +20,7 @@ import { pathStateBetween } from '#lab/ntmobile/path-watch.ts';
 import { mayBeDirect } from '#lab/ntmobile/traversal.ts';
 import { type Background, nowMs, waitFor } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
-import { meetNeighbours, stallMs, usableSince } from './handover.ts';
+import { resolveNeighbours, stallMs, usableSince } from './handover.ts';
 import { measureNames } from './ntmobile-names.ts';
 import { Probe } from './support/probe.ts';
 import {
@@ -263,7 +263,7 @@ export async function ntmobileHandover(settings: NtmobileHandoverSettings): Prom
     servers: NTMOBILE_SERVERS,
     delayMs: delay,
   });
-  await meetNeighbours(lab);
+  await resolveNeighbours(lab);
   const system = new NtmobileSystem(lab, { nodes: NODES });
   await system.start();
   const nodes = [system.node('mn'), system.node('mn2')] as const;

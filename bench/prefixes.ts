@@ -96,7 +96,7 @@ function movingConfiguration(router: boolean) {
 }
 
 async function start(
-  ground: BenchSpawner,
+  spawner: BenchSpawner,
   directory: string,
   { name, label, count }: Setting,
   threads: number,
@@ -108,7 +108,7 @@ async function start(
   const launch = (role: string, namespace: string, configuration: JsonObject): DaemonProcess => {
     const daemon = daemonSection(label, role, threads, directory);
     const whole = { daemon, ...configuration };
-    return new DaemonProcess(ground, role, namespace, whole, `${label}-${role}`);
+    return new DaemonProcess(spawner, role, namespace, whole, `${label}-${role}`);
   };
   const homeAgent = launch('ha', pair.right, homeAgentConfiguration(count));
   const moving = launch(router ? 'mr' : 'mn', pair.left, movingConfiguration(router));
@@ -158,7 +158,7 @@ function rowOf(
 
 export async function prefixCost(settings: PrefixSettings): Promise<Report> {
   const directory = mkdtempSync(`${LAB_DIRECTORY}/prefixes-`);
-  const ground = new BenchSpawner(directory);
+  const spawner = new BenchSpawner(directory);
   const many = settings.prefixes.toLocaleString('en');
   const plans = [
     { name: 'host routes (mobile node)', label: 'bh', count: 0 },
@@ -169,7 +169,7 @@ export async function prefixCost(settings: PrefixSettings): Promise<Report> {
   const servers: IperfServer[] = [];
   try {
     for (const plan of plans) {
-      const contender = await start(ground, directory, plan, settings.threads);
+      const contender = await start(spawner, directory, plan, settings.threads);
       contenders.push(contender);
       servers.push(await IperfServer.start(contender.pair.right, PORT, directory));
     }

@@ -113,16 +113,19 @@ export async function throughput(settings: ThroughputSettings): Promise<Report> 
   const { segmentationOffload, threads } = settings;
   const four = await buildPair({ name: 'four', families: [4], segmentationOffload });
   const six = await buildPair({ name: 'six', families: [6], segmentationOffload });
-  const ground = new BenchSpawner(directory);
+  const spawner = new BenchSpawner(directory);
   const peers: readonly (readonly [Peer, Pair])[] = [
     [plain(), four],
     [plain6(), six],
     [await vxlan(four), four],
     [await wireguardGo(four, directory), four],
-    [await sojourn(four, ground, 'udp', { label: 'b4', threads, stateDirectory: directory }), four],
+    [
+      await sojourn(four, spawner, 'udp', { label: 'b4', threads, stateDirectory: directory }),
+      four,
+    ],
     [await sealed(four, directory, 'aes-128-gcm', threads), four],
     [await sealed(four, directory, 'chacha20-poly1305', threads), four],
-    [await sojourn(six, ground, 'ipip', { label: 'b6', threads, stateDirectory: directory }), six],
+    [await sojourn(six, spawner, 'ipip', { label: 'b6', threads, stateDirectory: directory }), six],
   ];
   const servers = [
     await IperfServer.start(four.right, 5201, directory),

@@ -85,7 +85,7 @@ async function build(): Promise<void> {
  * The addresses routed to a translator: the server's IPv4 address, and the client's IPv6 address
  * behind it.
  */
-async function lead(device: string, serverIn4: string, clientIn6: string): Promise<void> {
+async function routeThrough(device: string, serverIn4: string, clientIn6: string): Promise<void> {
   await ipBatch(
     [`route add ${serverIn4}/32 dev ${device}`, `route add ${clientIn6}/128 dev ${device}`],
     {
@@ -103,7 +103,7 @@ async function tayga(directory: string): Promise<Contender> {
   const namespace = NAMESPACES.translator;
   await run(['tayga', '-c', file, '--mktun'], { namespace });
   await ipBatch(['link set tayga0 up'], { namespace });
-  await lead('tayga0', server, client6);
+  await routeThrough('tayga0', server, client6);
   const background = new Background(['tayga', '-c', file, '--nodetach'], {
     namespace,
     logFile: `${directory}/tayga.log`,
@@ -133,7 +133,7 @@ async function sojourn(directory: string, threads: number): Promise<Contender> {
   ];
   const background = new Background(argv, { namespace, logFile: `${directory}/sojourn.log` });
   await background.ready('ready');
-  await lead('sojourn0', server, client6);
+  await routeThrough('sojourn0', server, client6);
   return {
     ...{ name: `Sojourn, ${threads} thread${threads === 1 ? '' : 's'}`, key: 'sojourn', server },
     [Symbol.asyncDispose]: async () => {

@@ -260,7 +260,7 @@ export interface ProcessSpawner {
 export class DaemonProcess {
   readonly name: string;
   readonly namespace: string;
-  readonly #ground: ProcessSpawner;
+  readonly #spawner: ProcessSpawner;
   readonly #role: string;
   readonly #file: string;
   #process: Background | undefined;
@@ -271,13 +271,13 @@ export class DaemonProcess {
    * the configuration sets another one.
    */
   constructor(
-    ground: ProcessSpawner,
+    spawner: ProcessSpawner,
     role: string,
     namespace: string,
     configuration: ConfigurationOverrides,
     name = role,
   ) {
-    this.#ground = ground;
+    this.#spawner = spawner;
     this.#role = role;
     this.name = name;
     this.namespace = namespace;
@@ -309,7 +309,7 @@ export class DaemonProcess {
   async start(): Promise<void> {
     this.#starts += 1;
     const main = `${REPOSITORY}daemons/${this.#role}/main.ts`;
-    const started = this.#ground.spawn(
+    const started = this.#spawner.spawn(
       this.namespace,
       [process.execPath, main, '--config', this.#file],
       {

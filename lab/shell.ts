@@ -41,15 +41,15 @@ export class CommandError extends Error {
 
 const MOST_PROCESSES = 16;
 let running = 0;
-const waiting: (() => void)[] = [];
+const queue: (() => void)[] = [];
 
-async function slot(): Promise<Disposable> {
-  if (running >= MOST_PROCESSES) await new Promise<void>((resolve) => waiting.push(resolve));
+async function acquireSlot(): Promise<Disposable> {
+  if (running >= MOST_PROCESSES) await new Promise<void>((resolve) => queue.push(resolve));
   running += 1;
   return {
     [Symbol.dispose]: () => {
       running -= 1;
-      waiting.shift()?.();
+      queue.shift()?.();
     },
   };
 }
@@ -76,7 +76,7 @@ export async function attempt(
   argv: readonly string[],
   options: RunOptions = {},
 ): Promise<Finished> {
-  using _ = await slot();
+  using _ = await acquireSlot();
   const [command = '', ...args] = inNamespace(options.namespace, argv);
   const child = spawn(command, args, {
     stdio: 'pipe',

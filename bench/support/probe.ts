@@ -48,7 +48,7 @@ export class Probe {
   }
 
   static async start(
-    ground: ProcessSpawner,
+    spawner: ProcessSpawner,
     own: ProbeEnd,
     peer: ProbeEnd,
     options: ProbeOptions,
@@ -58,7 +58,7 @@ export class Probe {
     argv.push('--peer-port', String(PORT), '--interval-us', String(options.intervalUs));
     if (!options.sends) argv.push('--receive-only');
     if (options.watch !== undefined) argv.push('--watch', options.watch);
-    const process = ground.spawn(own.namespace, argv, { logName: options.logName });
+    const process = spawner.spawn(own.namespace, argv, { logName: options.logName });
     await process.ready('ready');
     return new Probe(process);
   }

@@ -45,7 +45,7 @@ interface SojournOptions {
  */
 export async function sojourn(
   pair: Pair,
-  ground: ProcessSpawner,
+  spawner: ProcessSpawner,
   encapsulation: 'udp' | 'ipip',
   options: SojournOptions,
 ): Promise<Peer> {
@@ -56,7 +56,7 @@ export async function sojourn(
     stateDirectory: options.stateDirectory,
   });
   const homeAgent = new DaemonProcess(
-    ground,
+    spawner,
     'ha',
     pair.right,
     {
@@ -76,7 +76,7 @@ export async function sojourn(
     `${options.label}-ha`,
   );
   const mobileNode = new DaemonProcess(
-    ground,
+    spawner,
     'mn',
     pair.left,
     {

@@ -16,16 +16,16 @@ export class Pinger implements Disposable {
 
   /**
    * Pings an address or name from `namespace` every `intervalMs` (the minimum of ping is 2 ms);
-   * `dress` wraps the command before it is run.
+   * `wrap` wraps the command before it is run.
    */
   constructor(
     namespace: string,
     address: string,
     intervalMs: number,
-    dress: (argv: readonly string[]) => readonly string[] = (argv) => argv,
+    wrap: (argv: readonly string[]) => readonly string[] = (argv) => argv,
   ) {
     const argv = ['ping', '-n', '-i', String(intervalMs / 1000), address];
-    const [command = '', ...args] = inNamespace(namespace, dress(argv));
+    const [command = '', ...args] = inNamespace(namespace, wrap(argv));
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'] });
     createInterface({ input: child.stdout }).on('line', (line) => {
       const match = ANSWER.exec(line);

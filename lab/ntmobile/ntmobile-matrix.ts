@@ -109,14 +109,14 @@ export class MatrixNodes {
     const there = await this.#answers(first, byName ? second.domainName : await virtualOf(second));
     const back = await this.#answers(second, await virtualOf(first));
     const answerMs = nowMs() - startMs;
-    const hoped = mayBeDirect(...networksOf(pair));
+    const expectedDirect = mayBeDirect(...networksOf(pair));
     const connected = there && back;
     const isDirect = async (): Promise<boolean> =>
       (await pathStateBetween(first, second)) === 'direct';
-    const direct = connected && hoped && (await within(isDirect, DIRECT_WITHIN_MS));
+    const direct = connected && expectedDirect && (await within(isDirect, DIRECT_WITHIN_MS));
     const directMs = direct ? nowMs() - startMs : undefined;
     return {
-      ...{ pair, history, connected, mayBeDirect: hoped, answerMs, directMs },
+      ...{ pair, history, connected, mayBeDirect: expectedDirect, answerMs, directMs },
       pathState: await pathStateBetween(first, second),
     };
   }

@@ -48,14 +48,17 @@ export function mayBeDirect(first: NetworkName, second: NetworkName): boolean {
   const [a, b] = [NETWORKS[first], NETWORKS[second]];
   if (a.ipv6 !== undefined && b.ipv6 !== undefined) return true;
   if (a.ipv4 === undefined || b.ipv4 === undefined) return false;
-  return !((unforeseeable(a) && strict(b)) || (unforeseeable(b) && strict(a)));
+  return !(
+    (hasUnpredictablePort(a) && filtersByPort(b)) ||
+    (hasUnpredictablePort(b) && filtersByPort(a))
+  );
 }
 
-function unforeseeable({ nat }: Network): boolean {
+function hasUnpredictablePort({ nat }: Network): boolean {
   return nat.includes(NatKind.symmetric) || nat.includes(NatKind.addressDependentMapping);
 }
 
 /** The filter accepts packets only from ports to which the client has sent. */
-function strict(network: Network): boolean {
-  return unforeseeable(network) || network.nat.includes(NatKind.portRestricted);
+function filtersByPort(network: Network): boolean {
+  return hasUnpredictablePort(network) || network.nat.includes(NatKind.portRestricted);
 }

@@ -3,7 +3,7 @@ import { expect } from 'vitest';
 import type { HomeAddressOf, Registration, ScriptedRouter } from './scripted-router.ts';
 
 /** Creates a new binding from the network `ar6`. */
-export async function bindFreshly(
+export async function createBinding(
   router: ScriptedRouter,
   home: HomeAddressOf,
   prefixes: Registration['prefixes'],

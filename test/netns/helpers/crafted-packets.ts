@@ -84,22 +84,22 @@ interface CapturePoint {
 }
 
 /** The packet as digits without the hop limit, which each router lowers. */
-export function lasting(octets: Uint8Array): string {
+export function comparable(octets: Uint8Array): string {
   return withoutHopLimit(hex(octets));
 }
 
 const withoutHopLimit = (digits: string): string => `${digits.slice(0, 14)}..${digits.slice(16)}`;
 
 /**
- * The IPv6 packets that pass a capture point while `action` runs, each as {@link lasting} writes
+ * The IPv6 packets that pass a capture point while `action` runs, each as {@link comparable} writes
  * it.
  */
-export async function passing(
+export async function capturedWhile(
   lab: Lab,
   { namespace, device, before }: CapturePoint,
   action: () => Promise<void>,
 ): Promise<readonly string[]> {
-  const file = `${lab.logDirectory}/passing-${performance.now()}.pcap`;
+  const file = `${lab.logDirectory}/captured-${performance.now()}.pcap`;
   const capture = await lab.capture(namespace, device, file);
   await action();
   await capture.stop();

@@ -27,8 +27,12 @@ const PORT = 7;
 const FAMILIES = ['ipv4', 'ipv6'] as const;
 type Family = (typeof FAMILIES)[number];
 
-const ROOM = `map-${Math.round(nowMs())}`;
-const [NODES, HOST, SERVER] = [`${ROOM}-nodes`, `${ROOM}-relay`, `${ROOM}-server`];
+const NAME_PREFIX = `map-${Math.round(nowMs())}`;
+const [NODES, HOST, SERVER] = [
+  `${NAME_PREFIX}-nodes`,
+  `${NAME_PREFIX}-relay`,
+  `${NAME_PREFIX}-server`,
+];
 let serving: Background;
 
 async function openMaps(over: Readonly<Record<string, unknown>> = {}): Promise<LineProcess> {
@@ -127,7 +131,7 @@ beforeAll(async () => {
   serving = new Background(
     [process.execPath, join(import.meta.dirname, '../helpers/line-peer.ts'), 'serve', String(PORT)],
     {
-      ...{ namespace: SERVER, logFile: `${LAB_DIRECTORY}/${ROOM}.log` },
+      ...{ namespace: SERVER, logFile: `${LAB_DIRECTORY}/${NAME_PREFIX}.log` },
     },
   );
   await serving.ready('ready');
@@ -211,9 +215,9 @@ describe('virtual addresses at the relay’s kernel', () => {
     maps = await openMaps();
     await serve(maps, 'ipv6');
     await ipBatch([`link set ${DEVICE} mtu 1404`], { namespace: HOST });
-    const file = `${LAB_DIRECTORY}/${ROOM}.pcap`;
+    const file = `${LAB_DIRECTORY}/${NAME_PREFIX}.pcap`;
     const capture = new Background([CAPTURE, '--interface', 'eth0', '--file', file], {
-      ...{ namespace: SERVER, logFile: `${LAB_DIRECTORY}/${ROOM}-capture.log` },
+      ...{ namespace: SERVER, logFile: `${LAB_DIRECTORY}/${NAME_PREFIX}-capture.log` },
     });
     await capture.ready('ready');
     using connection = await connect(VIRTUAL.ipv6, NODE.ipv6);
@@ -266,11 +270,11 @@ describe('the packet filter of the relay', () => {
     async (family) => {
       const [here, there] = [{ ipv4: '192.0.2.1', ipv6: '2001:db8:7::1' }[family], REAL[family]];
       const length = family === 'ipv4' ? 24 : 64;
-      const beyond = `${ROOM}-beyond`;
+      const otherHost = `${NAME_PREFIX}-other`;
       const gateway = { ipv4: '192.0.2.2', ipv6: '2001:db8:7::2' }[family];
       await ipBatch([
-        `netns add ${beyond}`,
-        `link add eth1 netns ${HOST} type veth peer name eth0 netns ${beyond}`,
+        `netns add ${otherHost}`,
+        `link add eth1 netns ${HOST} type veth peer name eth0 netns ${otherHost}`,
       ]);
       const nodad = family === 'ipv6' ? ' nodad' : '';
       await ipBatch([`address add ${gateway}/${length} dev eth1${nodad}`, 'link set eth1 up'], {
@@ -283,16 +287,16 @@ describe('the packet filter of the relay', () => {
           `route add ${there} via ${gateway}`,
         ],
         {
-          namespace: beyond,
+          namespace: otherHost,
         },
       );
       await ipBatch([`route replace ${here} via ${RELAY[family]}`], { namespace: SERVER });
       maps = await openMaps();
-      expect(await answers(beyond, here, there)).toBe(false);
+      expect(await answers(otherHost, here, there)).toBe(false);
       await maps.end();
       maps = await openMaps({ forwards: { ipv4: true, ipv6: true } });
-      expect(await answers(beyond, here, there)).toBe(true);
-      await ipBatch([`netns delete ${beyond}`]);
+      expect(await answers(otherHost, here, there)).toBe(true);
+      await ipBatch([`netns delete ${otherHost}`]);
     },
   );
 });

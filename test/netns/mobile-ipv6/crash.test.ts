@@ -70,11 +70,11 @@ async function startTransfer(family: 4 | 6): Promise<Transfer> {
   const host = family === 6 ? `[${ADDRESSES.correspondentIpv6}]` : ADDRESSES.correspondentIpv4;
   const source = family === 6 ? HOME.address : HOME.ipv4Address;
   const download = new Download('mn', curl(`http://${host}/file`, '--interface', source));
-  await moreThan(download, 0);
+  await untilOctets(download, 0);
   return { download, server, sha256 };
 }
 
-async function moreThan(download: Download, octets: number): Promise<void> {
+async function untilOctets(download: Download, octets: number): Promise<void> {
   await waitFor(() => download.octets > octets, {
     timeoutMs: 20_000,
     what: `more than ${octets} octets`,
@@ -104,7 +104,7 @@ describe('kill -9 of the home agent', () => {
     await journey.homeAgent.start();
     expect(await journey.binding()).toEqual(binding);
     // More than the data in flight at the time of the kill.
-    await moreThan(transfer.download, atCrash + OCTETS_PER_SECOND / 2);
+    await untilOctets(transfer.download, atCrash + OCTETS_PER_SECOND / 2);
     expect(await journey.count(journey.mobileNode, 'binding-update-sent')).toBe(sent);
 
     // Sequence numbers and timestamps are in the store too: the next registration is neither
@@ -125,7 +125,7 @@ describe('kill -9 of the mobile node', () => {
     await journey.mobileNode.kill();
     await journey.startMobileNode();
     await journey.settled('ar6');
-    await moreThan(transfer.download, transfer.download.octets + OCTETS_PER_SECOND / 4);
+    await untilOctets(transfer.download, transfer.download.octets + OCTETS_PER_SECOND / 4);
     await expectWhole(transfer);
     await stopBoth();
     await expectNothingLeft();

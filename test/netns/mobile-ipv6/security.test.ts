@@ -22,7 +22,7 @@ import { encodeUdp, PROTOCOL_UDP } from '#wire/ip/udp.ts';
  * Attacks by third parties. Each attempt is counted by its reason, and the binding does not change.
  *
  *   mn (registered) ---- ar6 / nat-prc ---- core ---- home (HA)
- *   thief (another key) ---- ar4 ----------- |
+ *   rogue (another key) ---- ar4 ----------- |
  *                            cn (raw packets with any source) ----
  */
 
@@ -44,7 +44,7 @@ let coreFile: string;
 beforeAll(async () => {
   journey = await Journey.create({
     networks: ['ar6', 'ar4', 'nat-prc'],
-    nodes: { mn: ['eth0'], thief: ['eth0'] },
+    nodes: { mn: ['eth0'], rogue: ['eth0'] },
   });
   coreFile = `${journey.lab.logDirectory}/core.pcap`;
   await using _ = await journey.lab.capture('core', 'to-home', coreFile);
@@ -162,12 +162,12 @@ describe('a Binding Update of an attacker', () => {
   test('gets refused with the right identifier and a wrong key', async () => {
     const { lab } = journey;
     const security = { spi: 1000, key: 'text:not the key of the lab' };
-    const configuration = mobileNodeConfiguration({ security, daemon: { name: 'thief' } });
-    const thief = new DaemonProcess(lab, 'mn', 'thief', configuration, 'thief');
-    await lab.move('thief', 'ar4');
-    await lab.waitForAddress('thief', 4);
+    const configuration = mobileNodeConfiguration({ security, daemon: { name: 'rogue' } });
+    const rogue = new DaemonProcess(lab, 'mn', 'rogue', configuration, 'rogue');
+    await lab.move('rogue', 'ar4');
+    await lab.waitForAddress('rogue', 4);
     const before = await journey.count(journey.homeAgent, 'authentication-failed');
-    await thief.start();
+    await rogue.start();
     await waitFor(
       async () => (await journey.count(journey.homeAgent, 'authentication-failed')) > before,
       {
@@ -175,7 +175,7 @@ describe('a Binding Update of an attacker', () => {
         what: 'the wrong key to be counted',
       },
     );
-    await thief.kill();
+    await rogue.kill();
     await expectUntouched();
   });
 

@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterAll(async () => await journey?.close());
 
 /** Changes the home agent's addresses in the node's stored registration. */
-function forgeMemory(homeAgentAddresses: readonly string[]): void {
+function alterStoredAddresses(homeAgentAddresses: readonly string[]): void {
   const store = openSqliteStore(`${LAB_DIRECTORY}/state/mn.sqlite`);
   try {
     const records = [...store.load()];
@@ -68,7 +68,7 @@ test.each<NetworkName>(['ar6', 'ar4', 'nat-prc', 'ds'])(
   async (network) => {
     await journey.moveTo(network);
     await journey.mobileNode.stop();
-    forgeMemory(STALE);
+    alterStoredAddresses(STALE);
     expect(memory()).toEqual([STALE]);
     await journey.startMobileNode();
     const home = await journey.settled(network);

@@ -14,7 +14,7 @@ beforeEach(async () => {
   journey = await Journey.create({ networks: ['ar6', 'ds', 'nat-sym'], router: 'mr' });
   // Plugs the cable in and pulls it once, since an interface has more state afterwards than before
   // its first use.
-  await back();
+  await moveToDualStack();
   // The kernel's duplicate address detection on the router's network takes a second.
   await waitFor(
     async () =>
@@ -27,7 +27,7 @@ beforeEach(async () => {
 });
 afterEach(async () => await journey?.close());
 
-async function back(): Promise<void> {
+async function moveToDualStack(): Promise<void> {
   await journey.lab.move('mr', 'ds');
   await journey.lab.waitForAddress('mr', 6);
   await journey.lab.waitForAddress('mr', 4);
@@ -39,7 +39,7 @@ test.each<NetworkName>(['home', 'ds', 'nat-sym'])(
     await journey.start(network);
     expect(await journey.mobileNode.stop()).toBe(0);
     expect(await journey.homeAgent.stop()).toBe(0);
-    await back();
+    await moveToDualStack();
     await leftovers.expectNone();
   },
   60_000,
@@ -63,7 +63,7 @@ test('leaves only state that --cleanup removes after kill -9 of both', async () 
       '--cleanup',
     ]);
   }
-  await back();
+  await moveToDualStack();
   await leftovers.expectNone();
 }, 60_000);
 

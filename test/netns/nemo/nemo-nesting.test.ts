@@ -19,12 +19,12 @@ import { buildBindingUpdate } from '#engine/mobile-ipv6/mobile-node/binding/bind
 import { ADDRESSES } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import {
+  capturedWhile,
+  comparable,
   icmp,
-  lasting,
   mobility,
   PROTOCOL_IPV6,
   packet,
-  passing,
   sendRaw,
 } from '#test/netns/helpers/crafted-packets.ts';
 import {
@@ -42,7 +42,7 @@ const HOST = ipv6(HOSTS[0]);
 const OTHER_HOME_AGENT = ipv6(ADDRESSES.otherHomeAgentIpv6);
 /** Home addresses of the visiting node, at the other home agent, and of a node elsewhere. */
 const VISITOR = ipv6('2001:db8:300::99');
-const ELSEWHERE = ipv6('2001:db8:f:2::99');
+const OTHER_NODE = ipv6('2001:db8:f:2::99');
 const NESTED_HOST = ipv6('2001:db8:503::a');
 const HOME_TEST_INIT: MobilityMessage = { type: 'home-test-init', homeInitCookie: 7n, options: [] };
 const CARE_OF_TEST_INIT: MobilityMessage = {
@@ -95,12 +95,12 @@ interface ForwardedPacket {
 
 async function expectForwarded({ from, sent, at, seen = sent }: ForwardedPacket): Promise<void> {
   const { lab } = router;
-  const passed = await passing(lab, CAPTURE_POINTS[at], async () => {
+  const passed = await capturedWhile(lab, CAPTURE_POINTS[at], async () => {
     await sendRaw(lab, from, sent);
     // An answer to a later packet on the same path shows that this packet has had time to arrive.
     expect(await router.reaches('mr-a', CN, HOSTS[0])).toBe(true);
   });
-  expect(passed).toContain(lasting(seen));
+  expect(passed).toContain(comparable(seen));
 }
 
 const MODES = [
@@ -130,7 +130,7 @@ const ONE_LEVEL: readonly Case[] = [
   ],
   [
     ['NEMO-HA_9_1_3 Binding Update to a host', 'NEMO-HA_9_1_19 Binding Update to a host'],
-    () => toHost(mobility(CN, HOST, BINDING_UPDATE, ELSEWHERE)),
+    () => toHost(mobility(CN, HOST, BINDING_UPDATE, OTHER_NODE)),
   ],
   [
     [

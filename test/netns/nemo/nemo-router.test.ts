@@ -8,12 +8,12 @@ import { type Ipv6Address, ipv6 } from '#base/ip.ts';
 import { MOBILE_ROUTERS } from '#lab/mobile-networks.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import {
+  capturedWhile,
+  comparable,
   icmp,
-  lasting,
   mobility,
   PROTOCOL_IPV6,
   packet,
-  passing,
   sendRaw,
 } from '#test/netns/helpers/crafted-packets.ts';
 import { Journey } from '#test/netns/helpers/journey.ts';
@@ -34,24 +34,24 @@ beforeAll(async () => {
   journey = await Journey.create({ networks: ['ar6'], router: 'mr', servers: ['ha2'] });
   await journey.start('ar6');
   host = ipv6((await journey.lab.waitForAddress('mr-a', 6)).address);
-  await reach();
+  await pingCorrespondent();
 });
 afterAll(async () => await journey?.close());
 
 /** An echo request and reply, so that earlier packets have had time to arrive. */
-async function reach(): Promise<void> {
+async function pingCorrespondent(): Promise<void> {
   await journey.lab.exec('mr-a', ['ping', '-n', '-c', '3', '-i', '0.2', '-W', '2', CN]);
 }
 
-async function seen(
+async function capturedAfterSending(
   namespace: string,
   device: string,
   from: string,
   sent: Uint8Array,
 ): Promise<readonly string[]> {
-  return await passing(journey.lab, { namespace, device, before: 14 }, async () => {
+  return await capturedWhile(journey.lab, { namespace, device, before: 14 }, async () => {
     await sendRaw(journey.lab, from, sent);
-    await reach();
+    await pingCorrespondent();
   });
 }
 
@@ -71,7 +71,7 @@ describe('packets from the visited network to the mobile network', () => {
     );
     const routing = [{ type: 'type-2-routing', homeAddress: VISITOR }] as const;
     const sent = packet(OTHER_HOME_AGENT, host, PROTOCOL_MOBILITY, acknowledgement, routing);
-    expect(await seen('mr-a', 'eth0', 'ha2', sent)).toContain(lasting(sent));
+    expect(await capturedAfterSending('mr-a', 'eth0', 'ha2', sent)).toContain(comparable(sent));
   });
 
   it('NEMO-MR-2-1-1-4-005 pass: a Home Test in a visiting node’s own tunnel', async () => {
@@ -83,7 +83,7 @@ describe('packets from the visited network to the mobile network', () => {
       options: [],
     });
     const sent = packet(OTHER_HOME_AGENT, host, PROTOCOL_IPV6, homeTest);
-    expect(await seen('mr-a', 'eth0', 'ha2', sent)).toContain(lasting(sent));
+    expect(await capturedAfterSending('mr-a', 'eth0', 'ha2', sent)).toContain(comparable(sent));
   });
 
   it('NEMO-MR-2-1-1-4-012 get an echo reply from the router’s home address', async () => {
@@ -122,7 +122,7 @@ describe('packets from the mobile network to the visited network', () => {
   it('NEMO-MR-2-2-1-4-006 pass: a Home Test Init in a visiting node’s own tunnel', async () => {
     const init = mobility(VISITOR, CN, { type: 'home-test-init', homeInitCookie: 7n, options: [] });
     const sent = packet(host, OTHER_HOME_AGENT, PROTOCOL_IPV6, init);
-    expect(await seen('ha2', 'wan', 'mr-a', sent)).toContain(lasting(sent));
+    expect(await capturedAfterSending('ha2', 'wan', 'mr-a', sent)).toContain(comparable(sent));
   });
 
   /**
@@ -132,10 +132,14 @@ describe('packets from the mobile network to the visited network', () => {
   async function tried(sent: Uint8Array): Promise<readonly string[]> {
     const { lab } = journey;
     let outside: readonly string[] = [];
-    const inside = await passing(lab, { namespace: 'mr', device: 'lan0', before: 14 }, async () => {
-      outside = await seen('cn', 'wan', 'mr-a', sent);
-    });
-    expect(inside).toContain(lasting(sent));
+    const inside = await capturedWhile(
+      lab,
+      { namespace: 'mr', device: 'lan0', before: 14 },
+      async () => {
+        outside = await capturedAfterSending('cn', 'wan', 'mr-a', sent);
+      },
+    );
+    expect(inside).toContain(comparable(sent));
     return outside;
   }
 
@@ -155,7 +159,7 @@ describe('packets from the mobile network to the visited network', () => {
     await journey.lab.exec('mr-a', ['ip', 'address', 'add', `${outer}/128`, 'dev', 'lo', 'nodad']);
     const outside = await tried(sent);
     await journey.lab.exec('mr-a', ['ip', 'address', 'del', `${outer}/128`, 'dev', 'lo']);
-    expect(outside).not.toContain(lasting(sent));
+    expect(outside).not.toContain(comparable(sent));
   });
 
   it.each([
@@ -163,6 +167,6 @@ describe('packets from the mobile network to the visited network', () => {
     ['NEMO-MR-2-2-1-4-018 the router’s own address', INGRESS],
   ])('%s, in a tunnel to the router itself, does not come out of it', async (_title, inner) => {
     const outside = await tried(packet(host, INGRESS, PROTOCOL_IPV6, echo(inner)));
-    expect(outside).not.toContain(lasting(echo(inner)));
+    expect(outside).not.toContain(comparable(echo(inner)));
   });
 });

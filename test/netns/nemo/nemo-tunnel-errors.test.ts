@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
 import { waitFor } from '#lab/shell.ts';
-import { bindFreshly } from '#test/netns/helpers/accepted-bindings.ts';
+import { createBinding } from '#test/netns/helpers/accepted-bindings.ts';
 import { icmp, PROTOCOL_IPV6, packet, sendRaw } from '#test/netns/helpers/crafted-packets.ts';
 import { TUN } from '#test/netns/helpers/plane/plane-hosts.ts';
 import {
@@ -35,7 +35,7 @@ beforeAll(async () => {
 afterAll(async () => await router?.close());
 
 const bound = (home: HomeAddressOf, prefixes: Registration['prefixes']): Promise<void> =>
-  bindFreshly(router, home, prefixes);
+  createBinding(router, home, prefixes);
 
 describe('ICMP errors about outer packets, relayed to the inner source (RFC 2473 §8)', () => {
   /** Sends unfragmentable echo requests of `octets`; returns ping's output. */

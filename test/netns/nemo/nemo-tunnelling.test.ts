@@ -4,7 +4,7 @@
  * is for a home address of the home network (HNP) or of a mobile network prefix (MNP).
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { bindFreshly, registerAccepted } from '#test/netns/helpers/accepted-bindings.ts';
+import { createBinding, registerAccepted } from '#test/netns/helpers/accepted-bindings.ts';
 import {
   CORRESPONDENT,
   HOME_ADDRESSES,
@@ -27,7 +27,7 @@ beforeAll(async () => {
 afterAll(async () => await router?.close());
 
 const bound = (home: HomeAddressOf, prefixes: Registration['prefixes']): Promise<void> =>
-  bindFreshly(router, home, prefixes);
+  createBinding(router, home, prefixes);
 
 async function moved(home: HomeAddressOf, prefixes: Registration['prefixes']): Promise<void> {
   const before = router.careOf;

@@ -73,7 +73,7 @@ async function birdc(namespace: string, command: string): Promise<string> {
 }
 
 /** The mobile network prefixes to which the core's kernel has a route from BIRD. */
-async function learnt(): Promise<readonly string[]> {
+async function learnedPrefixes(): Promise<readonly string[]> {
   const lines = await Promise.all(
     (['-6', '-4'] as const).map((family) =>
       journey.lab.exec('core', ['ip', family, 'route', 'show', 'proto', 'bird']),
@@ -83,17 +83,17 @@ async function learnt(): Promise<readonly string[]> {
   return PREFIXES.filter((prefix) => routes.includes(prefix));
 }
 
-async function untilLearnt(expected: readonly string[], what: string): Promise<void> {
-  await waitFor(async () => (await learnt()).join() === expected.join(), {
+async function untilLearned(expected: readonly string[], what: string): Promise<void> {
+  await waitFor(async () => (await learnedPrefixes()).join() === expected.join(), {
     timeoutMs: 30_000,
     what,
   });
 }
 
 test('announces the prefixes to the core when the router registers', async () => {
-  expect(await learnt()).toEqual([]);
+  expect(await learnedPrefixes()).toEqual([]);
   await journey.start('ar6');
-  await untilLearnt(PREFIXES, 'routes to the mobile networks');
+  await untilLearned(PREFIXES, 'routes to the mobile networks');
   const hosts = await journey.lab.waitForAddress('mr-a', 6);
   await journey.lab.exec('cn', ['ping', '-c', '1', '-W', '5', hosts.address]);
 }, 60_000);
@@ -108,19 +108,19 @@ test('changes nothing in the core when the router moves', async () => {
 
 test('withdraws the prefixes from the core when the binding is deleted', async () => {
   await journey.mobileNode.request('deregister');
-  await untilLearnt([], 'no routes to the mobile networks');
+  await untilLearned([], 'no routes to the mobile networks');
 }, 60_000);
 
 test('withdraws the prefixes from the core when the binding expires', async () => {
   await journey.mobileNode.request('reregister');
-  await untilLearnt(PREFIXES, 'routes to the mobile networks');
+  await untilLearned(PREFIXES, 'routes to the mobile networks');
   await journey.mobileNode.kill();
-  await untilLearnt([], 'no routes to the mobile networks');
+  await untilLearned([], 'no routes to the mobile networks');
 }, 60_000);
 
 test('withdraws the prefixes from the core when the home agent stops', async () => {
   await journey.startMobileNode();
-  await untilLearnt(PREFIXES, 'routes to the mobile networks');
+  await untilLearned(PREFIXES, 'routes to the mobile networks');
   expect(await journey.homeAgent.stop()).toBe(0);
-  await untilLearnt([], 'no routes to the mobile networks');
+  await untilLearned([], 'no routes to the mobile networks');
 }, 60_000);

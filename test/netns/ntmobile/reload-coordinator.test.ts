@@ -24,7 +24,7 @@ import {
 const CLI = new URL('../../../src/cli/cli.ts', import.meta.url).pathname;
 const WAIT = { timeoutMs: 60_000 };
 const base64 = (octets: Uint8Array): string => `base64:${Buffer.from(octets).toString('base64')}`;
-const OURS = base64(AUTHORITY.publicKey);
+const FIRST_AUTHORITY = base64(AUTHORITY.publicKey);
 const OTHERS = base64(signingKeyOf(seed('another authority')).publicKey);
 
 const CONFIGURATION = {
@@ -73,7 +73,7 @@ async function dig(name: string): Promise<string> {
 beforeAll(async () => {
   lab = await Lab.create({ networks: ['ar6'], nodes: { a: ['eth0'] } });
   coordinator = new DaemonProcess(lab, 'dc', 'cn', {});
-  configure([OURS], 60);
+  configure([FIRST_AUTHORITY], 60);
   await coordinator.start();
   await lab.move('a', 'ar6');
   const { address } = await lab.waitForAddress('a', 6, { timeoutMs: 30_000 });
@@ -95,7 +95,7 @@ afterAll(async () => {
 describe('a reload of the direction coordinator', () => {
   it('changes the time to live of answers and the log level', async () => {
     expect(await dig('a.nodes.example')).toMatch(/\t60\tIN\tAAAA\tfd12:3456:789a::61\n/);
-    configure([OURS], 7, 'debug');
+    configure([FIRST_AUTHORITY], 7, 'debug');
     expect(await reload()).toMatchObject({
       code: ExitCode.ok,
       stdout:
@@ -122,7 +122,7 @@ describe('a reload of the direction coordinator', () => {
   }, 120_000);
 
   it('admits them again when the authority is added again', async () => {
-    configure([OTHERS, OURS], 7, 'debug');
+    configure([OTHERS, FIRST_AUTHORITY], 7, 'debug');
     expect((await reload()).code).toBe(ExitCode.ok);
     await client.ask('connect');
     expect(await client.ask('register')).toMatchObject({ status: 0 });

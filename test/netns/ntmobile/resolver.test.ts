@@ -28,7 +28,7 @@ const inOwnEtc = (argv: readonly string[]) => [
   ...argv,
 ];
 
-const ground: ProcessSpawner = {
+const spawner: ProcessSpawner = {
   spawn: (namespace, argv, options) =>
     new Background(inOwnEtc(argv), {
       ...options,
@@ -58,7 +58,7 @@ beforeAll(async () => {
     await nodes.lab.waitForAddress(name, 4, { timeoutMs: 15_000 });
   }
   await nodes.start('b');
-  daemon = new DaemonProcess(ground, 'mn', 'a', nodes.configuration('a'), 'a');
+  daemon = new DaemonProcess(spawner, 'mn', 'a', nodes.configuration('a'), 'a');
 });
 afterAll(async () => await nodes?.close());
 

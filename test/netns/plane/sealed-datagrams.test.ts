@@ -117,7 +117,7 @@ describe.each([AES, CHACHA])(
 );
 
 describe.each([AES, CHACHA])('the framing, over IPv$family with $cipher', ({ family, cipher }) => {
-  const ELSEWHERE = 9999;
+  const OTHER_PORT = 9999;
   let hosts: PlaneHosts;
   beforeAll(async () => {
     hosts = await sealedHosts({ family, cipher }, 1);
@@ -127,7 +127,7 @@ describe.each([AES, CHACHA])('the framing, over IPv$family with $cipher', ({ fam
   it.each([0, 0xabcdef1])(
     'opens with an independent reader, relay index %i',
     async (relayIndex) => {
-      const port = ELSEWHERE + (relayIndex & 1);
+      const port = OTHER_PORT + (relayIndex & 1);
       await using listener = await Listener.open(hosts.homeAgent.namespace, family, port);
       const tunnel = withPath(tunnelOf('node', 'sealed', 1400, family), {
         remotePort: port,

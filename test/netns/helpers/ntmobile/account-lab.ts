@@ -32,7 +32,7 @@ export const CONFIGURATION = {
   },
 };
 
-const ground: ProcessSpawner = {
+const spawner: ProcessSpawner = {
   spawn: (_namespace, argv, { logName = 'as', ...options }) =>
     new Background(argv, { ...options, logFile: `${LOGS}/${logName}.log` }),
 };
@@ -44,7 +44,7 @@ const ground: ProcessSpawner = {
 export async function startAccountServer(): Promise<DaemonProcess> {
   requireLab();
   for (const directory of [STATE, LOGS]) rmSync(directory, { recursive: true, force: true });
-  const server = new DaemonProcess(ground, 'as', '', CONFIGURATION);
+  const server = new DaemonProcess(spawner, 'as', '', CONFIGURATION);
   await server.start();
   await fetchCertificate();
   await operate(['as', 'account', 'add', 'alice', '--group', 'staff', 'lab'], `${PASSWORD}\n`);

@@ -111,16 +111,16 @@ const client = new Client();
 const { sessions } = client;
 sessions.setClockOffset(clock.offsetMs());
 
-function arm(): void {
+function armTimer(): void {
   clock.wakeAt(sessions.deadline(), () => {
     client.act((step) => sessions.tick(step));
-    arm();
+    armTimer();
   });
 }
 
 sockets.onPunt(({ path, packet }) => {
   if (path.kind === 'datagram') client.act((step) => sessions.receive(step, path, packet));
-  arm();
+  armTimer();
 });
 
 function ask(step: Step, command: string, argument: string): void {
@@ -159,7 +159,7 @@ function ask(step: Step, command: string, argument: string): void {
 for await (const line of createInterface(process.stdin)) {
   const [command = '', argument = ''] = line.split(' ');
   client.act((step) => ask(step, command, argument));
-  arm();
+  armTimer();
 }
 clock.cancel();
 sockets[Symbol.dispose]();
