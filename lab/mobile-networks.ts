@@ -87,3 +87,11 @@ export const MOBILE_NETWORKS: Readonly<Record<MobileNetworkName, Network>> = {
   'mr-lan': linkBehind(MOBILE_ROUTERS.mr),
   'mr2-lan': linkBehind(MOBILE_ROUTERS.mr2),
 };
+
+/** The interfaces of mobile routers and of the hosts behind them, by node. */
+export function interfacesOfRouters(
+  routers: readonly MobileRouterName[],
+): Readonly<Record<string, readonly string[]>> {
+  const names = routers.flatMap((name) => [name, ...MOBILE_ROUTERS[name].hosts]);
+  return Object.fromEntries(names.map((name) => [name, ['eth0']]));
+}

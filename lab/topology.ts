@@ -3,7 +3,7 @@ import { RUN_DIRECTORY } from '#daemon/directories.ts';
 import { build, cableEnd, type Design, type LabServer } from './builder.ts';
 import { type Capture, startCapture } from './capture.ts';
 import { LAB_DIRECTORY, requireLab, STATE_DIRECTORY } from './enter.ts';
-import { MOBILE_ROUTERS, type MobileRouterName } from './mobile-networks.ts';
+import { interfacesOfRouters, MOBILE_ROUTERS, type MobileRouterName } from './mobile-networks.ts';
 import { FORGET_MAPPINGS } from './nat.ts';
 import type { AttachmentPoint, Network, NetworkName } from './network.ts';
 import { type DynamicAddress, dynamicAddresses, NetworkManager } from './network-manager.ts';
@@ -84,14 +84,6 @@ interface Cable {
   network: AttachmentPoint | undefined;
 }
 
-/** The cables of mobile routers and of the hosts behind them. */
-function routersAndHosts(
-  routers: readonly MobileRouterName[],
-): Readonly<Record<string, readonly string[]>> {
-  const names = routers.flatMap((name) => [name, ...MOBILE_ROUTERS[name].hosts]);
-  return Object.fromEntries(names.map((name) => [name, ['eth0']]));
-}
-
 /** Also runs before building, to remove leftovers of a test that crashed. */
 async function removeNamespaces(names: readonly string[]): Promise<void> {
   if (names.length > 0)
@@ -140,7 +132,7 @@ export class Lab implements AsyncDisposable {
     const mobileRouters = options.mobileRouters ?? [];
     const design: Design = {
       networks: [...new Set<NetworkName>(['home', ...(options.networks ?? DEFAULT_NETWORKS)])],
-      nodes: { ...(options.nodes ?? { mn: ['eth0'] }), ...routersAndHosts(mobileRouters) },
+      nodes: { ...(options.nodes ?? { mn: ['eth0'] }), ...interfacesOfRouters(mobileRouters) },
       servers: options.servers ?? [],
       mobileRouters,
       mobileNetworksAnnounced: options.mobileNetworksAnnounced ?? false,

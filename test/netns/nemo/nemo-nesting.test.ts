@@ -108,9 +108,9 @@ const MODES = [
   { mode: 'explicit', at: 1, prefixes: PREFIXES },
 ] as const;
 
-type Case = readonly [titles: readonly [string, string], forwarded: () => ForwardedPacket];
+type Case = readonly [titles: readonly [string, string], build: () => ForwardedPacket];
 const casesOf = (cases: readonly Case[], at: 0 | 1) =>
-  cases.map(([titles, forwarded]) => ({ title: titles[at], forwarded }));
+  cases.map(([titles, build]) => ({ title: titles[at], build }));
 const fromHost = (sent: Uint8Array, at: ForwardedPacket['at'], seen = sent): ForwardedPacket => ({
   from: 'mr-a',
   sent,
@@ -220,7 +220,7 @@ const { homeAddress: HOME } = NESTED;
 const throughAgent = (inner: Uint8Array): ForwardedPacket =>
   fromHost(inside(HOME_AGENT, inner), 'cn', inner);
 
-const SAME_HOME_AGENT: readonly Case[] = [
+const SAME_AGENT: readonly Case[] = [
   [
     [
       'NEMO-HA_9_2_1 home agent discovery of a node',
@@ -359,10 +359,7 @@ describe.each(MODES)('nested tunnels behind a router in $mode mode', ({ at, pref
     expect(await router.reaches('mr-a', CN, HOSTS[0])).toBe(true);
   });
 
-  it.each(casesOf(ONE_LEVEL, at))(
-    '$title',
-    async ({ forwarded }) => await expectForwarded(forwarded()),
-  );
+  it.each(casesOf(ONE_LEVEL, at))('$title', async ({ build }) => await expectForwarded(build()));
 
   const registrations: readonly (readonly [string, boolean])[] =
     at === 0
@@ -376,8 +373,5 @@ describe.each(MODES)('nested tunnels behind a router in $mode mode', ({ at, pref
         ];
   it.each(registrations)('%s', async (_title, mobileRouter) => await registerNested(mobileRouter));
 
-  it.each(casesOf(SAME_HOME_AGENT, at))(
-    '$title',
-    async ({ forwarded }) => await expectForwarded(forwarded()),
-  );
+  it.each(casesOf(SAME_AGENT, at))('$title', async ({ build }) => await expectForwarded(build()));
 });
