@@ -158,7 +158,7 @@ TEST(limit_is_shared_by_an_endpoint_and_a_group) {
   leg(1)->received(5);
   CHECK(world->tunnel().maySend(15));
   CHECK(!world->tunnel().maySend(1));
-  // The limit stays as long as the leg does. Once both have left the address, it starts again.
+  // The limit lasts as long as the leg. Once both legs have left the address, a new limit starts.
   world->tunnelAt(world->other, first);
   world->tunnelAt(world->node, first);
   CHECK(!world->tunnel().maySend(1));

@@ -453,7 +453,7 @@ TEST(packet_survives_translation_there_and_back) {
   for (int count = 0; count < 4000; count++) {
     const int family = count % 2 == 0 ? 4 : 6;
     const Bytes packet = randomPacket(family, random);
-    // As long as it becomes: DF concerns links, not lengths.
+    // The translation may grow to any length: DF concerns links, not lengths.
     const testing::Settings wide{.mtu = 9000, .policy = {.lowestIpv6Mtu = 9000}};
     Passed there = pass(packet, wide);
     CHECK_EQUAL(number(there.verdict()), number(Verdict::translated));

@@ -4,8 +4,8 @@
 //   sojourn-probe --bind ADDRESS --port N --peer ADDRESS --peer-port N [--interval-us N]
 //                 [--receive-only] [--watch IF] [--seconds N]
 //
-// Measures handover stalls, and shares no code with what it measures. It prints a line for each
-// event, CLOCK_MONOTONIC microseconds first:
+// Measures handover stalls, and shares no code with the measured programs. It prints a line for
+// each event, CLOCK_MONOTONIC microseconds first:
 //
 //   TIME ready
 //   TIME sent SEQUENCE

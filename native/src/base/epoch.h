@@ -48,7 +48,7 @@ class EpochDomain {
     reclaim();
   }
 
-  // Frees what no reader can hold, oldest first. The caller holds the writers' lock.
+  // Frees the objects that no reader can hold, oldest first. The caller holds the writers' lock.
   void reclaim() {
     if (retired_.empty()) return;
     u64 oldest = kOffline;

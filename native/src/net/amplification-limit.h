@@ -1,5 +1,5 @@
-// Anti-amplification limit (RFC 9000 §8.1): until a peer address is validated, no more is sent to
-// it than three times what came from it, plus a credit (docs/reference/ntmobile.md §9, §10).
+// Anti-amplification limit (RFC 9000 §8.1): the plane sends to an unvalidated peer address at most
+// three times the octets received from it, plus a credit (docs/reference/ntmobile.md §9, §10).
 #pragma once
 #include <atomic>
 #include <map>
@@ -12,13 +12,13 @@ namespace sojourn {
 
 struct Endpoint;
 
-// What a tunnel or a leg says about the address of its peer.
+// The validation state of a peer's address, as a tunnel or leg is set with it.
 struct PeerValidation {
-  // The peer has shown that it receives at this address: no limit, nothing is counted.
+  // The peer has shown that it receives at this address: no limit and no counting.
   bool validated = true;
-  // Tunnels and legs of one group at one endpoint share a limit: those of one node.
+  // Tunnels and legs of one group (of one node) at one endpoint share a limit.
   u32 group = 0;
-  // Octets that may be sent beyond what the received ones allow.
+  // Octets that may be sent in addition to three times the received ones.
   u64 creditOctets = 0;
 };
 
@@ -61,7 +61,7 @@ class AmplificationLimits {
 
   // Null for a validated address. Each limit that was acquired is released once.
   AmplificationLimit* acquire(const Endpoint* endpoint, const PeerValidation& peer);
-  // To be called after readers can no longer find the tunnel or leg that had it. Null is ignored.
+  // Call after readers can no longer find the tunnel or leg that had it. Null is ignored.
   void release(AmplificationLimit* limit, EpochDomain& domain);
   size_t size() const { return limits_.size(); }
 

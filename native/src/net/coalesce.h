@@ -19,7 +19,7 @@ class PacketSink {
   ~PacketSink() = default;
 };
 
-// What is known about the transport checksum.
+// The state of the transport checksum.
 enum class ChecksumState { unknown, right };
 
 class Coalescer {

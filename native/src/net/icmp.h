@@ -1,6 +1,6 @@
 // ICMP errors of a tunnel's entry point to the inner source: Packet Too Big (RFC 4443 §3.2, RFC
 // 2473 §7.1), Fragmentation Needed (RFC 1191 §4, RFC 2003 §5) and unreachable (RFC 2473 §8.2,
-// §8.3). And those of a translator about packets that it does not translate (RFC 7915 §4.1, §5.1).
+// §8.3); and those of a translator about packets that it does not translate (RFC 7915 §4.1, §5.1).
 #pragma once
 #include <vector>
 

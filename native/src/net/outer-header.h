@@ -17,7 +17,7 @@ size_t writeOuterHeader(const OuterPath& path, int innerFamily, u8 trafficClass,
 
 using Packets = std::vector<std::vector<u8>>;
 
-// What follows the outer headers: an inner packet, or a sealed datagram.
+// The payload of the outer headers: an inner packet, or a sealed datagram.
 struct OuterPayload {
   const u8* data;
   size_t length;

@@ -5,11 +5,11 @@
 
 namespace sojourn {
 
-// What carries the inner packet, or the protected one: the outer IP header itself (RFC 2473,
-// RFC 2003, RFC 4213) or a UDP header behind it (RFC 5555 §4.1).
+// The carrier of the inner or protected packet: the outer IP header itself (RFC 2473, RFC 2003, RFC
+// 4213) or a UDP header behind it (RFC 5555 §4.1).
 enum class Carrier : u8 { ip = 0, udp = 1 };
 
-// The local port is not part of it: it is that of the socket that the plane sends through.
+// The local port is not part of the path: it is the port of the sending socket.
 struct OuterPath {
   Carrier carrier = Carrier::udp;
   u8 family = 4;

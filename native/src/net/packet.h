@@ -22,8 +22,8 @@ struct PacketView {
 // False if the bytes are no IP packet, or shorter than the header says.
 bool viewPacket(u8* data, size_t length, PacketView& view);
 
-// Views the beginning of a packet, as an ICMP error quotes it. `length` is what there is; the
-// length in the packet's header is ignored.
+// Views the beginning of a packet, as an ICMP error quotes it. `length` is the number of available
+// octets; the length in the packet's header is ignored.
 bool viewQuoted(u8* data, size_t length, PacketView& view);
 
 // The end of an IPv6 header chain: the first header that is no extension header.

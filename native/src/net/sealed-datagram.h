@@ -28,7 +28,7 @@ constexpr size_t kSealedHeader = 8;
 constexpr size_t kSealTag = 16;
 constexpr size_t kSealedOverhead = kSealedHeader + kSealTag;
 
-// What an envelope puts in front of the datagram that it carries.
+// The octets of an envelope in front of the datagram that it carries.
 constexpr size_t kRelayEnvelope = 4;
 
 }  // namespace sojourn

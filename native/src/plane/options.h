@@ -1,4 +1,4 @@
-// What a plane is opened with, and what the kernel turned out to support.
+// The options of a plane, and the kernel features that were found.
 #pragma once
 #include <algorithm>
 #include <string>
@@ -8,8 +8,8 @@
 
 namespace sojourn {
 
-// The address of an inner packet that selects the tunnel to send it into. For received packets it
-// is the address at the other side: the ingress permit.
+// The address of an inner packet that selects the tunnel to send it into. The ingress permit looks
+// up the opposite address of received packets.
 enum class TunnelLookup : u8 {
   byInnerSource,       // a mobile node or router: the prefixes are its own
   byInnerDestination,  // a home agent or relay: the prefixes are those of its nodes

@@ -1,6 +1,6 @@
-// What error queues report about the path to an endpoint. The path MTU (RFC 1191, RFC 8201) is kept
-// with the endpoint for ten minutes. That the endpoint is unreachable is relayed to the source of
-// the inner packet (RFC 2473 §8).
+// Reports of error queues about the path to an endpoint. The endpoint keeps the path MTU (RFC 1191,
+// RFC 8201) for ten minutes. The source of the inner packet gets an error if the endpoint is
+// unreachable (RFC 2473 §8).
 #pragma once
 #include "plane/error-sender.h"
 #include "plane/shared.h"
@@ -17,14 +17,15 @@ class PathErrors {
   // The caller is online in the tables' domain.
   void learnFrom(int fd, Carrier carrier, Protection protection);
   // Asks the kernel for the path MTU after it refused a packet as too large. The refusal does not
-  // say: ip_local_error reports port 0 on unconnected sockets, and for UDP_SEGMENT nothing.
+  // tell the MTU: ip_local_error reports port 0 on unconnected sockets, and nothing for
+  // UDP_SEGMENT.
   void probe(const Tunnel& tunnel);
   // The path MTU to `endpoint`; 0: unknown.
   static size_t pathMtu(Endpoint& endpoint, u64 nowMs) {
     if (endpoint.pathMtu.load(std::memory_order_relaxed) != 0) expire(endpoint, nowMs);
     return endpoint.pathMtu.load(std::memory_order_relaxed);
   }
-  // Forgets a path MTU that is older than RFC 8201 §4 allows.
+  // Discards a path MTU that is older than RFC 8201 §4 allows.
   static void expire(Endpoint& endpoint, u64 nowMs) {
     const u64 age = nowMs / 1000 - endpoint.pathMtuAt.load(std::memory_order_relaxed);
     if (age > kLifetimeSeconds) endpoint.pathMtu.store(0);

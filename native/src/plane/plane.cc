@@ -73,7 +73,7 @@ void Plane::openSockets(size_t pairs) {
   const Options& options = shared_.options;
   sockets_.stop = Descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!sockets_.stop) throwSystemError("eventfd");
-  // The port first: a second daemon on this host fails here, with a clear error.
+  // Binds the port first, so that a second daemon on this host fails here with a clear error.
   UdpFeatures udp;
   if (options.udpPort != 0) {
     sockets_.udp = openUdpSockets(4, options.udpPort, pairs, options.mark, udp);
@@ -129,7 +129,7 @@ void Plane::startWorkers() {
 
 void Plane::tunnelSet(const TunnelSpec& spec) {
   shared_.tables.tunnelSet(spec);
-  // This thread is the only writer of the tables, so what it reads is not freed meanwhile.
+  // This thread is the only writer of the tables, so no object that it reads is freed meanwhile.
   if (shared_.inwardHold.waiting()) {
     heldReceiver_->releaseHeld(Endpoint::Key::of(spec.path, spec.protection), monotonicMs());
   }

@@ -1,4 +1,4 @@
-// What the packet threads of one plane share.
+// The objects that the packet threads of one plane share.
 #pragma once
 #include <functional>
 

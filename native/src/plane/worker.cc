@@ -118,7 +118,7 @@ void Worker::serve(u64 nowMs) {
 void Worker::serveTun(u64 nowMs) {
   if (transmitter_->poll(nowMs)) return;
   clear(kTun);
-  // Otherwise epoll would report the error of a deleted device for ever.
+  // Otherwise epoll would keep reporting the error of a deleted device.
   const int tun = sockets_.tun->queue(static_cast<int>(role_.pair));
   if (transmitter_->deviceGone()) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, tun, nullptr);
 }
@@ -143,7 +143,7 @@ void Worker::serveErrors() {
     for (const int fd : family) {
       if (fd < 0) continue;
       transmitter_->learnErrors(fd);
-      // The socket's error has to be read too, or epoll reports it for ever.
+      // The socket's error has to be read too, or epoll keeps reporting it.
       int error = 0;
       socklen_t size = sizeof error;
       ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);

@@ -10,8 +10,8 @@ namespace sojourn {
 struct ThreadRole {
   bool transmit = false;
   bool receive = false;
-  // The first transmitting and the first receiving thread of a plane also serve what exists once:
-  // the taps, the error queues of raw sockets, the transmit queue and the held packets.
+  // The first transmitting and the first receiving thread of a plane also serve the objects that
+  // exist once: the taps, the error queues of raw sockets, the transmit queue and the held packets.
   bool first = false;
   size_t pair = 0;
 };
@@ -25,7 +25,7 @@ class Worker {
   const Counters& counters() const { return counters_; }
 
  private:
-  // What epoll reports, and the bits of `ready_`.
+  // The event sources of epoll, and the bits of `ready_`.
   enum Source : u32 {
     kStop = 1,
     kTun = 2,

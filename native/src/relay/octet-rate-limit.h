@@ -10,7 +10,7 @@ namespace sojourn {
 // A token bucket for any number of threads.
 class OctetRateLimit {
  public:
-  // The burst is what the rate carries in kBurstMs, and at least kBurstOctets.
+  // The burst is the octets of kBurstMs at the rate, and at least kBurstOctets.
   static constexpr u64 kBurstMs = 100;
   static constexpr u64 kBurstOctets = 256 * 1024;
 

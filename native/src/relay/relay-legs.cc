@@ -11,7 +11,7 @@ Tunnel tunnelOf(const RelayLegSpec& spec, const FarEnd& farEnd, RelayLegState& s
                 .counters = &state.counters,
                 .limit = farEnd.limit};
   tunnel.path.relayIndex = spec.index;
-  // What every IPv6 path carries: for fragments while nothing is known about the path.
+  // The minimum MTU of IPv6, for fragments while the path MTU is unknown.
   tunnel.mtu = static_cast<u16>(kIpv6MinimumMtu - tunnel.overhead());
   return tunnel;
 }

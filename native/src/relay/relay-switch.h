@@ -1,5 +1,5 @@
-// The switch role of a relay: it forwards datagrams in envelopes from one leg of a path to the
-// other. One packet thread's.
+// The switch of a relay: forwards datagrams in envelopes from one leg of a path to the other.
+// Belongs to one packet thread.
 #pragma once
 #include <algorithm>
 

@@ -31,8 +31,8 @@ struct TagParameter {
 
 }  // namespace
 
-// No handler at exit: it would free the library's state while packet threads still use it. The
-// host's openssl.cnf is not read.
+// Disables OpenSSL's exit handler, which would free the library's state while packet threads still
+// use it. The host's openssl.cnf is not read.
 void prepareCryptography() {
   constexpr u64 options = OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_NO_LOAD_CONFIG;
   if (OPENSSL_init_crypto(options, nullptr) != 1) throw std::bad_alloc();

@@ -13,7 +13,7 @@ enum class Cipher : u8 { aes128Gcm = 1, chacha20Poly1305 = 2 };
 
 constexpr size_t keyLengthOf(Cipher cipher) { return cipher == Cipher::aes128Gcm ? 16 : 32; }
 
-// To be called before any other use of the library, any number of times. Throws std::bad_alloc.
+// Call before any other use of the library, any number of times. Throws std::bad_alloc.
 void prepareCryptography();
 
 // The destructor wipes the key. Octets behind the key's length are zero.

@@ -1,5 +1,5 @@
-// The counter or the replay window of a key outlives the key's use: a key that is set again goes on
-// from there.
+// The counter or the replay window of a key outlives the key's use: a key that is set again
+// continues from there.
 #pragma once
 #include <deque>
 #include <memory>

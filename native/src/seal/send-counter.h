@@ -15,7 +15,7 @@ class SendCounter {
     return last_.fetch_add(1, std::memory_order_relaxed) + 1;
   }
   u64 last() const { return last_.load(std::memory_order_relaxed); }
-  // For tests of counters far ahead.
+  // For tests with high counters.
   void skipTo(u64 value) { last_.store(value, std::memory_order_relaxed); }
 
  private:

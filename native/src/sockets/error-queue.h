@@ -1,5 +1,4 @@
-// Error queues (IP_RECVERR, IPV6_RECVERR): what the kernel reports about packets that a socket
-// sent.
+// Error queues (IP_RECVERR, IPV6_RECVERR): the kernel's reports about packets that a socket sent.
 #pragma once
 #include <functional>
 
@@ -23,7 +22,7 @@ struct ErrorReport {
   size_t quotedLength;
 };
 
-// Empties the error queue of `fd`. What a report points at is valid until `report` returns.
+// Empties the error queue of `fd`. The pointers in a report are valid until `report` returns.
 void drainErrors(int fd, const std::function<void(const ErrorReport&)>& report);
 
 }  // namespace sojourn

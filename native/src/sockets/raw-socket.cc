@@ -31,7 +31,7 @@ void attachFilter(int fd, sock_filter (&code)[N]) {
 
 constexpr u32 ancillary(int field) { return static_cast<u32>(SKF_AD_OFF + field); }
 
-// Offsets from the IP header, whatever the link header is.
+// Offsets from the IP header, independent of the link header.
 constexpr u32 network(int offset) { return static_cast<u32>(SKF_NET_OFF + offset); }
 
 constexpr u32 kAll = 0x40000;

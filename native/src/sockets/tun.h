@@ -1,6 +1,6 @@
 // The TUN device: one queue for each pair of packet threads, a virtio-net header in front of every
-// packet. It is gone when the last descriptor closes (never TUNSETPERSIST), so that a killed daemon
-// leaves no device.
+// packet. The kernel removes it when the last descriptor closes (no TUNSETPERSIST), so that a
+// killed daemon leaves no device.
 #pragma once
 #include <string>
 #include <vector>

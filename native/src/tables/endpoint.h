@@ -1,5 +1,4 @@
-// The far end of tunnels and relay legs: what was learnt about the path to it, and how much may be
-// sent to it.
+// The far end of tunnels and relay legs: its path MTU and its anti-amplification limit.
 #pragma once
 #include <atomic>
 

@@ -1,5 +1,5 @@
-// What protects the inner packets of a tunnel. Another kind (ESP, RFC 4303) is one more enumerator
-// with its overhead; the outer path stays as it is.
+// The protection of the inner packets of a tunnel. Another kind (ESP, RFC 4303) is one more
+// enumerator with its overhead; the outer path stays as it is.
 #pragma once
 #include "net/sealed-datagram.h"
 

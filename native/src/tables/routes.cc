@@ -32,7 +32,7 @@ void Routes::set(const RouteSpec& spec, EpochDomain& domain) {
   }
   const u32 former = tunnelOf(peers_.findExact(spec.prefix));
   if (former == spec.tunnel) return;
-  // Before the route: the first packet out of the tunnel is checked as a peer's already.
+  // Before the route, so that even the first packet out of the tunnel is checked as a peer's.
   countPeer(spec.tunnel, domain);
   setRoute(peers_, spec.prefix, spec.tunnel, domain);
   if (former != 0) discountPeer(former, domain);

@@ -76,7 +76,7 @@ class Routes {
   }
 
  private:
-  // The number of peer prefixes that lead into a tunnel. Readers only ask whether it is there.
+  // The number of peer prefixes that lead into a tunnel. Readers only check its existence.
   struct PeerTunnel {
     using Key = u32;
 

@@ -42,7 +42,7 @@ class Tables {
   void sealingKeysDelete(u32 tunnel);
   void relayLegSet(const RelayLegSpec& spec);
   void relayLegDelete(u32 index);
-  // The addresses whose Mobility Headers are punted; none: those to any address are.
+  // The addresses whose Mobility Headers are punted; if empty, those to any address are.
   void localAddressesSet(std::vector<Address> addresses);
 
   // --- readers ---
@@ -60,7 +60,7 @@ class Tables {
 
  private:
   FarEnd acquireFarEnd(const Endpoint::Key& key, const PeerValidation& peer);
-  // To be called after readers can no longer find what leads to it. Nulls are ignored.
+  // Call after readers can no longer find the tunnel or leg that refers to it. Nulls are ignored.
   void releaseFarEnd(const FarEnd& farEnd);
 
   std::mutex mutex_;

@@ -11,7 +11,7 @@ struct TunnelSpec {
   u32 id = 0;
   u16 mtu = 0;
   OuterPath path;
-  // The keys of a sealed tunnel come apart (seal/sealing-keys.h).
+  // The keys of a sealed tunnel are set separately (seal/sealing-keys.h).
   Protection protection = Protection::none;
   // Sealed only.
   PeerValidation peer;
@@ -46,7 +46,7 @@ struct Tunnel {
   size_t sealing() const { return path.envelope() + protectionOverhead(protection); }
   // Octets of an outer packet around the inner packet.
   size_t overhead() const { return path.headers() + sealing(); }
-  // The largest inner packet: what the engine set, or less if the path is known to be narrower.
+  // The largest inner packet: the engine's MTU, or less if the path MTU requires it.
   size_t effectiveMtu() const {
     const size_t pathMtu = endpoint->pathMtu.load(std::memory_order_relaxed);
     return pathMtu == 0 || pathMtu >= mtu + overhead() ? mtu : pathMtu - overhead();

@@ -10,9 +10,9 @@ namespace sojourn {
 // complete: no offload is left to the device.
 Packets fragmentTranslated(const PacketView& packet, u32 limit);
 
-// Translates a copy of the packet, a super-packet segment by segment, and fragments what is too
-// long. Returns the verdict of the first piece that cannot be translated, or `translated`. `out`
-// gets the packets to send, in order.
+// Translates a copy of the packet, a super-packet segment by segment, and fragments pieces that are
+// too long. Returns the verdict of the first piece that cannot be translated, or `translated`.
+// `out` gets the packets to send, in order.
 Translation translateCopy(const PacketView& packet, const VirtioHeader& virtio,
                           const TranslationTarget& target, Packets& out);
 

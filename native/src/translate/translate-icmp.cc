@@ -172,7 +172,7 @@ Quotation splitError(u8 family, const IcmpMessage& message) {
 // The layout of the new message behind its header.
 struct Layout {
   u32 header;   // of the quoted packet
-  u32 rest;     // what follows its header
+  u32 rest;     // after its header
   u32 padding;  // zeros behind that
   bool extension;
 

@@ -17,7 +17,7 @@ constexpr u32 kTcpHeader = 20;
 constexpr u32 kTcpChecksum = 16;
 constexpr u32 kUdpChecksum = 6;
 
-// The translation of one packet: what was read and what was decided.
+// The translation of one packet: the parsed fields and the decisions.
 struct Work {
   const PacketView& packet;
   const TranslationTarget& target;
@@ -38,7 +38,7 @@ struct Work {
   u8* behind() const { return packet.data + fields.headerLength; }
 };
 
-// How the new packet is made to fit.
+// The method that makes the new packet fit.
 struct Fit {
   Verdict verdict = Verdict::translated;
   u32 value = 0;
@@ -243,8 +243,8 @@ void translateVirtio(const Work& work, const Fit& fit, u32 headerLength) {
       static_cast<u8>((virtio.gsoType & kGsoEcn) | (work.toFamily == 6 ? kGsoTcp6 : kGsoTcp4));
 }
 
-// Writes the new IP header in front of the `payload` octets at `behind`, and updates what depends
-// on it.
+// Writes the new IP header in front of the `payload` octets at `behind`, and updates the fields
+// that depend on it.
 Translation finish(const Work& work, const Fit& fit, PacketView& packet, u8* behind, u32 payload) {
   const IpFields& fields = work.fields;
   const TranslationTarget& target = work.target;

@@ -164,8 +164,8 @@ void Receiver::receiveInner(u8* data, size_t length, const Arrival& arrival, uns
   if (!receiveNested(view, depth)) coalescer_.add(view, arrival.checksum);
 }
 
-// A tunnel in the tunnel: that of a node behind this host's mobile router. False if the packet is
-// not for this host, so for the TUN.
+// A tunnel in the tunnel, from a node behind this host's mobile router. False if the packet is not
+// for this host but for the TUN.
 bool Receiver::receiveNested(const PacketView& view, unsigned depth) {
   const bool forThisHost =
       shared_.tables.knowsLocal() && shared_.tables.isLocal(view.family, view.destination());
@@ -252,7 +252,7 @@ Receiver::Control Receiver::controlKind(const PacketView& view) {
   return homeAddressOption ? Control::withHomeAddressOption : Control::plain;
 }
 
-// RFC 5555 §4.1. There is no ingress check: the registration is what will permit the tunnel.
+// RFC 5555 §4.1. There is no ingress check, because only the registration will permit the tunnel.
 void Receiver::puntUdp(const PacketView& view, const Arrival& arrival) {
   PacketPath path;
   path.kind = PathKind::udp;

@@ -53,7 +53,7 @@ class Receiver final : public PacketSink {
   static constexpr int kFrames = 64;
   static constexpr size_t kBuffer = sizeof(VirtioHeader) + 64 + 65536;
 
-  // What was received for one tunnel and is not yet in its counters.
+  // Packets and octets received for one tunnel that are not yet in its counters.
   struct Tally {
     const Tunnel* tunnel = nullptr;
     u64 packets = 0;
@@ -63,7 +63,7 @@ class Receiver final : public PacketSink {
   enum class Control {
     none,
     plain,
-    // As on an IPv6 link, so from a node behind the far end.
+    // Handled as on an IPv6 link: it is from a node behind the far end.
     withHomeAddressOption,
   };
 

@@ -1,5 +1,5 @@
-// Batches of outgoing packets: one system call carries many. What the parts of a packet point at
-// must stay valid until flush().
+// Batches of outgoing packets: one system call carries many. The octets that the parts of a packet
+// point at must stay valid until flush().
 #pragma once
 #include <netinet/in.h>
 #include <sys/socket.h>

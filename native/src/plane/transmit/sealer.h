@@ -17,7 +17,8 @@ class Sealer {
   bool isFull(const Tunnel& tunnel, size_t length) const {
     return used_ + sizeOf(tunnel, length) > kArena;
   }
-  // Where the caller writes the inner packet before seal(), if the arena is not full.
+  // The space for the inner packet, which the caller writes before seal(), if the arena is not
+  // full.
   u8* packetSpace(const Tunnel& tunnel) {
     return arena_.get() + used_ + tunnel.path.envelope() + kSealedHeader;
   }

@@ -25,7 +25,7 @@ class Transmitter {
   void sendQueued(u64 nowMs);
   // Sends held packets whose tunnels exist by now, and drops those that waited too long.
   void sendHeld(u64 nowMs);
-  // The TUN device was deleted. Its descriptor reports an error for ever.
+  // The TUN device was deleted. Its descriptor keeps reporting an error.
   bool deviceGone() const { return gone_; }
   // Reads the error queue of a raw socket.
   void learnErrors(int fd) { pathErrors_.learnFrom(fd, Carrier::ip, Protection::none); }
