@@ -192,7 +192,7 @@ export class HomeAgentFuzz {
     const count = Array.isArray(bindings) ? bindings.length : -1;
     if (count !== NODES) throw new Error(`${count} bindings of ${NODES}`);
     if (this.#held.size > 10 + 5 * NODES)
-      throw new Error(`growth: ${this.#held.size} wishes and records`);
+      throw new Error(`growth: ${this.#held.size} parts of desired state and records`);
   }
 
   #ask(command: string): JsonValue {

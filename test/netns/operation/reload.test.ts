@@ -63,7 +63,7 @@ describe('a reload of a home agent', () => {
     expect(await pings()).toBe(false);
   }, 120_000);
 
-  test('serves it as soon as a reload grants it, without a restart', async () => {
+  test('serves a mobile node as soon as a reload grants it, without a restart', async () => {
     const before = objectOf(await journey.homeAgent.request('status'));
     journey.homeAgent.configure({
       ...CONFIGURATION,
@@ -83,7 +83,7 @@ describe('a reload of a home agent', () => {
     });
   }, 120_000);
 
-  test('reports what needs a restart and keeps the former value', async () => {
+  test('reports settings that need a restart and keeps their former values', async () => {
     const mobileNodes = [OTHER, ...objectsOf(CONFIGURATION['mobileNodes'])];
     journey.homeAgent.configure({
       ...CONFIGURATION,
@@ -112,7 +112,7 @@ describe('a reload of a home agent', () => {
     expect(await pings()).toBe(true);
   }, 120_000);
 
-  test('revokes at once what a drop-in no longer grants, on SIGHUP', async () => {
+  test('revokes a binding at once when SIGHUP loads a drop-in without its grant', async () => {
     const mobileNodes = [OTHER, ...objectsOf(CONFIGURATION['mobileNodes'])];
     journey.homeAgent.configure({ ...CONFIGURATION, mobileNodes });
     expect((await reload()).code).toBe(ExitCode.ok);
@@ -126,7 +126,7 @@ describe('a reload of a home agent', () => {
     using _following = await journey.homeAgent.follow((event) => events.push(event));
     process.kill(journey.homeAgent.pid, 'SIGHUP');
     const gone = async () => (await journey.binding()) === undefined;
-    await waitFor(gone, { ...WAIT, what: 'the binding to go' });
+    await waitFor(gone, { ...WAIT, what: 'the binding to be removed' });
     expect(await pings()).toBe(false);
     expect(
       await journey.lab.exec('home', ['ip', '-6', 'route', 'show', 'table', 'all']),
@@ -134,7 +134,7 @@ describe('a reload of a home agent', () => {
     const eventNames = () => events.map(({ name }) => name);
     await waitFor(async () => eventNames().includes('config-reloaded'), {
       ...WAIT,
-      what: 'the daemon to say so',
+      what: 'the event config-reloaded',
     });
     expect(events.filter(({ name }) => name === 'binding-revoked')).toMatchObject([
       { fields: { homeAddress: HOME.address } },

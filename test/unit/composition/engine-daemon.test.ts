@@ -1,4 +1,4 @@
-/** The composition that all daemons with an engine share: order of the stop, undoing a failed start. */
+/** The composition that all daemons with an engine share: order of stop, failed start. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -15,7 +15,7 @@ import { MemoryStore } from '#store/memory.ts';
 
 const HOME = ipv6('2001:db8:1::5');
 
-/** A small real engine: echoes datagrams, remembers how many, has one timer. */
+/** A small real engine: records its inputs, gives the configured outputs, has one timer. */
 class CountingEngine implements Engine<DriverInput> {
   readonly inputs: DriverInput[] = [];
   timer: Monotonic = NEVER;

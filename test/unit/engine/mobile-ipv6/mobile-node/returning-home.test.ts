@@ -164,7 +164,7 @@ describe('mobile node: returning home', () => {
     expect(scene.event('returned-home')).toMatchObject({ deregistered: false });
   });
 
-  it('returns home at the latest when the binding has expired', () => {
+  it('returns home once the binding has expired, even if every de-registration is refused', () => {
     const scene = new Scene();
     scene.registered(AWAY);
     scene.network(AT_HOME);
