@@ -1,4 +1,4 @@
-/** The X25519 key pair of a daemon of NTMobile, made at its first start. */
+/** The X25519 key pair of an NTMobile daemon, created at its first start. */
 import { join } from 'node:path';
 import { hex } from '#base/bytes.ts';
 import { type KeyPair, keyPairOf } from '#crypto/primitives.ts';
@@ -9,7 +9,7 @@ export function daemonKey({ stateDirectory, name }: Identity): KeyPair {
   return keyPairOf(loadOrCreateSecret(join(stateDirectory, `${name}.key`)));
 }
 
-/** The public key in the form that the configurations of other daemons take. */
+/** The public key in the format of configuration files. */
 export function daemonPublicKey(identity: Identity): string {
   return `hex:${hex(daemonKey(identity).publicKey)}`;
 }

@@ -33,7 +33,7 @@ const metricsSection = z.strictObject({
 
 /**
  * The keys that every daemon has. `name` is the default name; several instances on one host need
- * names of their own.
+ * different names.
  */
 function processFields(name: string) {
   return {
