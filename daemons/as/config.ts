@@ -74,7 +74,8 @@ function certificateSection(context: ConfigurationContext) {
         .optional()
         .meta({
           description:
-            'PEM file of a certificate that nodes trust, with its chain; unless given, the daemon makes its own',
+            'PEM file of a certificate that nodes trust, with its chain; unless given, the ' +
+            'daemon makes its own',
           ...{ kind: 'file', sample: '/etc/sojourn/as.crt' },
         }),
       keyFile: z
@@ -83,7 +84,8 @@ function certificateSection(context: ConfigurationContext) {
         .optional()
         .meta({
           description:
-            'PEM file of its private key, not readable by every user; required with certificateFile',
+            'PEM file of its private key, not readable by every user; required with ' +
+            'certificateFile',
           ...{ kind: 'file', sample: '/etc/sojourn/as.key' },
         }),
       names: z
@@ -108,7 +110,8 @@ function certificateSection(context: ConfigurationContext) {
       description: 'TLS certificate: the files of an issued one, or the names in a self-signed one',
       reloadable: true,
       details:
-        'After a change of the files run sojourn reload, or sojourn as reload for the certificate alone.',
+        'After a change of the files run sojourn reload, or sojourn as reload for the ' +
+        'certificate alone.',
     });
 }
 
@@ -147,7 +150,8 @@ export function accountServerSchema(context: ConfigurationContext) {
       zone: domainField().meta({
         description: "domain of the nodes' names",
         details:
-          'The first device of the account alice is alice.nodes.example, unless the account has another name.',
+          'The first device of the account alice is alice.nodes.example, unless the account ' +
+          'has another name.',
       }),
       systemPrefix: ipv6PrefixField().meta({
         description: 'prefix of all virtual IPv6 addresses, a /48 of fd00::/8',
@@ -197,7 +201,8 @@ function credentialShape() {
       1,
       DAY_SECONDS,
       3600,
-      'how long the previous renewal token stays valid, for a device that lost the answer with the new one',
+      'how long the previous renewal token stays valid, for a device that lost the answer ' +
+        'with the new one',
     ),
   };
 }
@@ -205,10 +210,13 @@ function credentialShape() {
 function hashingSection() {
   return z
     .strictObject({
-      costLog2: integerField(12, 22).default(15).meta({
-        description:
-          'base-2 logarithm of the scrypt parameter N; 15 takes 32 MiB for each password (r 8, p 3)',
-      }),
+      costLog2: integerField(12, 22)
+        .default(15)
+        .meta({
+          description:
+            'base-2 logarithm of the scrypt parameter N; 15 takes 32 MiB for each password (r ' +
+            '8, p 3)',
+        }),
       concurrency: integerField(1, 64)
         .default(2)
         .meta({ description: 'number of passwords that are checked in parallel' }),

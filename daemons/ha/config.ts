@@ -50,7 +50,8 @@ function mobileNodeSection(context: ConfigurationContext) {
       .meta({
         description: 'security association with the node, or a list of them while a key is rotated',
         details:
-          'Required unless security at the top is none. Make a key with: (umask 077; echo "hex:$(openssl rand -hex 32)" > FILE).',
+          'Required unless security at the top is none. Make a key with: (umask 077; echo ' +
+          '"hex:$(openssl rand -hex 32)" > FILE).',
       }),
     homeAddresses: z
       .array(globalAddress())
@@ -69,11 +70,15 @@ function mobileNodeSection(context: ConfigurationContext) {
     mayUseIpv4Pool: z.boolean().default(true).meta({
       description: 'whether a node without a fixed IPv4 address may get one from ipv4Pool',
     }),
-    mobileRouter: z.boolean().optional().meta({
-      description:
-        'whether the node may register as a mobile router; unless given, it may if it has mobileNetworkPrefixes',
-      sample: false,
-    }),
+    mobileRouter: z
+      .boolean()
+      .optional()
+      .meta({
+        description:
+          'whether the node may register as a mobile router; unless given, it may if it has ' +
+          'mobileNetworkPrefixes',
+        sample: false,
+      }),
     mobileNetworkPrefixes: z
       .array(
         prefixField().refine(({ address }) => isGlobalUnicast(address), 'must be a unicast prefix'),
@@ -97,11 +102,17 @@ function registrationShape() {
       reloadable: true,
       description: 'longest lifetime of a registration',
     }),
-    refreshAdvice: z.number().min(0).max(1).default(0).meta({
-      reloadable: true,
-      description:
-        'fraction of the lifetime after which the home agent advises a node to refresh its binding (RFC 6275 §6.2.4); 0 gives no advice',
-    }),
+    refreshAdvice: z
+      .number()
+      .min(0)
+      .max(1)
+      .default(0)
+      .meta({
+        reloadable: true,
+        description:
+          'fraction of the lifetime after which the home agent advises a node to refresh its ' +
+          'binding (RFC 6275 §6.2.4); 0 gives no advice',
+      }),
     natKeepaliveSeconds: natKeepaliveField().meta({
       reloadable: true,
       description: 'NAT keepalive interval that the home agent gives to nodes behind a NAT',
@@ -139,7 +150,8 @@ export function homeAgentSchema(context: ConfigurationContext) {
         .default([])
         .meta({
           description:
-            'IPv4 addresses for nodes on IPv4 links, reached by UDP; without any, only IPv6 links are served',
+            'IPv4 addresses for nodes on IPv4 links, reached by UDP; without any, only IPv6 ' +
+            'links are served',
           sample: ['192.0.2.1'],
         }),
       udpPort: udpPortField(),
@@ -153,11 +165,14 @@ export function homeAgentSchema(context: ConfigurationContext) {
           description: 'networks that contain the IPv4 home addresses; none unless given',
           sample: ['198.51.100.0/24'],
         }),
-      ipv4Pool: ipv4PrefixField().optional().meta({
-        description:
-          'addresses for nodes that request an IPv4 home address and have no fixed one; none unless given',
-        sample: '198.51.100.128/25',
-      }),
+      ipv4Pool: ipv4PrefixField()
+        .optional()
+        .meta({
+          description:
+            'addresses for nodes that request an IPv4 home address and have no fixed one; none ' +
+            'unless given',
+          sample: '198.51.100.128/25',
+        }),
       homeLink: deviceField().optional().meta({
         description: 'interface of the home link; without it the home network is virtual',
         details: 'The prefixes of a virtual home network are routed to this host.',

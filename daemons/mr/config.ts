@@ -69,7 +69,8 @@ function routerHomeSection(context: ConfigurationContext) {
           description: 'IPv6 and IPv4 prefixes of the networks behind this router',
           details:
             'The home agent must grant exactly these. An IPv4 prefix needs no IPv4 home address. Hosts autoconfigure addresses only ' +
-            'in IPv6 networks of length 64 (RFC 4862); divide a shorter prefix among mobileNetworks.',
+            'in IPv6 networks of length 64 (RFC 4862); divide a shorter prefix among ' +
+            'mobileNetworks.',
           sample: ['2001:db8:1:200::/64'],
         }),
       registrationModes: z

@@ -53,12 +53,15 @@ export function relaySchema() {
           description: 'virtual IPv4 addresses of nodes and of servers without NTMobile',
           sample: ['198.18.0.0/15'],
         }),
-      translatorIpv4Prefix: ipv4PrefixField().prefault('100.127.0.0/16').meta({
-        description:
-          'addresses of this host for nodes whose IPv6 sockets reach IPv4-only servers; at least a /24',
-        details:
-          'They appear on this host only and must not be in use in any network that it reaches.',
-      }),
+      translatorIpv4Prefix: ipv4PrefixField()
+        .prefault('100.127.0.0/16')
+        .meta({
+          description:
+            'addresses of this host for nodes whose IPv6 sockets reach IPv4-only servers; at ' +
+            'least a /24',
+          details:
+            'They appear on this host only and must not be in use in any network that it reaches.',
+        }),
       ...destinationShape(),
       lifetimeSeconds: integerField(60, 86_400).default(600).meta({
         description: "lifetime of this relay's registration, which it renews at half of it",
@@ -86,9 +89,11 @@ function destinationShape() {
       .meta({
         reloadable: true,
         description:
-          'networks that nodes cannot reach through this relay, such as those of this site; none unless given',
+          'networks that nodes cannot reach through this relay, such as those of this site; ' +
+          'none unless given',
         details:
-          'Private, local and other special addresses, and the addresses of this host, are always denied.',
+          'Private, local and other special addresses, and the addresses of this host, are ' +
+          'always denied.',
         sample: ['203.0.113.0/24'],
       }),
     allowedDestinations: z

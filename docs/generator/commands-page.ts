@@ -46,7 +46,9 @@ const EVENT = {
   at: 'time, ISO 8601',
   name: 'id of the event, see docs/reference/events.md',
   level: 'debug, info or warn',
-  fields: `members as docs/reference/events.md says, for example ${code('homeAddress')}: ${EVENT_FIELDS.homeAddress}`,
+  fields:
+    `members as docs/reference/events.md says, for example ${code('homeAddress')}: ` +
+    `${EVENT_FIELDS.homeAddress}`,
 };
 
 export function commandsPage(): string {
@@ -55,7 +57,8 @@ export function commandsPage(): string {
   );
   return [
     INTRODUCTION,
-    `## Options of every command\n\n${pairs(['option', 'effect'], globalOptions().map(optionRow))}\n`,
+    '## Options of every ' +
+      `command\n\n${pairs(['option', 'effect'], globalOptions().map(optionRow))}\n`,
     commandsSection(),
     '## JSON output\n\nA member whose name ends in `?` may be absent or null.\n',
     ...questions,
@@ -97,5 +100,8 @@ function fieldsSection(
     name === '*' ? 'others' : code(name),
     sentence(about).replaceAll('|', '\\|'),
   ]);
-  return `### ${title}\n\n${sentence(what).replace(/\.$/, ':')}\n\n${pairs(['member', 'meaning'], rows)}\n`;
+  return (
+    '### ' +
+    `${title}\n\n${sentence(what).replace(/\.$/, ':')}\n\n${pairs(['member', 'meaning'], rows)}\n`
+  );
 }

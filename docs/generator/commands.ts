@@ -2,7 +2,7 @@
 import type { Argument, Command, Option } from 'commander';
 import { program } from '#cli/program.ts';
 
-export interface CommandDescription {
+interface CommandDescription {
   /** `as account add` */
   readonly path: string;
   /** `<name>` */

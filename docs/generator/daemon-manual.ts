@@ -39,7 +39,8 @@ export function daemonManual(role: string): string {
     ...text.paragraphs.flatMap((one, at) => [...(at === 0 ? [] : ['.PP']), roffText(one)]),
     '.PP',
     roffText(
-      `${name}.service runs it as the user ${name} with ${capabilitiesOf(role)}, and restarts it after a crash.`,
+      `${name}.service runs it as the user ${name} with ${capabilitiesOf(role)}, and ` +
+        'restarts it after a crash.',
     ),
     '.SH OPTIONS',
     ...daemonCommand({

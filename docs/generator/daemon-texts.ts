@@ -1,6 +1,6 @@
 /** Texts of the manual pages sojourn-<daemon>(8): one entry for each directory below daemons/. */
 
-export interface DaemonText {
+interface DaemonText {
   /** After `sojourn-ha -`. */
   readonly name: string;
   readonly paragraphs: readonly string[];
@@ -9,7 +9,8 @@ export interface DaemonText {
 
 const MOBILE =
   'The daemon follows the interfaces of the host and keeps a tunnel from the preferred one to each ' +
-  'home agent. When it stops, it de-registers and restores all addresses, routes, rules and settings.';
+  'home agent. When it stops, it de-registers and restores all addresses, routes, rules and ' +
+  'settings.';
 
 export const DAEMON_TEXTS: Readonly<Record<string, DaemonText>> = {
   ha: {
@@ -19,7 +20,8 @@ export const DAEMON_TEXTS: Readonly<Record<string, DaemonText>> = {
         'RFC 3963). It forwards packets for their home addresses and mobile networks through tunnels ' +
         'to their care-of addresses. It accepts only what the configuration grants to the node whose ' +
         'key authenticates the registration (RFC 4285).',
-      'Bindings are in the store: a restarted home agent continues without waiting for registrations.',
+      'Bindings are in the store: a restarted home agent continues without waiting for ' +
+        'registrations.',
     ],
   },
   mn: {

@@ -43,7 +43,8 @@ export function addAccountCommands(root: Command, printAnswer: AnswerPrinter): v
   authority
     .command('rotate')
     .description(
-      'make a new key that will sign later, so that direction coordinators and relays learn it first',
+      'make a new key that will sign later, so that direction coordinators and relays learn ' +
+        'it first',
     )
     .option('--after <seconds>', 'time until the new key signs', wholeNumber)
     .action((options: { after?: number }, command: Command) =>

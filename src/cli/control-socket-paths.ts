@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { RUN_DIRECTORY } from '#daemon/directories.ts';
 
-export type SocketChoice =
+type SocketChoice =
   | { readonly ok: true; readonly path: string }
   /** `several`: the operator must choose one. */
   | { readonly ok: false; readonly reason: 'none' | 'several'; readonly message: string };
@@ -25,7 +25,9 @@ export function chooseSocket(
   const [only] = sockets.values();
   if (only !== undefined && names.length === 1) return { ok: true, path: only };
   if (only === undefined) {
-    const message = `no control socket in ${runDirectory}: check the daemons with systemctl status 'sojourn-*', or give --socket`;
+    const message =
+      `no control socket in ${runDirectory}: check the daemons with systemctl status ` +
+      `'sojourn-*', or give --socket`;
     return { ok: false, reason: 'none', message };
   }
   return {

@@ -72,7 +72,8 @@ function seconds(text: string): number {
 function requireDocker(options: LabOptions, command: Command): void {
   if (options.docker !== true)
     command.error(
-      'sojourn: give --docker for the container lab; for the namespace lab run: npm run lab -- shell',
+      'sojourn: give --docker for the container lab; for the namespace lab run: npm run lab ' +
+        '-- shell',
       {
         exitCode: ExitCode.usage,
       },

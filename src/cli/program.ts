@@ -47,7 +47,8 @@ export function program(): Command {
   root
     .command('check <daemon> [file]')
     .description(
-      `check a configuration file (default: ${CONFIGURATION_DIRECTORY}/<daemon>.yaml) and list every fault`,
+      `check a configuration file (default: ${CONFIGURATION_DIRECTORY}/<daemon>.yaml) and ` +
+        'list every fault',
     )
     .action((daemon, file = `${CONFIGURATION_DIRECTORY}/${daemon}.yaml`, _, command) => {
       const { json } = command.optsWithGlobals();

@@ -44,7 +44,8 @@ export function addInterventions(root: Command, printAnswer: AnswerPrinter): voi
   root
     .command('revoke <who>')
     .description(
-      'end a binding of a home agent (by home address), or a registration of a direction coordinator (by name, node id or address)',
+      'end a binding of a home agent (by home address), or a registration of a direction ' +
+        'coordinator (by name, node id or address)',
     )
     .action((who: string, _, command: Command) =>
       printAnswer(optionsOf(command), 'revoke', { homeAddress: who, node: who }),

@@ -9,7 +9,7 @@ import { ask } from '#daemon/control/control-client.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
 
-export interface ReloadCommandOptions {
+interface ReloadCommandOptions {
   readonly json?: boolean;
   readonly timeout: number;
 }

@@ -17,7 +17,8 @@ export function addStreams(root: Command): void {
   root
     .command('trace')
     .description(
-      'new control messages, one a line: NTMobile decrypted, changed counters in [brackets]; never keys',
+      'new control messages, one a line: NTMobile decrypted, changed counters in [brackets]; ' +
+        'never keys',
     )
     .option('-m, --message <name...>', 'only messages of this name')
     .option('-n, --count <count>', 'end after this number of messages', whole)

@@ -8,7 +8,7 @@ import {
   type WithDaemonSection,
 } from './service-daemon.ts';
 
-export interface ControlDaemonSpec<S extends WithDaemonSection> extends DaemonDescription<S> {
+interface ControlDaemonSpec<S extends WithDaemonSection> extends DaemonDescription<S> {
   /** UDP endpoints that the engine's datagrams arrive at and leave from. */
   endpoints(settings: S): readonly ListenAt[];
   engine(settings: S, host: EngineHost): EngineSetup<S> | Promise<EngineSetup<S>>;

@@ -20,7 +20,7 @@ interface RegistrationKeyParts {
 }
 
 /** One entry of `mobileNodes`. Undefined stands for an absent or faulty part. */
-export interface MobileNodeParts {
+interface MobileNodeParts {
   readonly identifier?: string | undefined;
   readonly security?: RegistrationKeyParts | List<RegistrationKeyParts> | undefined;
   readonly homeAddresses?: List<IpAddress> | undefined;
@@ -29,7 +29,7 @@ export interface MobileNodeParts {
 }
 
 /** The configuration. Undefined stands for an absent or faulty part. */
-export interface GrantParts {
+interface GrantParts {
   readonly addresses?: List<IpAddress>;
   readonly homePrefixes?: List<Prefix>;
   readonly ipv4HomePrefixes?: List<Prefix>;

@@ -36,7 +36,7 @@ export interface NameSettings {
   readonly resolver: ResolverMode;
 }
 
-export interface HostNamesOptions extends NameSettings {
+interface HostNamesOptions extends NameSettings {
   readonly daemon: DaemonSettings;
   readonly virtualIpv4Prefix: Prefix;
   /** The host's own addresses, without virtual ones. */
@@ -142,7 +142,10 @@ export class HostNames implements AsyncDisposable {
 
   #manualSetup(): string {
     const { addresses, port } = this.#options.stub;
-    return `configure the host's resolver to use ${addresses.map((address) => endpointText(address, port)).join(' or ')}`;
+    return (
+      `configure the host's resolver to use ` +
+      `${addresses.map((address) => endpointText(address, port)).join(' or ')}`
+    );
   }
 
   #note(

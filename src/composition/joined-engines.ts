@@ -17,7 +17,7 @@ import type { DriverInput } from '#runtime/driver.ts';
 /** An engine with counters. */
 export type EngineWithCounters<I> = Engine<I> & { readonly counters: Counters };
 
-export interface NodeEngines {
+interface NodeEngines {
   readonly mobileIpv6: EngineWithCounters<MobileNodeInput> | undefined;
   readonly ntmobile: EngineWithCounters<NtmobileNodeInput>;
 }

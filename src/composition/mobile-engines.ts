@@ -22,7 +22,7 @@ import { type NtmobilePart, openNtmobile } from './ntmobile-part.ts';
 import type { NtmobileSettings } from './ntmobile-settings.ts';
 import type { PlaneChoice } from './packet-daemon.ts';
 
-export interface MobileEngineParts<S> {
+interface MobileEngineParts<S> {
   readonly daemon: DaemonSettings;
   /** Without homes, only the keys that describe the host matter. */
   readonly node: MobileNodeConfiguration;

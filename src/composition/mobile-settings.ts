@@ -35,7 +35,8 @@ import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configur
 
 const HOME_LINK_DETAILS =
   'The host is at home if an interface has an address in this prefix, for example from router advertisements. On a home link without ' +
-  'them, set a second address beside the home address: the home address alone may remain from an earlier run.';
+  'them, set a second address beside the home address: the home address alone may remain ' +
+  'from an earlier run.';
 
 const globalAddress = () => ipv6Field().refine(isGlobalUnicast, 'must be a global unicast address');
 
@@ -66,7 +67,8 @@ function homeAgentField() {
     })
     .meta({
       description:
-        'DNS name of the home agent (A and AAAA records), one address, or [IPv6 address, IPv4 address]',
+        'DNS name of the home agent (A and AAAA records), one address, or [IPv6 address, ' +
+        'IPv4 address]',
       ...{ kind: 'DNS name, address, or two addresses', sample: 'ha.example.net' },
     });
 }
@@ -123,7 +125,8 @@ export function homeShape(context: ConfigurationContext) {
     }),
     security: z.union([z.literal('none'), registrationKeyField(context)]).meta({
       description:
-        'security association with the home agent: { spi: …, keyFile: … }, or "none" to register without authentication',
+        'security association with the home agent: { spi: …, keyFile: … }, or "none" to ' +
+        'register without authentication',
     }),
   };
 }

@@ -24,7 +24,7 @@ export interface NtmobilePart {
 }
 
 /** The parts of the daemon that NTMobile uses. */
-export interface NtmobileEnvironment {
+interface NtmobileEnvironment {
   readonly daemon: DaemonSettings;
   readonly interfaces: NtmobileNodeConfiguration['interfaces'];
   readonly homes: MobileNodeConfiguration['homes'];

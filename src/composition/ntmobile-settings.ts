@@ -71,17 +71,21 @@ function accountServerSection(configuration: ConfigurationContext) {
           ...{ kind: 'DNS name or address', sample: 'as.example.net' },
         }),
       port: integerField(1, 65_535).default(4501).meta({ description: 'its TCP port' }),
-      fingerprint: fingerprintField().optional().meta({
-        description:
-          'SHA-256 fingerprint of its certificate; without it, a certification authority must have issued the certificate',
-        details: 'The command sojourn as fingerprint shows it on the account server.',
-      }),
+      fingerprint: fingerprintField()
+        .optional()
+        .meta({
+          description:
+            'SHA-256 fingerprint of its certificate; without it, a certification authority ' +
+            'must have issued the certificate',
+          details: 'The command sojourn as fingerprint shows it on the account server.',
+        }),
       caFile: z
         .string()
         .optional()
         .meta({
           description:
-            'PEM file with the certificate of the issuing certification authority; the authorities that this host trusts unless given',
+            'PEM file with the certificate of the issuing certification authority; the ' +
+            'authorities that this host trusts unless given',
           ...{ kind: 'file', sample: '/etc/sojourn/ca.pem' },
         }),
     })
@@ -156,7 +160,8 @@ function loginShape() {
       .optional()
       .meta({
         description:
-          'file whose first line is an enrolment token; the file may be removed after the first login',
+          'file whose first line is an enrolment token; the file may be removed after the ' +
+          'first login',
         details: 'The command sojourn as account token NAME makes one on the account server.',
         ...{ kind: 'path', sample: '/etc/sojourn/keys/token' },
       }),
@@ -204,10 +209,13 @@ export function ntmobileSection(configuration: ConfigurationContext) {
           'use a relay for names that have no address of a family that the access network provides',
       }),
       ...namesShape(),
-      table: integerField(1, 0xffff_fffe).default(7890).meta({
-        description:
-          'routing table for packets from virtual addresses; the next number is the table for uplinks',
-      }),
+      table: integerField(1, 0xffff_fffe)
+        .default(7890)
+        .meta({
+          description:
+            'routing table for packets from virtual addresses; the next number is the table ' +
+            'for uplinks',
+        }),
       rulePriority: integerField(1, 32_000)
         .default(900)
         .meta({ description: 'lowest priority of policy rules' }),
@@ -347,6 +355,7 @@ function settingsOf(fields: Fields, { directory }: ConfigurationContext): Ntmobi
 export function ntmobileWarnings({ secret }: NtmobileSettings): readonly string[] {
   if (secret.kind === 'password' || existsSync(secret.file)) return [];
   return [
-    `enrolmentTokenFile ${secret.file} does not exist: this node can log in only with an earlier login`,
+    `enrolmentTokenFile ${secret.file} does not exist: this node can log in only with an ` +
+      'earlier login',
   ];
 }

@@ -1,4 +1,6 @@
-/** The entry point of a daemon process: its description, completed with the parts that all share. */
+/**
+ * The entry point of a daemon process: its description, completed with the parts that all share.
+ */
 import type { z } from 'zod';
 import { type ConfigurationContext, loadConfiguration } from '#daemon/configuration/config.ts';
 import type { ServiceSettings } from '#daemon/daemon-settings.ts';
@@ -11,7 +13,7 @@ export interface WithDaemonSection {
 }
 
 /** Makes the schema of a configuration file; `S` is what the schema returns. */
-export type SchemaMaker<S> = (context: ConfigurationContext) => z.ZodType<S>;
+type SchemaMaker<S> = (context: ConfigurationContext) => z.ZodType<S>;
 
 /** The description of a daemon in its `main.ts`. `S` is its checked configuration. */
 export interface DaemonDescription<S extends WithDaemonSection>
@@ -27,7 +29,7 @@ export interface DaemonDescription<S extends WithDaemonSection>
 }
 
 /** A daemon whose parts `start` puts together. */
-export interface ServiceDaemonSpec<S extends WithDaemonSection> extends DaemonDescription<S> {
+interface ServiceDaemonSpec<S extends WithDaemonSection> extends DaemonDescription<S> {
   readonly start: DaemonSpec<S>['start'];
 }
 

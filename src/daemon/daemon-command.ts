@@ -3,7 +3,7 @@ import { Command, Option } from 'commander';
 import { LOG_LEVELS } from './daemon-settings.ts';
 import { packageVersion } from './version.ts';
 
-export interface DaemonCommandOptions {
+interface DaemonCommandOptions {
   readonly role: string;
   readonly description: string;
   /** Whether other daemons are configured with its public key. */
@@ -24,7 +24,8 @@ export function daemonCommand({ role, description, hasPublicKey }: DaemonCommand
   if (hasPublicKey)
     command.option(
       '--show-key',
-      'print the public key for the configurations of other daemons and exit; makes the key if there is none and reads only the daemon: section',
+      'print the public key for the configurations of other daemons and exit; makes the key ' +
+        'if there is none and reads only the daemon: section',
     );
   return command;
 }

@@ -15,7 +15,7 @@ import type { EngineEvent } from '#engine/contract/output.ts';
 import type { EventSink } from '#runtime/ports.ts';
 import type { LogLevel } from './daemon-settings.ts';
 
-export interface LogOptions {
+interface LogOptions {
   /** Name of the daemon, which every line contains. */
   readonly name: string;
   readonly level: LogLevel;

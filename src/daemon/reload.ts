@@ -9,7 +9,7 @@ import type { EventSink } from '#runtime/ports.ts';
 import type { ConfigurationDocument, Fault, Loaded } from './configuration/config.ts';
 import { type Change, differences, withReloadable } from './configuration/config-difference.ts';
 
-export interface ReloadOptions<S> {
+interface ReloadOptions<S> {
   load(): Loaded<S>;
   /**
    * Puts settings in force that differ from the current ones in reloadable keys only. Throws if it
@@ -19,7 +19,7 @@ export interface ReloadOptions<S> {
   readonly events: EventSink;
 }
 
-export type ReloadOutcome =
+type ReloadOutcome =
   | {
       readonly ok: true;
       readonly applied: readonly Change[];

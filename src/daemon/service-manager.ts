@@ -6,7 +6,7 @@
 /** Sends one datagram to a service manager's socket. Throws if the socket does not exist. */
 export type SendToServiceManager = (socket: string, text: string) => void;
 
-export interface ServiceManagerOptions {
+interface ServiceManagerOptions {
   /**
    * NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID are removed from it, so that child processes do
    * not inherit them.
@@ -18,7 +18,7 @@ export interface ServiceManagerOptions {
   readonly failed: (reason: string) => void;
 }
 
-export interface WatchdogSubject {
+interface WatchdogSubject {
   /** Milliseconds since the daemon's earliest deadline that it has missed; 0 if there is none. */
   overdueMs(): number;
   /** Called instead of a keepalive if the daemon is so late that the watchdog should end it. */

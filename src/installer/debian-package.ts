@@ -95,7 +95,10 @@ function md5Line(root: string, path: string): string {
 function changelog(epochSeconds: number): string {
   const date = new Date(epochSeconds * 1000).toUTCString().replace('GMT', '+0000');
   const maintainer = /^Maintainer: (.*)$/m.exec(template('control'))?.[1] ?? '';
-  return `sojourn (${packageVersion()}) unstable; urgency=medium\n\n  * Made from the sources.\n\n -- ${maintainer}  ${date}\n`;
+  return (
+    `sojourn (${packageVersion()}) unstable; urgency=medium\n\n  * Made from the sources.\n\n ` +
+    `-- ${maintainer}  ${date}\n`
+  );
 }
 
 /** Reproducible builds: the time of the last commit, or of package.json outside a repository. */

@@ -9,7 +9,7 @@ import { installFiles, readManifest, removeFiles, writeManifest } from './placem
 /** The sources, or the installed copy, that contain this file. */
 const HERE = join(import.meta.dirname, '../..');
 
-export interface InstallOptions {
+interface InstallOptions {
   readonly prefix: string;
   /** The root directory; `/` is the running system, whose service manager is notified. */
   readonly destdir: string;
@@ -28,7 +28,8 @@ export function install(options: InstallOptions): string {
     readManifest(join(destination, manifestOf(layout))) === undefined
   ) {
     throw new InstallationRefused(
-      `${layout.code} exists and was not made by "sojourn install" (if a package did, run apt remove sojourn first)`,
+      `${layout.code} exists and was not made by "sojourn install" (if a package did, run ` +
+        'apt remove sojourn first)',
     );
   }
   const previous = readManifest(join(destination, manifestOf(layout))) ?? [];
@@ -53,8 +54,10 @@ export function install(options: InstallOptions): string {
     reloadUnits();
   }
   return [
-    `installed ${made.length} files and directories: ${layout.code}, ${join(layout.commands, 'sojourn')}, units in ${layout.units}`,
-    `next: write ${CONFIGURATION_DIRECTORY}/ha.yaml (root:sojourn-ha, mode 0640; examples in ${layout.documents}/examples),`,
+    `installed ${made.length} files and directories: ${layout.code}, ` +
+      `${join(layout.commands, 'sojourn')}, units in ${layout.units}`,
+    `next: write ${CONFIGURATION_DIRECTORY}/ha.yaml (root:sojourn-ha, mode 0640; examples in ` +
+      `${layout.documents}/examples),`,
     '      then: systemctl enable --now sojourn-ha',
     ...(previous.length > 0
       ? ["running daemons still use the previous version: systemctl try-restart 'sojourn-*'"]

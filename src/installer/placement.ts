@@ -17,7 +17,7 @@ import type { PayloadFile } from './payload.ts';
  * The installed paths, absolute on the running system, in the order of their creation. A directory
  * ends with a slash.
  */
-export type Manifest = readonly string[];
+type Manifest = readonly string[];
 
 /**
  * Installs below `destination`, the root directory. A file replaces an older one atomically, so

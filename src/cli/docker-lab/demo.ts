@@ -99,7 +99,7 @@ interface Row {
   readonly stallMs: number;
 }
 
-export interface DemoReport {
+interface DemoReport {
   readonly moves: readonly Row[];
   readonly downloads: readonly {
     readonly flow: string;
@@ -110,7 +110,9 @@ export interface DemoReport {
   readonly ok: boolean;
 }
 
-/** Runs all scenarios; calls `progress` for each step. Throws `DockerError` if the lab is not up. */
+/**
+ * Runs all scenarios; calls `progress` for each step. Throws `DockerError` if the lab is not up.
+ */
 export async function demo(progress: (text: string) => void): Promise<DemoReport> {
   const waiting = await waitUntilHealthy(60, progress);
   if (waiting.length > 0) {

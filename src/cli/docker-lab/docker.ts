@@ -61,6 +61,9 @@ function explain(args: readonly string[], output: string): string {
   if (/Cannot connect to the Docker daemon/.test(output))
     return 'no Docker engine answers (run systemctl start docker, or join the group docker)';
   if (/No such (container|network|object)/.test(output))
-    return `the lab is not up (run docker compose up -d --wait in the directory of compose.yaml): ${output}`;
+    return (
+      'the lab is not up (run docker compose up -d --wait in the directory of compose.yaml): ' +
+      `${output}`
+    );
   return `docker ${args[0] ?? ''}: ${output}`;
 }

@@ -6,7 +6,7 @@ import type { ChildProcess } from 'node:child_process';
 import { executing } from './docker.ts';
 import { dockerName } from './topology.ts';
 
-export interface FlowEnd {
+interface FlowEnd {
   readonly octets: number;
   readonly expected: number;
   readonly right: boolean;

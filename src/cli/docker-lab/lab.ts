@@ -15,7 +15,7 @@ import {
 const PREFIX = dockerName('');
 const POLL_MS = 200;
 
-export interface LabContainer {
+interface LabContainer {
   readonly name: string;
   /** `healthy`, `starting`, `unhealthy`, or the state of a container without a health check. */
   readonly state: string;

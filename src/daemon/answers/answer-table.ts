@@ -4,7 +4,7 @@
  * listed members are stable in name and meaning.
  */
 
-export type Fields = Readonly<Record<string, string>>;
+type Fields = Readonly<Record<string, string>>;
 
 export interface AnswerForm {
   /** Names under daemons/. */
@@ -14,7 +14,7 @@ export interface AnswerForm {
   readonly fields: Fields;
 }
 
-export interface Query {
+interface Query {
   readonly about: string;
   readonly forms: readonly AnswerForm[];
 }
@@ -22,7 +22,9 @@ export interface Query {
 const MOBILE = ['mn', 'mr'] as const;
 
 const HOST: Fields = {
-  host: 'desired state of the kernel: `parts` (their number), `pending` (refused by the kernel: `what`, `error`) and `counters`',
+  host:
+    'desired state of the kernel: `parts` (their number), `pending` (refused by the kernel: ' +
+    '`what`, `error`) and `counters`',
   driver: 'counters of the driver, `storeFailures` and `storeBacklog`',
 };
 
@@ -49,7 +51,8 @@ const TUNNEL: Fields = {
   remote: 'outer address of the peer',
   remotePort: 'port of the peer; 0 without UDP',
   'traffic?':
-    'packets and octets of each direction, the current MTU, and the time of the last packet received',
+    'packets and octets of each direction, the current MTU, and the time of the last packet ' +
+    'received',
 };
 
 const NODE: Fields = {
@@ -89,7 +92,8 @@ export const QUERIES: Readonly<Record<string, Query>> = {
           homes:
             'one entry for each home: `home`, `phase`, `homeAddress`, `ipv4HomeAddress`, `careOfAddress`, `interface`, `encapsulation`, `homeAgent`, ' +
             '`homeAgentAddresses`, `sequence`, `clockOffsetMs`, `lastHandover` (`to`, `atWallMs`, `roundTripMs`) and `bindings` as in `sojourn bul`; ' +
-            'for a mobile router also `registrationMode`, `mobileNetworkPrefixes`, `lastRefusal` and `forwarding`',
+            'for a mobile router also `registrationMode`, `mobileNetworkPrefixes`, ' +
+            '`lastRefusal` and `forwarding`',
           'ntmobile?':
             'for an NTMobile node: `name`, `virtualIpv6`, `virtualIpv4`, `credentialSeconds`, `loginFailure`, `coordinator` (its state), `coordinatorName`, ' +
             '`localAddresses`, `nat`, `relays` and `paths` as in `sojourn paths`',
@@ -190,7 +194,8 @@ export const QUERIES: Readonly<Record<string, Query>> = {
   },
   nodes: {
     about:
-      'NTMobile nodes that are registered with a direction coordinator or have a session with a relay',
+      'NTMobile nodes that are registered with a direction coordinator or have a session ' +
+      'with a relay',
     forms: [
       {
         daemons: ['dc'],

@@ -57,11 +57,13 @@ const LINES: Readonly<Record<string, Line>> = {
   'mobile-node': mobileLine,
   'mobile-router': mobileLine,
   'home-agent': ({ bindings, tunnels, addresses, ipv4Addresses }) =>
-    `listening on ${listOf(addresses, ipv4Addresses)}: ${count(bindings, 'binding')}, ${count(tunnels, 'tunnel')}`,
+    `listening on ${listOf(addresses, ipv4Addresses)}: ${count(bindings, 'binding')}, ` +
+    `${count(tunnels, 'tunnel')}`,
   'direction-coordinator': ({ zone, registrations }) =>
     `serving ${String(zone)}: ${count(registrations, 'node')}`,
   'account-server': ({ zone, port, accounts, devices }) =>
-    `serving ${String(zone)} on port ${String(port)}: ${count(accounts, 'account')}, ${count(devices, 'device')}`,
+    `serving ${String(zone)} on port ${String(port)}: ${count(accounts, 'account')}, ` +
+    `${count(devices, 'device')}`,
   relay: ({ nodes, legs }) => `relaying: ${count(nodes, 'node')}, ${count(legs, 'leg')}`,
 };
 

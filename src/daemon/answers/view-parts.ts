@@ -65,7 +65,7 @@ export function duration(seconds: number): string {
   return pair(whole, 86_400, 'd', 3600, 'h');
 }
 
-export function pair(
+function pair(
   seconds: number,
   large: number,
   largeName: string,

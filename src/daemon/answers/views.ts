@@ -172,7 +172,10 @@ function handoverText(handover: JsonValue | undefined, nowWallMs: number): strin
   if (typeof atWallMs !== 'number') return undefined;
   const signalling =
     typeof roundTripMs === 'number' ? `, acknowledged after ${milliseconds(roundTripMs)}` : '';
-  return `${duration(Math.max(0, (nowWallMs - atWallMs) / 1000))} ago, to ${to === 'home' ? 'the home link' : (text(to) ?? '-')}${signalling}`;
+  return (
+    `${duration(Math.max(0, (nowWallMs - atWallMs) / 1000))} ago, to ` +
+    `${to === 'home' ? 'the home link' : (text(to) ?? '-')}${signalling}`
+  );
 }
 
 function homeAgentLines(status: JsonObject): readonly Line[] {
@@ -183,7 +186,8 @@ function homeAgentLines(status: JsonObject): readonly Line[] {
     ['home link', text(status['homeLink']) ?? 'none (virtual home network)'],
     [
       'bindings',
-      `${text(status['bindings']) ?? '-'} (${text(status['mobileNodes']) ?? '-'} configured)${waiting}`,
+      `${text(status['bindings']) ?? '-'} (${text(status['mobileNodes']) ?? '-'} ` +
+        `configured)${waiting}`,
     ],
     ['tunnels', text(status['tunnels'])],
     [
@@ -309,5 +313,8 @@ export function formatMessage(entry: JsonObject): string {
   const { at, direction, transport, from, to, summary, counted } = entry;
   const counters = isJsonList(counted) && counted.length > 0 ? `  [${counted.join(', ')}]` : '';
   const time = String(at).slice(11, 23);
-  return `${time} ${String(direction).padEnd(3)} ${String(transport)}  ${String(from)} > ${String(to)}  ${String(summary)}${counters}`;
+  return (
+    `${time} ${String(direction).padEnd(3)} ${String(transport)}  ${String(from)} > ` +
+    `${String(to)}  ${String(summary)}${counters}`
+  );
 }

@@ -5,7 +5,7 @@
 import type { z } from 'zod';
 
 /** A fault without its position in the file. `atKey`: it concerns the key, not the value. */
-export interface Finding {
+interface Finding {
   readonly path: readonly (string | number)[];
   readonly message: string;
   readonly remedy: string;

@@ -40,9 +40,9 @@ export interface Source {
   readonly value: unknown;
 }
 
-export type Parsed = { readonly source: Source } | { readonly faults: readonly SourceFault[] };
+type Parsed = { readonly source: Source } | { readonly faults: readonly SourceFault[] };
 
-export interface ReadSources {
+interface ReadSources {
   /** The file, then its drop-ins in their order. */
   readonly sources: readonly Source[];
   readonly faults: readonly SourceFault[];

@@ -25,7 +25,8 @@ export function registrationKeyField(configuration: ConfigurationContext) {
     .strictObject({
       spi: integerField(0, LARGEST_SPI).meta({
         description:
-          'security parameter index, the same at both ends; 256 or more, or 3 for HMAC-SHA1 (RFC 4285)',
+          'security parameter index, the same at both ends; 256 or more, or 3 for HMAC-SHA1 ' +
+          '(RFC 4285)',
         sample: 1000,
       }),
       algorithm: z

@@ -21,7 +21,7 @@ export class ControlUnavailable extends Error {
   }
 }
 
-export interface Answer {
+interface Answer {
   readonly ok: boolean;
   readonly value: JsonValue;
 }
@@ -183,7 +183,8 @@ function unavailable(path: string, error: NodeJS.ErrnoException): ControlUnavail
     const detail = error.code === 'ENOENT' ? '' : ' (the socket remains from a killed daemon)';
     return new ControlUnavailable(
       'no daemon',
-      `no daemon at ${path}${detail}: check it with systemctl status ${unit}, start it with systemctl start ${unit}`,
+      `no daemon at ${path}${detail}: check it with systemctl status ${unit}, start it with ` +
+        `systemctl start ${unit}`,
     );
   }
   return new ControlUnavailable('broken', `${path}: ${error.message}`);
@@ -193,7 +194,10 @@ function permissionRemedy(path: string): string {
   const group = groupOf(path);
   if (group === undefined) return 'be root or a member of its group';
   if (group === 'root') return "be root, or set daemon.controlGroup in the daemon's configuration";
-  return `be a member of its group: sudo usermod -aG ${group} ${userInfo().username}, then log in again`;
+  return (
+    `be a member of its group: sudo usermod -aG ${group} ${userInfo().username}, then log in ` +
+    'again'
+  );
 }
 
 /** Name of the group that owns a socket. */

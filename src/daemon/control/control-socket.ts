@@ -43,7 +43,7 @@ export interface ControlOptions {
   readonly limits?: Partial<ControlLimits>;
 }
 
-export interface ControlLimits {
+interface ControlLimits {
   readonly lineCharacters: number;
   readonly clients: number;
   readonly requestsInFlight: number;
@@ -59,7 +59,7 @@ const DEFAULT_LIMITS: ControlLimits = {
 };
 
 /** Answers one command; `respond` is called exactly once. */
-export type CommandHandler = Parameters<Parameters<ControlPort['onRequest']>[0]>[1] extends infer P
+type CommandHandler = Parameters<Parameters<ControlPort['onRequest']>[0]>[1] extends infer P
   ? (parameters: P, respond: (ok: boolean, value: JsonValue) => void) => void
   : never;
 
@@ -279,7 +279,8 @@ export async function removeStale(path: string): Promise<void> {
   const state = await probe(path);
   if (state === 'served') {
     throw new ControlSocketError(
-      `a daemon already serves ${path} (stop it, or give this one another daemon.name or daemon.controlSocket)`,
+      `a daemon already serves ${path} (stop it, or give this one another daemon.name or ` +
+        'daemon.controlSocket)',
     );
   }
   if (state === 'absent') return;

@@ -16,7 +16,7 @@ import { MOBILITY_MESSAGES } from '#wire/mobility/message.ts';
 import { DATAGRAM_TYPES } from '#wire/ntmobile/datagram.ts';
 import { NTMOBILE_MESSAGES, type NtmobileMessage } from '#wire/ntmobile/message.ts';
 
-export type Protocol = 'mobile-ipv6' | 'ntmobile' | 'neighbour' | 'icmpv6' | 'other';
+type Protocol = 'mobile-ipv6' | 'ntmobile' | 'neighbour' | 'icmpv6' | 'other';
 
 export interface MessageKind {
   readonly protocol: Protocol;

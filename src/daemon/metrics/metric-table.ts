@@ -7,7 +7,7 @@
  */
 
 export const METRIC_ROLES = ['ha', 'mn', 'mr', 'cn', 'as', 'dc', 'rsn'] as const;
-export type MetricRole = (typeof METRIC_ROLES)[number];
+type MetricRole = (typeof METRIC_ROLES)[number];
 
 export interface MetricRow {
   readonly type: 'counter' | 'gauge' | 'histogram';
@@ -91,7 +91,8 @@ export const METRICS = {
   ),
   sojourn_control_rejected_total: counter(
     WITH_ENGINE,
-    'Control messages that were dropped or refused, by reason; one message may have several reasons.',
+    'Control messages that were dropped or refused, by reason; one message may have several ' +
+      'reasons.',
     { protocol: PROTOCOL, reason: 'see the reasons below' },
   ),
   sojourn_control_actions_total: counter(WITH_ENGINE, 'Other actions of the protocol, by kind.', {
@@ -115,7 +116,8 @@ export const METRICS = {
   // --- registrations ---
   sojourn_registrations_total: counter(
     MOBILE_IPV6,
-    'Binding Acknowledgements that a home agent sent or a mobile node accepted as authentic, including de-registrations.',
+    'Binding Acknowledgements that a home agent sent or a mobile node accepted as authentic, ' +
+      'including de-registrations.',
     { result: 'accepted or refused', status: 'name of the status' },
   ),
   sojourn_registration_seconds: seconds(
@@ -142,7 +144,9 @@ export const METRICS = {
   }),
   sojourn_nat: gauge(MOBILE, 'Homes, or NTMobile nodes, with this kind of NAT on their path.', {
     protocol: PROTOCOL,
-    kind: 'none, translated (all that Mobile IPv6 detects), endpoint-independent or endpoint-dependent',
+    kind:
+      'none, translated (all that Mobile IPv6 detects), endpoint-independent or ' +
+      'endpoint-dependent',
   }),
   // --- the data plane ---
   sojourn_tunnels: gauge(WITH_PLANE, 'Tunnels of the data plane.'),
@@ -279,7 +283,8 @@ export const METRICS = {
     'Actions of the stub resolver on queries; one query may cause several.',
     {
       action:
-        'virtual, forwarded, unreachable (virtual addresses replace unreachable real ones), malformed, failed or busy',
+        'virtual, forwarded, unreachable (virtual addresses replace unreachable real ones), ' +
+        'malformed, failed or busy',
     },
   ),
   sojourn_ntmobile_path_changes_total: counter(['mn'], 'Changes of paths.', {

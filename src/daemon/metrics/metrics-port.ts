@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { IpAddress } from '#base/ip.ts';
 import { METRICS_CONTENT_TYPE, type Metrics } from './metrics.ts';
 
-export interface MetricsAddress {
+interface MetricsAddress {
   /** A loopback address. */
   readonly address: IpAddress;
   /** 0 means any free port. */

@@ -16,7 +16,7 @@ import { METRICS, type MetricName, type MetricRow, metricsOf } from './metric-ta
 import { type Labels, Samples } from './samples.ts';
 import { Timings } from './timings.ts';
 
-export interface MetricsOptions {
+interface MetricsOptions {
   /** As in the labels of `sojourn_build_info`. */
   readonly role: string;
   readonly messages: MessageWatch;

@@ -9,7 +9,7 @@ export interface CounterMetric {
   readonly labels: Labels;
 }
 
-export interface Sample {
+interface Sample {
   readonly labels: Labels;
   readonly value: number;
 }

@@ -123,7 +123,8 @@ describe('sojourn', () => {
     const { code, err } = await sojourn('--socket', absent, 'status');
     expect(code).toBe(ExitCode.unavailable);
     expect(err).toBe(
-      `sojourn: no daemon at ${absent}: check it with systemctl status sojourn-ha, start it with systemctl start sojourn-ha\n`,
+      `sojourn: no daemon at ${absent}: check it with systemctl status sojourn-ha, start it ` +
+        `with systemctl start sojourn-ha\n`,
     );
   });
 
@@ -298,11 +299,13 @@ describe('sojourn check', () => {
   it.each([
     [
       'ha',
-      `addresses: [2001:db8::1]\nhomePrefixes: [2001:db8:1::/64]\nmobileNodes:\n  - homeAddresses: [2001:db8:1::9]\n    security: { spi: 256, key: ${key} }\n`,
+      `addresses: [2001:db8::1]\nhomePrefixes: [2001:db8:1::/64]\nmobileNodes:\n  - ` +
+        `homeAddresses: [2001:db8:1::9]\n    security: { spi: 256, key: ${key} }\n`,
     ],
     [
       'mn',
-      `homes:\n  - homeAgent: ha.example.net\n    homeAddress: 2001:db8:1::9\n    security: { spi: 256, key: ${key} }\n`,
+      `homes:\n  - homeAgent: ha.example.net\n    homeAddress: 2001:db8:1::9\n    security: ` +
+        `{ spi: 256, key: ${key} }\n`,
     ],
   ])('accepts a good file of %s and exits with 78 for a wrong one', async (daemon, text) => {
     const file = join(directory, `${daemon}.yaml`);

@@ -18,7 +18,9 @@ describe('the completion script', () => {
   const bash = (...words: readonly string[]): string => {
     const script = join(directory, 'completion');
     writeFileSync(script, completion('bash', program(), ['ha', 'mn']));
-    const body = `source ${script}; COMP_WORDS=("$@"); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _sojourn; echo "\${COMPREPLY[*]}"`;
+    const body =
+      `source ${script}; COMP_WORDS=("$@"); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _sojourn; ` +
+      `echo "\${COMPREPLY[*]}"`;
     return spawnSync('bash', ['-c', body, 'bash', 'sojourn', ...words], {
       encoding: 'utf8',
     }).stdout.trim();
@@ -45,7 +47,9 @@ describe('the completion script', () => {
   ])('zsh completes %j', (words, expected, unexpected) => {
     const script = join(directory, '_sojourn');
     writeFileSync(script, completion('zsh', program(), ['ha', 'mn']));
-    const body = `compdef() { :; }; source ${script}; _describe() { print -r -- "\${(P)2}"; }; words=(sojourn "$@"); CURRENT=$#words; _sojourn`;
+    const body =
+      `compdef() { :; }; source ${script}; _describe() { print -r -- "\${(P)2}"; }; ` +
+      'words=(sojourn "$@"); CURRENT=$#words; _sojourn';
     const { stdout, stderr } = spawnSync('zsh', ['-f', '-c', body, 'zsh', ...words], {
       encoding: 'utf8',
     });

@@ -102,7 +102,8 @@ it('examples/mn.ntmobile.yaml passes the check except for its password file', ()
 describe('a wrong mn.yaml', () => {
   it('fails without homes and ntmobile', () => {
     expect(faultsOf('mark: 7\n')).toEqual([
-      'mn.yaml:1:1: neither homes nor ntmobile is given (give homes for Mobile IPv6, ntmobile for NTMobile, or both)',
+      'mn.yaml:1:1: neither homes nor ntmobile is given (give homes for Mobile IPv6, ' +
+        'ntmobile for NTMobile, or both)',
     ]);
   });
 
@@ -111,13 +112,15 @@ describe('a wrong mn.yaml', () => {
       'a truncated fingerprint',
       FINGERPRINT,
       'AB:CD',
-      'mn.yaml:2:55: ntmobile.accountServer.fingerprint: is not the SHA-256 fingerprint of a certificate (run "sojourn as fingerprint" on the account server to see it)',
+      'mn.yaml:2:55: ntmobile.accountServer.fingerprint: is not the SHA-256 fingerprint of a ' +
+        'certificate (run "sojourn as fingerprint" on the account server to see it)',
     ],
     [
       'both fingerprint and caFile',
       'host: as.example.net,',
       'host: as.example.net, caFile: ca.pem,',
-      'mn.yaml:2:50: ntmobile.accountServer.caFile: is given together with fingerprint (remove one of them)',
+      'mn.yaml:2:50: ntmobile.accountServer.caFile: is given together with fingerprint ' +
+        '(remove one of them)',
     ],
     [
       'a caFile without a certificate',
@@ -141,13 +144,15 @@ describe('a wrong mn.yaml', () => {
       'neither password nor token',
       '  passwordFile: password\n',
       '',
-      'mn.yaml:2:3: ntmobile: has neither passwordFile nor enrolmentTokenFile (give one; "sojourn as account token" on the account server makes a token)',
+      'mn.yaml:2:3: ntmobile: has neither passwordFile nor enrolmentTokenFile (give one; ' +
+        '"sojourn as account token" on the account server makes a token)',
     ],
     [
       'both password and token',
       'passwordFile: password',
       'passwordFile: password\n  enrolmentTokenFile: password',
-      'mn.yaml:5:23: ntmobile.enrolmentTokenFile: both passwordFile and enrolmentTokenFile are given (remove one of them)',
+      'mn.yaml:5:23: ntmobile.enrolmentTokenFile: both passwordFile and enrolmentTokenFile ' +
+        'are given (remove one of them)',
     ],
     [
       'a world-readable password file',
@@ -165,25 +170,29 @@ describe('a wrong mn.yaml', () => {
       'a stub address other than loopback',
       'account: alice',
       'account: alice\n  stub: { addresses: [192.0.2.1] }',
-      'mn.yaml:4:23: ntmobile.stub.addresses[0]: must be a loopback address: other hosts must not reach the stub',
+      'mn.yaml:4:23: ntmobile.stub.addresses[0]: must be a loopback address: other hosts ' +
+        'must not reach the stub',
     ],
     [
       'a stub port that resolv.conf cannot hold',
       'account: alice',
       'account: alice\n  resolver: resolv-conf\n  stub: { port: 5353 }',
-      'mn.yaml:5:17: ntmobile.stub.port: /etc/resolv.conf cannot hold a port (use port 53 and another loopback address)',
+      'mn.yaml:5:17: ntmobile.stub.port: /etc/resolv.conf cannot hold a port (use port 53 ' +
+        'and another loopback address)',
     ],
     [
       'an unknown resolver mode',
       'account: alice',
       'account: alice\n  resolver: resolvconf',
-      'mn.yaml:4:13: ntmobile.resolver: must be one of auto, resolv-conf, systemd-resolved, off (did you mean "resolv-conf"?)',
+      'mn.yaml:4:13: ntmobile.resolver: must be one of auto, resolv-conf, systemd-resolved, ' +
+        'off (did you mean "resolv-conf"?)',
     ],
     [
       'a domain with a final dot',
       'account: alice',
       'account: alice\n  generalNames: [example.com.]',
-      'mn.yaml:4:18: ntmobile.generalNames[0]: must be a domain name in lower case without a final dot, like nodes.example',
+      'mn.yaml:4:18: ntmobile.generalNames[0]: must be a domain name in lower case without a ' +
+        'final dot, like nodes.example',
     ],
   ])('fails with %s', (_what, from, to, fault) => {
     expect(MN).toContain(from);

@@ -137,7 +137,8 @@ describe('reload', () => {
     ).toEqual([
       'fixture.yaml: colour: unknown key (known here: daemon, behaviour, size, key)',
       'fixture.yaml: daemon.threads: must be 1 or even (a pair has one thread for each direction)',
-      'fixture.yaml.d/10.yaml: behaviour: must be one of good, throws, forbidden, absent, late-defect, never-stops, fails-to-stop (did you mean "good"?)',
+      'fixture.yaml.d/10.yaml: behaviour: must be one of good, throws, forbidden, absent, ' +
+        'late-defect, never-stops, fails-to-stop (did you mean "good"?)',
       'sojourn: the configuration is wrong; the daemon keeps the previous one',
     ]);
     expect(JSON.parse((await reload('--json')).stdout)).toMatchObject({

@@ -45,31 +45,36 @@ describe('a wrong as.yaml', () => {
       'a system prefix outside fd00::/8',
       'fd12:3456:789a::/48',
       'fc00::/48',
-      'as.yaml:2:15: systemPrefix: is not a /48 of fd00::/8 (RFC 4193) (for example fd12:3456:789a::/48)',
+      'as.yaml:2:15: systemPrefix: is not a /48 of fd00::/8 (RFC 4193) (for example ' +
+        'fd12:3456:789a::/48)',
     ],
     [
       'a system prefix of another length',
       '::/48',
       '::/64',
-      'as.yaml:2:15: systemPrefix: is not a /48 of fd00::/8 (RFC 4193) (for example fd12:3456:789a::/48)',
+      'as.yaml:2:15: systemPrefix: is not a /48 of fd00::/8 (RFC 4193) (for example ' +
+        'fd12:3456:789a::/48)',
     ],
     [
       'a zone with capital letters',
       'nodes.example',
       'Nodes.example',
-      'as.yaml:1:7: zone: must be a domain name in lower case without a final dot, like nodes.example',
+      'as.yaml:1:7: zone: must be a domain name in lower case without a final dot, like ' +
+        'nodes.example',
     ],
     [
       'a key that is too short',
       KEY,
       'AAAA',
-      'as.yaml:4:36: directionCoordinators[0].publicKey: "base64:AAAA" is not a public key (write hex: or base64: and its 32 octets, as the other daemon shows it)',
+      'as.yaml:4:36: directionCoordinators[0].publicKey: "base64:AAAA" is not a public key ' +
+        '(write hex: or base64: and its 32 octets, as the other daemon shows it)',
     ],
     [
       'an endpoint without brackets',
       '192.0.2.1',
       "'2001:db8::1:99999'",
-      'as.yaml:4:103: directionCoordinators[0].endpoints[0]: "2001:db8::1:99999" is not an address with an optional port (for example 192.0.2.1:7890 or [2001:db8::1]:7890)',
+      'as.yaml:4:103: directionCoordinators[0].endpoints[0]: "2001:db8::1:99999" is not an ' +
+        'address with an optional port (for example 192.0.2.1:7890 or [2001:db8::1]:7890)',
     ],
     [
       'an empty list of coordinators',
@@ -87,7 +92,8 @@ describe('a wrong as.yaml', () => {
       'a renewal time below the credential time',
       '',
       'renewalSeconds: 3600\n',
-      'as.yaml:5:17: renewalSeconds: is shorter than credentialSeconds (a device renews shortly before its credential expires)',
+      'as.yaml:5:17: renewalSeconds: is shorter than credentialSeconds (a device renews ' +
+        'shortly before its credential expires)',
     ],
     [
       'a key file without a certificate',
@@ -99,13 +105,15 @@ describe('a wrong as.yaml', () => {
       'the key of another certificate',
       '',
       'certificate: { certificateFile: good.pem, keyFile: other.pem }\n',
-      'as.yaml:5:33: certificate.certificateFile: good.pem and other.pem: the key is not that of the certificate (check both files)',
+      'as.yaml:5:33: certificate.certificateFile: good.pem and other.pem: the key is not ' +
+        'that of the certificate (check both files)',
     ],
     [
       'a world-readable key',
       '',
       'certificate: { certificateFile: good.pem, keyFile: open.pem }\n',
-      'as.yaml:5:33: certificate.certificateFile: open.pem can be read by every user of this host: chmod 600 open.pem (check both files)',
+      'as.yaml:5:33: certificate.certificateFile: open.pem can be read by every user of this ' +
+        'host: chmod 600 open.pem (check both files)',
     ],
     [
       'a missing certificate',
@@ -117,19 +125,22 @@ describe('a wrong as.yaml', () => {
       'names together with certificate files',
       '',
       'certificate: { certificateFile: good.pem, keyFile: good.pem, names: [a.example] }\n',
-      'as.yaml:5:69: certificate.names: the certificate in certificateFile has its own names (remove names)',
+      'as.yaml:5:69: certificate.names: the certificate in certificateFile has its own names ' +
+        '(remove names)',
     ],
     [
       'a TUN device',
       '',
       'daemon: { device: tun0 }\n',
-      'as.yaml:5:11: daemon.device: unknown key (known here: name, controlSocket, controlGroup, stateDirectory, logLevel, logFormat, metrics)',
+      'as.yaml:5:11: daemon.device: unknown key (known here: name, controlSocket, ' +
+        'controlGroup, stateDirectory, logLevel, logFormat, metrics)',
     ],
     [
       'a coordinator key that is given twice',
       '[192.0.2.1] }',
       `[192.0.2.1] }\n  - { name: dc2.example, publicKey: 'base64:${KEY}', endpoints: ['::1'] }`,
-      'as.yaml:5:37: directionCoordinators[1].publicKey: is given twice (each direction coordinator has its own)',
+      'as.yaml:5:37: directionCoordinators[1].publicKey: is given twice (each direction ' +
+        'coordinator has its own)',
     ],
   ])('rejects %s', (_what, from, to, expected) => {
     expect(AS).toContain(from);

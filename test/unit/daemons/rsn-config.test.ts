@@ -28,13 +28,15 @@ describe('a wrong rsn.yaml', () => {
       'a text that is not an address',
       '[192.0.2.2]',
       '[relay.example]',
-      'rsn.yaml:1:13: addresses[0]: "relay.example" is not an IP address (for example 2001:db8::1 or 192.0.2.1)',
+      'rsn.yaml:1:13: addresses[0]: "relay.example" is not an IP address (for example ' +
+        '2001:db8::1 or 192.0.2.1)',
     ],
     [
       'a system prefix outside fd00::/8',
       'fd12:3456:789a::/48',
       '2001:db8::/48',
-      'rsn.yaml:5:15: systemPrefix: is not a /48 of fd00::/8 (RFC 4193) (for example fd12:3456:789a::/48)',
+      'rsn.yaml:5:15: systemPrefix: is not a /48 of fd00::/8 (RFC 4193) (for example ' +
+        'fd12:3456:789a::/48)',
     ],
     [
       'a translator prefix that is too long',
@@ -46,19 +48,22 @@ describe('a wrong rsn.yaml', () => {
       'a translator prefix that overlaps a virtual prefix',
       '',
       'translatorIpv4Prefix: 198.19.0.0/16\n',
-      'rsn.yaml:6:23: translatorIpv4Prefix: overlaps the virtual prefix 198.18.0.0/15 (choose another prefix)',
+      'rsn.yaml:6:23: translatorIpv4Prefix: overlaps the virtual prefix 198.18.0.0/15 ' +
+        '(choose another prefix)',
     ],
     [
       'an address instead of a prefix',
       '',
       'deniedDestinations: [203.0.113.1/24]\n',
-      'rsn.yaml:6:22: deniedDestinations[0]: "203.0.113.1/24" is not a prefix (for example 2001:db8::/48 or 192.0.2.0/24)',
+      'rsn.yaml:6:22: deniedDestinations[0]: "203.0.113.1/24" is not a prefix (for example ' +
+        '2001:db8::/48 or 192.0.2.0/24)',
     ],
     [
       'a coordinator key that is given twice',
       '[192.0.2.1] }',
       `[192.0.2.1] }\n  - { name: dc2.example, publicKey: 'base64:${KEY}', endpoints: ['::1'] }`,
-      'rsn.yaml:4:37: directionCoordinators[1].publicKey: is given twice (each direction coordinator has its own)',
+      'rsn.yaml:4:37: directionCoordinators[1].publicKey: is given twice (each direction ' +
+        'coordinator has its own)',
     ],
     [
       'a limit of 0',
@@ -76,7 +81,8 @@ describe('a wrong rsn.yaml', () => {
       'a name whose device name is too long',
       '',
       'daemon: { name: relay-of-ours }\n',
-      'rsn.yaml:6:9: daemon: the device name "sojourn-relay-of-ours" is longer than 15 characters (set daemon.device)',
+      'rsn.yaml:6:9: daemon: the device name "sojourn-relay-of-ours" is longer than 15 ' +
+        'characters (set daemon.device)',
     ],
   ])('rejects %s', (_what, from, to, expected) => {
     expect(RSN).toContain(from);

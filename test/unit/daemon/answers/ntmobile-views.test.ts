@@ -87,9 +87,12 @@ describe('the views of NTMobile', () => {
     };
     expect(formatAnswer('paths', [path, general], NOW)).toBe(
       [
-        'NAME             VIRTUAL ADDRESSES              PATH                   THROUGH            FOR        ROUND TRIP',
-        'b.nodes.example  fd12:3456:789a::2, 198.18.0.2  direct                 203.0.113.5:40000  1 min 1 s  12.3 ms',
-        'www.example      fd12:3456:789a::2, 198.18.0.2  relayed (no NTMobile)  203.0.113.5:40000  1 min 1 s  -',
+        'NAME             VIRTUAL ADDRESSES              PATH                   THROUGH      ' +
+          '      FOR        ROUND TRIP',
+        'b.nodes.example  fd12:3456:789a::2, 198.18.0.2  direct                 ' +
+          '203.0.113.5:40000  1 min 1 s  12.3 ms',
+        'www.example      fd12:3456:789a::2, 198.18.0.2  relayed (no NTMobile)  ' +
+          '203.0.113.5:40000  1 min 1 s  -',
       ].join('\n'),
     );
   });
@@ -168,8 +171,10 @@ describe('the views of NTMobile', () => {
     ).toBe(
       [
         'PATH              ROLE       NODE             AT               JOINED  VALIDATED  RATE',
-        '0707070707070707  initiator  a.nodes.example  192.0.2.7:40123  yes     yes        100 Mbit/s',
-        '0707070707070707  responder  a.nodes.example  192.0.2.7:40123  no      no         100 Mbit/s',
+        '0707070707070707  initiator  a.nodes.example  192.0.2.7:40123  yes     yes        ' +
+          '100 Mbit/s',
+        '0707070707070707  responder  a.nodes.example  192.0.2.7:40123  no      no         ' +
+          '100 Mbit/s',
       ].join('\n'),
     );
     const traffic = {

@@ -191,8 +191,10 @@ describe('the tables', () => {
   it('show the bindings of a mobile node', () => {
     expect(formatAnswer('bindings', [BINDING], NOW)).toBe(
       [
-        'HOME    HOME ADDRESS        CARE-OF ADDRESS  ENCAPSULATION  NAT  LIFETIME LEFT         HOME AGENT',
-        'office  2001:db8:1:100::10  192.0.2.77       udp            yes  9 min 57 s of 10 min  2001:db8:1::1',
+        'HOME    HOME ADDRESS        CARE-OF ADDRESS  ENCAPSULATION  NAT  LIFETIME LEFT      ' +
+          '   HOME AGENT',
+        'office  2001:db8:1:100::10  192.0.2.77       udp            yes  9 min 57 s of 10 ' +
+          'min  2001:db8:1::1',
       ].join('\n'),
     );
     expect(formatAnswer('bindings', [{ ...BINDING, acknowledged: false }], NOW)).toContain(
@@ -218,8 +220,10 @@ describe('the tables', () => {
     };
     expect(formatAnswer('bindings', [row], NOW)).toBe(
       [
-        'HOME ADDRESS                       CARE-OF ADDRESS  ENCAPSULATION  NAT                     LIFETIME LEFT   IDENTIFIER',
-        '2001:db8:1:100::10, 198.51.100.10  10.0.0.5         udp            yes, 203.0.113.7:40123  59 s of 10 min  alice@example.net',
+        'HOME ADDRESS                       CARE-OF ADDRESS  ENCAPSULATION  NAT              ' +
+          '       LIFETIME LEFT   IDENTIFIER',
+        '2001:db8:1:100::10, 198.51.100.10  10.0.0.5         udp            yes, ' +
+          '203.0.113.7:40123  59 s of 10 min  alice@example.net',
       ].join('\n'),
     );
   });
@@ -255,8 +259,10 @@ describe('the tables', () => {
     expect(formatAnswer('prefixes', [forwarded, down], NOW)).toBe(
       [
         'PREFIX               FORWARDED  HOME ADDRESS        CARE-OF ADDRESS  TUNNEL  IDENTIFIER',
-        '2001:db8:1:200::/64  yes        2001:db8:1:100::20  192.0.2.77            3  van@example.net',
-        '203.0.113.64/28      no         2001:db8:1:100::20  -                     -  van@example.net',
+        '2001:db8:1:200::/64  yes        2001:db8:1:100::20  192.0.2.77            3  ' +
+          'van@example.net',
+        '203.0.113.64/28      no         2001:db8:1:100::20  -                     -  ' +
+          'van@example.net',
       ].join('\n'),
     );
   });
@@ -288,9 +294,12 @@ describe('the tables', () => {
     };
     expect(formatAnswer('tunnels', [{ ...udp, traffic }, ipip], NOW)).toBe(
       [
-        'ID  ENCAPSULATION  LOCAL           REMOTE              MTU  PACKETS OUT  OCTETS OUT  PACKETS IN  OCTETS IN',
-        ' 1  udp            192.0.2.1:4191  203.0.113.7:40123  1472            3         300           4        400',
-        ' 2  ipip           2001:db8::1     2001:db8::2        1460            -           -           -          -',
+        'ID  ENCAPSULATION  LOCAL           REMOTE              MTU  PACKETS OUT  OCTETS OUT ' +
+          ' PACKETS IN  OCTETS IN',
+        ' 1  udp            192.0.2.1:4191  203.0.113.7:40123  1472            3         300 ' +
+          '          4        400',
+        ' 2  ipip           2001:db8::1     2001:db8::2        1460            -           - ' +
+          '          -          -',
       ].join('\n'),
     );
   });
@@ -341,7 +350,8 @@ describe('an event', () => {
         fields,
       }),
     ).toBe(
-      '2026-01-01T00:00:00.000Z  info   registered  home=office roundTripMs=18.1 nat=true addressAgoMs=18.1',
+      '2026-01-01T00:00:00.000Z  info   registered  home=office roundTripMs=18.1 nat=true ' +
+        'addressAgoMs=18.1',
     );
   });
 });

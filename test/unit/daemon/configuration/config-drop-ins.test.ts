@@ -37,7 +37,8 @@ describe('drop-ins', () => {
       'mn.yaml': `${MN}daemon: { logLevel: warn, threads: 4 }\ninterfaces: [{ match: eth0, preference: 1 }]\n`,
       'mn.yaml.d/9.yaml': 'lifetimeSeconds: 900\ndaemon: { name: nine }\n',
       'mn.yaml.d/10.yaml':
-        'lifetimeSeconds: 1000\ndaemon: { logLevel: debug }\ninterfaces: [{ match: wlan0, preference: 2 }]\n',
+        'lifetimeSeconds: 1000\ndaemon: { logLevel: debug }\ninterfaces: [{ match: wlan0, ' +
+        'preference: 2 }]\n',
     });
     const { faults, value } = load('mn.yaml', mobileNodeSchema);
     expect(faults).toEqual([]);
@@ -77,7 +78,8 @@ describe('fault positions', () => {
       'ha.yaml': `${HA}maximumBindings: 0\nudpPort: 4191\ndaemon:\n  threads: 0\n  logLevel: info\n`,
       'ha.yaml.d/10.yaml': 'udpPort: 0\ndaemon:\n  # a comment\n  logLevel: loud\n',
       'ha.yaml.d/20.yaml':
-        'mobileNodes:\n  - homeAddresses: [2001:db8:1:100::10]\n    security: { spi: 17, key: x }\n',
+        'mobileNodes:\n  - homeAddresses: [2001:db8:1:100::10]\n    security: { spi: 17, ' +
+        'key: x }\n',
     });
     expect(
       load('ha.yaml', homeAgentSchema).faults.map((fault) =>
@@ -143,7 +145,8 @@ describe('fault positions', () => {
     expect(load('mn.yaml', mobileNodeSchema).faults).toEqual([]);
     chmodSync(join(directory, 'mn.yaml.d/20.yaml'), 0o644);
     expect(load('mn.yaml', mobileNodeSchema).faults).toEqual([
-      'mn.yaml.d/20.yaml:1:1: contains a key and is readable by every user (chmod 600 mn.yaml.d/20.yaml)',
+      'mn.yaml.d/20.yaml:1:1: contains a key and is readable by every user (chmod 600 ' +
+        'mn.yaml.d/20.yaml)',
     ]);
   });
 });

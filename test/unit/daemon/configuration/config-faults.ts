@@ -76,14 +76,16 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'ha',
     '2001:db8:1:100::/64',
     '2001:db8:1:100::1/64',
-    'ha.yaml:2:16: homePrefixes[0]: "2001:db8:1:100::1/64" is not an IPv6 prefix (for example 2001:db8:1::/64)',
+    'ha.yaml:2:16: homePrefixes[0]: "2001:db8:1:100::1/64" is not an IPv6 prefix (for ' +
+      'example 2001:db8:1::/64)',
   ],
   [
     'a text instead of a number',
     'mn',
     '',
     'lifetimeSeconds: ten\n',
-    'mn.yaml:5:18: lifetimeSeconds: must be a number, not the text "ten" (requested lifetime of a registration)',
+    'mn.yaml:5:18: lifetimeSeconds: must be a number, not the text "ten" (requested lifetime ' +
+      'of a registration)',
   ],
   [
     'a value out of range',
@@ -104,14 +106,16 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'mn',
     `    security: { spi: 1000, key: '${KEY}' }\n`,
     '',
-    'mn.yaml:2:5: homes[0].security: is missing (security association with the home agent: { spi: …, keyFile: … }, or "none" to register without authentication)',
+    'mn.yaml:2:5: homes[0].security: is missing (security association with the home agent: { ' +
+      'spi: …, keyFile: … }, or "none" to register without authentication)',
   ],
   [
     'a mobile node without security at the home agent',
     'ha',
     `    security: { spi: 1000, key: '${KEY}' }\n`,
     '',
-    'ha.yaml:4:5: mobileNodes[0]: has no security association (give security: { spi, keyFile }, or write "security: none" at the top)',
+    'ha.yaml:4:5: mobileNodes[0]: has no security association (give security: { spi, keyFile ' +
+      '}, or write "security: none" at the top)',
   ],
   [
     'a reserved SPI',
@@ -125,7 +129,8 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'mn',
     'spi: 1000',
     'spi: 3',
-    'mn.yaml:4:22: homes[0].security.spi: SPI 3 means HMAC-SHA1 (RFC 4285) (set algorithm: hmac-sha1-96, or use an SPI of 256 or more)',
+    'mn.yaml:4:22: homes[0].security.spi: SPI 3 means HMAC-SHA1 (RFC 4285) (set algorithm: ' +
+      'hmac-sha1-96, or use an SPI of 256 or more)',
   ],
   [
     'a key without an encoding',
@@ -139,14 +144,16 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'mn',
     KEY,
     'text:secret',
-    'mn.yaml:4:33: homes[0].security.key: the key has 6 octets; at least 16 are needed (make one with: echo "hex:$(openssl rand -hex 32)")',
+    'mn.yaml:4:33: homes[0].security.key: the key has 6 octets; at least 16 are needed (make ' +
+      'one with: echo "hex:$(openssl rand -hex 32)")',
   ],
   [
     'a world-readable key file',
     'mn',
     `key: '${KEY}'`,
     'keyFile: open.key',
-    'mn.yaml:4:37: homes[0].security.keyFile: open.key is readable by every user (chmod 600 open.key)',
+    'mn.yaml:4:37: homes[0].security.keyFile: open.key is readable by every user (chmod 600 ' +
+      'open.key)',
   ],
   [
     'a key file without a key',
@@ -160,21 +167,25 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'mn',
     `key: '${KEY}'`,
     'keyFile: absent.key',
-    'mn.yaml:4:37: homes[0].security.keyFile: absent.key cannot be read: ENOENT: no such file or directory, stat \'absent.key\' (make one with: echo "hex:$(openssl rand -hex 32)")',
+    'mn.yaml:4:37: homes[0].security.keyFile: absent.key cannot be read: ENOENT: no such ' +
+      "file or directory, stat 'absent.key' (make one with: echo \"hex:$(openssl rand -hex " +
+      '32)")',
   ],
   [
     'a home address outside the home prefixes',
     'ha',
     '[2001:db8:1:100::10]',
     '[2001:db8:2::10]',
-    'ha.yaml:4:21: mobileNodes[0].homeAddresses[0]: 2001:db8:2::10 is outside homePrefixes (one of: 2001:db8:1:100::/64)',
+    'ha.yaml:4:21: mobileNodes[0].homeAddresses[0]: 2001:db8:2::10 is outside homePrefixes ' +
+      '(one of: 2001:db8:1:100::/64)',
   ],
   [
     'a home address that is granted twice',
     'ha',
     '[2001:db8:1:100::10]',
     '[2001:db8:1:100::10, 2001:db8:1:100::10]',
-    'ha.yaml:4:41: mobileNodes[0].homeAddresses[1]: 2001:db8:1:100::10 is already granted above (grant it once)',
+    'ha.yaml:4:41: mobileNodes[0].homeAddresses[1]: 2001:db8:1:100::10 is already granted ' +
+      'above (grant it once)',
   ],
   [
     'a home agent with an IPv4 address only',
@@ -188,7 +199,8 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'mn',
     'ha.example.net',
     'ha_/example',
-    'mn.yaml:2:16: homes[0].homeAgent: "ha_/example" is neither a DNS name nor an address (for example ha.example.net)',
+    'mn.yaml:2:16: homes[0].homeAgent: "ha_/example" is neither a DNS name nor an address ' +
+      '(for example ha.example.net)',
   ],
   [
     'an odd number of threads',
@@ -202,7 +214,8 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'ha',
     '',
     'homeLink: interface-too-long\n',
-    'ha.yaml:6:11: homeLink: "interface-too-long" is not an interface name (1 to 15 characters, no space, "/", ":" or "%") (for example eth0)',
+    'ha.yaml:6:11: homeLink: "interface-too-long" is not an interface name (1 to 15 ' +
+      'characters, no space, "/", ":" or "%") (for example eth0)',
   ],
   [
     'a duplicate key',
@@ -216,28 +229,32 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'mr',
     '    mobileNetworkPrefixes: [2001:db8:5::/64, 192.0.2.0/28]\n',
     '',
-    'mr.yaml:2:5: homes[0].mobileNetworkPrefixes: is missing (IPv6 and IPv4 prefixes of the networks behind this router)',
+    'mr.yaml:2:5: homes[0].mobileNetworkPrefixes: is missing (IPv6 and IPv4 prefixes of the ' +
+      'networks behind this router)',
   ],
   [
     'a mobile network prefix with host bits',
     'mr',
     '2001:db8:5::/64,',
     '2001:db8:5::1/64,',
-    'mr.yaml:5:29: homes[0].mobileNetworkPrefixes[0]: "2001:db8:5::1/64" is not a prefix (for example 2001:db8::/48 or 192.0.2.0/24)',
+    'mr.yaml:5:29: homes[0].mobileNetworkPrefixes[0]: "2001:db8:5::1/64" is not a prefix ' +
+      '(for example 2001:db8::/48 or 192.0.2.0/24)',
   ],
   [
     'a prefix that is given twice',
     'mr',
     '192.0.2.0/28]',
     '192.0.2.0/28, 2001:db8:5::/64]',
-    'mr.yaml:5:60: homes[0].mobileNetworkPrefixes[2]: 2001:db8:5::/64 overlaps 2001:db8:5::/64 (give each network once)',
+    'mr.yaml:5:60: homes[0].mobileNetworkPrefixes[2]: 2001:db8:5::/64 overlaps ' +
+      '2001:db8:5::/64 (give each network once)',
   ],
   [
     'a prefix inside another',
     'mr',
     '192.0.2.0/28]',
     '192.0.2.0/28, 2001:db8:5:0:8000::/65]',
-    'mr.yaml:5:60: homes[0].mobileNetworkPrefixes[2]: 2001:db8:5:0:8000::/65 overlaps 2001:db8:5::/64 (give each network once)',
+    'mr.yaml:5:60: homes[0].mobileNetworkPrefixes[2]: 2001:db8:5:0:8000::/65 overlaps ' +
+      '2001:db8:5::/64 (give each network once)',
   ],
   [
     'a prefix around the home agent',
@@ -251,14 +268,16 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'mr',
     '    homeAddress: 2001:db8:1:100::20\n',
     '    homeAddress: 2001:db8:5::20\n    virtualHomeNetwork: false\n',
-    'mr.yaml:6:29: homes[0].mobileNetworkPrefixes[0]: contains the home address 2001:db8:5::20 (set virtualHomeNetwork: true, or take an address of the home link)',
+    'mr.yaml:6:29: homes[0].mobileNetworkPrefixes[0]: contains the home address ' +
+      '2001:db8:5::20 (set virtualHomeNetwork: true, or take an address of the home link)',
   ],
   [
     'an IPv4 home address from a mobile network that has a home link',
     'mr',
     '    mobileNetworkPrefixes:',
     '    ipv4HomeAddress: 192.0.2.5\n    virtualHomeNetwork: false\n    mobileNetworkPrefixes:',
-    'mr.yaml:7:46: homes[0].mobileNetworkPrefixes[1]: contains the home address 192.0.2.5 (set virtualHomeNetwork: true, or take an address of the home link)',
+    'mr.yaml:7:46: homes[0].mobileNetworkPrefixes[1]: contains the home address 192.0.2.5 ' +
+      '(set virtualHomeNetwork: true, or take an address of the home link)',
   ],
   [
     "a prefix around the home agent's inner address",
@@ -272,28 +291,32 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'mr',
     '2001:db8:5::1/64,',
     '2001:db8:5::/64,',
-    'mr.yaml:7:33: mobileNetworks[0].addresses[0]: 2001:db8:5:: is the network address, not a host address (use another address, usually the next one)',
+    'mr.yaml:7:33: mobileNetworks[0].addresses[0]: 2001:db8:5:: is the network address, not ' +
+      'a host address (use another address, usually the next one)',
   ],
   [
     'an address outside the prefixes',
     'mr',
     '192.0.2.1/28]',
     '192.0.2.17/28]',
-    'mr.yaml:7:51: mobileNetworks[0].addresses[1]: 192.0.2.17 is outside all mobileNetworkPrefixes (one of: 2001:db8:5::/64, 192.0.2.0/28)',
+    'mr.yaml:7:51: mobileNetworks[0].addresses[1]: 192.0.2.17 is outside all ' +
+      'mobileNetworkPrefixes (one of: 2001:db8:5::/64, 192.0.2.0/28)',
   ],
   [
     'an address with too short a prefix length',
     'mr',
     '192.0.2.1/28]',
     '192.0.2.1/24]',
-    'mr.yaml:7:51: mobileNetworks[0].addresses[1]: the network is larger than 192.0.2.0/28 (write 192.0.2.1/28)',
+    'mr.yaml:7:51: mobileNetworks[0].addresses[1]: the network is larger than 192.0.2.0/28 ' +
+      '(write 192.0.2.1/28)',
   ],
   [
     'an address without prefix length',
     'mr',
     '192.0.2.1/28]',
     '192.0.2.1]',
-    'mr.yaml:7:51: mobileNetworks[0].addresses[1]: "192.0.2.1" is not an address with a prefix length (for example 2001:db8:500::1/64)',
+    'mr.yaml:7:51: mobileNetworks[0].addresses[1]: "192.0.2.1" is not an address with a ' +
+      'prefix length (for example 2001:db8:500::1/64)',
   ],
   [
     'an interface that is given twice',
@@ -307,14 +330,16 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'mr',
     '',
     'interfaces: [{ match: lan0, preference: 1 }]\n',
-    'mr.yaml:8:23: interfaces[0].match: lan0 is one of mobileNetworks (such an interface is never an uplink; remove it here)',
+    'mr.yaml:8:23: interfaces[0].match: lan0 is one of mobileNetworks (such an interface is ' +
+      'never an uplink; remove it here)',
   ],
   [
     'a metrics address other than loopback',
     'ha',
     '',
     'daemon: { metrics: { address: 192.0.2.1, port: 9419 } }\n',
-    'ha.yaml:6:31: daemon.metrics.address: must be a loopback address: the port has no authentication',
+    'ha.yaml:6:31: daemon.metrics.address: must be a loopback address: the port has no ' +
+      'authentication',
   ],
   [
     'metrics without a port',

@@ -98,13 +98,15 @@ daemon: { name: a-name-that-is-long, threads: 3 }
       'ha.yaml:5:11: ipv4Pool: 203.0.113.0/24 is outside ipv4HomePrefixes',
       'ha.yaml:7:41: mobileNodes[0].homeAddresses[1]: 2001:db8:2::10 is outside homePrefixes',
       'ha.yaml:7:57: mobileNodes[0].homeAddresses[2]: "oops" is not an IPv6 address',
-      'ha.yaml:8:17: mobileNodes[0].identifier: must be 1 to 253 octets of UTF-8 without white space, like alice@example.net',
+      'ha.yaml:8:17: mobileNodes[0].identifier: must be 1 to 253 octets of UTF-8 without ' +
+        'white space, like alice@example.net',
       'ha.yaml:9:22: mobileNodes[0].security.spi: SPI 17 is reserved by RFC 4285',
       expect.stringContaining('mobileNodes[0].security.algoritm: unknown key'),
       'ha.yaml:10:5: mobileNodes[1]: has no security association',
       'ha.yaml:10:21: mobileNodes[1].homeAddresses[0]: 2001:db8:1:100::10 is already granted above',
       'ha.yaml:11:36: mobileNodes[1].ipv4HomeAddresses[1]: 192.0.2.9 is already granted above',
-      'ha.yaml:12:9: daemon: the device name "sojourn-a-name-that-is-long" is longer than 15 characters',
+      'ha.yaml:12:9: daemon: the device name "sojourn-a-name-that-is-long" is longer than 15 ' +
+        'characters',
       'ha.yaml:12:47: daemon.threads: must be 1 or even',
     ]);
   });

@@ -6,9 +6,9 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export const CONFIGURATIONS = join(import.meta.dirname, '../../../configurations');
+const CONFIGURATIONS = join(import.meta.dirname, '../../../configurations');
 
-export interface WrongConfiguration {
+interface WrongConfiguration {
   readonly file: string;
   readonly role: string;
   /** The lines that the daemon prints. */

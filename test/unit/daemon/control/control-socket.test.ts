@@ -197,7 +197,9 @@ describe('the control socket', () => {
     await open();
     servers.splice(0)[0]?.close();
     // A killed process leaves exactly this file.
-    const script = `require('net').createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, 'SIGKILL'))`;
+    const script =
+      `require('net').createServer().listen(${JSON.stringify(path)}, () => ` +
+      `process.kill(process.pid, 'SIGKILL'))`;
     spawnSync(process.execPath, ['-e', script]);
     expect(existsSync(path)).toBe(true);
     const server = await open();
