@@ -68,7 +68,8 @@ function routerHomeSection(context: ConfigurationContext) {
         .meta({
           description: 'IPv6 and IPv4 prefixes of the networks behind this router',
           details:
-            'The home agent must grant exactly these. An IPv4 prefix needs no IPv4 home address. Hosts autoconfigure addresses only ' +
+            'The home agent must grant exactly these. An IPv4 prefix needs no IPv4 home ' +
+            'address. Hosts autoconfigure addresses only ' +
             'in IPv6 networks of length 64 (RFC 4862); divide a shorter prefix among ' +
             'mobileNetworks.',
           sample: ['2001:db8:1:200::/64'],
@@ -82,7 +83,8 @@ function routerHomeSection(context: ConfigurationContext) {
           description:
             'modes of prefix registration (RFC 3963 §5.2), in the order in which they are tried',
           details:
-            'With explicit, each registration lists the prefixes; with implicit, the home agent knows them. With both, the router tries ' +
+            'With explicit, each registration lists the prefixes; with implicit, the home ' +
+            'agent knows them. With both, the router tries ' +
             'the second mode after every home agent has refused the first.',
         }),
     })
@@ -174,7 +176,8 @@ export function mobileRouterSchema(context: ConfigurationContext) {
           description:
             "interfaces of the networks behind this router, and the router's addresses on them",
           details:
-            'The router sets the addresses while it is registered, so that radvd advertises only usable prefixes (see radvd.conf and ' +
+            'The router sets the addresses while it is registered, so that radvd advertises ' +
+            'only usable prefixes (see radvd.conf and ' +
             'dnsmasq.conf beside the examples). It never uses these interfaces as uplinks.',
         }),
       ...mobileShape('mr'),

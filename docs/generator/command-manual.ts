@@ -21,7 +21,8 @@ export function commandManual(): string {
     `.B sojourn\n${roffText('[options] command [options] [parameters]')}`,
     '.SH DESCRIPTION',
     roffText(
-      'sojourn asks the daemons of this host over their control sockets. If several run, select one ' +
+      'sojourn asks the daemons of this host over their control sockets. If several run, ' +
+        'select one ' +
         'with --daemon. Root and the members of the socket group may use a socket.',
     ),
     '.PP',

@@ -16,8 +16,8 @@ const INTRODUCTION = `# Command line
 and the members of its group (\`daemon.controlGroup\`; with the packaged units \`sojourn\`).
 
 Tables are for people and may change. \`--json\` is for programs, complete and stable. \`--watch\`
-repeats an answer (with \`--json\`: one JSON value a line). \`source <(sojourn completion bash)\`, or
-\`zsh\`, completes commands, options and names.
+repeats an answer (with \`--json\`: one JSON value a line).
+\`source <(sojourn completion bash)\`, or \`zsh\`, completes commands, options and names.
 
 | exit code | meaning |
 |---|---|
@@ -73,9 +73,7 @@ function optionRow([flags, about]: readonly [string, string]): readonly [string,
 
 function commandsSection(): string {
   const items = commands().flatMap(({ path, parameters, about, options }) => [
-    item(
-      `${code(`sojourn ${path}${parameters === '' ? '' : ` ${parameters}`}`)}: ${cell(sentence(about))}`,
-    ),
+    item(`${code(['sojourn', path, parameters].join(' ').trim())}: ${cell(sentence(about))}`),
     ...options.map(([flags, text]) => item(`${code(flags)}: ${cell(sentence(text))}`, '  ')),
   ]);
   return `## Commands\n\n${items.join('\n')}\n`;

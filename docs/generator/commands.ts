@@ -35,7 +35,8 @@ function describe(command: Command, path: string): CommandDescription {
 
 function parameterOf(argument: Argument): string {
   const { argChoices = [], required, variadic } = argument;
-  const name = `${argChoices.length > 0 ? argChoices.join('|') : argument.name()}${variadic ? '...' : ''}`;
+  const word = argChoices.length > 0 ? argChoices.join('|') : argument.name();
+  const name = variadic ? `${word}...` : word;
   return required ? `<${name}>` : `[${name}]`;
 }
 

@@ -9,12 +9,12 @@ const WIDTH = 100;
 const INTRODUCTION = `# Configuration
 
 Each daemon reads one YAML file, \`/etc/sojourn/<daemon>.yaml\`.
-\`examples/<daemon>.minimal.yaml\` is a minimal file, \`examples/<daemon>.yaml\` has every key with its
-default. \`npm run docs\` writes this page, the examples and the man pages sojourn.\\<daemon\\>.yaml(5)
-from the schemas in \`daemons/*/config.ts\`.
+\`examples/<daemon>.minimal.yaml\` is a minimal file, \`examples/<daemon>.yaml\` has every key with
+its default. \`npm run docs\` writes this page, the examples and the man pages
+sojourn.\\<daemon\\>.yaml(5) from the schemas in \`daemons/*/config.ts\`.
 
-Write a secret key (\`key\`, or the content of a \`keyFile\`) as \`hex:…\`, \`base64:…\` or \`text:…\`.
-A file that holds one must not be readable by every user.
+Write a secret key (\`key\`, or the content of a \`keyFile\`) as \`hex:…\`, \`base64:…\` or
+\`text:…\`. A file that holds one must not be readable by every user.
 
 ## Drop-ins
 
@@ -48,8 +48,8 @@ The check reports every fault at once, with file, line, column, key and remedy, 
 It ends with exit code 0 or 78. A daemon that starts with a wrong configuration prints the same and
 ends with 78; systemd does not restart it then.
 
-With \`--json\`: \`file\`, \`ok\`, \`faults\` (\`file\`, \`line\`, \`column\`, \`path\`, \`message\`,
-\`remedy\`) and \`warnings\`.
+With \`--json\`: \`file\`, \`ok\`, \`faults\` (\`file\`, \`line\`, \`column\`, \`path\`,
+\`message\`, \`remedy\`) and \`warnings\`.
 
 ## Reloading
 
@@ -68,8 +68,8 @@ take effect at once. The daemon lists the other changes, now and at each reload 
 * A wrong configuration is rejected as a whole, with every fault, and the daemon continues with the
   former one (exit code 78).
 * If a new value is valid only together with another one that needs a restart, nothing takes effect.
-* The log has each change as \`config-reloaded\` or \`config-needs-restart\` with \`old\` and \`new\`
-  ([Events](events.md)), never a secret.
+* The log has each change as \`config-reloaded\` or \`config-needs-restart\` with \`old\` and
+  \`new\` ([Events](events.md)), never a secret.
 * With \`--json\`: \`{ "applied": [{ "setting", "old", "new" }], "needsRestart": [ … ] }\`, or
   \`{ "error", "faults" }\`. An absent value is null.
 * \`--log-level\` on the command line takes precedence over \`daemon.logLevel\`.

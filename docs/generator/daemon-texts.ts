@@ -8,7 +8,8 @@ interface DaemonText {
 }
 
 const MOBILE =
-  'The daemon follows the interfaces of the host and keeps a tunnel from the preferred one to each ' +
+  'The daemon follows the interfaces of the host and keeps a tunnel from the preferred one ' +
+  'to each ' +
   'home agent. When it stops, it de-registers and restores all addresses, routes, rules and ' +
   'settings.';
 
@@ -16,9 +17,12 @@ export const DAEMON_TEXTS: Readonly<Record<string, DaemonText>> = {
   ha: {
     name: 'home agent of Mobile IPv6',
     paragraphs: [
-      'The home agent accepts registrations of mobile nodes and mobile routers (RFC 6275, RFC 5555, ' +
-        'RFC 3963). It forwards packets for their home addresses and mobile networks through tunnels ' +
-        'to their care-of addresses. It accepts only what the configuration grants to the node whose ' +
+      'The home agent accepts registrations of mobile nodes and mobile routers (RFC 6275, ' +
+        'RFC 5555, ' +
+        'RFC 3963). It forwards packets for their home addresses and mobile networks through ' +
+        'tunnels ' +
+        'to their care-of addresses. It accepts only what the configuration grants to the ' +
+        'node whose ' +
         'key authenticates the registration (RFC 4285).',
       'Bindings are in the store: a restarted home agent continues without waiting for ' +
         'registrations.',
@@ -27,23 +31,31 @@ export const DAEMON_TEXTS: Readonly<Record<string, DaemonText>> = {
   mn: {
     name: 'mobile node of Mobile IPv6, and node of NTMobile',
     paragraphs: [
-      'The mobile node keeps the home addresses of this host reachable on IPv6, on IPv4 and behind ' +
+      'The mobile node keeps the home addresses of this host reachable on IPv6, on IPv4 and ' +
+        'behind ' +
         'NATs (RFC 6275, RFC 5555).',
       MOBILE,
-      'With a section ntmobile, the host is also, or only, an NTMobile node: it logs in to an account ' +
-        'server, has a name and virtual addresses, and reaches other nodes by name. A stub resolver on ' +
-        'a loopback address answers for these names. The daemon configures systemd-resolved(8) or ' +
+      'With a section ntmobile, the host is also, or only, an NTMobile node: it logs in to ' +
+        'an account ' +
+        'server, has a name and virtual addresses, and reaches other nodes by name. A stub ' +
+        'resolver on ' +
+        'a loopback address answers for these names. The daemon configures ' +
+        'systemd-resolved(8) or ' +
         'resolv.conf(5) so that applications ask it.',
-      'The user of the unit may not write /etc/resolv.conf. Without systemd-resolved, either enter the ' +
-        "stub there by hand, or run the unit as root, still without root's capabilities: User=root, " +
+      'The user of the unit may not write /etc/resolv.conf. Without systemd-resolved, either ' +
+        'enter the ' +
+        "stub there by hand, or run the unit as root, still without root's capabilities: " +
+        'User=root, ' +
         'Group=root and ReadWritePaths=/etc in a drop-in.',
     ],
   },
   mr: {
     name: 'mobile router (network mobility)',
     paragraphs: [
-      'The mobile router is a mobile node with a network behind it (RFC 3963). Ordinary hosts there ' +
-        'keep their addresses and connections while the router moves. radvd(8) and dnsmasq(8) assign ' +
+      'The mobile router is a mobile node with a network behind it (RFC 3963). Ordinary ' +
+        'hosts there ' +
+        'keep their addresses and connections while the router moves. radvd(8) and ' +
+        'dnsmasq(8) assign ' +
         'their addresses; the examples show how.',
       MOBILE,
     ],
@@ -52,10 +64,13 @@ export const DAEMON_TEXTS: Readonly<Record<string, DaemonText>> = {
     name: 'account server of NTMobile',
     hasPublicKey: true,
     paragraphs: [
-      'The account server keeps accounts and their devices. It signs the credentials by which nodes, ' +
-        'direction coordinators and relays authenticate each other. Nodes log in over HTTPS (TLS 1.3). ' +
+      'The account server keeps accounts and their devices. It signs the credentials by ' +
+        'which nodes, ' +
+        'direction coordinators and relays authenticate each other. Nodes log in over HTTPS ' +
+        '(TLS 1.3). ' +
         'Create accounts while it runs: sojourn as account add.',
-      'It creates its keys in its state directory at the first start, and a certificate unless one is ' +
+      'It creates its keys in its state directory at the first start, and a certificate ' +
+        'unless one is ' +
         'configured. Back up this directory.',
       'Direction coordinators and relays need the public key of its authority, which --show-key ' +
         'prints, also before the first start.',
@@ -65,9 +80,11 @@ export const DAEMON_TEXTS: Readonly<Record<string, DaemonText>> = {
     name: 'direction coordinator of NTMobile',
     hasPublicKey: true,
     paragraphs: [
-      'The direction coordinator knows where the nodes of its zone are. It tells two nodes how to reach ' +
+      'The direction coordinator knows where the nodes of its zone are. It tells two nodes ' +
+        'how to reach ' +
         'each other, directly or through a relay, and is the name server of the zone.',
-      'It creates its key in its state directory at the first start. Account servers and relays need ' +
+      'It creates its key in its state directory at the first start. Account servers and ' +
+        'relays need ' +
         'the public key, which --show-key prints.',
     ],
   },
@@ -75,8 +92,10 @@ export const DAEMON_TEXTS: Readonly<Record<string, DaemonText>> = {
     name: 'relay of NTMobile',
     hasPublicKey: true,
     paragraphs: [
-      'The relay forwards sealed datagrams between nodes that cannot reach each other directly; it ' +
-        'cannot read them. It also connects nodes with servers without NTMobile. It registers with ' +
+      'The relay forwards sealed datagrams between nodes that cannot reach each other ' +
+        'directly; it ' +
+        'cannot read them. It also connects nodes with servers without NTMobile. It ' +
+        'registers with ' +
         'direction coordinators, which direct nodes to it.',
     ],
   },

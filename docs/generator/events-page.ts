@@ -10,8 +10,8 @@ import { sentence } from './text.ts';
 
 const INTRODUCTION = `# Events and log lines
 
-\`npm run docs\` writes this page from \`src/engine/common/event-table.ts\`. Every log line is in that
-table.
+\`npm run docs\` writes this page from the tables in \`src/engine/common/events/\`. Every log line is
+in one of them.
 
 A daemon writes JSON lines to standard output, or a readable form where that is a terminal
 (\`daemon.logFormat\`). Under systemd, the journal has them. Each line has:
@@ -24,8 +24,8 @@ A daemon writes JSON lines to standard output, or a readable form where that is 
 * \`msg\`
 
 \`sojourn events --follow\` shows the events of engines and of the account server at any log level.
-Lines about the process itself are only in the log. The metric \`sojourn_events_total\` counts all of
-them.
+Lines about the process itself are only in the log. The metric \`sojourn_events_total\` counts all
+of them.
 
 Addresses are logged, keys never: fields are texts and numbers of this page, and members with names
 like \`key\`, \`token\`, \`password\` or \`secret\` are replaced by \`[redacted]\`.

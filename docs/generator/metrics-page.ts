@@ -22,7 +22,8 @@ import { sentence } from './text.ts';
 
 const INTRODUCTION = `# Metrics
 
-\`npm run docs\` writes this page from \`src/daemon/metrics/metric-table.ts\` and the tables of counters.
+\`npm run docs\` writes this page from \`src/daemon/metrics/metric-table.ts\` and the tables of
+counters.
 
 Every daemon provides its metrics as Prometheus text over its control socket:
 
@@ -39,7 +40,8 @@ daemon:
 
 Counters start at 0 with the daemon. Several daemons of a host need different ports. Apart from
 \`sojourn_events_total\` and the two histograms, values are collected only when they are scraped.
-Names and units follow the rules of Prometheus: \`_total\` is a counter, times are seconds, sizes bytes.
+Names and units follow the rules of Prometheus: \`_total\` is a counter, times are seconds, sizes
+bytes.
 `;
 
 const COMPONENTS: readonly (readonly [Component, title: string, CounterTable])[] = [

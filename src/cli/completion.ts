@@ -103,15 +103,19 @@ _sojourn() {
   local valued=${quoted(valued)} paths=${quoted(nodes.map(({ path }) => path).join('|'))}
   COMPREPLY=()
   case "$previous" in
-    --daemon) COMPREPLY=($(compgen -W "$(cd ${RUN_DIRECTORY} 2>/dev/null && ls *.sock */*.sock 2>/dev/null | sed 's/.*\\///; s/\\.sock$//')" -- "$current")); return ;;
-    --interface|-i) COMPREPLY=($(compgen -W "$(ls /sys/class/net 2>/dev/null)" -- "$current")); return ;;
+    --daemon)
+      local daemons=$(cd ${RUN_DIRECTORY} 2>/dev/null && ls *.sock */*.sock 2>/dev/null |
+        sed 's/.*\\///; s/\\.sock$//')
+      COMPREPLY=($(compgen -W "$daemons" -- "$current")); return ;;
+    --interface|-i)
+      COMPREPLY=($(compgen -W "$(ls /sys/class/net 2>/dev/null)" -- "$current")); return ;;
     --socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
   esac
   case " $valued " in *" $previous "*) return ;; esac
 ${WALK('COMP_WORDS', '1')}
   local words='' options=${quoted(global.map(([flag]) => flag).join(' '))}
   case "$chosen" in
-${cases(nodes, ({ words, options }) => `words=${quoted(words.map(([word]) => word).join(' '))}; options="$options"${quoted(options.map(([flag]) => ` ${flag}`).join(''))}`)}
+${cases(nodes, bashLists)}
   esac
   if [[ $current == -* ]]; then COMPREPLY=($(compgen -W "$options" -- "$current")); return; fi
   COMPREPLY=($(compgen -W "$words" -- "$current"))
@@ -119,6 +123,16 @@ ${cases(nodes, ({ words, options }) => `words=${quoted(words.map(([word]) => wor
 }
 complete -o filenames -F _sojourn sojourn
 `;
+}
+
+function bashLists({ words, options }: Node): string {
+  const flags = options.map(([flag]) => ` ${flag}`).join('');
+  const names = words.map(([word]) => word).join(' ');
+  return `words=${quoted(names)}; options="$options"${quoted(flags)}`;
+}
+
+function zshLists({ words, options }: Node): string {
+  return `list=(${described(words)}); options+=(${described(options)})`;
 }
 
 function described(list: readonly (readonly [string, string])[]): string {
@@ -139,7 +153,9 @@ _sojourn() {
   local valued=${quoted(valued)} paths=${quoted(nodes.map(({ path }) => path).join('|'))}
   local -a names list options
   case "$previous" in
-    --daemon) names=(${RUN_DIRECTORY}/*.sock(N:t:r) ${RUN_DIRECTORY}/*/*.sock(N:t:r)); compadd -a names; return ;;
+    --daemon)
+      names=(${RUN_DIRECTORY}/*.sock(N:t:r) ${RUN_DIRECTORY}/*/*.sock(N:t:r))
+      compadd -a names; return ;;
     --interface|-i) names=(/sys/class/net/*(N:t)); compadd -a names; return ;;
     --socket) _files; return ;;
   esac
@@ -147,12 +163,13 @@ _sojourn() {
 ${WALK('words', '2')}
   options=(${described(global)})
   case "$chosen" in
-${cases(nodes, ({ words, options }) => `list=(${described(words)}); options+=(${described(options)})`)}
+${cases(nodes, zshLists)}
   esac
   if [[ $current == -* ]]; then _describe option options; return; fi
   (( \${#list} )) && _describe command list
   case "$chosen" in check|cleanup) _files ;; esac
 }
-if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _sojourn "$@"; else compdef _sojourn sojourn; fi
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _sojourn "$@"
+else compdef _sojourn sojourn; fi
 `;
 }

@@ -86,7 +86,8 @@ async function frame(options: GlobalOptions, command: string, seconds: number): 
   if (options.json) return `${JSON.stringify(unreachable ? { error: value.message } : value)}\n`;
   const head = `sojourn ${command}  ${new Date().toLocaleTimeString()}  (every ${seconds} s)`;
   const body = unreachable ? value.message : shown(options, command, value);
-  return `${process.stdout.isTTY ? CLEAR_SCREEN : ''}${head}\n\n${body}\n${process.stdout.isTTY ? '' : '\n'}`;
+  const text = `${head}\n\n${body}\n`;
+  return process.stdout.isTTY ? `${CLEAR_SCREEN}${text}` : `${text}\n`;
 }
 
 async function answerOf(

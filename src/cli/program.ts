@@ -22,7 +22,8 @@ import { addStreams } from './stream-commands.ts';
 const DAEMONS_DIRECTORY = join(import.meta.dirname, '../../daemons');
 
 const EXIT_CODES_HELP = `
-Exit codes: 0 success; 1 negative (not registered, request refused); 64 usage; 69 no daemon answers; 77 not permitted; 78 wrong configuration.`;
+Exit codes: 0 success; 1 negative (not registered, request refused); 64 usage; 69 no daemon answers;
+77 not permitted; 78 wrong configuration.`;
 
 export function program(): Command {
   const root = new Command('sojourn')

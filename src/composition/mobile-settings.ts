@@ -34,7 +34,8 @@ import { daemonSection } from '#daemon/daemon-settings.ts';
 import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 
 const HOME_LINK_DETAILS =
-  'The host is at home if an interface has an address in this prefix, for example from router advertisements. On a home link without ' +
+  'The host is at home if an interface has an address in this prefix, for example from ' +
+  'router advertisements. On a home link without ' +
   'them, set a second address beside the home address: the home address alone may remain ' +
   'from an earlier run.';
 

@@ -178,7 +178,8 @@ function namesShape() {
       .meta({
         description: 'how the applications of this host are made to use the stub resolver',
         details:
-          'resolv-conf replaces /etc/resolv.conf until the daemon stops; systemd-resolved configures systemd-resolved; off changes nothing. ' +
+          'resolv-conf replaces /etc/resolv.conf until the daemon stops; systemd-resolved ' +
+          'configures systemd-resolved; off changes nothing. ' +
           'auto chooses one of them, and off if /etc/resolv.conf is a link or a mount.',
       }),
   };

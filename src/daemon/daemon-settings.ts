@@ -57,7 +57,8 @@ function processFields(name: string) {
       .optional()
       .meta({
         description:
-          "group that may use the control socket, by name or number; the daemon's own group unless given",
+          "group that may use the control socket, by name or number; the daemon's own group " +
+          'unless given',
         ...{ kind: 'group', sample: 'sojourn' },
       }),
     stateDirectory: z

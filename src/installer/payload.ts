@@ -96,7 +96,8 @@ function runtimePackage(repository: string): string {
   const ours = isJsonObject(imports)
     ? Object.entries(imports).filter(([, to]) => String(to).startsWith('./src/'))
     : [];
-  return `${JSON.stringify({ name, version, description, license, type, imports: Object.fromEntries(ours) }, undefined, 2)}\n`;
+  const part = { name, version, description, license, type, imports: Object.fromEntries(ours) };
+  return `${JSON.stringify(part, undefined, 2)}\n`;
 }
 
 function units(repository: string, layout: Layout): readonly PayloadFile[] {

@@ -90,12 +90,16 @@ export const QUERIES: Readonly<Record<string, Query>> = {
         fields: {
           role: 'mobile-node or mobile-router',
           homes:
-            'one entry for each home: `home`, `phase`, `homeAddress`, `ipv4HomeAddress`, `careOfAddress`, `interface`, `encapsulation`, `homeAgent`, ' +
-            '`homeAgentAddresses`, `sequence`, `clockOffsetMs`, `lastHandover` (`to`, `atWallMs`, `roundTripMs`) and `bindings` as in `sojourn bul`; ' +
+            'one entry for each home: `home`, `phase`, `homeAddress`, `ipv4HomeAddress`, ' +
+            '`careOfAddress`, `interface`, `encapsulation`, `homeAgent`, ' +
+            '`homeAgentAddresses`, `sequence`, `clockOffsetMs`, `lastHandover` (`to`, ' +
+            '`atWallMs`, `roundTripMs`) and `bindings` as in `sojourn bul`; ' +
             'for a mobile router also `registrationMode`, `mobileNetworkPrefixes`, ' +
             '`lastRefusal` and `forwarding`',
           'ntmobile?':
-            'for an NTMobile node: `name`, `virtualIpv6`, `virtualIpv4`, `credentialSeconds`, `loginFailure`, `coordinator` (its state), `coordinatorName`, ' +
+            'for an NTMobile node: `name`, `virtualIpv6`, `virtualIpv4`, ' +
+            '`credentialSeconds`, `loginFailure`, `coordinator` (its state), ' +
+            '`coordinatorName`, ' +
             '`localAddresses`, `nat`, `relays` and `paths` as in `sojourn paths`',
           ...HOST,
         },

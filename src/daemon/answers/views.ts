@@ -56,7 +56,8 @@ export function formatAnswer(command: string, value: JsonValue, nowWallMs: numbe
 /** One event as a line. Its monotonic times are shown as ages at the time of the event. */
 export function formatEvent({ at, level, name, fields }: JsonObject): string {
   const detail = isJsonObject(fields) ? inlineFields(fields) : '';
-  return `${String(at)}  ${String(level).padEnd(5)}  ${String(name)}${detail === '' ? '' : `  ${detail}`}`;
+  const head = `${String(at)}  ${String(level).padEnd(5)}  ${String(name)}`;
+  return detail === '' ? head : `${head}  ${detail}`;
 }
 
 // --- status ---

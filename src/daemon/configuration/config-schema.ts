@@ -144,8 +144,10 @@ function typeOf(schema: JsonObject): string {
   if (isJsonList(choices)) return choices.map(String).join(' | ');
   if (schema['const'] !== undefined) return String(schema['const']);
   switch (schema['type']) {
-    case 'array':
-      return `list of ${plural(isJsonObject(schema['items']) ? typeOf(schema['items']) : 'values')}`;
+    case 'array': {
+      const { items } = schema;
+      return `list of ${plural(isJsonObject(items) ? typeOf(items) : 'values')}`;
+    }
     case 'object':
       return 'mapping';
     case 'boolean':

@@ -175,7 +175,8 @@ export const METRICS = {
     'Packets dropped because a queue was full or they waited too long.',
     {
       queue:
-        'hold (data before its registration), outward-hold (data before its tunnel), punt (control, in the plane), turn (control, in the daemon) or ' +
+        'hold (data before its registration), outward-hold (data before its tunnel), punt ' +
+        '(control, in the plane), turn (control, in the daemon) or ' +
         'transmit (errors to send into tunnels)',
     },
   ),

@@ -126,7 +126,10 @@ describe('a wrong mn.yaml', () => {
       'a caFile without a certificate',
       `fingerprint: '${FINGERPRINT}'`,
       'caFile: password',
-      /^mn\.yaml:2:50: ntmobile\.accountServer\.caFile: password: .* \(give a file with a certificate in PEM\)$/,
+      new RegExp(
+        '^mn\\.yaml:2:50: ntmobile\\.accountServer\\.caFile: password: .* ' +
+          '\\(give a file with a certificate in PEM\\)$',
+      ),
     ],
     [
       'an invalid host name',
@@ -164,7 +167,10 @@ describe('a wrong mn.yaml', () => {
       'a missing password file',
       'passwordFile: password',
       'passwordFile: gone',
-      /^mn\.yaml:4:17: ntmobile\.passwordFile: gone cannot be read: ENOENT.* \(create the file or correct the path\)$/,
+      new RegExp(
+        '^mn\\.yaml:4:17: ntmobile\\.passwordFile: gone cannot be read: ENOENT.* ' +
+          '\\(create the file or correct the path\\)$',
+      ),
     ],
     [
       'a stub address other than loopback',

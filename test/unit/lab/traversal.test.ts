@@ -30,7 +30,7 @@ describe('the theory of direct paths', () => {
   const direct = (first: NetworkKind, second: NetworkKind): boolean =>
     mayBeDirect(NETWORKS_OF_KIND[first][0], NETWORKS_OF_KIND[second][1]);
 
-  it('is symmetric in its nodes', () => {
+  it('treats both nodes alike', () => {
     for (const [first, second] of oneByOne())
       expect(direct(first, second)).toBe(direct(second, first));
   });

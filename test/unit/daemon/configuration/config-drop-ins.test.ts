@@ -34,7 +34,9 @@ function load<S extends Parameters<typeof loadConfiguration>[1]>(name: string, s
 describe('drop-ins', () => {
   it('merge in the order of their names, mappings deeply and lists as a whole', () => {
     write({
-      'mn.yaml': `${MN}daemon: { logLevel: warn, threads: 4 }\ninterfaces: [{ match: eth0, preference: 1 }]\n`,
+      'mn.yaml':
+        `${MN}daemon: { logLevel: warn, threads: 4 }\n` +
+        'interfaces: [{ match: eth0, preference: 1 }]\n',
       'mn.yaml.d/9.yaml': 'lifetimeSeconds: 900\ndaemon: { name: nine }\n',
       'mn.yaml.d/10.yaml':
         'lifetimeSeconds: 1000\ndaemon: { logLevel: debug }\ninterfaces: [{ match: wlan0, ' +
@@ -49,7 +51,7 @@ describe('drop-ins', () => {
     });
   });
 
-  it('may replace an empty file or be empty; hidden files, backups and directories are ignored', () => {
+  it('may be empty or replace an empty file; hidden files and backups are ignored', () => {
     write({
       'ha.yaml': '# everything is in drop-ins\n',
       'ha.yaml.d/10-all.yaml': HA,
@@ -65,7 +67,9 @@ describe('drop-ins', () => {
   it('name key files relative to the directory of the main file', () => {
     write({
       'ha.yaml': HA.replace(`key: '${KEY}'`, 'keyFile: absent'),
-      'ha.yaml.d/10-node.yaml': `mobileNodes: [{ homeAddresses: [2001:db8:1:100::10], security: { spi: 1000, keyFile: alice } }]\n`,
+      'ha.yaml.d/10-node.yaml':
+        'mobileNodes: [{ homeAddresses: [2001:db8:1:100::10], ' +
+        'security: { spi: 1000, keyFile: alice } }]\n',
       alice: KEY,
     });
     expect(load('ha.yaml', homeAgentSchema).faults).toEqual([]);
@@ -75,7 +79,8 @@ describe('drop-ins', () => {
 describe('fault positions', () => {
   it('point to the last file that sets the value, in the order of the files', () => {
     write({
-      'ha.yaml': `${HA}maximumBindings: 0\nudpPort: 4191\ndaemon:\n  threads: 0\n  logLevel: info\n`,
+      'ha.yaml':
+        `${HA}maximumBindings: 0\nudpPort: 4191\n` + `daemon:\n  threads: 0\n  logLevel: info\n`,
       'ha.yaml.d/10.yaml': 'udpPort: 0\ndaemon:\n  # a comment\n  logLevel: loud\n',
       'ha.yaml.d/20.yaml':
         'mobileNodes:\n  - homeAddresses: [2001:db8:1:100::10]\n    security: { spi: 17, ' +

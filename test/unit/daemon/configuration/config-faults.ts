@@ -192,7 +192,8 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'mn',
     'ha.example.net',
     '192.0.2.1',
-    "mn.yaml:2:16: homes[0].homeAgent: is a lone IPv4 address (add homeAgentAddress: the home agent's IPv6 address)",
+    'mn.yaml:2:16: homes[0].homeAgent: is a lone IPv4 address (add homeAgentAddress: the ' +
+      "home agent's IPv6 address)",
   ],
   [
     'a home agent that is neither name nor address',
@@ -261,7 +262,8 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'mr',
     '192.0.2.0/28]',
     '192.0.2.0/28, 2001:db8:1::/64]',
-    "mr.yaml:5:60: homes[0].mobileNetworkPrefixes[2]: contains the home agent's address 2001:db8:1::1 (packets to the home agent would enter the tunnel; take a longer prefix)",
+    "mr.yaml:5:60: homes[0].mobileNetworkPrefixes[2]: contains the home agent's address " +
+      '2001:db8:1::1 (packets to the home agent would enter the tunnel; take a longer prefix)',
   ],
   [
     'a home address from a mobile network that has a home link',
@@ -284,7 +286,8 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'mr',
     'homeAgent: 2001:db8:1::1',
     'homeAgent: 198.51.100.1\n    homeAgentAddress: 2001:db8:5::2',
-    "mr.yaml:6:29: homes[0].mobileNetworkPrefixes[0]: contains the home agent's address 2001:db8:5::2 (packets to the home agent would enter the tunnel; take a longer prefix)",
+    "mr.yaml:6:29: homes[0].mobileNetworkPrefixes[0]: contains the home agent's address " +
+      '2001:db8:5::2 (packets to the home agent would enter the tunnel; take a longer prefix)',
   ],
   [
     'a network address instead of a host address',

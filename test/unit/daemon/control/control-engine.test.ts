@@ -30,7 +30,10 @@ mobileNodes:
   - { identifier: a@example.net, homeAddresses: [2001:db8:1:100::10], security: ${SECURITY} }
 `;
 const MN = `homes:
-  - { homeAgent: 2001:db8:1::1, homeAddress: '2001:db8:1:100::10', identifier: a@example.net, security: ${SECURITY} }
+  - homeAgent: 2001:db8:1::1
+    homeAddress: '2001:db8:1:100::10'
+    identifier: a@example.net
+    security: ${SECURITY}
 `;
 
 let directory = '';

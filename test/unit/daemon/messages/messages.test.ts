@@ -119,7 +119,8 @@ describe('a Binding Update', () => {
           message: 'binding-update',
         },
         ...{ transport: 'ipv6', from: CARE_OF, to: HOME_AGENT },
-        summary: `home ${HOME} binding-update sequence 7 lifetime 600 s acknowledge homeRegistration`,
+        summary:
+          `home ${HOME} binding-update sequence 7 lifetime 600 s acknowledge ` + 'homeRegistration',
         counted: ['authentication-failed'],
       },
       expect.objectContaining({ direction: 'out', from: CARE_OF, to: HOME_AGENT }),
@@ -149,7 +150,8 @@ describe('a sealed message', () => {
       },
       ...{ from: '198.51.100.9:40000', to: '192.0.2.1:7890' },
       summary:
-        'registration-response status 3 not-registered transaction 9 lifetime(600 s) token-key relay-token ' +
+        'registration-response status 3 not-registered transaction 9 lifetime(600 s) ' +
+        'token-key relay-token ' +
         'name(a.nodes.example) observed-endpoint([2001:db8::7]:7890)',
     });
     expect(sent).toMatchObject({
