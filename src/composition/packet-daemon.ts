@@ -24,7 +24,7 @@ interface WithPlaneSection {
 export type PlaneChoice = Pick<PlaneOptions, 'lookup'> &
   Partial<Pick<PlaneOptions, 'udpPort' | 'sealedPort' | 'mark' | 'raw' | 'linkDevices'>>;
 
-export interface PacketDaemonSpec<S extends WithPlaneSection> extends DaemonDescription<S> {
+interface PacketDaemonSpec<S extends WithPlaneSection> extends DaemonDescription<S> {
   /** The role whose routing protocol number marks the kernel state of this daemon. */
   readonly kernelOwner: Role;
   plane(settings: S): PlaneChoice;

@@ -49,7 +49,7 @@ export function badTitles(source: Source): readonly string[] {
     .map(({ text, offset }) => `${source.path}:${lineOf(source.text, offset)}: ${text}`);
 }
 
-export function startsBadly(title: string): boolean {
+function startsBadly(title: string): boolean {
   const [word = ''] = title.replace(CITATIONS, '').split(/[\s,:]/);
   return FIRST_WORDS.has(word.toLowerCase());
 }

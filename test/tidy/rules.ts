@@ -2,7 +2,7 @@
 import { basename } from 'node:path';
 import { isNode, lineOf, type Node, nameOf, type Source, walk } from './source.ts';
 
-export interface Rule {
+interface Rule {
   readonly name: string;
   /** Files that it is about. */
   readonly applies: RegExp;

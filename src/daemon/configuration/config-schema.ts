@@ -10,7 +10,7 @@ import type { JsonObject, JsonValue } from '#base/json.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 
 /** The content of a key's `.meta()`, beyond the facts that zod knows. */
-export interface KeyNotes {
+interface KeyNotes {
   /** One sentence without its full stop: faults show it in parentheses. */
   readonly description?: string;
   /** Whole sentences that the example file and the man page add. */
