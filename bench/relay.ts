@@ -208,7 +208,7 @@ export async function relay(settings: RelaySettings): Promise<Report> {
       for (const contender of contenders) await measure(contender, settings.seconds);
     }
     const [direct, ...relayed] = contenders;
-    if (direct === undefined) throw new Error('no direct way');
+    if (direct === undefined) throw new Error('no direct path');
     const results: Record<string, number> = {};
     for (const { key, sample } of relayed) {
       results[`relay_${key}_tcp_up_per_direct`] = median(sample.up) / median(direct.sample.up);

@@ -94,7 +94,7 @@ async function finish(
   visits: readonly Visit[],
 ): Promise<Totals> {
   const { print } = journey.output;
-  print('the journey is over; the rest of both files at full speed …');
+  print('the last network is reached; downloading the rest of both files at full speed …');
   for (const server of servers) server.kill('SIGUSR1');
   const results = await Promise.all([journey.download6.result, journey.download4.result]);
   for (const { exitCode, message } of results) {

@@ -184,7 +184,7 @@ async function finish(
   digest: string,
 ): Promise<Omit<NtmobileTotals, 'resets'>> {
   const { server6, server4, between, output } = traffic;
-  output.print('the journey is over; the rest of the files at full speed …');
+  output.print('the last networks are reached; downloading the rest of the files at full speed …');
   for (const server of servers) server.kill('SIGUSR1');
   const results = await Promise.all([server6.result, server4.result, between.result]);
   for (const { exitCode, message } of results)
@@ -230,7 +230,9 @@ async function checkCaptures(captures: readonly Capture[]): Promise<readonly Lin
 export async function runNtmobileDemo(lab: Lab, output: DemoOutput): Promise<boolean> {
   const { print } = output;
   const system = new NtmobileSystem(lab, { nodes: NODES });
-  print('starting the account server, the direction coordinator and the relay; making accounts …');
+  print(
+    'starting the account server, the direction coordinator and the relay; creating accounts …',
+  );
   await system.start();
   const seconds = (JOURNEY.length + 1) * (output.stayMs / 1000 + 4);
   const file = `${LAB_DIRECTORY}/file`;

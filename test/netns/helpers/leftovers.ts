@@ -26,7 +26,7 @@ export class Leftovers {
           left = difference(before, await hostState(namespace));
           return left.length === 0;
         },
-        { timeoutMs: 5_000, what: `nothing to be left in ${namespace}`, intervalMs: 100 },
+        { timeoutMs: 5_000, what: `no leftovers in ${namespace}`, intervalMs: 100 },
       ).catch(() => undefined);
       expect(left, namespace).toEqual([]);
     }

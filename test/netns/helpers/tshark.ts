@@ -50,7 +50,7 @@ function fieldsOf(names: readonly string[], values: readonly string[]): Fields {
   const entries = new Map(names.map((name, at) => [name, values[at] ?? '']));
   return (name) => {
     const value = entries.get(name);
-    if (value === undefined) throw new Error(`${name} was not asked for`);
+    if (value === undefined) throw new Error(`${name} was not requested`);
     return value;
   };
 }

@@ -172,7 +172,7 @@ describe('a Binding Update of an attacker', () => {
       async () => (await journey.count(journey.homeAgent, 'authentication-failed')) > before,
       {
         timeoutMs: 10_000,
-        what: 'the wrong key to be counted',
+        what: 'the refusal of the wrong key to be counted',
       },
     );
     await rogue.kill();

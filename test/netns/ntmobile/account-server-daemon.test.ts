@@ -239,7 +239,7 @@ describe('idle connections', () => {
     for (const one of silent) {
       await waitFor(() => one.finished, {
         timeoutMs: 30_000,
-        what: `${one.argv[0]} to be sent away`,
+        what: `${one.argv[0]} to be disconnected`,
       });
     }
   });

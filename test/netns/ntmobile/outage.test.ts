@@ -47,7 +47,7 @@ describe('a direction coordinator', () => {
     });
     await waitFor(() => reachesByName('gn4.example'), {
       timeoutMs: 10_000,
-      what: 'a name that was never asked for',
+      what: 'a name that was never resolved before',
     });
     const recoveredMs = nowMs();
     console.log(

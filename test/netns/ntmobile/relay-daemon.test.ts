@@ -90,7 +90,10 @@ async function untilRegistered(): Promise<void> {
 async function untilValidated(): Promise<void> {
   const validated = async (): Promise<boolean> =>
     objectsOf(await relay().request('nodes')).every(({ validated }) => validated === true);
-  await waitFor(validated, { timeoutMs: 5_000, what: 'the relay to know where its nodes are' });
+  await waitFor(validated, {
+    timeoutMs: 5_000,
+    what: 'the relay to validate the addresses of its nodes',
+  });
 }
 
 const general = async () => objectsOf(await relay().request('general'));

@@ -39,7 +39,7 @@ describe('a reload of a mobile node', () => {
     expect([code, stderr]).toEqual([ExitCode.ok, '']);
     expect(stdout).toMatch(/^in force now\n {2}lifetimeSeconds: \d+ → 120\n$/);
     const registered = async () => (await journey.binding())?.['lifetimeSeconds'] === 120;
-    await waitFor(registered, { ...WAIT, what: 'a registration of the new lifetime' });
+    await waitFor(registered, { ...WAIT, what: 'a registration with the new lifetime' });
     expect(await pings()).toBe(true);
   }, 120_000);
 
@@ -50,7 +50,7 @@ describe('a reload of a mobile node', () => {
     });
     expect((await reload()).code).toBe(ExitCode.ok);
     const nowhere = async () => (await journey.home())['careOfAddress'] === null;
-    await waitFor(nowhere, { ...WAIT, what: 'the mobile node to be nowhere' });
+    await waitFor(nowhere, { ...WAIT, what: 'the mobile node to lose its care-of address' });
     expect(await pings()).toBe(false);
     journey.mobileNode.configure(CONFIGURATION);
     expect((await reload()).code).toBe(ExitCode.ok);

@@ -100,7 +100,7 @@ describe('a reload of a home agent', () => {
     expect(await pings()).toBe(true);
     const refreshed = async () => (await journey.binding())?.['lifetimeSeconds'] === 40;
     await journey.mobileNode.request('reregister');
-    await waitFor(refreshed, { ...WAIT, what: 'a registration of the new lifetime' });
+    await waitFor(refreshed, { ...WAIT, what: 'a registration with the new lifetime' });
   }, 120_000);
 
   test('refuses a wrong configuration as a whole and changes nothing', async () => {

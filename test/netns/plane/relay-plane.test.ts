@@ -51,7 +51,7 @@ async function everythingPassed(hosts: RelayHosts): Promise<void> {
     for (const what of ['packets', 'octets']) {
       const same = async (): Promise<boolean> =>
         (await hosts.leg(from))[`receive-${what}`] === (await hosts.leg(to))[`transmit-${what}`];
-      await waitFor(same, { timeoutMs: 5_000, what: `all ${what} of the ${from} to be passed on` });
+      await waitFor(same, { timeoutMs: 5_000, what: `all ${what} of the ${from} to be forwarded` });
     }
   }
 }

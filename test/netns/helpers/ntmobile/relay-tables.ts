@@ -7,7 +7,7 @@ export const TABLE = ['nft', 'list', 'table', 'inet', 'sojourn-rsn'];
 
 export async function untilNoTable(lab: Lab): Promise<void> {
   const gone = async (): Promise<boolean> => (await lab.attempt('rsn', TABLE)).code !== 0;
-  await waitFor(gone, { timeoutMs: 5_000, what: 'the table to go' });
+  await waitFor(gone, { timeoutMs: 5_000, what: 'the table to be deleted' });
 }
 
 /** Packets of connections through the relay that examples/rsn-restart.nft dropped. */
