@@ -10,8 +10,8 @@ import { sentence } from './text.ts';
 
 const INTRODUCTION = `# Events and log lines
 
-\`npm run docs\` writes this page from the tables in \`src/engine/common/events/\`. Every log line is
-in one of them.
+\`npm run docs\` writes this page from the tables in \`src/engine/common/events/\`. Every log line
+is in one of them.
 
 A daemon writes JSON lines to standard output, or a readable form where that is a terminal
 (\`daemon.logFormat\`). Under systemd, the journal has them. Each line has:

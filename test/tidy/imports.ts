@@ -7,7 +7,7 @@ import { importsOf, targetOf } from './layers.ts';
 import { filesBelow, isNode, type Node, nameOf, REPOSITORY, type Source, walk } from './source.ts';
 
 /** Path → the paths that it imports; types count, as a cycle of types has no first file either. */
-type Graph = ReadonlyMap<string, readonly string[]>;
+export type Graph = ReadonlyMap<string, readonly string[]>;
 
 /** Imports that lead to other sources of the repository. */
 export function importGraph(sources: readonly Source[]): Graph {

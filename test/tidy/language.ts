@@ -49,7 +49,7 @@ export function badTitles(source: Source): readonly string[] {
     .map(({ text, offset }) => `${source.path}:${lineOf(source.text, offset)}: ${text}`);
 }
 
-function startsBadly(title: string): boolean {
+export function startsBadly(title: string): boolean {
   const [word = ''] = title.replace(CITATIONS, '').split(/[\s,:]/);
   return FIRST_WORDS.has(word.toLowerCase());
 }
@@ -116,6 +116,8 @@ export function bannedPhrases(path: string, text: string): readonly string[] {
 }
 
 const WIDTH = 100;
+/** An import of one name cannot be broken. */
+const UNBREAKABLE = /^(import|export) (type )?\{ [\w ]+ \} from '[^']+';$/;
 
 /**
  * `path:line: columns` of lines that are too wide, but for those that hold an address of the web
@@ -125,6 +127,8 @@ export function wideLines(path: string, text: string): readonly string[] {
   return text
     .split('\n')
     .flatMap((line, at) =>
-      line.length > WIDTH ? [`${path}:${at + 1}: ${line.length} columns`] : [],
+      line.length > WIDTH && !UNBREAKABLE.test(line)
+        ? [`${path}:${at + 1}: ${line.length} columns`]
+        : [],
     );
 }
