@@ -140,7 +140,7 @@ describe(PAGE, () => {
     expect(rows.flatMap(({ tests }) => tests.flatMap(faultsOfTest))).toEqual([]);
   });
 
-  it('states whether each entry is implemented, and what is missing otherwise', () => {
+  it('states for each entry whether it is implemented, or the missing parts', () => {
     const unclear = rows.filter(
       ({ state }) => !/^(implemented|(partly|not implemented): .{4,})$/.test(state),
     );

@@ -225,7 +225,7 @@ describe('rtnetlink', () => {
     expect(hex(encodeDump('link', undefined, 2)).slice(0, 16)).toBe('2000000012000103');
   });
 
-  test('requests parse to what they encode', () => {
+  test('requests parse to the encoded values', () => {
     const route = {
       destination: { address: ipv6('2001:db8::'), length: 32 },
       table: 1000,

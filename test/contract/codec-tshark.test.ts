@@ -60,7 +60,7 @@ function tshark(packets: readonly Uint8Array[], fields: readonly string[]): stri
   }
 }
 
-describe('tshark dissects what the codecs encode', () => {
+describe('tshark dissects the output of the codecs', () => {
   const update = {
     type: 'binding-update',
     sequence: 4660,

@@ -80,7 +80,7 @@ describe('the kernel port', () => {
     expect(observed.left).toBe('');
   });
 
-  it('finds and removes what a killed run left, and restores the original sysctls', () => {
+  it('finds and removes the leftovers of a killed run, and restores the original sysctls', () => {
     const addon = addonPath();
     const both = `"$0" "${inside}" "${addon}" kill; "$0" "${inside}" "${addon}" sweep`;
     const { stdout } = spawnSync(

@@ -131,7 +131,7 @@ describe.each(KINDS)(
     }, 120_000);
 
     describe('the packets of a mobile network', () => {
-      it('go only through the tunnel while away', () => {
+      it('use only the tunnel while away', () => {
         expect(observed.away.routes).toEqual(AWAY);
         expect(observed.refusals).toEqual([]);
       });
@@ -171,13 +171,13 @@ describe.each(KINDS)(
         expect(observed.home.routes).toEqual(AT_HOME);
       });
 
-      it('go through the tunnel again after leaving home', () => {
+      it('use the tunnel again after leaving home', () => {
         expect(observed.awayAgain.routes).toEqual(AWAY);
       });
     });
 
     describe('the egress interfaces', () => {
-      it('keep what router advertisements gave while forwarding starts and stops', () => {
+      it('keep advertised addresses and routes while forwarding starts and stops', () => {
         const { away, home, after, routersLost } = observed;
         expect(away.forwarding).toBe(forwarding);
         expect(away.advertised).toEqual(['default', '2001:db8:a']);
@@ -205,7 +205,7 @@ describe.each(KINDS)(
       });
     });
 
-    it('leave the host unchanged in the end', () => {
+    it('leave no change on the host in the end', () => {
       const { after, settings } = observed;
       expect(after.settings).toEqual(settings);
       expect(after.addresses).toEqual([]);

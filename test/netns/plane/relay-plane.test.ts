@@ -133,7 +133,7 @@ add rule inet looking in iif "sj0" ip ecn ce counter
       await run(['nft', 'delete', 'table', 'inet', 'marking'], { namespace: hosts.node.namespace });
     });
 
-    it('go on when one of them moves', async () => {
+    it('continue when one of them moves', async () => {
       const { node } = setting;
       const fresh = node === 4 ? '198.51.100.3' : '2001:db8:f::3';
       const length = node === 4 ? '24' : '64 nodad';
@@ -234,7 +234,7 @@ describe('a relay whose legs change under load', () => {
     await expectNone(hosts);
   });
 
-  it('drops for a leg that goes, and goes on with one that comes again', async () => {
+  it('drops datagrams for a removed leg, and continues when the leg is set again', async () => {
     const argv = ['ping', '-q', '-f', '-s', '1300', '-l', '100', '-w', '20', INNER.homeAgent4];
     await using flood = new Background(argv, {
       namespace: hosts.node.namespace,

@@ -156,7 +156,7 @@ describe('return routability', () => {
   const nodeKey = new Uint8Array(20).fill(3);
   const nonce = fromHex('a0a1a2a3a4a5a6a7');
 
-  test('tokens and Kbm equal what OpenSSL computes', () => {
+  test('tokens and Kbm equal those of OpenSSL', () => {
     const token = (address: Uint8Array, kind: number) =>
       createHmac('sha1', nodeKey)
         .update(address)

@@ -94,7 +94,7 @@ describe("an operator's command", () => {
     ]);
   });
 
-  it('gets what the host refuses in the status', () => {
+  it('gets the changes that the host refuses, in the status', () => {
     const { driver, engine, control, kernel, events } = world();
     kernel.devices.delete('eth0');
     engine.answers.set('restored', () => [desiredAddressOutput('eth0')]);

@@ -87,7 +87,7 @@ describe('the reconciler, one step', () => {
     ]);
   });
 
-  it('makes before it breaks when the home address moves to another device', () => {
+  it('adds before it removes when the home address moves (make before break)', () => {
     const { reconciler, settle } = world();
     reconciler.setDesired('home', homeOn('%tun'));
     settle();
@@ -173,7 +173,7 @@ describe('an item that the host refuses', () => {
     expect(kernel.routes.size).toBe(1);
   });
 
-  it('drops from pending when its part is withdrawn', () => {
+  it('is no longer pending when its part is withdrawn', () => {
     const { reconciler, settle, kernel } = world();
     kernel.devices.delete('eth0');
     reconciler.setDesired('home', homeOn('eth0'));
@@ -186,7 +186,7 @@ describe('an item that the host refuses', () => {
     expect(kernel.addresses.size).toBe(0);
   });
 
-  it('repeats with exponential back-off', () => {
+  it('is retried with exponential back-off', () => {
     const { reconciler, settle, kernel } = world();
     kernel.devices.delete('eth0');
     reconciler.setDesired('home', homeOn('eth0'));
@@ -212,7 +212,7 @@ describe('an item that the host refuses', () => {
 });
 
 describe('a disturbance', () => {
-  it('restores what vanished, at once the first time and with back-off when it repeats', () => {
+  it('is repaired at once the first time, and with back-off if it repeats', () => {
     const { reconciler, settle, kernel } = world();
     kernel.onDisturbed(() => reconciler.disturbed(NOW));
     reconciler.setDesired('home', homeOn('%tun'));
@@ -313,7 +313,7 @@ describe('any sequence of desired parts', () => {
 });
 
 describe('100,000 parts', () => {
-  it('cost only what changed', () => {
+  it('cost only as much as the changed parts', () => {
     const { reconciler, settle } = world();
     for (let id = 1; id <= 100_000; id++) {
       reconciler.setDesired(`binding ${id}`, {

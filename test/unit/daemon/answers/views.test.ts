@@ -312,7 +312,7 @@ describe('the tables', () => {
 });
 
 describe('the counters', () => {
-  it('omit zeros and say how many there are', () => {
+  it('omit zeros and show their number', () => {
     const stats = {
       'binding-created': 12,
       'sequence-out-of-window': 3,

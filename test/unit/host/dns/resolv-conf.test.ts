@@ -114,7 +114,7 @@ describe('a resolv.conf', () => {
     expect(existsSync(backup)).toBe(false);
   });
 
-  it('names the stub again after a DHCP client wrote it, and gives the new servers', async () => {
+  it('names the stub again after a DHCP client wrote it, and uses its servers', async () => {
     writeFileSync(file, BEFORE);
     const taken = take();
     rewrite('nameserver 198.51.100.53\nsearch visited.example\n');
@@ -126,7 +126,7 @@ describe('a resolv.conf', () => {
     expect(read()).toBe('nameserver 198.51.100.53\nsearch visited.example\n');
   });
 
-  it('stays with a program that writes it again and again, with an event', async () => {
+  it('is left to a program that keeps rewriting it, and an event reports that', async () => {
     writeFileSync(file, BEFORE);
     take();
     for (let at = 0; notes.length === 0; at += 1) {

@@ -56,7 +56,7 @@ describe('the resolver, a name', () => {
     expect(await resolver.resolve('2001:DB8::7')).toEqual({ addresses: ['2001:db8::7'] });
   });
 
-  it('leads through aliases; records of other names do not count', async () => {
+  it('is resolved through aliases; records of other names are ignored', async () => {
     const server = await serve((query, reply) => {
       if (query.questions?.[0]?.type !== 'A') return reply({ answers: [] });
       reply({
@@ -106,14 +106,14 @@ describe('the resolver, a name', () => {
 });
 
 describe('the resolver, a server', () => {
-  it('gives way to the next one when it is silent', async () => {
+  it('is replaced by the next one if it is silent', async () => {
     const silent = await serve(() => {});
     const server = await serve((query, reply) => reply({ answers: recordsOf(query) }));
     const resolver = createResolver({ servers: [silent, server], timeoutMs: 50 });
     expect((await resolver.resolve('ha.example')).addresses).toHaveLength(2);
   });
 
-  it('delays no answer when it is silent: the next one is asked in parallel', async () => {
+  it('does not delay the answer if it is silent: the next one is queried in parallel', async () => {
     const silent = await serve(() => {});
     const server = await serve((query, reply) => reply({ answers: recordsOf(query) }));
     const resolver = createResolver({
@@ -124,7 +124,7 @@ describe('the resolver, a server', () => {
     expect((await resolver.resolve('ha.example')).addresses).toHaveLength(2);
   });
 
-  it('gets a lost query again', async () => {
+  it('receives a retransmission of a lost query', async () => {
     let asked = 0;
     const slow = await serve((query, reply) => {
       if (++asked > 2) reply({ answers: recordsOf(query) });
@@ -139,7 +139,7 @@ describe('the resolver, a server', () => {
     expect(asked).toBe(4);
   });
 
-  it('gives a failure, not a rejection, when its port is closed', async () => {
+  it('results in a failure, not a rejection, if its port is closed', async () => {
     const resolver = createResolver({
       servers: [{ address: '127.0.0.1', port: 1 }],
       timeoutMs: 500,

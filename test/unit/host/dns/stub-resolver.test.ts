@@ -108,7 +108,7 @@ describe('the stub resolver, a name of NTMobile', () => {
     expect(upstreamHeard).toEqual([]);
   });
 
-  it('never leaves for upstream: no other records, NXDOMAIN or SERVFAIL', async () => {
+  it('is never forwarded: other records, NXDOMAIN and SERVFAIL are answered locally', async () => {
     engine = { ...engine, 'c.nodes.example': { outcome: 'failure' } };
     await expect(resolver.resolveMx('a.nodes.example')).rejects.toMatchObject({ code: 'ENODATA' });
     await expect(resolver.resolve4('b.nodes.example')).rejects.toMatchObject({ code: 'ENOTFOUND' });
@@ -116,7 +116,7 @@ describe('the stub resolver, a name of NTMobile', () => {
     expect(upstreamHeard).toEqual([]);
   });
 
-  it('keeps the case of the query, and has RA, and EDNS after EDNS', async () => {
+  it('is answered in the query’s case, with RA, and with EDNS if the query has it', async () => {
     const opt = {
       type: 'OPT',
       name: '.',
@@ -154,7 +154,7 @@ describe('the stub resolver, a name of NTMobile', () => {
     await expect(resolver.resolve4('a.nodes.example')).rejects.toMatchObject({ code: 'ESERVFAIL' });
   });
 
-  it('resolves in reverse; other virtual addresses neither resolve nor go upstream', async () => {
+  it('resolves in reverse; other virtual addresses neither resolve nor are forwarded', async () => {
     await resolver.resolve4('a.nodes.example');
     expect(await resolver.reverse(V4)).toEqual(['a.nodes.example']);
     expect(await resolver.reverse(V6)).toEqual(['a.nodes.example']);
@@ -166,7 +166,7 @@ describe('the stub resolver, a name of NTMobile', () => {
 });
 
 describe('the stub resolver, any other name', () => {
-  it('goes upstream unchanged, except for the id, and its answer comes back', async () => {
+  it('is forwarded unchanged except for the id, and the answer is returned', async () => {
     const padding = { type: 'PADDING', code: 12, length: 7 } as const;
     const opt = {
       type: 'OPT',
@@ -201,7 +201,7 @@ describe('the stub resolver, any other name', () => {
     expect(await resolver.resolve4('large.example')).toHaveLength(100);
   });
 
-  it('goes to the next server when one is silent or unreachable', async () => {
+  it('is sent to the next server if one is silent or unreachable', async () => {
     await stub[Symbol.asyncDispose]();
     const silent = createSocket('udp4');
     silent.bind(0, '127.0.0.1');

@@ -91,7 +91,7 @@ function granted(outcome: LoginInput['outcome']): Granted {
 }
 
 describe('a login', () => {
-  it('gets everything that a node needs, by password', async () => {
+  it('returns everything that a node needs, with a password', async () => {
     const outcome = granted(await client({ device: 'laptop' }).login(undefined));
     expect(outcome).toMatchObject({
       ...{ zone: 'nodes.example', systemPrefix: scene.configuration.systemPrefix },
@@ -182,14 +182,14 @@ describe('a login', () => {
 });
 
 describe('a refused login', () => {
-  it('ends for good with a wrong password, and repeats it in no text', async () => {
+  it('is final after a wrong password, which appears in no message', async () => {
     const secret = { kind: 'password', file: secretFile('incorrect zebra') } as const;
     const outcome = await client({ secret }).login(undefined);
     expect(outcome).toMatchObject({ granted: false, reason: 'refused', final: true });
     expect(JSON.stringify(outcome)).not.toContain('zebra');
   });
 
-  it('ends for good with a disabled account’s password, but not its renewal token', async () => {
+  it('is final with a disabled account’s password, but not with its renewal token', async () => {
     const { renewalToken } = granted(await client().login(undefined));
     await scene.request('account-disable', { name: 'alice' });
     expect(await client().login(undefined)).toMatchObject({
@@ -295,7 +295,7 @@ describe('a host that is no account server', () => {
     ['a redirection', 302, '{}'],
     ['an answer without members', 200, '{"zone":"nodes.example"}'],
     ['an error of its own', 500, 'internal'],
-  ])('gives a failure for %s, which is not final', async (_what, status, text) => {
+  ])('results in a failure for %s, which is not final', async (_what, status, text) => {
     await serve((send) => send(status, text));
     expect(await client().login(undefined)).toMatchObject({
       granted: false,
@@ -304,7 +304,7 @@ describe('a host that is no account server', () => {
     });
   });
 
-  it('gives a failure when its answer does not end', async () => {
+  it('results in a failure if its answer does not end', async () => {
     await serve((send) => send(200, 'x'.repeat(300_000)));
     expect(await client().login(undefined)).toMatchObject({
       reason: 'unreachable',
@@ -312,7 +312,7 @@ describe('a host that is no account server', () => {
     });
   });
 
-  it('gives a failure after a timeout without an answer', async () => {
+  it('results in a failure after a timeout without an answer', async () => {
     await serve(() => {});
     expect(await client({ answerMs: 100 }).login(undefined)).toMatchObject({
       reason: 'unreachable',
@@ -320,7 +320,7 @@ describe('a host that is no account server', () => {
     });
   });
 
-  it('gives a failure after a timeout without a TLS handshake', async () => {
+  it('results in a failure after a timeout without a TLS handshake', async () => {
     const silent = createServer((socket) => servers.push({ close: () => socket.destroy() }));
     servers.push(silent);
     await new Promise<void>((ready) => silent.listen(0, '127.0.0.1', ready));

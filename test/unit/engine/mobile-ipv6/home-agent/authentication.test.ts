@@ -102,7 +102,7 @@ describe('a home agent restarted with another configuration', () => {
     expect(restarted.desired.get(`binding/${HOME_ADDRESS}`)?.routes ?? []).toEqual([]);
   });
 
-  it('drops a binding at an address that the home agent does not have any more', () => {
+  it('drops a binding at an address that the home agent no longer has', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1 });
     const moved = new Scene({ addresses: [ipv6('2001:db8:1::2')] }, scene);
@@ -152,7 +152,7 @@ describe('a restarted home agent', () => {
     { local: '2001:db8:1::1' },
     { encapsulation: 'gre' },
     { careOfAddress: '::' },
-  ])('drops a record that no registration can lead to: %j', (changes) => {
+  ])('drops a record that no registration can produce: %j', (changes) => {
     const scene = new Scene();
     scene.update(udpPath('203.0.113.9', 60001), { sequence: 1, ipv4CareOf: ipv4('10.0.0.2') });
     changeRecord(scene, changes);
@@ -247,7 +247,7 @@ describe('link-local addresses (L flag) on a home link with two prefixes', () =>
     expect(linkLocal(scene)).toEqual([`binding/${HOME_ADDRESS}`]);
   });
 
-  it('gives one to a single mobile node when two wait for it, and to no refresh', () => {
+  it('registers it for only one of two mobile nodes that wait for it, and for no refresh', () => {
     const scene = new Scene({ homeLink: 'lan0', homePrefixes, mobileNodes });
     scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, flags }));
     scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, ...asCarol }));
@@ -284,7 +284,7 @@ describe('the size of an acknowledgement', () => {
 describe('a captured Binding Update', () => {
   const ATTACKER = udpPath('203.0.113.66', 666);
 
-  it('does not redirect the tunnel when an attacker wraps one for IPv6 into UDP', () => {
+  it('does not redirect the tunnel when an attacker wraps an IPv6 Binding Update into UDP', () => {
     const scene = new Scene();
     const options = [{ type: 'alternate-care-of-address', address: CARE_OF }] as const;
     const genuine = scene.build(OVER_IPV6, { sequence: 1, options });
@@ -299,7 +299,7 @@ describe('a captured Binding Update', () => {
     expect(scene.acknowledgement().message.status).toBe(0);
   });
 
-  it('does not de-register when one for IPv4 is sent from the home address', () => {
+  it('does not de-register when an IPv4 Binding Update is sent from the home address', () => {
     const scene = new Scene();
     const path = udpPath('203.0.113.9', 60001);
     const ipv4CareOf = ipv4('10.0.0.2');

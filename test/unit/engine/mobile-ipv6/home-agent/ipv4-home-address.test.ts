@@ -57,7 +57,7 @@ describe('the IPv4 home address of a registration (RFC 5555 §3.1.1, §4.5)', ()
     ]);
   });
 
-  it('works over UDP and stays while the node moves', () => {
+  it('is granted over UDP and stays the same when the node moves', () => {
     const scene = new Scene();
     scene.update(udpPath('203.0.113.9', 60001), {
       sequence: 1,
@@ -69,7 +69,7 @@ describe('the IPv4 home address of a registration (RFC 5555 §3.1.1, §4.5)', ()
     expect(scene.desired.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(2);
   });
 
-  it('§4.4.2.1 ends alone with a Binding Update without the option', () => {
+  it('§4.4.2.1 is released alone by a Binding Update without the option', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1, options: [ask()] });
     const answer = scene.update(OVER_IPV6, { sequence: 2 });
@@ -93,7 +93,7 @@ describe('the IPv4 home address of a registration (RFC 5555 §3.1.1, §4.5)', ()
     expect(scene.desired.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(1);
   });
 
-  it('belongs to one of two home addresses of a node', () => {
+  it('is bound to only one of two home addresses of a node', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1, options: [ask()] });
     const second = { homeAddress: SECOND_HOME_ADDRESS };
@@ -103,7 +103,7 @@ describe('the IPv4 home address of a registration (RFC 5555 §3.1.1, §4.5)', ()
     expect(optionOf(dynamic, 'ipv4-address-acknowledgement')?.status).toBe(132);
   });
 
-  it('§4.5 gets 132 without pool, 129 with a pool that the node may not use', () => {
+  it('§4.5 is refused with 132 without a pool, with 129 if the node may not use it', () => {
     const scene = new Scene({ mobileNodes: [node(1)] });
     const answer = scene.update(OVER_IPV6, { sequence: 1, options: [ask()], ...as(1) });
     expect(optionOf(answer, 'ipv4-address-acknowledgement')?.status).toBe(132);
@@ -113,7 +113,7 @@ describe('the IPv4 home address of a registration (RFC 5555 §3.1.1, §4.5)', ()
     expect(optionOf(prohibited, 'ipv4-address-acknowledgement')?.status).toBe(129);
   });
 
-  it('§3.1.1 stays in a refresh with the P flag, which counts in a first registration only', () => {
+  it('§3.1.1 stays in a refresh with the P flag, which only a first registration heeds', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1, options: [ask()] });
     const answer = scene.update(OVER_IPV6, {
@@ -127,7 +127,7 @@ describe('the IPv4 home address of a registration (RFC 5555 §3.1.1, §4.5)', ()
     expect(scene.desired.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(2);
   });
 
-  it('stays with its node; an exhausted pool reassigns the longest idle one, else 132', () => {
+  it('stays assigned; an exhausted pool reassigns the longest idle one, else 132', () => {
     // Two usable addresses for three nodes.
     const scene = new Scene({
       mobileNodes: [node(1), node(2), node(3)],

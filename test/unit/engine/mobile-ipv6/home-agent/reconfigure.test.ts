@@ -127,7 +127,7 @@ describe('a mobile node', () => {
 });
 
 describe('keys', () => {
-  it('may be added and removed one by one as long as one stays', () => {
+  it('can be added and removed one by one while one common key remains', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1 });
     scene.reconfigure({

@@ -124,7 +124,7 @@ describe('home registration over IPv6', () => {
     expect(answer.message.flags.keyManagementMobility).toBe(false);
   });
 
-  it('leaves the desired state alone in a refresh and keeps the tunnel’s id in a move', () => {
+  it('does not change the desired state in a refresh; keeps the tunnel’s id in a move', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1 });
     const before = new Map(scene.desired);
@@ -146,7 +146,7 @@ describe('home registration over IPv6', () => {
     });
   });
 
-  it('takes the Alternate Care-of Address and is answered to the source', () => {
+  it('uses the Alternate Care-of Address; the answer goes to the source of the packet', () => {
     const scene = new Scene();
     const answer = scene.update(OVER_IPV6, {
       sequence: 1,
@@ -214,7 +214,7 @@ describe('de-registration', () => {
     expect(answer.message).toMatchObject({ status: 133, sequence: 1, lifetimeUnits: 0 });
   });
 
-  it('stands against a delayed Binding Update (RFC 6275 §10.3.2)', () => {
+  it('is not undone by a delayed Binding Update (RFC 6275 §10.3.2)', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1 });
     // MN → HA  refresh, delayed

@@ -172,7 +172,7 @@ describe('a session', () => {
     expect(node.events.at(-1)).toBe('question: 0');
   });
 
-  it('ends at key end when the peer is gone', () => {
+  it('ends at key end if the peer does not answer', () => {
     connect();
     world.pass(100);
     world.deliveryDelays = () => [];

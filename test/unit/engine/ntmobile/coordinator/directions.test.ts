@@ -52,7 +52,7 @@ describe('a registration', () => {
     expect(other.register()?.status).toBe(0);
   });
 
-  it('expires with the newest credential at the latest', () => {
+  it('expires no later than the newest credential', () => {
     const a = node(scene, 1, 'a');
     const [former] = scene.holders.values();
     if (former === undefined) throw new Error('no credential');

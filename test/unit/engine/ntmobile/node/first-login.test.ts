@@ -81,14 +81,14 @@ describe('a name that is requested before the first login', () => {
     expect(node.answers.size).toBe(0);
   });
 
-  it('goes to the resolver of the access network when the login fails, as do later ones', () => {
+  it('is forwarded to the access network’s resolver if the login fails, as later ones', () => {
     node.step(300, { kind: 'logged-in', outcome: REFUSED });
     expect(node.answers.get(1)).toEqual(FORWARDED);
     node.ask(400, 2);
     expect(node.answers.get(2)).toEqual(FORWARDED);
   });
 
-  it('waits at most two seconds, and later ones do not wait', () => {
+  it('waits at most two seconds; later names do not wait', () => {
     node.ask(1_500, 2);
     expect(node.deadline()).toBe(2_100);
     node.step(2_099, { kind: 'tick' });

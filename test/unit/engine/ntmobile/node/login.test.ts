@@ -28,11 +28,11 @@ function afterRefusal(refusal: Partial<Refused>): Output[] {
 }
 
 describe('a node that moves after a failed login', () => {
-  it('asks the account server again at once, and only once', () => {
+  it('sends another login request at once, and only one', () => {
     expect(afterRefusal({})).toEqual([{ kind: 'login', renewalToken: undefined }]);
   });
 
-  it('waits when the account server set a retry time or refused for good', () => {
+  it('waits if the account server set a retry time or refused finally', () => {
     expect(afterRefusal({ retryAfterMs: 10_000 })).toEqual([]);
     expect(afterRefusal({ final: true })).toEqual([]);
   });
