@@ -37,7 +37,7 @@ const BINDING_LIST: Fields = {
   remainingSeconds: 'remaining lifetime, in seconds',
   sequence: 'sequence number',
   acknowledged: 'whether the home agent has acknowledged it',
-  encapsulation: 'ipip or udp',
+  encapsulation: '`ipip` or `udp`',
   nat: 'whether a NAT is on the path',
   'mobileRouter?': 'true for a mobile router',
   'mobileNetworkPrefixes?': 'registered prefixes',
@@ -72,7 +72,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
         daemons: ['ha'],
         shape: 'object',
         fields: {
-          role: 'home-agent',
+          role: '`home-agent`',
           addresses: 'IPv6 addresses of the home agent',
           ipv4Addresses: 'IPv4 addresses of the home agent',
           'homeLink?': 'interface of the home link; null for a virtual home network',
@@ -88,7 +88,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
         daemons: MOBILE,
         shape: 'object',
         fields: {
-          role: 'mobile-node or mobile-router',
+          role: '`mobile-node` or `mobile-router`',
           homes:
             'one entry for each home: `home`, `phase`, `homeAddress`, `ipv4HomeAddress`, ' +
             '`careOfAddress`, `interface`, `encapsulation`, `homeAgent`, ' +
@@ -108,7 +108,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
         daemons: ['dc'],
         shape: 'object',
         fields: {
-          role: 'direction-coordinator',
+          role: '`direction-coordinator`',
           zone: 'domain whose names it serves',
           publicKey: 'its public key, X25519',
           registrations: 'number of registered nodes',
@@ -119,7 +119,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
         daemons: ['rsn'],
         shape: 'object',
         fields: {
-          role: 'relay',
+          role: '`relay`',
           publicKey: 'its public key, X25519',
           endpoints: 'its endpoints for nodes: `address`, `port`',
           registrations: 'one entry for each coordinator: `coordinator`, `session`, `registered`',
@@ -135,7 +135,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
         daemons: ['as'],
         shape: 'object',
         fields: {
-          role: 'account-server',
+          role: '`account-server`',
           address: 'address of HTTPS',
           port: 'port of HTTPS',
           zone: "domain of the nodes' names",
@@ -159,7 +159,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
           homeAddress: 'IPv6 home address',
           'ipv4HomeAddress?': 'IPv4 home address',
           careOfAddress: 'care-of address',
-          encapsulation: 'ipip or udp',
+          encapsulation: '`ipip` or `udp`',
           remote: 'outer address of the tunnel; behind a NAT it differs from the care-of address',
           remotePort: 'port of the tunnel; 0 without UDP',
           tunnel: 'id of the tunnel',
@@ -280,7 +280,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
           index: 'index in the relay header',
           peerIndex: 'index of the other leg of the path; 0 while it is missing',
           pathId: 'id of the path, in hexadecimal digits',
-          role: 'initiator or responder',
+          role: '`initiator` or `responder`',
           name: 'domain name of the node',
           remote: 'address of the node',
           remotePort: 'port of the node',
