@@ -143,14 +143,14 @@ describe('an endpoint without a tunnel', () => {
 
   const from = { ...TO_HOME_AGENT, local: ipv4('198.51.100.3') };
 
-  it('has its packets dropped if there is no route to the inner source', async () => {
+  it('loses its packets if there is no route to the inner source', async () => {
     const before = await hosts.homeAgent.counter('drop-unknown-endpoint');
     const packet = packet6('2001:db8:77::1', INNER.homeAgent6, 17, DATAGRAM);
     await hosts.node.ask({ inject: { path: from, packet } });
     await hosts.homeAgent.counted('drop-unknown-endpoint', before);
   });
 
-  it('has its packets held, and delivered once the tunnel is set', async () => {
+  it('delivers held packets once the tunnel is set', async () => {
     const packet = packet6(INNER.node6, INNER.homeAgent6, 17, DATAGRAM);
     for (let count = 0; count < 3; count++)
       await hosts.node.ask({ inject: { path: from, packet } });
@@ -163,7 +163,7 @@ describe('an endpoint without a tunnel', () => {
     await hosts.carry('udp');
   });
 
-  it('has its held packets dropped after the hold time', async () => {
+  it('loses held packets after the hold time', async () => {
     const before = await hosts.homeAgent.counter('drop-hold-expired');
     const packet = packet6(INNER.node6, INNER.homeAgent6, 17, DATAGRAM);
     await hosts.node.ask({ inject: { path: from, packet } });
@@ -184,7 +184,7 @@ describe('control packets', () => {
       what: 'the punt',
     });
 
-  it('are punted from UDP with the address that they were sent to', async () => {
+  it('reach the engine from UDP with the address that they were sent to', async () => {
     const packet = packet6(INNER.node6, OUTER.homeAgent6, 135, MOBILITY);
     await hosts.node.ask({ inject: { path: TO_HOME_AGENT, packet } });
     expect((await punted(hosts.homeAgent, packet)).path).toEqual({
@@ -194,7 +194,7 @@ describe('control packets', () => {
     });
   });
 
-  it('are punted from the link as whole packets', async () => {
+  it('reach the engine from the link as whole packets', async () => {
     const packet = packet6(OUTER.node6, OUTER.homeAgent6, 135, MOBILITY);
     const { injected } = await hosts.node.ask({ inject: { path: { kind: 'ipv6' }, packet } });
     expect(injected).toBe(0);

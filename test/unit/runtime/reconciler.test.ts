@@ -173,7 +173,7 @@ describe('an item that the host refuses', () => {
     expect(kernel.routes.size).toBe(1);
   });
 
-  it('is no longer pending when its part is withdrawn', () => {
+  it('stops being pending when its part is withdrawn', () => {
     const { reconciler, settle, kernel } = world();
     kernel.devices.delete('eth0');
     reconciler.setDesired('home', homeOn('eth0'));
@@ -186,7 +186,7 @@ describe('an item that the host refuses', () => {
     expect(kernel.addresses.size).toBe(0);
   });
 
-  it('is retried with exponential back-off', () => {
+  it('leads to retries with exponential back-off', () => {
     const { reconciler, settle, kernel } = world();
     kernel.devices.delete('eth0');
     reconciler.setDesired('home', homeOn('eth0'));
@@ -212,7 +212,7 @@ describe('an item that the host refuses', () => {
 });
 
 describe('a disturbance', () => {
-  it('is repaired at once the first time, and with back-off if it repeats', () => {
+  it('leads to repair at once the first time, and with back-off if it repeats', () => {
     const { reconciler, settle, kernel } = world();
     kernel.onDisturbed(() => reconciler.disturbed(NOW));
     reconciler.setDesired('home', homeOn('%tun'));

@@ -126,7 +126,7 @@ describe('a resolv.conf', () => {
     expect(read()).toBe('nameserver 198.51.100.53\nsearch visited.example\n');
   });
 
-  it('is left to a program that keeps rewriting it, and an event reports that', async () => {
+  it('keeps the text of a program that writes it repeatedly, with an event', async () => {
     writeFileSync(file, BEFORE);
     take();
     for (let at = 0; notes.length === 0; at += 1) {

@@ -56,7 +56,7 @@ describe('the resolver, a name', () => {
     expect(await resolver.resolve('2001:DB8::7')).toEqual({ addresses: ['2001:db8::7'] });
   });
 
-  it('is resolved through aliases; records of other names are ignored', async () => {
+  it('resolves through aliases; records of other names are ignored', async () => {
     const server = await serve((query, reply) => {
       if (query.questions?.[0]?.type !== 'A') return reply({ answers: [] });
       reply({
@@ -106,7 +106,7 @@ describe('the resolver, a name', () => {
 });
 
 describe('the resolver, a server', () => {
-  it('is replaced by the next one if it is silent', async () => {
+  it('leads to a query to the next one if it is silent', async () => {
     const silent = await serve(() => {});
     const server = await serve((query, reply) => reply({ answers: recordsOf(query) }));
     const resolver = createResolver({ servers: [silent, server], timeoutMs: 50 });

@@ -108,7 +108,7 @@ describe('the stub resolver, a name of NTMobile', () => {
     expect(upstreamHeard).toEqual([]);
   });
 
-  it('is never forwarded: other records, NXDOMAIN and SERVFAIL are answered locally', async () => {
+  it('never leaves the host: other records, NXDOMAIN, SERVFAIL are local answers', async () => {
     engine = { ...engine, 'c.nodes.example': { outcome: 'failure' } };
     await expect(resolver.resolveMx('a.nodes.example')).rejects.toMatchObject({ code: 'ENODATA' });
     await expect(resolver.resolve4('b.nodes.example')).rejects.toMatchObject({ code: 'ENOTFOUND' });
@@ -116,7 +116,7 @@ describe('the stub resolver, a name of NTMobile', () => {
     expect(upstreamHeard).toEqual([]);
   });
 
-  it('is answered in the query’s case, with RA, and with EDNS if the query has it', async () => {
+  it('keeps the query’s case, and gets RA, and EDNS if the query has it', async () => {
     const opt = {
       type: 'OPT',
       name: '.',
@@ -166,7 +166,7 @@ describe('the stub resolver, a name of NTMobile', () => {
 });
 
 describe('the stub resolver, any other name', () => {
-  it('is forwarded unchanged except for the id, and the answer is returned', async () => {
+  it('reaches an upstream server unchanged except for the id, as does its answer', async () => {
     const padding = { type: 'PADDING', code: 12, length: 7 } as const;
     const opt = {
       type: 'OPT',
@@ -201,7 +201,7 @@ describe('the stub resolver, any other name', () => {
     expect(await resolver.resolve4('large.example')).toHaveLength(100);
   });
 
-  it('is sent to the next server if one is silent or unreachable', async () => {
+  it('reaches the next server if one is silent or unreachable', async () => {
     await stub[Symbol.asyncDispose]();
     const silent = createSocket('udp4');
     silent.bind(0, '127.0.0.1');

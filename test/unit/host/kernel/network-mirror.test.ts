@@ -212,7 +212,7 @@ describe('the carrier epoch', () => {
     expect(eth0(one)).toMatchObject({ epoch: 2, addresses: [{ epoch: 2 }] });
   });
 
-  it('of an address is not changed by a dump after an overrun', () => {
+  it('stays the same for an address that a dump after an overrun repeats', () => {
     const one = mirror();
     one.notify(T0, [address(CARE_OF, 0, 600), link(2, 'eth0', UP), link(2, 'eth0', RUNNING)]);
     one.load(T0, [link(2, 'eth0', RUNNING)], [address(CARE_OF, 0, 600)]);

@@ -182,14 +182,14 @@ describe('a login', () => {
 });
 
 describe('a refused login', () => {
-  it('is final after a wrong password, which appears in no message', async () => {
+  it('ends finally after a wrong password, which appears in no message', async () => {
     const secret = { kind: 'password', file: secretFile('incorrect zebra') } as const;
     const outcome = await client({ secret }).login(undefined);
     expect(outcome).toMatchObject({ granted: false, reason: 'refused', final: true });
     expect(JSON.stringify(outcome)).not.toContain('zebra');
   });
 
-  it('is final with a disabled account’s password, but not with its renewal token', async () => {
+  it('ends finally with a disabled account’s password, not with its renewal token', async () => {
     const { renewalToken } = granted(await client().login(undefined));
     await scene.request('account-disable', { name: 'alice' });
     expect(await client().login(undefined)).toMatchObject({

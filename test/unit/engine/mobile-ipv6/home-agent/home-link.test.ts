@@ -124,7 +124,7 @@ describe('interception (RFC 6275 §10.4.1)', () => {
 });
 
 describe('the answer to a node at home (RFC 6275 §10.3.2)', () => {
-  it('is sent to the link-layer address in the node’s answer to a solicitation', () => {
+  it('uses the link-layer address in the node’s answer to a solicitation', () => {
     const scene = registered();
     // MN → HA  Binding Update from the home address, lifetime 0
     scene.deliver(
@@ -145,7 +145,7 @@ describe('the answer to a node at home (RFC 6275 §10.3.2)', () => {
     expect(scene.sent).toEqual([]);
   });
 
-  it('is sent at once to the source of a solicitation before or after the Binding Update', () => {
+  it('uses the source of a solicitation before or after the Binding Update, at once', () => {
     const heard = { kind: 'link', device: 'home0', protocol: 'ipv6', linkAddress: NEIGHBOUR };
     const before = registered();
     solicit(before, HOME_AGENT, HOME_ADDRESS);
@@ -188,7 +188,7 @@ describe('the answer to a node at home (RFC 6275 §10.3.2)', () => {
     ]);
   });
 
-  it('is sent through the kernel if the node does not answer the solicitation', () => {
+  it('leaves through the kernel if the node does not answer the solicitation', () => {
     const scene = registered();
     scene.deliver(
       OVER_IPV6,

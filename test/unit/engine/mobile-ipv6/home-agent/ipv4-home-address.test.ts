@@ -57,7 +57,7 @@ describe('the IPv4 home address of a registration (RFC 5555 §3.1.1, §4.5)', ()
     ]);
   });
 
-  it('is granted over UDP and stays the same when the node moves', () => {
+  it('works over UDP and stays the same when the node moves', () => {
     const scene = new Scene();
     scene.update(udpPath('203.0.113.9', 60001), {
       sequence: 1,
@@ -69,7 +69,7 @@ describe('the IPv4 home address of a registration (RFC 5555 §3.1.1, §4.5)', ()
     expect(scene.desired.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(2);
   });
 
-  it('§4.4.2.1 is released alone by a Binding Update without the option', () => {
+  it('§4.4.2.1 ends with a Binding Update without the option; the IPv6 binding stays', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1, options: [ask()] });
     const answer = scene.update(OVER_IPV6, { sequence: 2 });
@@ -93,7 +93,7 @@ describe('the IPv4 home address of a registration (RFC 5555 §3.1.1, §4.5)', ()
     expect(scene.desired.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(1);
   });
 
-  it('is bound to only one of two home addresses of a node', () => {
+  it('belongs to only one of two home addresses of a node', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1, options: [ask()] });
     const second = { homeAddress: SECOND_HOME_ADDRESS };
@@ -103,7 +103,7 @@ describe('the IPv4 home address of a registration (RFC 5555 §3.1.1, §4.5)', ()
     expect(optionOf(dynamic, 'ipv4-address-acknowledgement')?.status).toBe(132);
   });
 
-  it('§4.5 is refused with 132 without a pool, with 129 if the node may not use it', () => {
+  it('§4.5 fails with 132 without a pool, with 129 if the node may not use it', () => {
     const scene = new Scene({ mobileNodes: [node(1)] });
     const answer = scene.update(OVER_IPV6, { sequence: 1, options: [ask()], ...as(1) });
     expect(optionOf(answer, 'ipv4-address-acknowledgement')?.status).toBe(132);

@@ -70,7 +70,7 @@ function registered(
 }
 
 describe('an IPv4 mobile network prefix', () => {
-  it('§3.1.1 is granted beside the IPv4 home address, in the order of the options', () => {
+  it('§3.1.1 comes beside the IPv4 home address, in the order of the options', () => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
     const [fixed = ipv4('0.0.0.0')] = ALICE.ipv4HomeAddresses;
     const answer = registered(scene, 1, [asIpv4(fixed, 32, false), asIpv4('198.51.100.128', 28)]);
@@ -126,7 +126,7 @@ describe('an IPv4 mobile network prefix', () => {
     expect(forwarded(scene)).toEqual([`${HOME_ADDRESS}/128`]);
   });
 
-  it('is forwarded in implicit mode, and in explicit mode only if it is requested', () => {
+  it('uses the tunnel in implicit mode, and in explicit mode only if it is requested', () => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
     registered(scene, 1, []);
     expect(forwarded(scene)).toEqual([
@@ -150,7 +150,7 @@ describe('a prefix of two home addresses', () => {
   } as const;
   const second = { homeAddress: SECOND_HOME_ADDRESS };
 
-  it('is forwarded for the first home address until that one de-registers', () => {
+  it('belongs to the first home address until that one de-registers', () => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
     registered(scene, 1, [option]);
     expect(registered(scene, 1, [option], second).message.status).toBe(142);
@@ -159,7 +159,7 @@ describe('a prefix of two home addresses', () => {
     expect(forwarded(scene, SECOND_HOME_ADDRESS)).toContain('2001:db8:5::/64');
   });
 
-  it('is not forwarded for the second home address in implicit mode (143 if none is left)', () => {
+  it('does not belong to the second home address in implicit mode (143 if none is left)', () => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
     registered(scene, 1, [option]);
     expect(registered(scene, 1, [], second).message.status).toBe(0);
@@ -173,7 +173,7 @@ describe('a prefix of two home addresses', () => {
 describe('a care-of address in a mobile network', () => {
   const inside = (network: string) => ipv6(`${network}::77`);
 
-  it('is refused with 174 if it is in the router’s own network', () => {
+  it('fails with 174 if it is in the router’s own network', () => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
     expect(registered(scene, 1, [], { careOf: inside('2001:db8:5') }).message.status).toBe(174);
     const answer = scene.update(udpPath('198.51.100.130'), {
@@ -184,7 +184,7 @@ describe('a care-of address in a mobile network', () => {
     expect(answer.message.status).toBe(174);
   });
 
-  it('is refused with 174 if two routers are behind each other, until the first has moved', () => {
+  it('fails with 174 if two routers are behind each other, until the first has moved', () => {
     const scene = new Scene({ mobileNodes: [ROUTER, BOB] });
     expect(
       scene.update(OVER_IPV6, { sequence: 1, ...AS_BOB, careOf: inside('2001:db8:5') }).message

@@ -214,7 +214,7 @@ describe('de-registration', () => {
     expect(answer.message).toMatchObject({ status: 133, sequence: 1, lifetimeUnits: 0 });
   });
 
-  it('is not undone by a delayed Binding Update (RFC 6275 §10.3.2)', () => {
+  it('survives a delayed Binding Update (RFC 6275 §10.3.2)', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1 });
     // MN → HA  refresh, delayed

@@ -81,7 +81,7 @@ describe('a name that is requested before the first login', () => {
     expect(node.answers.size).toBe(0);
   });
 
-  it('is forwarded to the access network’s resolver if the login fails, as later ones', () => {
+  it('uses the access network’s resolver if the login fails, as do later names', () => {
     node.step(300, { kind: 'logged-in', outcome: REFUSED });
     expect(node.answers.get(1)).toEqual(FORWARDED);
     node.ask(400, 2);
