@@ -44,7 +44,7 @@ async function whole(print: Print, command: string, args: readonly string[]): Pr
   return { ...NOTHING, faults: [`${name}: exit code ${code}`] };
 }
 
-/** A vitest project, or what `some` chooses of it: a shard, or files. */
+/** A vitest project, or the part of it that `some` selects: a shard, or files. */
 async function vitest(
   print: Print,
   project: string,
@@ -121,7 +121,7 @@ const STAGES: Readonly<Record<string, (print: Print) => Promise<Tally>>> = {
   docker: (print) => byRoot(print, 'docker'),
 };
 
-/** One after another; the lanes of a step beside each other: those wait more than they work. */
+/** Steps run one after another, the lanes of a step in parallel, because they mostly wait. */
 const STEPS: readonly (readonly (readonly string[])[])[] = [
   [['types', 'lint', 'plane', 'netns']],
   [

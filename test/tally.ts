@@ -1,13 +1,11 @@
-/**
- * What a run of vitest came to, from the report that it wrote as JSON.
- */
+/** The result of a run of vitest, from its JSON report. */
 import { readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { z } from 'zod';
 
 /**
- * How many tests of a file passed, and what failed of it: each one's file and name, then its
+ * The number of passed tests of a file, and its failures: file and name of each test, then the
  * reason.
  */
 interface FileTally {
@@ -16,8 +14,8 @@ interface FileTally {
 }
 
 /**
- * By the files' paths. `faults`: what failed and was no test. `unstable`: what failed, and passed
- * when its file was run once more.
+ * Results by path of the file. `faults`: failures outside tests. `unstable`: tests that failed
+ * first and passed when their file was run again.
  */
 export interface Tally {
   readonly files: ReadonlyMap<string, FileTally>;
@@ -27,10 +25,7 @@ export interface Tally {
 
 export const NOTHING: Tally = { files: new Map(), faults: [], unstable: [] };
 
-/**
- * The part of the report that is of use here. A file that could not be run at all has a message and
- * no tests.
- */
+/** The used part of the report. A file that could not be run has a message and no tests. */
 const Report = z.object({
   testResults: z.array(
     z.object({
@@ -49,10 +44,7 @@ const Report = z.object({
 });
 type FileReport = z.infer<typeof Report>['testResults'][number];
 
-/**
- * Lines of a reason that are worth reading again at the end of a long run, and how long they may
- * be.
- */
+/** Number and length of the lines of a reason that are repeated at the end of a long run. */
 const REASON_LINES = 12;
 const REASON_LINE_LENGTH = 500;
 
@@ -76,8 +68,8 @@ function fileTallyOf(path: string, { status, message, assertionResults }: FileRe
 }
 
 /**
- * The tally of the report in the file `report`, of a run called `run` that ended with `code`. A run
- * without a report, and one that failed although no test did, count as one fault each.
+ * Reads the result from the file `report` of the run `run`, which ended with `code`. A run without
+ * a report counts as one fault, and so does a failed run without a failed test.
  */
 export function tallyOf(report: string, code: number, run: string): Tally {
   try {
@@ -99,7 +91,7 @@ export function tallyOf(report: string, code: number, run: string): Tally {
   }
 }
 
-/** Several runs as one. */
+/** The sum of several runs. */
 export function sumOf(tallies: readonly Tally[]): Tally {
   return {
     files: new Map(tallies.flatMap(({ files }) => [...files])),
@@ -113,7 +105,7 @@ export function failedFiles({ files }: Tally): readonly string[] {
   return [...files].flatMap(([path, { failures }]) => (failures.length > 0 ? [path] : []));
 }
 
-/** `again` is of some files that failed: those of which all passes now were unstable. */
+/** `again` is the result of repeated files: a file whose tests all pass now was unstable. */
 export function settledBy(tally: Tally, again: Tally): Tally {
   const settled = failedFiles(tally).filter((path) => again.files.get(path)?.failures.length === 0);
   return {

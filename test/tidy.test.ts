@@ -1,5 +1,5 @@
 /**
- * Enforces how the code is cut: layers, purity, sizes, names. A failure names file, line and
+ * Enforces the structure of the code: layers, purity, sizes, names. A failure names file, line and
  * reason.
  */
 import { existsSync, readFileSync } from 'node:fs';

@@ -70,7 +70,7 @@ export class RouterScene extends Scene {
     return out;
   }
 
-  /** What was sent in the last step. */
+  /** The packets sent in the last step. */
   sent(): readonly Extract<Output, { kind: 'send' }>[] {
     return this.out.filter((output) => output.kind === 'send');
   }

@@ -6,7 +6,10 @@ import { dirname, join } from 'node:path';
 import { importsOf, targetOf } from './layers.ts';
 import { filesBelow, isNode, type Node, nameOf, REPOSITORY, type Source, walk } from './source.ts';
 
-/** Path → the paths that it imports; types count, as a cycle of types has no first file either. */
+/**
+ * Maps each path to the paths that it imports. Imports of types count, because they can form
+ * cycles, too.
+ */
 export type Graph = ReadonlyMap<string, readonly string[]>;
 
 /** Imports that lead to other sources of the repository. */
@@ -40,7 +43,7 @@ function includesOf(path: string): readonly string[] {
   return [...text.matchAll(/^#include "([^"]+)"/gm)].map(([, name = '']) => name);
 }
 
-/** Each cycle once, as `a → b → a`; the cycles of one strongly connected part are shown by one. */
+/** One cycle of each strongly connected component, as `a → b → a`. */
 export function cyclesOf(graph: Graph): readonly string[] {
   const done = new Set<string>();
   const cycles: string[] = [];
@@ -75,7 +78,7 @@ function longest(chains: readonly (readonly string[])[]): readonly string[] {
   return chains.reduce((best, chain) => (chain.length > best.length ? chain : best), []);
 }
 
-/** Every name of the module is used: it is loaded by a path that is computed. */
+/** Modules loaded by a computed path: every export counts as used. */
 const ALL = '*';
 
 /** `path: name` of each export that no other file imports. */

@@ -1,10 +1,7 @@
-/**
- * What is checked of the language: how test titles begin, phrasings that read as if translated, and
- * width.
- */
+/** Checks of the language: first words of test titles, banned phrasings, and width of lines. */
 import { isNode, lineOf, type Node, nameOf, type Source, walk } from './source.ts';
 
-/** A title that begins so is no sentence of its own in a report. */
+/** A title that begins with one of these words does not stand alone in a report. */
 const FIRST_WORDS = new Set(
   (
     'about above across after against along among around as at before behind below ' +
@@ -16,7 +13,7 @@ const FIRST_WORDS = new Set(
   ).split(' '),
 );
 
-/** Ids of published cases and sections of standards stand in front of a title. */
+/** Ids of published cases and sections of standards may precede a title. */
 const CASE = String.raw`(NEMO|MN|HA|CN|MR)[-_\w]*\d[-_\w]*`;
 const CITATION = String.raw`${CASE}|RFC \d+( §[\d.]+)?|§[\d.]+(-[\d.]+)?`;
 const CITATIONS = new RegExp(`^((${CITATION})(:|,|,? and)? ?)*`);
@@ -27,8 +24,8 @@ interface Title {
 }
 
 /**
- * Titles of `it` and `test`; for `it.each` with '%s' or '$title' those of its rows, where they are
- * literals.
+ * Titles of `it` and `test`; for `it.each` with '%s' or '$title', the titles in its rows if they
+ * are literals.
  */
 function titlesOf({ program }: Source): readonly Title[] {
   const titles: Title[] = [];
@@ -90,10 +87,7 @@ function rowTitles(callee: unknown): readonly Title[] {
   });
 }
 
-/**
- * Phrasings that read as if translated; LANGUAGE names the plain ones. `'nobody'` is a user of
- * Linux.
- */
+/** Banned phrasings. `'nobody'` is allowed as the name of a Linux user. */
 const BANNED = [
   ...["(?<!['`])nobody(?!['`])", 'somebody', 'whoever', 'anew', 'in vain', 'told of', 'hears? of'],
   ...[
@@ -119,10 +113,7 @@ const WIDTH = 100;
 /** An import of one name cannot be broken. */
 const UNBREAKABLE = /^(import|export) (type )?\{ [\w ]+ \} from '[^']+';$/;
 
-/**
- * `path:line: columns` of lines that are too wide, but for those that hold an address of the web
- * alone.
- */
+/** `path:line: columns` of lines that are too wide, except lines that contain only a URL. */
 export function wideLines(path: string, text: string): readonly string[] {
   return text
     .split('\n')

@@ -1,4 +1,4 @@
-/** Who may import whom. */
+/** The layers: which folders may import which. */
 import { dirname, join } from 'node:path';
 import { isNode, lineOf, type Source, walk } from './source.ts';
 
@@ -38,7 +38,7 @@ export function targetOf(path: string, specifier: string): string {
 const PURE = ['src/base/', 'src/wire/', 'src/crypto/'];
 const CONTRACT = ['src/engine/contract/'];
 const COMMON_TO_ENGINES = ['src/engine/common/', ...CONTRACT];
-/** Types that ports and the contract speak of. */
+/** Types that ports and the contract use. */
 const TYPES_OF_ENGINE = [
   ...CONTRACT,
   'src/engine/common/network-interface.ts',
@@ -48,7 +48,7 @@ const TYPES_OF_ENGINE = [
 interface Layer {
   readonly of: RegExp;
   readonly may: readonly string[];
-  /** Allowed where only types come. */
+  /** Imports that are allowed for types only. */
   readonly mayTypes?: readonly string[];
   readonly packages: 'all' | readonly string[];
   readonly reason: string;

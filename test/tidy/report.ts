@@ -1,7 +1,7 @@
 /**
- * `node test/tidy/report.ts [FOLDER …]`: what the rules of test/tidy find below the folders
- * (default: all), and the figures of the layout: lines of functions, deepest import chain of each
- * engine.
+ * `node test/tidy/report.ts [FOLDER …]`: prints the findings of the rules of test/tidy below the
+ * folders (default: all), and the figures of the layout: lines of functions, deepest import chain
+ * of each engine.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,15 +1,15 @@
-/** What each source file must keep to, apart from its imports. Each fault says why. */
+/** The rules for each source file, apart from imports. Each fault says why. */
 import { basename } from 'node:path';
 import { isNode, lineOf, type Node, nameOf, type Source, walk } from './source.ts';
 
 interface Rule {
   readonly name: string;
-  /** Files that it is about. */
+  /** Files that the rule applies to. */
   readonly applies: RegExp;
   readonly why: string;
-  /** Files that may break it, and why they must. */
+  /** Exceptions, with their reasons. */
   readonly exceptions?: ReadonlyMap<string, string>;
-  /** Offsets and names of what breaks it. */
+  /** Offsets and names of violations. */
   faults(source: Source): readonly Found[];
 }
 
@@ -238,7 +238,7 @@ function longFunctions(source: Source): readonly Found[] {
     .map(({ offset, lines }) => ({ offset, what: `a function of ${lines} lines` }));
 }
 
-/** Lines of every function but bodies of `describe`. */
+/** The lengths of all functions except bodies of `describe`. */
 export function functionLengths(source: Source): readonly number[] {
   return functionsOf(source).map(({ lines }) => lines);
 }

@@ -1,6 +1,6 @@
 /**
- * Finds the repository's sources and reads them as syntax trees; comments and strings are no code
- * to the rules.
+ * Finds the repository's sources and reads them as syntax trees; the rules do not see comments and
+ * strings as code.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
@@ -13,7 +13,7 @@ export interface Source {
   readonly path: string;
   readonly text: string;
   readonly program: Node;
-  /** The comments in front of the first statement that is no import. */
+  /** The comments before the first statement other than an import. */
   readonly head: string;
 }
 

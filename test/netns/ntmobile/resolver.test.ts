@@ -1,5 +1,5 @@
 /**
- * How applications come to ask the stub: a daemon that writes resolv.conf, in an /etc of its own.
+ * A daemon that writes resolv.conf, in a private /etc, so that applications use its stub resolver.
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
 /**
  * The wrong configurations in test/configurations: `<daemon>/<what is wrong>.yaml`, with drop-ins
- * beside. The last lines of each say, after `#> `, what its daemon prints about it.
+ * beside. The last lines of each contain, after `#> `, the output of its daemon.
  * docs/reference/configuration.md shows them.
  */
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';

@@ -7,7 +7,7 @@ const KNOWN: Readonly<Record<string, string>> = {
   ...{ 'A both.example': '192.0.2.8', 'AAAA both.example': '2001:db8::8' },
 };
 
-/** What a resolver of the access network answers; undefined: it stays silent. */
+/** The answer of a resolver of the access network; undefined: it stays silent. */
 export function answerAsAccessNetwork(
   octets: Uint8Array,
   transport: 'udp' | 'tcp',

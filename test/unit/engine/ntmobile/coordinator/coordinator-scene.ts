@@ -34,7 +34,7 @@ export const SECOND = { address: ipv4('198.51.100.1'), port: 7891 };
 export const PATH = new Uint8Array(8).fill(7);
 export const PATH_OPTION: NtmobileOption = { type: 'path-id', pathId: PATH };
 
-/** A node or relay that consists of its sessions, and records what it receives. */
+/** A node or relay that consists only of its sessions, and records received messages. */
 export class Peer implements SessionListener<string> {
   readonly own;
   readonly sessions: Sessions<string>;
@@ -87,7 +87,7 @@ export class Peer implements SessionListener<string> {
     this.#scene.pass(100);
   }
 
-  /** Asks, and gives what came back. */
+  /** Sends a request and returns the answer. */
   request(
     type: NtmobileMessageType,
     options: readonly NtmobileOption[],
@@ -201,7 +201,7 @@ export class Scene {
     return engine;
   }
 
-  /** A new engine with what the former one stored. */
+  /** A new engine with the store of the former one. */
   restart(): void {
     this.engine = this.#start();
     for (const { table, key, value } of this.stored.values())

@@ -35,7 +35,7 @@ const CREDENTIAL = Uint8Array.of(1, 0, 0, 5, 1);
 export const generalIpv6 = (n: number): Ipv6Address => ipv6(`fd12:3456:789a:1::${n}`);
 export const generalIpv4 = (n: number): Ipv4Address => ipv4(`198.19.0.${n}`);
 
-/** What a peer needs of its scene. */
+/** The parts of the scene that a peer uses. */
 interface PeerNetwork {
   readonly now: Monotonic;
   readonly peers: Peer[];
@@ -43,7 +43,7 @@ interface PeerNetwork {
   toRelay(peer: Peer, packet: Uint8Array): void;
 }
 
-/** Records what it receives. */
+/** Records received messages. */
 export class Peer implements SessionListener<string> {
   readonly own;
   readonly seed: number;
