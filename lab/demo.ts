@@ -81,7 +81,7 @@ if (options.help) {
   process.exitCode = 64;
 } else {
   const logs = options['keep-logs'];
-  OUTPUT.print('building the lab: networks, routers, translators in namespaces of their own …');
+  OUTPUT.print('building the lab: networks, routers and NATs in separate namespaces …');
   await using lab = await Lab.create({
     ...demo.lab,
     ...(logs === undefined ? {} : { logDirectory: logs }),

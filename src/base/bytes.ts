@@ -228,8 +228,8 @@ let block = new Uint8Array(BLOCK_OCTETS);
 let cut = 0;
 
 /**
- * A fresh array. Small arrays are slices of a common block, because an `ArrayBuffer` of their own
- * would cost more than their contents.
+ * A fresh array. Small arrays are slices of a common block, because a separate `ArrayBuffer` would
+ * cost more than their contents.
  */
 function freshOctets(count: number): Uint8Array {
   if (count > LARGEST_CUT) return new Uint8Array(count);

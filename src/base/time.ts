@@ -4,7 +4,7 @@ declare const wallBrand: unique symbol;
 /** Milliseconds of a clock that never goes back, since an arbitrary moment. */
 export type Monotonic = number & { readonly [monotonicBrand]: true };
 
-/** Milliseconds since the Unix epoch; may jump either way. */
+/** Milliseconds since the Unix epoch; may jump forwards or backwards. */
 export type Wall = number & { readonly [wallBrand]: true };
 
 /** A deadline that never passes. */

@@ -93,10 +93,10 @@ function nodeOf(code: string): string {
 function runtimePackage(repository: string): string {
   const whole = parseObject(readFileSync(join(repository, 'package.json'), 'utf8')) ?? {};
   const { name, version, description, license, type, imports } = whole;
-  const ours = isJsonObject(imports)
+  const internal = isJsonObject(imports)
     ? Object.entries(imports).filter(([, to]) => String(to).startsWith('./src/'))
     : [];
-  const part = { name, version, description, license, type, imports: Object.fromEntries(ours) };
+  const part = { name, version, description, license, type, imports: Object.fromEntries(internal) };
   return `${JSON.stringify(part, undefined, 2)}\n`;
 }
 

@@ -7,11 +7,14 @@
  */
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
 
-/** Tells items of a kind apart. An existing number or text is kept as it is and costs no memory. */
+/**
+ * Distinguishes the items of a kind. An existing number or text is used as it is and costs no
+ * memory.
+ */
 export type ItemKey = string | number;
 
 /**
- * One kind of desired state: how its items are told apart, compared, applied and removed. `P` is
+ * One kind of desired state: how its items are distinguished, compared, applied and removed. `P` is
  * the ports that apply them. All functions that reach the host throw a `HostError` when it refuses.
  */
 export interface DesiredKind<V, P> {

@@ -62,7 +62,7 @@ export interface Driver {
   start(): void;
   /** Stops the engine and removes the desired state, in reverse order; idempotent. */
   stop(): readonly unknown[];
-  /** Runs `change`, which passes a new configuration to the engine, as a turn of its own. */
+  /** Runs `change`, which passes a new configuration to the engine, as a separate turn. */
   reconfigure(change: (now: Monotonic, out: Output[]) => void): void;
   /** Milliseconds since a wake-up that the event loop has not served yet; 0 while it keeps up. */
   overdueMs(): number;

@@ -83,8 +83,8 @@ export class ExternalRequests {
     if (this.#resolving.has(name)) return;
     this.#resolving.add(name);
     const unanswered = { addresses: [], failure: 'no resolver' };
-    const asked = this.#ports.resolver?.resolve(name) ?? Promise.resolve(unanswered);
-    asked.then(
+    const resolution = this.#ports.resolver?.resolve(name) ?? Promise.resolve(unanswered);
+    resolution.then(
       (resolved) => {
         this.#resolving.delete(name);
         this.#answered({ kind: 'resolved', name, ...resolved });
@@ -94,8 +94,8 @@ export class ExternalRequests {
   }
 
   #logIn(renewalToken: string | undefined): void {
-    const asked = this.#ports.login?.login(renewalToken) ?? Promise.resolve(NO_LOGIN);
-    asked.then(
+    const login = this.#ports.login?.login(renewalToken) ?? Promise.resolve(NO_LOGIN);
+    login.then(
       (outcome) => this.#answered({ kind: 'logged-in', outcome }),
       (thrown: unknown) => this.#failed(thrown),
     );

@@ -78,7 +78,7 @@ function formatObject(value: JsonObject): string {
   return lines.join('\n');
 }
 
-/** Whether a member needs lines of its own: an object or a list of objects. */
+/** Whether a member needs separate lines: an object or a list of objects. */
 function isBlock(value: JsonValue | undefined): boolean {
   if (isJsonList(value)) return value.some((item) => typeof item === 'object');
   return isJsonObject(value) && Object.keys(value).length > 0;

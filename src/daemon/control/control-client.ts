@@ -153,7 +153,7 @@ export class ControlClient {
   }
 }
 
-/** One request over a connection of its own. */
+/** Sends one request over a new connection. */
 export async function ask(
   path: string,
   command: string,

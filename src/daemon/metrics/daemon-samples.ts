@@ -68,7 +68,7 @@ function addEngineCounters(
   }
 }
 
-/** Gauges with a member of their own in `status`. */
+/** Gauges with a separate member in `status`. */
 const GAUGES: readonly (readonly [role: string, member: string, metric: MetricName])[] = [
   ['ha', 'bindings', 'sojourn_bindings'],
   ['ha', 'tunnels', 'sojourn_tunnels'],

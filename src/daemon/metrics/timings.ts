@@ -16,7 +16,7 @@ const MOST_OPEN = 64;
 export class Timings {
   readonly #observe: Observe;
   /** Wall time of each unanswered registration request, by transaction. */
-  readonly #asked = new Map<number, number>();
+  readonly #pending = new Map<number, number>();
   #movedAt: number | undefined;
 
   constructor(observe: Observe) {
@@ -41,10 +41,14 @@ export class Timings {
   ): void {
     if (direction === 'out' && type === 'registration-request') this.#ask(transaction, atWallMs);
     if (direction !== 'in' || type !== 'registration-response') return;
-    const askedAt = this.#asked.get(transaction);
-    if (askedAt === undefined) return;
-    this.#asked.delete(transaction);
-    this.#observe('sojourn_registration_seconds', NTMOBILE, Math.max(0, atWallMs - askedAt) / 1000);
+    const requestedAt = this.#pending.get(transaction);
+    if (requestedAt === undefined) return;
+    this.#pending.delete(transaction);
+    this.#observe(
+      'sojourn_registration_seconds',
+      NTMOBILE,
+      Math.max(0, atWallMs - requestedAt) / 1000,
+    );
     if (this.#movedAt === undefined || status !== 0) return;
     this.#observe(
       'sojourn_handover_seconds',
@@ -56,9 +60,9 @@ export class Timings {
 
   #ask(transaction: number, atWallMs: number): void {
     // A retransmission belongs to the first transmission.
-    if (this.#asked.has(transaction)) return;
-    const [oldest] = this.#asked.keys();
-    if (oldest !== undefined && this.#asked.size >= MOST_OPEN) this.#asked.delete(oldest);
-    this.#asked.set(transaction, atWallMs);
+    if (this.#pending.has(transaction)) return;
+    const [oldest] = this.#pending.keys();
+    if (oldest !== undefined && this.#pending.size >= MOST_OPEN) this.#pending.delete(oldest);
+    this.#pending.set(transaction, atWallMs);
   }
 }

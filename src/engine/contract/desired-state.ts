@@ -53,7 +53,7 @@ export interface DesiredAddress {
   readonly noDad: boolean;
   /** IFA_F_NOPREFIXROUTE: the kernel adds no route to the address's prefix. */
   readonly noPrefixRoute?: boolean;
-  /** Preferred lifetime zero: the kernel does not choose it as a source address by itself. */
+  /** Preferred lifetime zero: the kernel does not choose it as a source address. */
   readonly deprecated?: boolean;
 }
 

@@ -116,11 +116,11 @@ class StaggeredExchange {
 
   async #try(path: NameServerPath): Promise<DnsExchangeResult> {
     const { query, accept, timeoutMs } = this.#inquiry;
-    const asked = withId(query, randomInt(0x10000));
+    const request = withId(query, randomInt(0x10000));
     try {
-      const octets = await askUdp(path, asked, timeoutMs, this.#stop.signal);
+      const octets = await askUdp(path, request, timeoutMs, this.#stop.signal);
       if (accept === 'udp' || !isTruncated(octets)) return { octets };
-      return { octets: await askTcp(path, asked, timeoutMs, this.#stop.signal) };
+      return { octets: await askTcp(path, request, timeoutMs, this.#stop.signal) };
     } catch (thrown) {
       const reason = thrown instanceof Error ? thrown.message : 'failed';
       return { failure: `${path.server.address}: ${reason}` };
@@ -130,7 +130,7 @@ class StaggeredExchange {
   #tried(result: DnsExchangeResult): void {
     this.#waiting--;
     if (this.#stop.signal.aborted) return;
-    // A server's error code tells more than the silence of another server.
+    // A server's error code is more specific than the silence of another server.
     if ('octets' in result || 'failure' in this.#last) this.#last = result;
     if (isGood(result)) this.#done.resolve(result);
     else this.#ask();

@@ -59,10 +59,10 @@ export class Forwarder {
     const known = this.#lookups.get(key);
     if (known !== undefined) return known;
     if (this.#lookups.size >= MOST_LOOKUPS) return Promise.resolve(undefined);
-    const asked = this.#lookUp(name, type);
-    this.#lookups.set(key, asked);
-    void asked.then(() => setTimeout(() => this.#lookups.delete(key), LOOKUP_LIFE_MS).unref());
-    return asked;
+    const lookup = this.#lookUp(name, type);
+    this.#lookups.set(key, lookup);
+    void lookup.then(() => setTimeout(() => this.#lookups.delete(key), LOOKUP_LIFE_MS).unref());
+    return lookup;
   }
 
   async #lookUp(name: string, type: AddressType): Promise<readonly IpAddress[] | undefined> {

@@ -48,13 +48,13 @@ function questionOf(octets: Uint8Array): Uint8Array | undefined {
  * leave it out of its error.
  */
 export function sameQuestion(answer: Uint8Array, query: Uint8Array): boolean {
-  const asked = questionOf(query);
+  const question = questionOf(query);
   const repeated = questionOf(answer);
   if (repeated === undefined)
     return answer[4] === 0 && answer[5] === 0 && responseCode(answer) !== 0;
   return (
-    asked?.length === repeated.length &&
-    repeated.every((octet, at) => lower(octet) === lower(asked[at] ?? 0))
+    question?.length === repeated.length &&
+    repeated.every((octet, at) => lower(octet) === lower(question[at] ?? 0))
   );
 }
 

@@ -65,7 +65,7 @@ type Ask = Parameters<NamePort['onQuery']>[0];
 export class StubResolver implements NamePort, AsyncDisposable {
   readonly #options: StubOptions;
   readonly #names: VirtualNames;
-  readonly #asked = new Map<string, Promise<NameAnswer>>();
+  readonly #pending = new Map<string, Promise<NameAnswer>>();
   readonly #counters: Record<StubCounter, number> = {
     ...{ queries: 0, virtual: 0, forwarded: 0, unreachable: 0, malformed: 0, failed: 0, busy: 0 },
   };
@@ -126,11 +126,11 @@ export class StubResolver implements NamePort, AsyncDisposable {
     query: DnsQuery,
     transport: DnsTransport,
   ): Promise<Uint8Array> {
-    const { name: asked, type, class: recordClass } = query.question;
+    const { name: questionName, type, class: recordClass } = query.question;
     if (recordClass !== 'IN') return await this.#forward(octets, query, transport);
     if (type === 'PTR')
       return this.#reverse(query) ?? (await this.#forward(octets, query, transport));
-    const name = plainName(asked);
+    const name = plainName(questionName);
     const answer = await this.#askEngine(name, false);
     if (answer.outcome !== 'forward') return this.#virtual(query, name, answer);
     if (HINTING_TYPES.has(type) && this.#names.isReachedVirtually(name)) return reply(query, {});
@@ -145,7 +145,7 @@ export class StubResolver implements NamePort, AsyncDisposable {
   /** The engine's answer; queries for one name at the same time share one question. */
   async #askEngine(name: string, unreachable: boolean): Promise<NameAnswer> {
     const key = `${unreachable} ${name}`;
-    const known = this.#asked.get(key) ?? this.#newQuestion(key, name, unreachable);
+    const known = this.#pending.get(key) ?? this.#newQuestion(key, name, unreachable);
     const { promise, resolve } = Promise.withResolvers<NameAnswer>();
     const timer = setTimeout(() => resolve(NO_ANSWER), this.#options.engineMs ?? 10_000);
     void known.then(resolve);
@@ -155,10 +155,10 @@ export class StubResolver implements NamePort, AsyncDisposable {
   #newQuestion(key: string, name: string, unreachable: boolean): Promise<NameAnswer> {
     const ask = this.#ask;
     if (ask === undefined) return Promise.resolve({ outcome: 'forward', families: [4, 6] });
-    if (this.#asked.size >= MOST_NAMES) return Promise.resolve(NO_ANSWER);
+    if (this.#pending.size >= MOST_NAMES) return Promise.resolve(NO_ANSWER);
     const { promise, resolve } = Promise.withResolvers<NameAnswer>();
-    this.#asked.set(key, promise);
-    void promise.then(() => this.#asked.delete(key));
+    this.#pending.set(key, promise);
+    void promise.then(() => this.#pending.delete(key));
     ask(name, unreachable, resolve);
     return promise;
   }

@@ -32,20 +32,20 @@ export function answerQuery(
 ): Uint8Array | undefined {
   const read = readQuery(octets, transport);
   if ('answer' in read) return read.answer;
-  return respond(read.query, say(zone, read.query.question));
+  return respond(read.query, contentFor(zone, read.query.question));
 }
 
-const authoritative = (said: Omit<DnsReplyContent, 'flags'>): DnsReplyContent => ({
-  ...said,
+const authoritative = (content: Omit<DnsReplyContent, 'flags'>): DnsReplyContent => ({
+  ...content,
   flags: AUTHORITATIVE_ANSWER,
 });
 
-function say(
+function contentFor(
   zone: Zone,
-  { name: asked, class: recordClass, ...question }: Question,
+  { name: questionName, class: recordClass, ...question }: Question,
 ): DnsReplyContent {
   const type: string = question.type;
-  const name = asked.toLowerCase();
+  const name = questionName.toLowerCase();
   if (recordClass !== 'IN' || (name !== zone.name && !name.endsWith(`.${zone.name}`)))
     return { rcode: RCODE.refused };
   const soa = soaOf(zone);
@@ -65,7 +65,7 @@ function say(
     (recordType: 'A' | 'AAAA') =>
     (data: IpAddress): Answer => ({
       type: recordType,
-      name: asked,
+      name: questionName,
       ttl: zone.timeToLiveSeconds,
       data,
     });

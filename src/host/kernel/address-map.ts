@@ -31,7 +31,7 @@ interface AddressMapOptions {
 }
 
 interface AddressMaps extends AddressMapPort {
-  /** Removes the table; resolves when it is gone. */
+  /** Removes the table; resolves when it is removed. */
   close(): Promise<void>;
 }
 

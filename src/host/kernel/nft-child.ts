@@ -34,7 +34,7 @@ interface NftOptions {
 export interface NftChild {
   /** One transaction; `; ` separates commands. `onRefused` reports a refusal later. */
   command(line: string): void;
-  /** Removes the tables; resolves when they are gone. */
+  /** Removes the tables; resolves when they are removed. */
   close(): Promise<void>;
 }
 
@@ -105,7 +105,7 @@ function load(child: Nft, { purpose, tables, rules }: NftOptions, flags: string)
       reject(new SystemError(code, message));
     };
     const timer = setTimeout(() => refuse('ETIMEDOUT', 'nft does not answer'), OPEN_DEADLINE_MS);
-    let said = '';
+    let printed = '';
     child.once('error', (cause) => {
       const missing = 'code' in cause && cause.code === 'ENOENT';
       const remedy = `${purpose} needs nft: apt-get install nftables`;
@@ -114,13 +114,13 @@ function load(child: Nft, { purpose, tables, rules }: NftOptions, flags: string)
         missing ? remedy : `cannot run nft: ${cause.message}`,
       );
     });
-    child.once('exit', () => refuse('ENFT', `nft ended at once: ${said}`));
+    child.once('exit', () => refuse('ENFT', `nft ended at once: ${printed}`));
     child.stderr.on('data', (chunk) =>
       refuse('ENFTRULES', `nft refuses the table: ${String(chunk).trim()}`),
     );
     child.stdout.on('data', (chunk) => {
-      said += String(chunk);
-      if (!said.includes(`table ${last?.family} ${last?.name}`)) return;
+      printed += String(chunk);
+      if (!printed.includes(`table ${last?.family} ${last?.name}`)) return;
       clearTimeout(timer);
       child.stdout.removeAllListeners('data').resume();
       child.stderr.removeAllListeners('data').resume();

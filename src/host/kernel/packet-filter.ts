@@ -30,7 +30,7 @@ interface PacketFilter {
   /** Drops protocols 41 and 4 to `address`; counted, so that two tunnels may share an address. */
   take(address: IpAddress): void;
   release(address: IpAddress): void;
-  /** Removes the tables; resolves when they are gone. */
+  /** Removes the tables; resolves when they are removed. */
   close(): Promise<void>;
 }
 

@@ -172,13 +172,13 @@ export class LoginClient implements LoginPort {
     return { path: '/v1/login', kind: 'login', subject: account, fields };
   }
 
-  async #login(asked: LoginAttempt): Promise<Outcome> {
+  async #login(attempt: LoginAttempt): Promise<Outcome> {
     const { answerMs = 15_000 } = this.#options;
     const exchange = new JsonExchange(await this.#connect(), this.#options.server.host, answerMs);
     try {
       const system = parsed(systemSchema, await exchange.ask('GET', '/v1/system'));
-      const answered = await this.#ask(exchange, system, asked);
-      if (answered.status !== 200) throw refusalOf(answered, asked);
+      const answered = await this.#ask(exchange, system, attempt);
+      if (answered.status !== 200) throw refusalOf(answered, attempt);
       return this.#granted(system, answered);
     } finally {
       exchange.close();
@@ -196,11 +196,11 @@ export class LoginClient implements LoginPort {
     return await connectSecurely({ server, addresses, sources: sources(), ...timeout });
   }
 
-  async #ask(exchange: JsonExchange, system: System, asked: LoginAttempt): Promise<JsonResponse> {
+  async #ask(exchange: JsonExchange, system: System, attempt: LoginAttempt): Promise<JsonResponse> {
     const first = await exchange.ask(
       'POST',
-      asked.path,
-      this.#body(system, asked, this.#options.wallMs()),
+      attempt.path,
+      this.#body(system, attempt, this.#options.wallMs()),
     );
     const refused = refusedSchema.safeParse(first.body).data;
     if (first.status !== 403 || refused?.time === undefined || !TIME_ERRORS.has(refused.error))
@@ -214,7 +214,7 @@ export class LoginClient implements LoginPort {
         remedy: "set this host's clock; the account server's time was used for the login",
       },
     });
-    return await exchange.ask('POST', asked.path, this.#body(system, asked, refused.time));
+    return await exchange.ask('POST', attempt.path, this.#body(system, attempt, refused.time));
   }
 
   #body(

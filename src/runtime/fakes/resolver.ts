@@ -4,10 +4,10 @@ import type { ResolverPort } from '#runtime/ports.ts';
 /** Answers from a map; every other name does not exist. */
 export class FakeResolver implements ResolverPort {
   readonly names = new Map<string, readonly IpAddress[]>();
-  asked = 0;
+  queries = 0;
 
   resolve(name: string): ReturnType<ResolverPort['resolve']> {
-    this.asked++;
+    this.queries++;
     const addresses = this.names.get(name);
     return Promise.resolve(
       addresses === undefined

@@ -62,8 +62,9 @@ export function parseNeighbourOptions(reader: Reader): NeighbourOption[] {
     const optionType = reader.u8();
     const units = reader.u8();
     if (units === 0) reader.fail('neighbour discovery option of length 0');
-    const wanted = UNITS_OF_TYPE.get(optionType);
-    if (wanted !== undefined && wanted !== units) reader.fail('neighbour discovery option length');
+    const expected = UNITS_OF_TYPE.get(optionType);
+    if (expected !== undefined && expected !== units)
+      reader.fail('neighbour discovery option length');
     options.push(parseOption(reader, optionType, units * 8 - 2));
   }
   return options;

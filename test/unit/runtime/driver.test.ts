@@ -231,7 +231,7 @@ describe('name resolution', () => {
     await vi.waitFor(() =>
       expect(engine.kinds.filter((kind) => kind === 'resolved')).toHaveLength(2),
     );
-    expect(resolver.asked).toBe(2);
+    expect(resolver.queries).toBe(2);
     expect(engine.inputs).toContainEqual({ kind: 'resolved', name: 'ha.example', addresses });
     expect(engine.inputs).toContainEqual({
       kind: 'resolved',

@@ -76,9 +76,10 @@ bool Receiver::pollUdp(int fd, u64 nowMs) {
 
 bool Receiver::pollDatagrams(int fd, int family, Protection protection) {
   for (int round = 0; round < kRounds; round++) {
-    const int asked = messages_;
-    prepareMessages(asked);
-    const int count = ::recvmmsg(fd, headers_, static_cast<unsigned>(asked), MSG_DONTWAIT, nullptr);
+    const int capacity = messages_;
+    prepareMessages(capacity);
+    const int count =
+        ::recvmmsg(fd, headers_, static_cast<unsigned>(capacity), MSG_DONTWAIT, nullptr);
     if (count < 0) {
       // Any other error was left by an ICMP message; there may be datagrams behind it.
       const bool more = errno != EAGAIN && errno != EWOULDBLOCK;
@@ -94,7 +95,7 @@ bool Receiver::pollDatagrams(int fd, int family, Protection protection) {
     }
     finishBatch();
     messages_ = octets > u64{16384} * static_cast<u64>(count) ? kLargeMessages : kMessages;
-    if (count < asked) return false;
+    if (count < capacity) return false;
   }
   return true;
 }

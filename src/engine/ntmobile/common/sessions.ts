@@ -83,7 +83,7 @@ export class Sessions<P> {
   }
 
   /**
-   * Continues a piggybacked handshake on a path of its own. `passed`: the Tunnel Request was
+   * Continues a piggybacked handshake on a separate path. `passed`: the Tunnel Request was
    * forwarded, so that it is retransmitted only when no answer comes.
    */
   resumeHandshake(step: Step, session: Session, udpPath: UdpPath, passed: boolean): void {

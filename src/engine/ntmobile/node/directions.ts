@@ -3,8 +3,8 @@
  *
  * No RFC: docs/reference/ntmobile.md §6 (Direction Request, Route Direction)
  *
- * A name stays in use for a while after a query. When its path ends meanwhile, the node asks for it
- * again by itself, with the same path id.
+ * A name stays in use for a while after a query. When its path ends meanwhile, the node requests it
+ * again with the same path id.
  */
 import type { IpAddress } from '#base/ip.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
@@ -101,7 +101,7 @@ export class Directions {
     direction.retryMs = Math.min(2 * direction.retryMs, LONGEST_RETRY_MS);
   }
 
-  /** Forgets the back-off: the reason of former failures may be gone. */
+  /** Resets the back-off: the reason of former failures may no longer exist. */
   retryNow(direction: Direction): void {
     direction.retryMs = FIRST_RETRY_MS;
   }

@@ -103,7 +103,7 @@ export class Login {
       const { reason, message, final } = outcome;
       this.#failure = message;
       this.#retryOnMove = !final && outcome.retryAfterMs === undefined;
-      // A renewal token that the server refused for good: the configured login method is left.
+      // The server refused the renewal token finally: only the configured login method remains.
       const renewed = this.#granted !== undefined && this.#granted.renewalToken !== '';
       if (final && this.#granted !== undefined)
         this.#granted = { ...this.#granted, renewalToken: '' };

@@ -54,7 +54,7 @@ export class SessionDispatch implements SessionListener<NodePurpose> {
   ): readonly NtmobileOption[] | undefined {
     // A restarted coordinator calls the nodes that are registered with it.
     if (use === HandshakeUse.coordinator) return this.#isCoordinator(publicKey) ? [] : undefined;
-    // A restarted relay calls, too; the node answers with a handshake of its own.
+    // A restarted relay calls, too; the node answers by starting a handshake itself.
     if (use === HandshakeUse.relay)
       this.#context.pathManager().relayRestarted(step, publicKey, payload.timestamp);
     if (use !== HandshakeUse.node || payload.credential === undefined) return undefined;

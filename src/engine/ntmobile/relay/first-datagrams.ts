@@ -25,7 +25,7 @@ import type { RelayCounter } from './reasons.ts';
 
 /** The coordinator's timeout for directing the responder, which then requests its leg. */
 const HELD_MS = 3_000;
-/** First datagrams bypass the rate limit of the leg, so each node has a limit of its own. */
+/** First datagrams bypass the rate limit of the leg, so each node has a separate limit for them. */
 const PER_SECOND = 16;
 const BURST = 32;
 

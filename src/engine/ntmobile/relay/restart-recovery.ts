@@ -4,8 +4,8 @@
  *
  * No RFC: docs/reference/ntmobile.md §10 (a relay that was away)
  *
- * A call is a Tunnel Request, which authenticates the relay. The node does not accept it; it sends
- * a Tunnel Request of its own, with its credential.
+ * A call is a Tunnel Request, which authenticates the relay. The node does not accept it; instead
+ * it sends its own Tunnel Request, with its credential.
  */
 import { hex } from '#base/bytes.ts';
 import type { JsonValue } from '#base/json.ts';
@@ -24,7 +24,7 @@ import {
   type StoredNodePath,
 } from './stored-records.ts';
 
-/** A node that does not answer is gone, or attaches by itself later. */
+/** A node that does not answer has left, or attaches later without a call. */
 const CALL_MS = 5_000;
 /** Calls are started in batches, because each costs public key operations. */
 const BATCH_SIZE = 50;

@@ -55,8 +55,8 @@ export interface RegistrationOwner extends ExchangeHome {
   bindingExpired(step: Step, careOfAddress: IpAddress): void;
   /** The home agent has a binding that does not serve the role: its removal begins. */
   unservedBindingFound(step: Step): void;
-  /** The removal has ended; `gone` is false if the binding may still exist. */
-  unservedBindingRemoved(step: Step, careOfAddress: IpAddress, gone: boolean): void;
+  /** The removal has ended; `removed` is false if the binding may still exist. */
+  unservedBindingRemoved(step: Step, careOfAddress: IpAddress, removed: boolean): void;
   /** The de-registration that the operator asked for has ended. */
   deregistered(step: Step, outcome: DeregistrationOutcome): void;
 }

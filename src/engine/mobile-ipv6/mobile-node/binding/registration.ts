@@ -351,12 +351,12 @@ export class BindingRegistration {
     outcome: DeregistrationOutcome,
   ): void {
     assert(target !== undefined, 'a de-registration ends after its first transmission');
-    const gone = outcome.kind !== 'unconfirmed' || !this.#owner.mayBeBound(step);
+    const removed = outcome.kind !== 'unconfirmed' || !this.#owner.mayBeBound(step);
     this.stopTimers();
     this.dropBinding();
     const attempt = new RegistrationAttempt(this.#owner, this.#origin, false);
     this.#state = { phase: 'registering', attempt, tunnel: this.tunnel };
-    this.#owner.unservedBindingRemoved(step, this.#careOf.address, gone);
+    this.#owner.unservedBindingRemoved(step, this.#careOf.address, removed);
     const refusal = { homeAgent: target, status: undefined };
     if (!attempt.applyRoleRejection(step, refusal)) attempt.transmit(step);
     this.#owner.node.publishDesired(step);

@@ -62,7 +62,7 @@ export interface HomeRole {
    * The reaction to a refusal, or (status undefined) to a home agent that does not serve the role;
    * undefined: the mobile node's own.
    */
-  reactionToRefusal(status: number | undefined, asked: RefusedAttempt): RoleReaction | undefined;
+  reactionToRefusal(status: number | undefined, attempt: RefusedAttempt): RoleReaction | undefined;
   /** Whether the home agent refused the role in the present mode or in all. */
   skips(homeAgent: IpAddress): boolean;
   /** All home agents and modes may be tried again. */

@@ -257,11 +257,11 @@ export class Home implements AttachedHome {
     this.node.publishDesired(step);
   }
 
-  unservedBindingRemoved(step: Step, careOfAddress: IpAddress, gone: boolean): void {
+  unservedBindingRemoved(step: Step, careOfAddress: IpAddress, removed: boolean): void {
     const registration = this.attachment.registrations.get(careOfAddress);
     if (registration !== undefined)
       this.attachment.registrations.dropBindingsReplacedBy(registration);
-    if (gone) this.stored.clearBound();
+    if (removed) this.stored.clearBound();
     this.silence.reset();
     this.persist(step);
   }

@@ -183,7 +183,7 @@ export class NodePath {
     if (this.#relayedCheckAt <= step.now) this.#checkRelayed(step);
   }
 
-  /** Direct paths have checks of their own. */
+  /** Direct paths have separate checks. */
   #checkRelayed(step: Step): void {
     const udpPath = this.udpPath();
     const relayed = udpPath !== undefined && udpPath.relayIndex !== 0;
