@@ -102,7 +102,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
     Arrival arrival{};
     arrival.from.port = 7890;
     arrival.from.family = from % 2 == 0 ? 6 : 4;
-    arrival.from.protection = Protection::sealed;
+    arrival.from.encapsulation = kSealedUdp;
     arrival.from.remote.bytes[0] = static_cast<u8>(from);
     const size_t segment = 1 + octets.next() % 64;
     std::vector<u8> train;

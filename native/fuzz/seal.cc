@@ -96,7 +96,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
   fuzz::Octets octets(data, size);
   Arrival arrival{};
   arrival.from.port = 7890;
-  arrival.from.protection = Protection::sealed;
+  arrival.from.encapsulation = kSealedUdp;
   for (int count = 0; count < 64 && !octets.empty(); count++) {
     const u8 kind = octets.next();
     const unsigned which = kind & 1;

@@ -39,7 +39,7 @@ class Node {
   }
   int fd() const { return socket_.get(); }
   Endpoint::Key key() const {
-    return {.remote = loopback(), .port = port, .protection = Protection::sealed};
+    return {.remote = loopback(), .port = port, .encapsulation = kSealedUdp};
   }
 
   // From the loopback address to this node.

@@ -45,8 +45,7 @@ void PathErrors::handle(const ErrorReport& report, Carrier carrier, Protection p
       shared_.tables.endpoint({.remote = report.remote,
                                .port = carrier == Carrier::udp ? report.port : u16{0},
                                .family = report.family,
-                               .carrier = carrier,
-                               .protection = protection});
+                               .encapsulation = {carrier, protection}});
   if (endpoint == nullptr) return;
   if (report.mtu != 0) lower(*endpoint, report.mtu);
   if (report.unreachable) relay(report, *endpoint);
@@ -56,9 +55,9 @@ void PathErrors::handle(const ErrorReport& report, Carrier carrier, Protection p
 // about an address that the node has left, and forged errors about packets that were never sent.
 void PathErrors::relay(const ErrorReport& report, const Endpoint& endpoint) {
   // The quoted packet is ciphertext.
-  if (endpoint.identity.protection != Protection::none) return;
+  if (endpoint.identity.encapsulation.protection() != Protection::none) return;
   size_t outer = 0;
-  if (endpoint.identity.carrier == Carrier::ip) {
+  if (endpoint.identity.encapsulation.carrier() == Carrier::ip) {
     outer = report.family == 6 ? kIpv6Header : kIpv4Header;
     if (report.quotedLength < outer) return;
     const u8 protocol = report.quoted[report.family == 6 ? 6 : 9];

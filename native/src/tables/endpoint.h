@@ -9,24 +9,47 @@
 
 namespace sojourn {
 
+// A carrier and a protection in one octet.
+class Encapsulation {
+ public:
+  constexpr Encapsulation(Carrier carrier, Protection protection)
+      : octet_(static_cast<u8>(static_cast<u8>(carrier) | static_cast<u8>(protection) << 4)) {}
+
+  constexpr u8 octet() const { return octet_; }
+  constexpr Carrier carrier() const { return static_cast<Carrier>(octet_ & 15); }
+  constexpr Protection protection() const { return static_cast<Protection>(octet_ >> 4); }
+  constexpr bool operator==(const Encapsulation& other) const = default;
+
+ private:
+  u8 octet_;
+};
+
+inline constexpr Encapsulation kIpInIp{Carrier::ip, Protection::none};
+inline constexpr Encapsulation kPlainUdp{Carrier::udp, Protection::none};
+inline constexpr Encapsulation kSealedUdp{Carrier::udp, Protection::sealed};
+
 // One address and port at which the plane reaches tunnels of one carrier and one protection.
 struct Endpoint {
   struct Key {
     Address remote{};
     u16 port = 0;
     u8 family = 4;
-    Carrier carrier = Carrier::udp;
-    Protection protection = Protection::none;
+    Encapsulation encapsulation = kPlainUdp;
 
     static Key of(const OuterPath& path, Protection protection) {
       return {.remote = path.remote,
               .port = path.remotePort,
               .family = path.family,
-              .carrier = path.carrier,
-              .protection = protection};
+              .encapsulation = {path.carrier, protection}};
     }
-    bool operator==(const Key& other) const = default;
+    // One word, because every received packet is compared.
+    u32 rest() const { return raw32(reinterpret_cast<const u8*>(this) + sizeof remote); }
+    bool operator==(const Key& other) const {
+      return remote == other.remote && rest() == other.rest();
+    }
   };
+
+  static_assert(sizeof(Key) == sizeof(Address) + sizeof(u32), "no padding");
 
   Key identity;
   // The largest outer packet in octets, 0: nothing learnt. `pathMtuAt` is in seconds of the
@@ -40,8 +63,7 @@ struct Endpoint {
   Key key() const { return identity; }
   bool matches(const Key& other) const { return identity == other; }
   static u64 hash(const Key& key) {
-    const u64 rest = u64{key.port} << 24 | u64{key.family} << 16 |
-                     static_cast<u64>(key.carrier) << 8 | static_cast<u64>(key.protection);
+    const u64 rest = u64{key.port} << 16 | u64{key.family} << 8 | key.encapsulation.octet();
     return mixKey(key.remote.high() ^ rest, key.remote.low());
   }
   static void release(Endpoint* endpoint) { delete endpoint; }

@@ -74,7 +74,7 @@ void Receiver::receiveFrame4(const PacketView& outer, const VirtioHeader& virtio
   if (outer.protocol != kProtocolIpv6 && outer.protocol != kProtocolIpv4) return;
   if (outer.fragment) {
     const Endpoint::Key from{
-        .remote = Address::of(4, outer.source()), .family = 4, .carrier = Carrier::ip};
+        .remote = Address::of(4, outer.source()), .family = 4, .encapsulation = kIpInIp};
     if (shared_.tables.endpoint(from) != nullptr) counters_.add(Counters::dropFragment);
     return;
   }
@@ -105,7 +105,7 @@ void Receiver::puntIpv6(const PacketView& outer) {
 void Receiver::decapsulate(const PacketView& outer, u32 offset, const VirtioHeader& virtio) {
   Arrival arrival{.from = {.remote = Address::of(outer.family, outer.source()),
                            .family = outer.family,
-                           .carrier = Carrier::ip},
+                           .encapsulation = kIpInIp},
                   .local = Address::of(outer.family, outer.destination()),
                   .trafficClass = outer.trafficClass};
   // The tap of a router also sees tunnels that it forwards; those are not counted.

@@ -106,8 +106,7 @@ void Receiver::receiveMessage(int index, int family, Protection protection) {
   const Arrival arrival{.from = {.remote = from.address(family),
                                  .port = from.port(family),
                                  .family = static_cast<u8>(family),
-                                 .carrier = Carrier::udp,
-                                 .protection = protection},
+                                 .encapsulation = {Carrier::udp, protection}},
                         .local = received.local,
                         .trafficClass = received.trafficClass};
   const size_t length = headers_[index].msg_len;
@@ -120,7 +119,7 @@ void Receiver::receiveMessage(int index, int family, Protection protection) {
 void Receiver::receiveDatagrams(u8* data, size_t length, size_t segment, const Arrival& arrival) {
   for (size_t at = 0; at < length;) {
     const size_t size = std::min(segment, length - at);
-    if (arrival.from.protection == Protection::none) {
+    if (arrival.from.encapsulation.protection() == Protection::none) {
       receiveInner(data + at, size, arrival);
       at += size;
       continue;
@@ -145,8 +144,7 @@ void Receiver::receiveInner(u8* data, size_t length, const Arrival& arrival, uns
     counters_.add(Counters::dropMalformed);
     return;
   }
-  const bool plainUdp =
-      arrival.from.carrier == Carrier::udp && arrival.from.protection == Protection::none;
+  const bool plainUdp = arrival.from.encapsulation == kPlainUdp;
   const bool mayBeControl = plainUdp || shared_.tables.knowsLocal();
   const Control control = mayBeControl ? controlKind(view) : Control::none;
   if (control == Control::plain && plainUdp) {
@@ -179,7 +177,7 @@ bool Receiver::receiveNested(const PacketView& view, unsigned depth) {
   }
   const Arrival arrival{.from = {.remote = Address::of(view.family, view.source()),
                                  .family = view.family,
-                                 .carrier = Carrier::ip},
+                                 .encapsulation = kIpInIp},
                         .local = Address::of(view.family, view.destination()),
                         .trafficClass = view.trafficClass};
   receiveInner(view.data + upper.offset, view.length - upper.offset, arrival, depth + 1);
