@@ -42,8 +42,11 @@ struct Tunnel {
   AmplificationLimit* limit = nullptr;
 
   FarEnd farEnd() const { return {.endpoint = endpoint, .limit = limit}; }
-  // Octets of a datagram around the inner packet.
-  size_t sealing() const { return path.envelope() + protectionOverhead(protection); }
+  // Octets of a datagram around the inner packet. Only protected datagrams have an envelope.
+  size_t sealing() const {
+    if (protection == Protection::none) return 0;
+    return path.envelope() + protectionOverhead(protection);
+  }
   // Octets of an outer packet around the inner packet.
   size_t overhead() const { return path.headers() + sealing(); }
   // The largest inner packet: the engine's MTU, or less if the path MTU requires it.

@@ -57,20 +57,16 @@ void Transmitter::flush() {
   sealer_.reset();
 }
 
-void Transmitter::add(const OutgoingPacket& packet) {
-  const Tunnel& tunnel = *packet.tunnel;
-  switch (tunnel.protection) {
-    case Protection::none:
-      if (tunnel.path.carrier == Carrier::udp) {
-        udp_.add(packet);
-      } else {
-        raw_.add(packet);
-      }
-      break;
-    case Protection::sealed:
-      (tunnel.path.family == 6 ? sealed6_ : sealed4_).add(packet);
-      break;
+void Transmitter::addPlain(const OutgoingPacket& packet) {
+  if (packet.tunnel->path.carrier == Carrier::udp) {
+    udp_.add(packet);
+  } else {
+    raw_.add(packet);
   }
+}
+
+void Transmitter::addSealed(const OutgoingPacket& packet) {
+  (packet.tunnel->path.family == 6 ? sealed6_ : sealed4_).add(packet);
 }
 
 void Transmitter::transmit(const VirtioHeader& virtio, u8* data, size_t length) {
@@ -175,11 +171,11 @@ void Transmitter::sendSuperPacket(const VirtioHeader& virtio, const PacketView& 
 }
 
 void Transmitter::sendPlain(const PacketView& view, const Tunnel& tunnel) {
-  add({.tunnel = &tunnel,
-       .family = view.family,
-       .trafficClass = view.trafficClass,
-       .partCount = 1,
-       .parts = {{view.data, view.length}, {}}});
+  addPlain({.tunnel = &tunnel,
+            .family = view.family,
+            .trafficClass = view.trafficClass,
+            .partCount = 1,
+            .parts = {{view.data, view.length}, {}}});
 }
 
 void Transmitter::sendPlainSegments(const SegmentPlan& plan, const PacketView& view,
@@ -189,12 +185,12 @@ void Transmitter::sendPlainSegments(const SegmentPlan& plan, const PacketView& v
     u8* header = headers_.get() + headersUsed_;
     headersUsed_ += (plan.headerLength + 15u) & ~15u;
     writeSegmentHeader(plan, view, index, header);
-    add({.tunnel = &tunnel,
-         .family = view.family,
-         .trafficClass = view.trafficClass,
-         .partCount = 2,
-         .parts = {{header, plan.headerLength},
-                   {view.data + segmentOffset(plan, index), segmentLength(plan, index)}}});
+    addPlain({.tunnel = &tunnel,
+              .family = view.family,
+              .trafficClass = view.trafficClass,
+              .partCount = 2,
+              .parts = {{header, plan.headerLength},
+                        {view.data + segmentOffset(plan, index), segmentLength(plan, index)}}});
   }
 }
 
@@ -202,7 +198,7 @@ void Transmitter::sendSealed(const PacketView& view, const Tunnel& tunnel) {
   if (sealer_.isFull(tunnel, view.length)) flush();
   std::memcpy(sealer_.packetSpace(tunnel), view.data, view.length);
   OutgoingPacket packet;
-  if (sealer_.seal(tunnel, view.family, view.trafficClass, view.length, packet)) add(packet);
+  if (sealer_.seal(tunnel, view.family, view.trafficClass, view.length, packet)) addSealed(packet);
 }
 
 // Each segment is put together where it is sealed: copying it costs less than sealing two parts.
@@ -216,7 +212,7 @@ void Transmitter::sendSealedSegments(const SegmentPlan& plan, const PacketView& 
     writeSegmentHeader(plan, view, index, space);
     std::memcpy(space + plan.headerLength, view.data + segmentOffset(plan, index), payload);
     OutgoingPacket packet;
-    if (sealer_.seal(tunnel, view.family, view.trafficClass, length, packet)) add(packet);
+    if (sealer_.seal(tunnel, view.family, view.trafficClass, length, packet)) addSealed(packet);
   }
 }
 

@@ -59,7 +59,8 @@ class Transmitter {
   void sendInOuterFragments(const PacketView& view, const Tunnel& tunnel);
   void handleTooBig(const PacketView& view, const Tunnel& tunnel, size_t mtu);
   void fragmentInner(const PacketView& view, const Tunnel& tunnel, size_t mtu);
-  void add(const OutgoingPacket& packet);
+  void addPlain(const OutgoingPacket& packet);
+  void addSealed(const OutgoingPacket& packet);
   void flush();
 
   Shared& shared_;
