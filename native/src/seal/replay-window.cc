@@ -1,32 +1,6 @@
 #include "seal/replay-window.h"
 
 namespace sojourn {
-namespace {
-
-bool isOutside(u64 counter, u64 top) {
-  const bool behind = counter <= top && top - counter >= kReplayWindow;
-  return counter == 0 || counter > kCounterLimit || behind;
-}
-
-}  // namespace
-
-u64 recoverCounter(u64 top, u32 low) {
-  const u32 topLow = static_cast<u32>(top);
-  const u64 topHigh = top >> 32;
-  const u32 bottom = topLow - static_cast<u32>(kReplayWindow - 1);
-  const bool oneSubspace = topLow >= kReplayWindow - 1;
-  const u64 high = oneSubspace ? (low >= bottom ? topHigh : topHigh + 1)
-                               : (low >= bottom ? topHigh - 1 : topHigh);
-  return high << 32 | low;
-}
-
-bool ReplayWindow::mayAccept(u64 counter) const {
-  const u64 top = top_.load(std::memory_order_relaxed);
-  if (isOutside(counter, top)) return false;
-  if (counter > top) return true;
-  const u64 word = words_[counter / 64 % kWords].load(std::memory_order_relaxed);
-  return (word >> (counter % 64) & 1) == 0;
-}
 
 bool ReplayWindow::accept(u64 counter) {
   const std::lock_guard<std::mutex> guard(mutex_);

@@ -14,7 +14,15 @@ constexpr u64 kCounterLimit = u64{1} << 62;
 
 // RFC 4303 appendix A2: the 64-bit counter with the low half `low` that is nearest to a window of
 // kReplayWindow counters that ends at `top`.
-u64 recoverCounter(u64 top, u32 low);
+inline u64 recoverCounter(u64 top, u32 low) {
+  const u32 topLow = static_cast<u32>(top);
+  const u64 topHigh = top >> 32;
+  const u32 bottom = topLow - static_cast<u32>(kReplayWindow - 1);
+  const bool oneSubspace = topLow >= kReplayWindow - 1;
+  const u64 high = oneSubspace ? (low >= bottom ? topHigh : topHigh + 1)
+                               : (low >= bottom ? topHigh - 1 : topHigh);
+  return high << 32 | low;
+}
 
 // The counters of a key that were received. Any number of threads.
 class ReplayWindow {
@@ -22,7 +30,13 @@ class ReplayWindow {
   // The highest counter that was accepted.
   u64 top() const { return top_.load(std::memory_order_relaxed); }
   // False if accept() would certainly return false; true is only a hint.
-  bool mayAccept(u64 counter) const;
+  bool mayAccept(u64 counter) const {
+    const u64 top = top_.load(std::memory_order_relaxed);
+    if (isOutside(counter, top)) return false;
+    if (counter > top) return true;
+    const u64 word = words_[counter / 64 % kWords].load(std::memory_order_relaxed);
+    return (word >> (counter % 64) & 1) == 0;
+  }
   // To be called once the tag verified: true for exactly one of several calls with one counter.
   bool accept(u64 counter);
 
@@ -30,6 +44,10 @@ class ReplayWindow {
   // One word more than the window needs, so that words are cleared whole (RFC 6479 §3).
   static constexpr u64 kWords = kReplayWindow / 64 + 1;
 
+  static bool isOutside(u64 counter, u64 top) {
+    const bool behind = counter <= top && top - counter >= kReplayWindow;
+    return counter == 0 || counter > kCounterLimit || behind;
+  }
   void advance(u64 counter, u64 top);
 
   std::atomic<u64> top_{0};

@@ -3,6 +3,7 @@
 #pragma once
 #include <memory>
 
+#include "base/seeded-hash.h"
 #include "seal/aead.h"
 #include "seal/replay-window.h"
 #include "seal/roaming-notice-limit.h"
@@ -21,11 +22,17 @@ struct SendKey {
 
   // `datagram` has room for the header and the tag around the `length` octets of the inner packet,
   // which are in place. False if the key is used up.
-  bool seal(unsigned slot, u8* datagram, size_t length);
+  bool seal(unsigned slot, u8* datagram, size_t length) {
+    const u64 value = counter->next();
+    if (value == 0) return false;
+    store32(datagram, firstWord(DatagramType::data, spi));
+    store32(datagram + 4, static_cast<u32>(value));
+    return contexts.of(slot).seal(value, datagram, length);
+  }
 
   Key key() const { return tunnel; }
   bool matches(Key other) const { return tunnel == other; }
-  static u64 hash(Key key);
+  static u64 hash(Key key) { return mixKey(key, 1); }
   static void release(SendKey* key) { delete key; }
 };
 
@@ -43,11 +50,19 @@ struct ReceiveKey {
 
   // In place: the inner packet begins kSealedHeader octets into `datagram` and has
   // `length` - kSealedOverhead octets.
-  OpenResult open(unsigned slot, u8* datagram, size_t length);
+  OpenResult open(unsigned slot, u8* datagram, size_t length) {
+    if (length <= kSealedOverhead) return OpenResult::malformed;
+    const u64 value = recoverCounter(window->top(), load32(datagram + 4));
+    if (!window->mayAccept(value)) return OpenResult::replayed;
+    if (!contexts.of(slot).open(value, datagram, length - kSealedOverhead)) {
+      return OpenResult::forged;
+    }
+    return window->accept(value) ? OpenResult::packet : OpenResult::replayed;
+  }
 
   Key key() const { return spi; }
   bool matches(Key other) const { return spi == other; }
-  static u64 hash(Key key);
+  static u64 hash(Key key) { return mixKey(key, 2); }
   static void release(ReceiveKey* key) { delete key; }
 };
 

@@ -40,7 +40,11 @@ void Receiver::openSealed(u8* datagram, size_t length, Arrival arrival, u32 rela
     counters_.add(Counters::dropUnknownSpi);
     return;
   }
-  if (countUnopened(key->open(slot_, datagram, length))) return;
+  const OpenResult opened = key->open(slot_, datagram, length);
+  if (opened != OpenResult::packet) {
+    countUnopened(opened);
+    return;
+  }
   const Tunnel* tunnel = shared_.tables.tunnel(key->tunnel);
   if (tunnel == nullptr || tunnel->protection != Protection::sealed) {
     counters_.add(Counters::dropPermit);
@@ -55,11 +59,10 @@ void Receiver::openSealed(u8* datagram, size_t length, Arrival arrival, u32 rela
   receiveInner(datagram + kSealedHeader, length - kSealedOverhead, arrival);
 }
 
-// False if the datagram was opened.
-bool Receiver::countUnopened(OpenResult result) {
+void Receiver::countUnopened(OpenResult result) {
   switch (result) {
     case OpenResult::packet:
-      return false;
+      break;
     case OpenResult::malformed:
       counters_.add(Counters::dropMalformed);
       break;
@@ -70,7 +73,6 @@ bool Receiver::countUnopened(OpenResult result) {
       counters_.add(Counters::dropForged);
       break;
   }
-  return true;
 }
 
 // Reports that a genuine packet came from another address than the tunnel's far end. The plane

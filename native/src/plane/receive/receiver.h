@@ -75,7 +75,7 @@ class Receiver final : public PacketSink {
   // A datagram of the sealed port.
   void receiveSealed(u8* data, size_t length, const Arrival& arrival);
   void openSealed(u8* datagram, size_t length, Arrival arrival, u32 relayIndex);
-  bool countUnopened(OpenResult result);
+  void countUnopened(OpenResult result);
   void noticeRoaming(const ReceiveKey& key, const Arrival& arrival, u32 relayIndex);
   PacketPath datagramPath(const Arrival& arrival, u32 relayIndex) const;
   // `depth`: the tunnels that the packet was taken out of before.
