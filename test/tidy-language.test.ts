@@ -7,7 +7,7 @@ import { filesBelow, parseSource, REPOSITORY, readSource } from './tidy/source.t
 
 const FOLDERS = ['src', 'daemons', 'docs', 'lab', 'bench', 'test', 'docker'];
 const PROSE = ['.ts', '.cc', '.h', '.md', '.py', '.pl', '.sh', '.yaml'];
-/** The lists of what is banned, and the rows that show that the checks work. */
+/** The banned words and phrasings, and rows that show that the checks work. */
 const ABOUT_LANGUAGE = new Set(['test/tidy/language.ts', 'test/tidy-language.test.ts']);
 
 const texts = filesBelow([...FOLDERS, 'native', 'examples', 'packaging', 'systemd'], PROSE)

@@ -206,7 +206,7 @@ TEST(coalesced_run_is_translated_once) {
     CHECK(world.written(after, translated));
     CHECK(isFromTo(translated, 6, kShadow, kServerOuter));
     CHECK_EQUAL(after.gsoSize, 1200);
-    // The super-packet is what its segments become one by one.
+    // The super-packet equals the translation of its segments one by one.
     const Packets segments = testing::cutSuper(translated, after);
     CHECK_EQUAL(segments.size(), (50000 + 1199) / 1200);
     for (Bytes segment : segments) CHECK(testing::transportRight(segment));

@@ -366,7 +366,7 @@ TEST(udp_without_checksum_gets_one_or_is_rejected) {
               number(Verdict::zeroChecksum));
   CHECK_EQUAL(number(pass(testing::withFragmentField(packet, kMoreFragments)).verdict()),
               number(Verdict::zeroChecksum));
-  // A later fragment has no checksum, whatever its octets there are.
+  // A later fragment has no checksum; the octets at its position are payload.
   CHECK_EQUAL(number(pass(testing::withFragmentField(packet, 100)).verdict()),
               number(Verdict::translated));
   store16(packet.data() + 24, 200);

@@ -170,7 +170,7 @@ export class Writer {
 
   /** Overwrites two octets that were written at index `at`. */
   patchU16(at: number, value: number): void {
-    assert(at >= this.#start && at + 2 <= this.#offset, 'patch outside what was written');
+    assert(at >= this.#start && at + 2 <= this.#offset, 'patch outside the written octets');
     this.#setU16(at, value);
   }
 

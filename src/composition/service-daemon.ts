@@ -12,7 +12,7 @@ export interface WithDaemonSection {
   readonly daemon: ServiceSettings;
 }
 
-/** Makes the schema of a configuration file; `S` is what the schema returns. */
+/** Makes the schema of a configuration file; `S` is the schema's result. */
 type SchemaMaker<S> = (context: ConfigurationContext) => z.ZodType<S>;
 
 /** The description of a daemon in its `main.ts`. `S` is its checked configuration. */

@@ -107,7 +107,7 @@ codecContract<Ipv6Packet>(ipv6Codec, [
     },
   },
   {
-    name: 'later fragment: what follows is payload',
+    name: 'later fragment: the rest is payload',
     hex: `60000000 000c 2c 40 ${NODE_HEX} ${AGENT_HEX} 3c00 0508 00000007 01020304`,
     value: {
       ...plain,

@@ -217,7 +217,7 @@ export class MobileHost {
       return;
     }
     const frame = frameOfPath(path, packet);
-    if (frame === undefined) throw new Violation(`${this.name}: sent what is no IP packet`);
+    if (frame === undefined) throw new Violation(`${this.name}: sent a packet that is not IP`);
     this.#checkSource(frame.source);
     const out = this.interfaceOf(frame.source)?.network;
     if (out === undefined) this.#drop('control from an address that is gone');

@@ -54,9 +54,7 @@ interface Layer {
   readonly reason: string;
 }
 
-/**
- * The first row that matches a file's path counts; `$1` stands for what its parentheses matched.
- */
+/** The first row that matches a file's path counts; `$1` is the match of its parentheses. */
 const LAYERS: readonly Layer[] = [
   {
     of: /^src\/base\//,
@@ -87,7 +85,7 @@ const LAYERS: readonly Layer[] = [
     of: /^src\/engine\/([^/]+)\/common\//,
     may: [...PURE, ...COMMON_TO_ENGINES, 'src/engine/$1/common/'],
     packages: [],
-    reason: 'what all roles of a protocol share knows no role',
+    reason: 'the common part of a protocol must not depend on a role',
   },
   {
     of: /^src\/engine\/mobile-ipv6\/mobile-router\//,
@@ -104,14 +102,14 @@ const LAYERS: readonly Layer[] = [
     may: [...PURE, ...COMMON_TO_ENGINES, 'src/engine/$1/common/', 'src/engine/$1/$2/'],
     packages: [],
     reason:
-      'an engine is pure: it sees its own role, what its protocol and all engines share, and ' +
+      'an engine is pure: it sees its own role, common parts of its protocol and engines, and ' +
       'lower layers',
   },
   {
     of: /^src\/runtime\//,
     may: [...PURE, ...COMMON_TO_ENGINES, 'src/runtime/'],
     packages: [],
-    reason: 'the driver drives any engine and knows its ports, not what is behind them',
+    reason: 'the driver drives any engine and knows its ports, not their implementations',
   },
   {
     of: /^src\/(host|store|daemon)\//,

@@ -87,7 +87,7 @@ export const RULES: readonly Rule[] = [
     name: 'codecs, cryptography and engines name their RFC',
     applies: /^src\/(wire|crypto|engine)\//,
     why:
-      'the head of the file says which sections it implements and what it leaves out ("RFC ' +
+      'the head of the file names the sections that it implements and leaves out ("RFC ' +
       '6275 §6.1.7", or "No RFC: …" with the reason)',
     faults: ({ head }) =>
       /\bRFC \d{3,5}\b|\bNo RFC\b/.test(head) ? [] : [{ offset: 0, what: 'no RFC line' }],
@@ -136,7 +136,7 @@ export const RULES: readonly Rule[] = [
   {
     name: 'no utils.ts and no index.ts',
     applies: EVERYWHERE,
-    why: 'a file is named after what it is about, and imports name the file',
+    why: 'a file is named after its subject, and imports name the file',
     faults: ({ path }) =>
       /^(utils?|index|helpers?|common|misc)\.ts$/.test(basename(path))
         ? [{ offset: 0, what: basename(path) }]
@@ -151,7 +151,7 @@ export const RULES: readonly Rule[] = [
   {
     name: 'no I-prefixed names',
     applies: EVERYWHERE,
-    why: 'an interface is named after what it is',
+    why: 'the name of an interface is a plain noun',
     faults: (source) =>
       found(
         source,

@@ -20,8 +20,8 @@ export type CommonInput =
    */
   | { readonly kind: 'clock'; readonly offsetMs: number }
   /**
-   * One record of the store, before the first datagram. `value` is what an earlier run passed to
-   * `persist`; the engine checks it like any input.
+   * One record of the store, before the first datagram. `value` was passed to `persist` by an
+   * earlier run; the engine checks it like any input.
    */
   | {
       readonly kind: 'record';

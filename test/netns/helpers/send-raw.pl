@@ -1,5 +1,6 @@
 #!/usr/bin/perl
-# Sends whole IP packets, given as lines of hexadecimal digits on standard input, as they are:  send-raw.pl DESTINATION
+# Sends complete IP packets unchanged. Each line of standard input is one packet in hexadecimal
+# digits:  send-raw.pl DESTINATION
 use strict;
 use warnings;
 use Socket qw(AF_INET AF_INET6 SOCK_RAW inet_pton pack_sockaddr_in pack_sockaddr_in6);
@@ -14,7 +15,8 @@ while (my $line = <STDIN>) {
     next if $line eq '';
     my $packet = pack 'H*', $line;
     socket(my $socket, $family, SOCK_RAW, IPPROTO_RAW) or die "socket: $!\n";
-    # The kernel chooses the way by the source that the socket is bound to, not by the packet's; a strange source cannot be bound.
+    # The kernel routes by the source that the socket is bound to, not by that of the packet. A source
+    # that is not local cannot be bound.
     my $source = $family == AF_INET6 ? substr($packet, 8, 16) : substr($packet, 12, 4);
     my $from = $family == AF_INET6 ? pack_sockaddr_in6(0, $source) : pack_sockaddr_in(0, $source);
     bind($socket, $from);

@@ -1,6 +1,6 @@
 /**
  * An attacker on the path spoofs the source of a node's datagrams: the spoofed host gets at most
- * three times their octets, whatever is sent to the node meanwhile. docs/reference/ntmobile.md §9,
+ * three times their octets, regardless of the data for the node. docs/reference/ntmobile.md §9,
  * §11.
  */
 import { describe, expect, it } from 'vitest';

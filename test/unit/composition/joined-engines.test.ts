@@ -89,7 +89,7 @@ describe.each<readonly [string, boolean]>([
   });
 
   it.each(['status', 'stats', 'counters'])(
-    'answers %s once, with what is NTMobile’s under its name',
+    'answers %s once, with the part of NTMobile under its name',
     (command) => {
       const reply = ask(command);
       expect(reply?.ok).toBe(true);

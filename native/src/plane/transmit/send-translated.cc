@@ -11,7 +11,7 @@ namespace {
 constexpr u32 kNoMtu = 65535;
 
 // If a super-packet's TCP segments do not fit in the other family, the MTU to report to its sender;
-// 0: they fit, or the sender must not be told.
+// 0: they fit, or the sender must not get an error.
 u32 mtuForSender(const VirtioHeader& virtio, const PacketView& view, u32 mtu) {
   const u8 type = virtio.gsoType & static_cast<u8>(~kGsoEcn);
   const bool tcp = type == kGsoTcp4 || type == kGsoTcp6;

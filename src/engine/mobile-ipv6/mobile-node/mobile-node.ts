@@ -96,7 +96,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     this.#packets = new ControlPackets(this.homes, (reason) => this.count(reason));
   }
 
-  // --- what the homes share ---
+  // --- state shared by the homes ---
 
   get configuration(): MobileNodeConfiguration {
     return this.#configuration;

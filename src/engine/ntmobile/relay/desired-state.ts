@@ -6,7 +6,7 @@
  *                          processing is kept where it was on
  * docs/reference/ntmobile.md §10
  *
- * The packet filter of the daemon, which is installed first, restricts what is forwarded.
+ * The packet filter of the daemon, which is installed first, restricts forwarding.
  */
 import {
   type IpAddress,

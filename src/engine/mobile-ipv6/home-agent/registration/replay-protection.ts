@@ -5,8 +5,8 @@
  *                  statuses 144, 145
  * RFC 6275 §9.5.1  sequence number greater than the last;  status 135;  §10.3.2 also shortly after
  *                  a de-registration
- * Where both are wrong and the timestamp is close to the clock, the message is late and no clock is
- * wrong: status 135.
+ * If both are wrong but the timestamp is close to the clock, the message is late and the clocks are
+ * right: status 135.
  */
 import {
   mismatchTimestamp,

@@ -70,7 +70,7 @@ export class Home implements AttachedHome {
     this.#resolution = new HomeAgentResolution(this, this.attachment);
   }
 
-  // --- what registrations share ---
+  // --- state shared by the registrations ---
 
   get bound(): boolean {
     return this.attachment.registrations.bound;
