@@ -30,4 +30,14 @@ describe('random handovers', () => {
     expect(result.duplicates).toBeGreaterThan(0);
     if (world.mobiles > 1) expect(result.spoofs).toBeGreaterThan(0);
   });
+
+  test('converge when a late copy of a Binding Update with an early timestamp is accepted', () => {
+    const moves = 40;
+    const result = new RandomMoves({
+      ...{ seed: 154, moves, mobiles: 8, homeLink: false },
+      makeHomeAgent: createHomeAgent,
+      makeMobileNode: createMobileNode,
+    }).run();
+    expect(result.moves).toBeGreaterThanOrEqual(moves);
+  });
 });

@@ -21,6 +21,8 @@ interface Granted {
  */
 const GRACE_MS = 1000;
 const REMEMBERED = 4096;
+/** MIPV6-ID-MISMATCH (RFC 4285 §5.1): the timestamp is outside of the home agent's window. */
+const ID_MISMATCH = 144;
 
 export class RegistrationChecks {
   readonly #schedule: Schedule;
@@ -70,8 +72,10 @@ export class RegistrationChecks {
     const key = `${agent.name} ${hex(packet)}`;
     if (!this.#seen.has(key)) {
       if (this.#seen.size > REMEMBERED) this.#seen.clear();
-      this.#seen.add(key);
+      const mismatches = this.refused.get(ID_MISMATCH);
       deliver();
+      // A timestamp ahead of the window is refused, but a later copy may fall into the window.
+      if (this.refused.get(ID_MISMATCH) === mismatches) this.#seen.add(key);
       return;
     }
     this.duplicates++;
