@@ -78,8 +78,8 @@ function ipv6Anywhere(
 }
 
 /**
- * Addresses of the packet that an ICMP error quotes. The payload of an echo is not searched, since
- * any 32 bits may appear there.
+ * Addresses of a packet inside IP in IPv4, or quoted by an ICMP error. Payloads of echoes are not
+ * searched, because 32 bits match by chance.
  */
 function ipv4Inside(
   frame: Uint8Array,

@@ -80,19 +80,23 @@ function parseCommandLine(argv: readonly string[]): Arguments {
 
 function networkName(name: string): NetworkName {
   if (!isNetworkName(name))
-    throw new Error(`no network "${name}"; there are: ${ALL_NETWORKS.join(' ')}`);
+    throw new Error(`unknown network "${name}"; choose one of: ${ALL_NETWORKS.join(' ')}`);
   return name;
 }
 
 function routerName(name: string): MobileRouterName {
   if (!isMobileRouterName(name))
-    throw new Error(`no mobile router "${name}"; there are: ${MOBILE_ROUTER_NAMES.join(' ')}`);
+    throw new Error(
+      `unknown mobile router "${name}"; choose one of: ${MOBILE_ROUTER_NAMES.join(' ')}`,
+    );
   return name;
 }
 
 function attachmentPoint(name: string): AttachmentPoint {
   if (!isAttachmentPoint(name))
-    throw new Error(`no network "${name}"; there are: ${Object.keys(ATTACHMENT_POINTS).join(' ')}`);
+    throw new Error(
+      `unknown network "${name}"; choose one of: ${Object.keys(ATTACHMENT_POINTS).join(' ')}`,
+    );
   return name;
 }
 

@@ -171,7 +171,7 @@ const { values } = parseArgs({ options: { only: { type: 'string' } } });
 const chosen = values.only?.split(',') ?? Object.keys(STAGES);
 for (const name of chosen) {
   if (Object.hasOwn(STAGES, name)) continue;
-  console.error(`test: no stage '${name}'; there are: ${Object.keys(STAGES).join(', ')}`);
+  console.error(`test: unknown stage '${name}'; choose from: ${Object.keys(STAGES).join(', ')}`);
   process.exit(64);
 }
 for (const lanes of STEPS) {

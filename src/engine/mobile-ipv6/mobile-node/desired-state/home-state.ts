@@ -1,6 +1,6 @@
 /**
- * The present place of one home's addresses: tunnel, home link or neither. The host's desired state
- * follows from it.
+ * The present location of one home's addresses: tunnel, home link or neither. The host's desired
+ * state follows from it.
  *
  * RFC 6275 §11.3.1, §11.5.5;  RFC 5555 §4.4.3;  RFC 3963 §5.5
  */

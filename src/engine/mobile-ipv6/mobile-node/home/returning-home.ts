@@ -56,7 +56,7 @@ export class ReturningHome {
     return this.#link;
   }
 
-  /** The place of the home addresses during the stay. */
+  /** The interface of the home addresses during the stay. */
   get desired(): { readonly device: string; readonly noDad: boolean } {
     return { device: this.#link.device, noDad: this.#noDad };
   }
