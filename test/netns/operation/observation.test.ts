@@ -3,6 +3,7 @@
  * have the documented members, every event is documented, traces can be read, and no key, password
  * or token leaks.
  */
+
 import { spawnSync } from 'node:child_process';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -14,6 +15,7 @@ import { METRICS, type MetricRow } from '#daemon/metrics/metric-table.ts';
 import { HOME } from '#lab/daemons.ts';
 import { STATE_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES } from '#lab/networks.ts';
+import { waitFor } from '#lab/shell.ts';
 import { objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
 import { GENERAL_NAME, ObservedLab, type Role } from '#test/netns/helpers/observed-lab.ts';
 import { eventFaults } from '#test/sim/event-faults.ts';
@@ -114,8 +116,22 @@ async function paths(): Promise<void> {
   await observed.plug('na', 'ar6');
   await observed.until('sojourn_relay_packets_total');
   await observed.plug('nb', 'ar4');
-  await observed.until('sojourn_plane_roaming_notices_total');
+  await roam();
   await flow.stop();
+}
+
+/**
+ * The symmetric NAT of nb forgets its mappings, so that the direct path to na continues from another
+ * outer port, which nb does not know: the plane of na reports the new address.
+ */
+async function roam(): Promise<void> {
+  const [na, nb] = [observed.node('na'), observed.node('nb')];
+  await observed.plug('na', 'ar4');
+  await observed.plug('nb', 'nat-sym');
+  const direct = async () => (await na.pathTo(nb))?.direct === true;
+  await waitFor(direct, { timeoutMs: 30_000, what: 'a direct path between na and nb' });
+  await observed.lab.forgetMappings('nat-sym');
+  await observed.until('sojourn_plane_roaming_notices_total');
 }
 
 /**
