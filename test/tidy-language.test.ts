@@ -46,7 +46,8 @@ describe('the checks of the language', () => {
 
   it('reads titles of it, test and the rows of it.each', () => {
     const text =
-      "it('of a', f); test.skipIf(x)('with b', f); it.each([['for c', 1], ['keeps d', 2]])('%s', f);";
+      "it('of a', f); test.skipIf(x)('with b', f); " +
+      "it.each([['for c', 1], ['keeps d', 2]])('%s', f);";
     expect(
       badTitles(parseSource('test/a.test.ts', text)).map((line) => line.split(': ')[1]),
     ).toEqual(['of a', 'with b', 'for c']);

@@ -121,8 +121,8 @@ async function paths(): Promise<void> {
 }
 
 /**
- * The symmetric NAT of nb forgets its mappings, so that the direct path to na continues from another
- * outer port, which nb does not know: the plane of na reports the new address.
+ * The symmetric NAT of nb forgets its mappings. The direct path to na continues from another outer
+ * port, which nb does not know, and the plane of na reports the new address.
  */
 async function roam(): Promise<void> {
   const [na, nb] = [observed.node('na'), observed.node('nb')];
