@@ -2,8 +2,6 @@
  * Enforces the layout: no import cycle, short import chains, no idle export, no file near its cap,
  * no crowded folder, short functions.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
   cyclesOf,
@@ -13,33 +11,21 @@ import {
   importGraph,
   includeGraph,
 } from './tidy/imports.ts';
-import { functionLengths } from './tidy/rules.ts';
-import { filesBelow, parseSource, REPOSITORY, readSource } from './tidy/source.ts';
+import {
+  crowdedFolders,
+  DEEPEST_CHAIN,
+  engineRoles,
+  FOLDERS,
+  filesNear,
+  LOADED_BY_PATH,
+  MOST_FILES,
+  nativeFiles,
+  productFunctions,
+} from './tidy/layout.ts';
+import { filesBelow, parseSource, readSource } from './tidy/source.ts';
 
-const FOLDERS = ['src', 'daemons', 'docs', 'lab', 'bench', 'test', 'docker'];
 const sources = filesBelow(FOLDERS, ['.ts']).map(readSource);
 const graph = importGraph(sources);
-const DEEPEST_CHAIN = 7;
-const MOST_FILES = 25;
-const CODE = ['.ts', '.cc', '.h', '.py', '.pl', '.sh'];
-/** A file nearer to its cap than this waits for the change that breaks it. */
-const HEADROOM = 0.95;
-/** Modules that are loaded by a path put together at run time. */
-const LOADED_BY_PATH = /^daemons\/|^vitest\.config|\/generate\.ts$/;
-
-function linesOf(path: string): number {
-  return readFileSync(join(REPOSITORY, path), 'utf8').split('\n').length - 1;
-}
-
-function filesNear(paths: readonly string[], cap: number): readonly string[] {
-  return paths
-    .filter((path) => linesOf(path) > cap * HEADROOM)
-    .map((path) => `${path}: ${linesOf(path)} lines`);
-}
-
-const native = filesBelow(['native'], ['.cc', '.h']).filter(
-  (path) => !path.startsWith('native/build/'),
-);
 
 describe('the import graph', () => {
   it('contains no cycle, types included', () => {
@@ -51,10 +37,9 @@ describe('the import graph', () => {
   });
 
   it(`limits chains inside an engine to ${DEEPEST_CHAIN} files`, () => {
-    const roles = new Set(
-      [...graph.keys()].flatMap((path) => /^src\/engine\/[^/]+\/[^/]+\//.exec(path) ?? []),
+    const chains = engineRoles(graph).map((role) =>
+      deepestChain(graph, (path) => path.startsWith(role)),
     );
-    const chains = [...roles].map((role) => deepestChain(graph, (path) => path.startsWith(role)));
     expect(chains.filter((chain) => chain.length > DEEPEST_CHAIN)).toEqual([]);
   });
 
@@ -74,24 +59,15 @@ describe('sizes', () => {
   });
 
   it('leave 5 % below the cap of each C++ file', () => {
-    expect(filesNear(native, 600)).toEqual([]);
+    expect(filesNear(nativeFiles(['.cc', '.h']), 600)).toEqual([]);
   });
 
   it(`allow ${MOST_FILES} files of code a folder`, () => {
-    const code = filesBelow([...FOLDERS, 'native'], CODE).filter(
-      (path) => !path.startsWith('native/build/'),
-    );
-    const folders = Map.groupBy(code, (path) => path.slice(0, path.lastIndexOf('/')));
-    expect(
-      [...folders].filter(([, files]) => files.length > MOST_FILES).map(([folder]) => folder),
-    ).toEqual([]);
+    expect(crowdedFolders()).toEqual([]);
   });
 
   it('keep the median function within 8 lines and nine of ten within 25', () => {
-    const lengths = sources
-      .filter(({ path }) => /^(src|daemons)\//.test(path))
-      .flatMap(functionLengths)
-      .sort((a, b) => a - b);
+    const lengths = productFunctions(sources);
     expect(lengths[Math.floor(lengths.length / 2)]).toBeLessThanOrEqual(8);
     expect(lengths[Math.floor(lengths.length * 0.9)]).toBeLessThanOrEqual(25);
   });

@@ -7,23 +7,26 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cyclesOf, deepestChain, idleExports, importGraph, includeGraph } from './imports.ts';
 import { badTitles, bannedPhrases, wideLines } from './language.ts';
-import { functionLengths } from './rules.ts';
+import {
+  crowdedFolders,
+  engineRoles,
+  FOLDERS,
+  filesNear,
+  LOADED_BY_PATH,
+  nativeFiles,
+  productFunctions,
+} from './layout.ts';
 import { filesBelow, REPOSITORY, readSource } from './source.ts';
 
 const folders = process.argv.slice(2);
 const within = (line: string): boolean =>
   folders.length === 0 || folders.some((folder) => line.startsWith(folder));
 
-const sources = filesBelow(
-  ['src', 'daemons', 'docs', 'lab', 'bench', 'test', 'docker'],
-  ['.ts'],
-).map(readSource);
-const texts = filesBelow(
-  ['src', 'daemons', 'docs', 'lab', 'bench', 'test', 'docker', 'native', 'examples'],
-  [...['.ts', '.cc', '.h', '.md', '.py', '.sh', '.yaml']],
-)
-  .filter((path) => !path.startsWith('native/build/'))
-  .map((path) => [path, readFileSync(join(REPOSITORY, path), 'utf8')] as const);
+const sources = filesBelow(FOLDERS, ['.ts']).map(readSource);
+const ENDINGS = ['.ts', '.cc', '.h', '.md', '.py', '.sh', '.yaml'];
+const texts = [...filesBelow([...FOLDERS, 'examples'], ENDINGS), ...nativeFiles(ENDINGS)].map(
+  (path) => [path, readFileSync(join(REPOSITORY, path), 'utf8')] as const,
+);
 const graph = importGraph(sources);
 
 function show(title: string, lines: readonly string[]): void {
@@ -34,7 +37,7 @@ function show(title: string, lines: readonly string[]): void {
 
 show('import cycles', cyclesOf(graph));
 show('include cycles', cyclesOf(includeGraph()));
-show('idle exports', idleExports(sources, /^daemons\/|vitest\.config|\/generate\.ts$/));
+show('idle exports', idleExports(sources, LOADED_BY_PATH));
 show('test titles', sources.flatMap(badTitles));
 show(
   'banned phrases',
@@ -46,41 +49,16 @@ show(
     .filter(([path]) => /\.(ts|cc|h)$/.test(path))
     .flatMap(([path, text]) => wideLines(path, text)),
 );
-show(
-  'long files',
-  texts.flatMap(([path, text]) => {
-    const lines = text.split('\n').length - 1;
-    const most = path.endsWith('.ts')
-      ? 380
-      : /\.(cc|h)$/.test(path)
-        ? 570
-        : Number.POSITIVE_INFINITY;
-    return lines > most ? [`${path}: ${lines} lines`] : [];
-  }),
-);
-const byFolder = Map.groupBy(
-  texts.filter(([path]) => /\.(ts|cc|h|py|pl|yaml)$/.test(path)),
-  ([path]) => path.slice(0, path.lastIndexOf('/')),
-);
-show(
-  'large folders',
-  [...byFolder].flatMap(([folder, files]) =>
-    files.length > 25 ? [`${folder}: ${files.length} files`] : [],
-  ),
-);
-const lengths = sources
-  .filter(({ path }) => /^(src|daemons)\//.test(path) && within(path))
-  .flatMap(functionLengths)
-  .sort((a, b) => a - b);
+const typescript = sources.map(({ path }) => path);
+show('long files', [...filesNear(typescript, 400), ...filesNear(nativeFiles(['.cc', '.h']), 600)]);
+show('large folders', crowdedFolders());
+const lengths = productFunctions(sources.filter(({ path }) => within(path)));
 const at = (share: number): number => lengths[Math.floor(lengths.length * share)] ?? 0;
 console.log(
   `\n== functions in src and daemons: ${lengths.length}, median ${at(0.5)}, p90 ${at(0.9)}, ` +
     `longest ${at(0.9999)}`,
 );
-const roles = [
-  ...new Set([...graph.keys()].flatMap((path) => /^src\/engine\/[^/]+\/[^/]+\//.exec(path) ?? [])),
-];
-for (const role of roles.filter(within)) {
+for (const role of engineRoles(graph).filter(within)) {
   const chain = deepestChain(graph, (path) => path.startsWith(role));
   console.log(
     `== ${role}: deepest import chain ${chain.length}: ` +
