@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { LAB_DIRECTORY } from './enter.ts';
 import type { LinkIpv4 } from './network.ts';
 import { HOST_NAMES } from './networks.ts';
@@ -94,9 +94,23 @@ dhcp-option=option:router,${link.router}
   return await dnsmasq(location, file, 'started, version');
 }
 
+/** Files of names that change while the lab runs; the name server notices each change. */
+const CHANGING_NAMES = `${LAB_DIRECTORY}/etc/names`;
+
 /**
- * The lab's name server. It serves the names of {@link HOST_NAMES}, forwards queries for `zones`
- * (each `[zone, server]`), and knows no other names.
+ * Gives a name its addresses, or others than before. The name server reads the file within
+ * milliseconds; resolvers keep a former answer for its time to live.
+ */
+export function renameHost(name: string, addresses: readonly string[]): void {
+  const file = `${CHANGING_NAMES}/${name}`;
+  const written = `${LAB_DIRECTORY}/etc/${name}.new`;
+  writeFileSync(written, addresses.map((address) => `${address} ${name}\n`).join(''));
+  renameSync(written, file);
+}
+
+/**
+ * The lab's name server. It serves the names of {@link HOST_NAMES} and of {@link renameHost},
+ * forwards queries for `zones` (each `[zone, server]`), and knows no other names.
  */
 export async function serveNames(
   location: ServiceLocation,
@@ -106,12 +120,15 @@ export async function serveNames(
   const names = HOST_NAMES.map((record) => `host-record=${record.join(',')}\n`).join('');
   const delegated = zones.map(([zone, server]) => `server=/${zone}/${server}\n`).join('');
   const listen = addresses.map((address) => `listen-address=${address}\n`).join('');
+  rmSync(CHANGING_NAMES, { recursive: true, force: true });
+  mkdirSync(CHANGING_NAMES, { recursive: true });
   const file = configFile(
     location,
     'dns',
     `bind-interfaces
 no-resolv
 no-hosts
+hostsdir=${CHANGING_NAMES}
 local=/example/
 local-ttl=5
 ${listen}${names}${delegated}`,

@@ -4,6 +4,7 @@ import { Dependence } from '#lab/nat-probe.ts';
 import { dynamicAddresses } from '#lab/network-manager.ts';
 import { ADDRESSES, ALL_NETWORKS, NETWORKS } from '#lab/networks.ts';
 import { checkNetwork, expectedBehaviour, probeNat, startNatProbeServer } from '#lab/self-test.ts';
+import { renameHost } from '#lab/services.ts';
 import { waitFor } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
 
@@ -49,6 +50,21 @@ describe('a lab with every network', () => {
       `${Dependence.addressDependent} ${Dependence.addressAndPortDependent}`,
       `${Dependence.addressAndPortDependent} ${Dependence.addressAndPortDependent}`,
     ]);
+  });
+
+  test('gives a name other addresses while it runs', async () => {
+    await lab.move('mn', 'ds');
+    await lab.waitForAddress('mn', 4);
+    for (const address of ['192.0.2.1', '198.51.100.6']) {
+      renameHost('moving.example', [address]);
+      await waitFor(
+        async () =>
+          (await lab.attempt('mn', ['getent', 'ahostsv4', 'moving.example'])).stdout.startsWith(
+            `${address} `,
+          ),
+        { timeoutMs: 5_000, what: `moving.example to be ${address}` },
+      );
+    }
   });
 
   test('keeps the source port in cone translators, not in a symmetric one', async () => {
