@@ -31,6 +31,11 @@ export class SilentPlane implements PlanePort {
   }
   tunnelCounters(): undefined {}
   relayLegCounters(): undefined {}
+  tunnelTraffic(): readonly never[] {
+    return [];
+  }
+  armTrafficNotice(): void {}
+  onTraffic(): void {}
   onPunt(): void {}
   onRoaming(): void {}
   close(): void {}

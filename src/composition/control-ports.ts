@@ -44,7 +44,10 @@ export function planeWithoutTunnels(sockets: DatagramSockets): PlanePort {
     tunnelCounters: () => undefined,
     relayLegCounters: () => undefined,
     onPunt: (handler) => sockets.onPunt(handler),
+    tunnelTraffic: () => [],
+    armTrafficNotice: () => {},
     onRoaming: () => {},
+    onTraffic: () => {},
     close: () => sockets[Symbol.dispose](),
   };
 }

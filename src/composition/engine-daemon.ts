@@ -18,7 +18,7 @@ const DNS_PORT = 53;
 /** Ports of the driver that only some daemons have. */
 export type OptionalPorts = Pick<
   DriverOptions,
-  'resolver' | 'login' | 'names' | 'addressMaps' | 'localAddresses' | 'network'
+  'resolver' | 'login' | 'names' | 'addressMaps' | 'localAddresses' | 'network' | 'traffic'
 >;
 
 /** An engine as a daemon made it from its configuration. */

@@ -73,6 +73,7 @@ class JoinedEngines implements EngineWithCounters<DriverInput> {
         this.#ntmobile.step(now, input, out);
         break;
       case 'resolved':
+      case 'traffic':
         this.#mobileIpv6.step(now, input, out);
         break;
       case 'tick':

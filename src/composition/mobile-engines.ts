@@ -56,6 +56,7 @@ export async function openMobileEngines<S>(
         ...homes.map(({ homeAddress }) => homeAddress),
         ...addressesOf(links),
       ],
+      traffic: engine !== undefined,
       ...namePorts(ntmobile, daemon, sources),
     },
     reconfigure(now, settings, out) {

@@ -3,7 +3,12 @@ import type { IpAddress } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { Engine } from '#engine/contract/engine.ts';
-import type { CommonInput, NetworkInput, ResolvedInput } from '#engine/contract/input.ts';
+import type {
+  CommonInput,
+  NetworkInput,
+  ResolvedInput,
+  TrafficInput,
+} from '#engine/contract/input.ts';
 import type { LoginInput, QueryInput, RoamingInput } from '#engine/contract/ntmobile.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { ExternalRequestPorts } from './external-requests.ts';
@@ -25,6 +30,7 @@ export type DriverInput =
   | CommonInput
   | NetworkInput
   | ResolvedInput
+  | TrafficInput
   | RoamingInput
   | LoginInput
   | QueryInput;
@@ -45,6 +51,8 @@ export interface DriverOptions extends ExternalRequestPorts {
   readonly localAddresses?: (interfaces: readonly NetworkInterface[]) => readonly IpAddress[];
   /** Give network snapshots to the engine; default true. */
   readonly network?: boolean;
+  /** Tell the engine what tunnels carry; default false. */
+  readonly traffic?: boolean;
   /**
    * Called once for a bug of this program; the driver does not step the engine again. The caller
    * logs the error and ends the process.

@@ -16,6 +16,7 @@ import { ExternalRequests } from './external-requests.ts';
 import { OperatorCommands } from './operator-commands.ts';
 import { Reconciler } from './reconciler.ts';
 import { RecordWriter } from './record-writer.ts';
+import { TrafficSampler } from './traffic-sampler.ts';
 
 export type { Driver, DriverInput, DriverOptions } from './driver-options.ts';
 
@@ -43,6 +44,7 @@ class DriverLoop implements Driver {
   readonly #deferred: (() => void)[] = [];
   readonly #commands: OperatorCommands;
   readonly #externalRequests: ExternalRequests;
+  readonly #traffic: TrafficSampler;
   readonly #counters = new Map<string, number>();
   #phase: Phase = 'new';
   #inTurn = false;
@@ -66,6 +68,7 @@ class DriverLoop implements Driver {
       (error) => this.#fail(error),
     );
     this.#records = new RecordWriter(options.store);
+    this.#traffic = new TrafficSampler(options.plane);
     this.#commands = new OperatorCommands(options.plane, {
       counters: () => this.#statistics(),
       stats: () => this.#statistics(),
@@ -90,6 +93,7 @@ class DriverLoop implements Driver {
     kernel.onDisturbed(() => this.#turn(() => this.#reconciler.disturbed(clock.now())));
     plane.onPunt(({ path, packet }) => this.#punt({ kind: 'datagram', path, packet }));
     plane.onRoaming((notice) => this.#punt({ kind: 'roaming', ...notice }));
+    if (this.#options.traffic === true) this.#traffic.start(() => this.#turn(() => this.#sample()));
     this.#externalRequests.start();
     control?.onRequest((command, parameters, respond) => {
       const id = this.#commands.ask(command, respond);
@@ -306,7 +310,7 @@ class DriverLoop implements Driver {
     const at =
       this.#queue.length > 0
         ? monotonic(0)
-        : earliest(engine.deadline(), this.#reconciler.deadline());
+        : earliest(engine.deadline(), this.#reconciler.deadline(), this.#traffic.deadline());
     if (at === this.#wakeAt) return;
     this.#wakeAt = at;
     if (at === NEVER) clock.cancel();
@@ -317,10 +321,16 @@ class DriverLoop implements Driver {
     this.#wakeAt = NEVER;
     this.#turn(() => {
       const now = this.#options.clock.now();
+      if (this.#traffic.deadline() <= now) this.#sample();
       if (this.#options.engine.deadline() <= now) this.#handle(now, [{ kind: 'tick' }]);
       this.#reconciler.tick(now);
       this.#records.flush();
     });
+  }
+
+  #sample(): void {
+    const now = this.#options.clock.now();
+    this.#handle(now, [this.#traffic.sample(now)]);
   }
 
   #fail(thrown: unknown): void {

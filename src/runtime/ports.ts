@@ -37,6 +37,14 @@ export interface Punt {
   readonly packet: Uint8Array;
 }
 
+/** Inner packets of one tunnel since it was set first. */
+export interface TunnelTraffic {
+  readonly tunnel: number;
+  /** Sent, or refused by the kernel: packets that the host wanted to go through the tunnel. */
+  readonly transmitted: number;
+  readonly received: number;
+}
+
 /** Authenticated packets of a tunnel arrived from another endpoint. */
 export type RoamingNotice = Omit<RoamingInput, 'kind'>;
 
@@ -125,8 +133,13 @@ export interface PlanePort {
    * reason (docs/reference/ntmobile.md §9).
    */
   relayLegCounters(index: number): Readonly<Record<string, number>> | undefined;
+  /** Every tunnel. */
+  tunnelTraffic(): readonly TunnelTraffic[];
+  /** The next packet of any tunnel calls the handler of `onTraffic`, once. */
+  armTrafficNotice(): void;
   onPunt(handler: (punt: Punt) => void): void;
   onRoaming(handler: (notice: RoamingNotice) => void): void;
+  onTraffic(handler: () => void): void;
   close(): void;
 }
 

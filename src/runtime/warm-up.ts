@@ -233,7 +233,12 @@ class VirtualPlane implements PlanePort {
   }
   tunnelCounters(): undefined {}
   relayLegCounters(): undefined {}
+  tunnelTraffic(): readonly never[] {
+    return [];
+  }
+  armTrafficNotice(): void {}
   onRoaming(): void {}
+  onTraffic(): void {}
   close(): void {}
 }
 

@@ -9,6 +9,8 @@ import type {
   DesiredTunnel,
 } from '#engine/contract/desired-state.ts';
 import { type Encapsulation, encapsulationOf } from '#engine/contract/outer-path.ts';
+import type { TunnelTraffic } from '#runtime/ports.ts';
+import type { TrafficPort } from '#runtime/traffic-sampler.ts';
 
 export type PlaneSide = 'home-agent' | 'mobile-node';
 
@@ -64,7 +66,7 @@ export const keyOfOuter = (outer: Outer): string =>
     outer.sourcePort,
   );
 
-export class DataPlane {
+export class DataPlane implements TrafficPort {
   readonly #side: PlaneSide;
   readonly #parts = new Map<string, DesiredPart>();
   readonly #tunnels = new Map<number, DesiredTunnel>();
@@ -72,6 +74,9 @@ export class DataPlane {
   readonly #byEndpoint = new Map<string, Set<number>>();
   readonly #routes = new Map<string, DesiredPlaneRoute>();
   readonly drops = new Map<string, number>();
+  readonly #carried = new Map<number, TunnelTraffic>();
+  #armed = false;
+  #onTraffic: () => void = () => {};
 
   constructor(side: PlaneSide) {
     this.#side = side;
@@ -112,7 +117,9 @@ export class DataPlane {
     if (route === undefined) return this.#drop('no permit');
     if (!candidates.has(route.tunnel)) return this.#drop('permit of another tunnel');
     const tunnel = this.#tunnels.get(route.tunnel);
-    return tunnel === undefined ? this.#drop('no tunnel') : { kind: 'accept' };
+    if (tunnel === undefined) return this.#drop('no tunnel');
+    this.carry(tunnel.id, 0, 1);
+    return { kind: 'accept' };
   }
 
   /** A tunnel with these endpoints, for control packets that travel inside it. */
@@ -132,6 +139,31 @@ export class DataPlane {
     return best;
   }
 
+  /** The tunnel carries packets. */
+  carry(id: number, transmitted: number, received: number): void {
+    const before = this.#carriedBy(id);
+    this.#carried.set(id, {
+      tunnel: id,
+      transmitted: before.transmitted + transmitted,
+      received: before.received + received,
+    });
+    if (!this.#armed) return;
+    this.#armed = false;
+    this.#onTraffic();
+  }
+
+  tunnelTraffic(): readonly TunnelTraffic[] {
+    return [...this.#tunnels.keys()].map((id) => this.#carriedBy(id));
+  }
+
+  armTrafficNotice(): void {
+    this.#armed = true;
+  }
+
+  onTraffic(handler: () => void): void {
+    this.#onTraffic = handler;
+  }
+
   /** The whole desired state as one comparable text. */
   snapshot(): string {
     return JSON.stringify([...this.#parts].sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -148,6 +180,10 @@ export class DataPlane {
 
   count(reason: string): void {
     this.drops.set(reason, (this.drops.get(reason) ?? 0) + 1);
+  }
+
+  #carriedBy(tunnel: number): TunnelTraffic {
+    return this.#carried.get(tunnel) ?? { tunnel, transmitted: 0, received: 0 };
   }
 
   #drop(reason: string): Decapsulated {

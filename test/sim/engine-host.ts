@@ -7,7 +7,12 @@ import type { JsonObject, JsonValue } from '#base/json.ts';
 import { monotonic, NEVER } from '#base/time.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
 import type { Engine } from '#engine/contract/engine.ts';
-import type { CommonInput, NetworkInput, ResolvedInput } from '#engine/contract/input.ts';
+import type {
+  CommonInput,
+  NetworkInput,
+  ResolvedInput,
+  TrafficInput,
+} from '#engine/contract/input.ts';
 import type { EngineEvent, Output } from '#engine/contract/output.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { expectSound } from './event-faults.ts';
@@ -16,7 +21,7 @@ import type { Trace } from './trace.ts';
 
 export class Violation extends Error {}
 
-export type AnyInput = CommonInput | NetworkInput | ResolvedInput;
+export type AnyInput = CommonInput | NetworkInput | ResolvedInput | TrafficInput;
 
 /** The host's side of an engine's outputs. */
 interface OutputSink {

@@ -12,6 +12,7 @@ import { type AnyInput, EngineHost, Violation } from './engine-host.ts';
 import type { Frame, SentData } from './frame.ts';
 import { frameOfPath } from './home-agent-host.ts';
 import { MobileInterface } from './mobile-interface.ts';
+import { MobileTraffic } from './mobile-traffic.ts';
 import type { AccessNetwork, Station } from './network.ts';
 import { isControl } from './peek.ts';
 import type { SeededRandom } from './random.ts';
@@ -45,6 +46,7 @@ export class MobileHost {
   readonly tunnels: TunnelEnd;
   readonly interfaces: ReadonlyMap<string, MobileInterface>;
   readonly #world: MobileEnvironment;
+  readonly #traffic: MobileTraffic;
   #snapshot: readonly NetworkInterface[] = [];
   /** Wall clock minus virtual time. */
   offsetMs: number;
@@ -75,6 +77,7 @@ export class MobileHost {
       },
       resolve: (hostName) => this.#resolve(hostName),
     });
+    this.#traffic = new MobileTraffic(world.schedule, (input) => this.engine.step(input));
     this.interfaces = new Map(
       devices.map((device, at) => [device, this.#interface(device, at + 2)] as const),
     );
@@ -82,6 +85,7 @@ export class MobileHost {
 
   start(): void {
     this.engine.start(this.offsetMs);
+    this.#traffic.watch(this.tunnels.plane);
     this.tell();
   }
 
@@ -133,6 +137,7 @@ export class MobileHost {
 
   sendData(data: SentData): void {
     const tunnel = this.tunnels.plane.outbound(data);
+    if (tunnel !== undefined) this.tunnels.plane.carry(tunnel.id, 1, 0);
     const local = tunnel?.path.local ?? data.source;
     const out = this.interfaceOf(local);
     if (out?.network === undefined) {

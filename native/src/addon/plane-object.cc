@@ -33,14 +33,19 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
                         InstanceMethod("inject", &PlaneObject::inject),
                         InstanceMethod("counters", &PlaneObject::counters),
                         InstanceMethod("tunnelCounters", &PlaneObject::tunnelCounters),
+                        InstanceMethod("tunnelTraffic", &PlaneObject::tunnelTraffic),
+                        InstanceMethod("armTrafficNotice", &PlaneObject::armTrafficNotice),
                         InstanceMethod("close", &PlaneObject::close)});
   }
 
-  // (options, handler of a punt, handler of a roaming notice)
+  // (options, { punted, roaming, traffic }): handlers of punts and notices.
   explicit PlaneObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PlaneObject>(info) {
     const Options options = optionsOf(objectOf(info[0], "options"));
-    roaming_ = Napi::Persistent(info[2].As<Napi::Function>());
-    wake_ = Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "plane", 0, 1);
+    const Napi::Object handlers = objectOf(info[1], "handlers");
+    const auto handler = [&](const char* name) { return handlers.Get(name).As<Napi::Function>(); };
+    roaming_ = Napi::Persistent(handler("roaming"));
+    traffic_ = Napi::Persistent(handler("traffic"));
+    wake_ = Napi::ThreadSafeFunction::New(info.Env(), handler("punted"), "plane", 0, 1);
     try {
       withErrors(info.Env(),
                  [&] { plane_ = std::make_unique<Plane>(options, [this] { wakeUp(); }); });
@@ -59,18 +64,27 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
       if (plane_ == nullptr) return;
       for (const ControlPacket& punt : plane_->takePunts()) {
         const Napi::HandleScope scope(env);
-        const Napi::Object path = packetPathValue(env, punt.path);
-        if (punt.path.kind == PathKind::roaming) {
-          roaming_.Call({path});
-        } else {
-          Napi::Object value = Napi::Object::New(env);
-          value.Set("path", path);
-          value.Set("packet", bytesFrom(env, punt.packet.data(), punt.packet.size()));
-          handler.Call({value});
-        }
+        handOver(env, punt, handler);
         if (plane_ == nullptr) return;
       }
     });
+  }
+
+  void handOver(Napi::Env env, const ControlPacket& punt, const Napi::Function& punted) {
+    switch (punt.path.kind) {
+      case PathKind::roaming:
+        roaming_.Call({packetPathValue(env, punt.path)});
+        return;
+      case PathKind::traffic:
+        traffic_.Call(std::initializer_list<napi_value>{});
+        return;
+      default:
+        break;
+    }
+    Napi::Object value = Napi::Object::New(env);
+    value.Set("path", packetPathValue(env, punt.path));
+    value.Set("packet", bytesFrom(env, punt.packet.data(), punt.packet.size()));
+    punted.Call({value});
   }
 
   void end() {
@@ -172,6 +186,24 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
     return value;
   }
 
+  // Packets that were refused count as transmitted: they were to be sent.
+  Napi::Value tunnelTraffic(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    Napi::Array list = Napi::Array::New(env);
+    plane(info).tables().forEachTunnel([&](const Tunnel& tunnel) {
+      const TunnelCounters& counters = *tunnel.counters;
+      Napi::Object value = Napi::Object::New(env);
+      value.Set("tunnel", tunnel.id);
+      value.Set("transmitted", static_cast<double>(counters.transmitPackets.load() +
+                                                   counters.refusedPackets.load()));
+      value.Set("received", static_cast<double>(counters.receivePackets.load()));
+      list.Set(list.Length(), value);
+    });
+    return list;
+  }
+
+  void armTrafficNotice(const Napi::CallbackInfo& info) { plane(info).armTrafficNotice(); }
+
   Napi::Value relayLegCounters(const Napi::CallbackInfo& info) {
     const RelayLeg* leg = plane(info).tables().relayLegs().find(idOf(info));
     if (leg == nullptr) return info.Env().Undefined();
@@ -197,6 +229,7 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
   std::unique_ptr<Plane> plane_;
   Napi::ThreadSafeFunction wake_;
   Napi::FunctionReference roaming_;
+  Napi::FunctionReference traffic_;
 };
 
 }  // namespace

@@ -272,6 +272,8 @@ Napi::Object packetPathValue(Napi::Env env, const PacketPath& path) {
       setEndpoints(value, path);
       value.Set("relayIndex", path.relayIndex);
       break;
+    case PathKind::traffic:
+      break;
     case PathKind::tunnel:
       value.Set("kind", "tunnel");
       value.Set("tunnel", path.tunnel);

@@ -57,6 +57,7 @@ int Plane::inject(const PacketPath& path, const u8* packet, size_t length) {
     case PathKind::datagram:
       return injectDatagram(path, packet, length);
     case PathKind::roaming:
+    case PathKind::traffic:
       break;
   }
   return EINVAL;

@@ -50,6 +50,8 @@ class Plane {
   void routeDelete(const RouteSpec& spec) { shared_.tables.routeDelete(withoutPeer(spec)); }
   void sealingKeysSet(const SealingKeysSpec& spec);
   Tables& tables() { return shared_.tables; }
+  // The next packet of any tunnel is reported once, as a punt of the kind `traffic`.
+  void armTrafficNotice() { shared_.trafficNotice.arm(); }
   // Sends a control packet. Returns 0 or errno; data packets never delay it.
   int inject(const PacketPath& path, const u8* packet, size_t length);
   std::vector<ControlPacket> takePunts() { return shared_.punts.take(); }

@@ -18,6 +18,7 @@ enum class PathKind : u8 {
   link,      // a frame of a link device
   datagram,  // a datagram of the sealed port
   roaming,   // no packet: sealed packets of `tunnel` came from this address
+  traffic,   // no packet: tunnels carry packets again
 };
 
 // How a control packet reached this host, or how it is to be sent.

@@ -7,6 +7,7 @@
 #include "plane/options.h"
 #include "plane/punt-queue.h"
 #include "plane/send-sockets.h"
+#include "plane/traffic-notice.h"
 #include "plane/transmit-queue.h"
 #include "tables/counters.h"
 #include "tables/tables.h"
@@ -24,6 +25,7 @@ struct Shared {
   OutwardHold outwardHold;
   TransmitQueue transmitQueue;
   PuntQueue punts;
+  TrafficNotice trafficNotice;
 
   // The tunnel to send an inner packet into, 0: none. On a mobile node the tunnel of a peer's
   // prefix goes before that of the packet's own source.

@@ -104,6 +104,7 @@ bool Worker::wait() {
 }
 
 void Worker::serve(u64 nowMs) {
+  const u64 packets = TrafficNotice::packets(counters_);
   if (isReady(kTun)) serveTun(nowMs);
   serveSockets(nowMs);
   if (isReady(kLink)) serveLinks();
@@ -113,6 +114,14 @@ void Worker::serve(u64 nowMs) {
     transmitter_->sendQueued(nowMs);
   }
   if (hasHeld()) serveHeld(nowMs);
+  if (TrafficNotice::packets(counters_) != packets) noticeTraffic();
+}
+
+void Worker::noticeTraffic() {
+  if (!shared_.trafficNotice.take()) return;
+  PacketPath path;
+  path.kind = PathKind::traffic;
+  if (!shared_.punts.push({std::move(path), {}})) shared_.trafficNotice.arm();
 }
 
 void Worker::serveTun(u64 nowMs) {

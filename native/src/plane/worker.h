@@ -45,6 +45,7 @@ class Worker {
   void run();
   bool wait();
   void serve(u64 nowMs);
+  void noticeTraffic();
   void serveTun(u64 nowMs);
   void serveSockets(u64 nowMs);
   void serveLinks();

@@ -45,6 +45,12 @@ class Tables {
   // The addresses whose Mobility Headers are punted; if empty, those to any address are.
   void localAddressesSet(std::vector<Address> addresses);
 
+  // For the writers' thread.
+  template <class Visit>
+  void forEachTunnel(Visit visit) const {
+    tunnels_.forEach(visit);
+  }
+
   // --- readers ---
   const Tunnel* tunnel(u32 id) const { return tunnels_.find(id); }
   SendKey* sendKey(u32 tunnel) const { return sealingKeys_.sendKey(tunnel); }

@@ -20,6 +20,8 @@ struct TunnelSpec {
 struct TunnelCounters {
   std::atomic<u64> transmitPackets{0};
   std::atomic<u64> transmitOctets{0};
+  // The kernel refused to send them.
+  std::atomic<u64> refusedPackets{0};
   std::atomic<u64> receivePackets{0};
   std::atomic<u64> receiveOctets{0};
   std::atomic<u64> lastReceivedMs{0};
@@ -76,6 +78,11 @@ inline void countSent(Counters& counters, const Tunnel& tunnel, u64 packets, u64
   counters.add(leg ? Counters::relayOctets : Counters::transmitOctets, counted);
   tunnel.counters->transmitPackets.fetch_add(packets, std::memory_order_relaxed);
   tunnel.counters->transmitOctets.fetch_add(counted, std::memory_order_relaxed);
+}
+
+inline void countRefused(Counters& counters, const Tunnel& tunnel, u64 packets) {
+  counters.add(Counters::dropSendError, packets);
+  tunnel.counters->refusedPackets.fetch_add(packets, std::memory_order_relaxed);
 }
 
 }  // namespace sojourn

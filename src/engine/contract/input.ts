@@ -50,6 +50,23 @@ export type NetworkInput = {
   readonly interfaces: readonly NetworkInterface[];
 };
 
+/**
+ * Inner packets of each tunnel since the previous input of this kind, so that an engine sees which
+ * direction has stopped. The driver gives one as soon as an idle plane carries a packet, then every
+ * 250 ms, zeros included, and after 3 s without any packet no more until the next packet. Control
+ * packets do not count. Only roles that ask for it get it (`DriverOptions.traffic`).
+ */
+export type TrafficInput = {
+  readonly kind: 'traffic';
+  readonly tunnels: readonly {
+    /** The id of a `DesiredTunnel`. */
+    readonly tunnel: number;
+    /** Sent, or refused by the kernel: packets that the host wanted to go through the tunnel. */
+    readonly transmitted: number;
+    readonly received: number;
+  }[];
+};
+
 /** The answer to a `resolve` output. After a failure, `addresses` is empty. */
 export type ResolvedInput = {
   readonly kind: 'resolved';

@@ -14,7 +14,8 @@ import type {
  * One data plane. It implements every method of the port but the handlers, which the constructor
  * takes. A failure of the host throws with the errno's name as `code`.
  */
-interface NativePlane extends Omit<PlanePort, 'features' | 'deviceIndex' | 'onPunt' | 'onRoaming'> {
+interface NativePlane
+  extends Omit<PlanePort, 'features' | 'deviceIndex' | 'onPunt' | 'onRoaming' | 'onTraffic'> {
   features(): PlaneFeatures;
   deviceIndex(): number;
 }
@@ -22,8 +23,11 @@ interface NativePlane extends Omit<PlanePort, 'features' | 'deviceIndex' | 'onPu
 interface NativeAddon {
   readonly Plane: new (
     options: PlaneOptions,
-    punted: (punt: Punt) => void,
-    roaming: (notice: RoamingNotice) => void,
+    handlers: {
+      readonly punted: (punt: Punt) => void;
+      readonly roaming: (notice: RoamingNotice) => void;
+      readonly traffic: () => void;
+    },
   ) => NativePlane;
   readonly Netlink: new () => NetlinkSocket;
   /** One datagram to a service manager's socket (sd_notify). */

@@ -11,23 +11,25 @@ import { nativeAddon } from './addon.ts';
  */
 export function openPlane(options: PlaneOptions): PlanePort {
   const handlers = new Handlers();
-  const native = new (nativeAddon().Plane)(
-    options,
-    (punt) => handlers.punted(punt),
-    (notice) => handlers.roamed(notice),
-  );
+  const native = new (nativeAddon().Plane)(options, {
+    punted: (punt) => handlers.punted(punt),
+    roaming: (notice) => handlers.roamed(notice),
+    traffic: () => handlers.carried(),
+  });
   // The native object has the port's other methods, so that a new one needs nothing here.
   return extend(native, {
     features: native.features(),
     deviceIndex: native.deviceIndex(),
     onPunt: (handler: (punt: Punt) => void) => handlers.setPunt(handler),
     onRoaming: (handler: (notice: RoamingNotice) => void) => handlers.setRoaming(handler),
+    onTraffic: (handler: () => void) => handlers.setTraffic(handler),
   });
 }
 
 class Handlers {
   #punt: ((punt: Punt) => void) | undefined;
   #roaming: ((notice: RoamingNotice) => void) | undefined;
+  #traffic: (() => void) | undefined;
   /** Punts that arrived before there was a handler. */
   readonly #early: Punt[] = [];
 
@@ -48,5 +50,13 @@ class Handlers {
 
   setRoaming(handler: (notice: RoamingNotice) => void): void {
     this.#roaming = handler;
+  }
+
+  carried(): void {
+    this.#traffic?.();
+  }
+
+  setTraffic(handler: () => void): void {
+    this.#traffic = handler;
   }
 }

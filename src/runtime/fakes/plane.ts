@@ -7,7 +7,7 @@ import type {
   DesiredTranslation,
 } from '#engine/contract/ntmobile.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
-import type { PlanePort, Punt, RoamingNotice } from '#runtime/ports.ts';
+import type { PlanePort, Punt, RoamingNotice, TunnelTraffic } from '#runtime/ports.ts';
 
 /** A plane's tables in memory. `log` has every call in order; a fake kernel may share it. */
 export class FakePlane implements PlanePort {
@@ -33,6 +33,10 @@ export class FakePlane implements PlanePort {
   closed = false;
   #handler: ((punt: Punt) => void) | undefined;
   #roaming: ((notice: RoamingNotice) => void) | undefined;
+  #traffic: (() => void) | undefined;
+  readonly #carried = new Map<number, TunnelTraffic>();
+  /** The next packet calls the handler of `onTraffic`. */
+  armed = false;
 
   constructor(log: string[] = []) {
     this.log = log;
@@ -128,6 +132,35 @@ export class FakePlane implements PlanePort {
 
   onRoaming(handler: (notice: RoamingNotice) => void): void {
     this.#roaming = handler;
+  }
+
+  tunnelTraffic(): readonly TunnelTraffic[] {
+    return [...this.tunnels.keys()].map((id) => this.#carriedBy(id));
+  }
+
+  armTrafficNotice(): void {
+    this.armed = true;
+  }
+
+  onTraffic(handler: () => void): void {
+    this.#traffic = handler;
+  }
+
+  /** The tunnel carries packets. */
+  carry(tunnel: number, { transmitted = 0, received = 0 }: Partial<TunnelTraffic>): void {
+    const before = this.#carriedBy(tunnel);
+    this.#carried.set(tunnel, {
+      tunnel,
+      transmitted: before.transmitted + transmitted,
+      received: before.received + received,
+    });
+    if (!this.armed) return;
+    this.armed = false;
+    this.#traffic?.();
+  }
+
+  #carriedBy(tunnel: number): TunnelTraffic {
+    return this.#carried.get(tunnel) ?? { tunnel, transmitted: 0, received: 0 };
   }
 
   /** A packet of a tunnel arrives from another endpoint. */

@@ -11,7 +11,7 @@ void RawBatch::add(const OutgoingPacket& packet) {
   const int own = shared < 0 ? -1 : connected_.socketFor(*packet.tunnel, packet.family);
   const int fd = own < 0 ? shared : own;
   if (fd < 0) {
-    counters_.add(Counters::dropSendError);
+    countRefused(counters_, *packet.tunnel, 1);
     return;
   }
   if (count_ == kPackets || (count_ > 0 && fd != fd_)) flush();
@@ -84,7 +84,7 @@ void RawBatch::flush() {
 
 void RawBatch::recover(const Slot& slot, int error) {
   if (error != EMSGSIZE) {
-    counters_.add(Counters::dropSendError);
+    countRefused(counters_, *slot.packet.tunnel, 1);
     return;
   }
   const OutgoingPacket& packet = slot.packet;

@@ -23,7 +23,7 @@ void SlowPath::sendFragmented(const Tunnel& tunnel, const OuterPayload& payload)
     counters_.add(Counters::outerFragments);
   }
   if (!sent) {
-    counters_.add(Counters::dropSendError);
+    countRefused(counters_, tunnel, 1);
     return;
   }
   countSent(counters_, tunnel, 1, payload.length);

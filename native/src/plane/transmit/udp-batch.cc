@@ -95,7 +95,7 @@ void UdpBatch::flush() {
       continue;
     } else {
       Message& refused = messages_[done++];
-      if (!recover(refused, errno)) counters_.add(Counters::dropSendError, refused.segments);
+      if (!recover(refused, errno)) countRefused(counters_, *refused.tunnel, refused.segments);
       retries = 0;
     }
   }
@@ -157,7 +157,7 @@ void UdpBatch::sendSegment(Message& message, u8* data, size_t length) {
   writeControlFor(message, header, 0);
   counters_.add(Counters::transmitCalls);
   if (::sendmsg(fd_, &header, 0) < 0) {
-    counters_.add(Counters::dropSendError);
+    countRefused(counters_, *message.tunnel, 1);
     return;
   }
   countSent(counters_, *message.tunnel, 1, length);

@@ -13,7 +13,12 @@ import { CounterSet, type Counters } from '#engine/common/counters.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import { Timers } from '#engine/common/timers.ts';
 import type { Engine, RandomBytes, Reconfigurable, Step } from '#engine/contract/engine.ts';
-import type { CommonInput, NetworkInput, ResolvedInput } from '#engine/contract/input.ts';
+import type {
+  CommonInput,
+  NetworkInput,
+  ResolvedInput,
+  TrafficInput,
+} from '#engine/contract/input.ts';
 import type { Output } from '#engine/contract/output.ts';
 import { BindingUpdateList } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import { UpdateRateLimit } from '#engine/mobile-ipv6/common/update-rate-limit.ts';
@@ -32,7 +37,7 @@ import { handleOperatorCommand } from './operator-commands.ts';
 import { MOBILE_NODE_REASONS, type MobileNodeReason } from './reasons.ts';
 import type { NodeTimer } from './timers.ts';
 
-export type MobileNodeInput = CommonInput | NetworkInput | ResolvedInput;
+export type MobileNodeInput = CommonInput | NetworkInput | ResolvedInput | TrafficInput;
 
 /** A role that extends the mobile node, such as the mobile router. */
 export interface MobileNodeExtension {
@@ -150,6 +155,8 @@ class MobileNode implements MobileNodeEngine, NodeContext {
         return;
       case 'resolved':
         this.#resolved(step, input);
+        return;
+      case 'traffic':
         return;
       case 'clock':
         this.#setClock(step, input.offsetMs);

@@ -52,6 +52,7 @@ interface Request {
   readonly associationsDelete?: number;
   readonly inject?: { readonly path: PacketPath; readonly packet: string };
   readonly tunnelCounters?: number;
+  readonly armTrafficNotice?: true;
   readonly relayLegCounters?: number;
   /** Exits with this code without closing the plane. */
   readonly exit?: number;
@@ -65,9 +66,11 @@ const options: PlaneOptions = JSON.parse(process.argv[2] ?? '');
 const plane = openPlane(options);
 plane.onPunt(({ path, packet }) => print({ punt: { path, packet: hex(packet) } }));
 plane.onRoaming((roaming) => print({ roaming }));
+plane.onTraffic(() => print({ traffic: plane.tunnelTraffic() }));
 print({ features: plane.features });
 
 function perform(request: Request): void {
+  if (request.armTrafficNotice === true) plane.armTrafficNotice();
   if (request.overlaySet !== undefined) plane.overlaySet(request.overlaySet);
   if (request.overlayDelete !== undefined) plane.overlayDelete(request.overlayDelete);
   if (request.translationSet !== undefined) plane.translationSet(request.translationSet);

@@ -15,7 +15,7 @@ import type { DesiredTunnel } from '#engine/contract/desired-state.ts';
 import type { Encapsulation, OuterPath } from '#engine/contract/outer-path.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { inNamespace, ipBatch, nowMs, run, waitFor } from '#lab/shell.ts';
-import type { PlaneFeatures, PlaneOptions, RoamingNotice } from '#runtime/ports.ts';
+import type { PlaneFeatures, PlaneOptions, RoamingNotice, TunnelTraffic } from '#runtime/ports.ts';
 
 export const TUN = 'sj0';
 export const PORT = 4191;
@@ -53,6 +53,7 @@ interface Message extends Partial<Answer> {
   readonly id?: number;
   readonly punt?: SeenPunt;
   readonly roaming?: RoamingNotice;
+  readonly traffic?: readonly TunnelTraffic[];
   readonly features?: PlaneFeatures;
 }
 
@@ -61,6 +62,7 @@ export class PlaneEnd implements AsyncDisposable {
   readonly namespace: string;
   readonly punts: SeenPunt[] = [];
   readonly notices: RoamingNotice[] = [];
+  readonly trafficNotices: (readonly TunnelTraffic[])[] = [];
   features: PlaneFeatures | undefined;
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
   readonly #answers = new Map<number, (answer: Answer) => void>();
@@ -146,6 +148,7 @@ export class PlaneEnd implements AsyncDisposable {
     if (message.features !== undefined) this.features = message.features;
     if (message.punt !== undefined) this.punts.push(message.punt);
     if (message.roaming !== undefined) this.notices.push(message.roaming);
+    if (message.traffic !== undefined) this.trafficNotices.push(message.traffic);
     if (message.id === undefined) return;
     this.#answers.get(message.id)?.({
       injected: message.injected ?? 0,
