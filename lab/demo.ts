@@ -6,14 +6,15 @@
  * the other address family. Ends with a table of the moves; exit code 1 if a connection broke or a
  * checksum is wrong.
  *
- *   node lab/enter.ts -- node lab/demo.ts [node|nemo|ntmobile] [--stay SECONDS] [--json]
- *   [--keep-logs DIRECTORY]
+ *   node lab/enter.ts -- node lab/demo.ts [node|nemo|ntmobile] [--hosts KIND] [--stay SECONDS]
+ *   [--json] [--keep-logs DIRECTORY]
  */
 import { parseArgs } from 'node:util';
 import type { DemoOutput } from './demo/demo-output.ts';
 import { MOBILE_NETWORK, MOBILE_NODE } from './demo/demo-setup.ts';
 import { runJourney } from './demo/journey.ts';
 import { NTMOBILE_LAB, runNtmobileDemo } from './demo/ntmobile.ts';
+import { HOST_KINDS, isHostKind } from './hosts/host-networking.ts';
 import { Lab, type LabOptions } from './topology.ts';
 
 interface Demo {
@@ -45,13 +46,20 @@ const DEMOS: Readonly<Record<string, Demo>> = {
 };
 
 const NAMES = Object.keys(DEMOS);
-const USAGE =
-  `usage: npm run demo [-- [${NAMES.join('|')}] [--stay SECONDS] [--json] [--keep-logs ` +
-  'DIRECTORY]]';
+const USAGE = `usage: npm run demo [-- [${NAMES.join('|')}]
+                        [--hosts ${HOST_KINDS.join('|')}]
+                        [--stay SECONDS] [--json] [--keep-logs DIRECTORY]]`;
+/** What configures the interfaces of the nodes that move. */
+const HOSTS = `\
+  --hosts flush            the kernel; the lab removes what a link gave (default)
+  --hosts kernel           the kernel alone; nothing is removed
+  --hosts networkmanager   NetworkManager
+  --hosts networkd         systemd-networkd`;
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    hosts: { type: 'string', default: 'flush' },
     stay: { type: 'string', default: '3' },
     json: { type: 'boolean', default: false },
     'keep-logs': { type: 'string' },
@@ -75,15 +83,19 @@ if (options.help) {
   const lines = Object.entries(DEMOS).map(
     ([name, { about }]) => `  ${name.padEnd(width)}   ${about}`,
   );
-  console.log(`${USAGE}\n\n${lines.join('\n')}`);
+  console.log(`${USAGE}\n\n${lines.join('\n')}\n\n${HOSTS}`);
 } else if (demo === undefined) {
   console.error(`demo: no demo "${positionals.join(' ')}"\n${USAGE}`);
+  process.exitCode = 64;
+} else if (!isHostKind(options.hosts)) {
+  console.error(`demo: no hosts "${options.hosts}"\n${USAGE}`);
   process.exitCode = 64;
 } else {
   const logs = options['keep-logs'];
   OUTPUT.print('building the lab: networks, routers and NATs in separate namespaces …');
   await using lab = await Lab.create({
     ...demo.lab,
+    hosts: options.hosts,
     ...(logs === undefined ? {} : { logDirectory: logs }),
   });
   try {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { inLab, reexecInLab } from './enter.ts';
+import { HOST_KINDS, type HostKind, isHostKind } from './hosts/host-networking.ts';
 import { MAP } from './map.ts';
 import {
   isMobileRouterName,
@@ -33,6 +34,8 @@ const USAGE = `usage: node lab/enter.ts -- node lab/main.ts shell|map|selftest [
   --at NAME             network that the node of the shell is plugged into, or one behind a mobile
                         router (mr-lan); default home
   --namespace NAME      namespace of the shell; default mn
+  --hosts KIND          what configures the nodes, of: ${HOST_KINDS.join(' ')}; default flush: the
+                        kernel, and what a link gave is removed when the cable is pulled
   --delay-ms N          one-way delay between the core and each visited network
   --loss-percent N      loss in each direction there
   --no-offload          every link carries real 1500-byte frames
@@ -56,6 +59,7 @@ function parseCommandLine(argv: readonly string[]): Arguments {
       'mobile-routers': { type: 'string', default: MOBILE_ROUTER_NAMES.join(',') },
       at: { type: 'string', default: 'home' },
       namespace: { type: 'string', default: 'mn' },
+      hosts: { type: 'string', default: 'flush' },
       'delay-ms': { type: 'string', default: '0' },
       'loss-percent': { type: 'string', default: '0' },
       'no-offload': { type: 'boolean', default: false },
@@ -65,6 +69,7 @@ function parseCommandLine(argv: readonly string[]): Arguments {
   const options = {
     networks: values.networks.split(',').map(networkName),
     nodes: { mn: ['eth0'] },
+    hosts: hostKind(values.hosts),
     servers: ['server6', 'server4', 'ha2'] as const,
     mobileRouters: values['mobile-routers']
       .split(',')
@@ -81,6 +86,12 @@ function parseCommandLine(argv: readonly string[]): Arguments {
 function networkName(name: string): NetworkName {
   if (!isNetworkName(name))
     throw new Error(`unknown network "${name}"; choose one of: ${ALL_NETWORKS.join(' ')}`);
+  return name;
+}
+
+function hostKind(name: string): HostKind {
+  if (!isHostKind(name))
+    throw new Error(`unknown hosts "${name}"; choose one of: ${HOST_KINDS.join(' ')}`);
   return name;
 }
 

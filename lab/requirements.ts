@@ -31,6 +31,9 @@ const DEMO: readonly Requirement[] = [
   ['curl', 'curl'],
   ['miredo', 'miredo'],
   ['miredo-server', 'miredo-server'],
+  ['NetworkManager', 'network-manager'],
+  ['dbus-daemon', 'dbus-daemon'],
+  ['networkctl', 'systemd'],
 ];
 
 const TEST: readonly Requirement[] = [

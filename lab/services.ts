@@ -9,6 +9,15 @@ import { Background } from './shell.ts';
  * foreground and logs to a file.
  */
 
+export const LINK_PROGRAM = new URL('../native/build/sojourn-link', import.meta.url).pathname;
+
+/** The command line of the process that delays the link between the core and a visited network. */
+export function linkProcess(name: string, index: number, delayMs: number): readonly string[] {
+  const ends = ['--a', `d-${name}-a`, '--b', `d-${name}-b`];
+  const delayUs = String(Math.round(delayMs * 1000));
+  return [LINK_PROGRAM, ...ends, '--delay-us', delayUs, '--seed', String(index)];
+}
+
 /** Parameters of a router's service: its namespace, the interface it serves, and its log file. */
 interface ServiceLocation {
   readonly namespace: string;

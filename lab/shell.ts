@@ -151,6 +151,12 @@ export async function ipBatch(
     throw new CommandError(argv, options, finished);
 }
 
+/** Removes namespaces; those that a crashed test left, too. */
+export async function removeNamespaces(names: readonly string[]): Promise<void> {
+  const commands = names.map((name) => `netns delete ${name}`);
+  if (names.length > 0) await ipBatch(commands, { force: true });
+}
+
 function environment(options: RunOptions): NodeJS.ProcessEnv {
   return { ...process.env, PATH: searchPath(), ...options.environment };
 }

@@ -3,10 +3,12 @@ import { RUN_DIRECTORY } from '#daemon/directories.ts';
 import { build, cableEnd, type Design, type LabServer } from './builder.ts';
 import { type Capture, startCapture } from './capture.ts';
 import { LAB_DIRECTORY, requireLab, STATE_DIRECTORY } from './enter.ts';
+import { type DynamicAddress, dynamicAddress } from './hosts/dynamic-addresses.ts';
+import type { HostKind, HostNetworking } from './hosts/host-networking.ts';
+import { hostNetworking } from './hosts/start-host.ts';
 import { interfacesOfRouters, MOBILE_ROUTERS, type MobileRouterName } from './mobile-networks.ts';
 import { FORGET_MAPPINGS } from './nat.ts';
 import type { AttachmentPoint, Network, NetworkName } from './network.ts';
-import { type DynamicAddress, dynamicAddresses, NetworkManager } from './network-manager.ts';
 import {
   ADDRESSES,
   ATTACHMENT_POINTS,
@@ -14,7 +16,14 @@ import {
   isNetworkName,
   NETWORKS,
 } from './networks.ts';
-import { advertiseMobileNetwork, advertiseRouter, serveDhcp, serveNames } from './services.ts';
+import {
+  advertiseMobileNetwork,
+  advertiseRouter,
+  LINK_PROGRAM,
+  linkProcess,
+  serveDhcp,
+  serveNames,
+} from './services.ts';
 import {
   attempt,
   Background,
@@ -22,6 +31,7 @@ import {
   ipBatch,
   nowMs,
   type RunOptions,
+  removeNamespaces,
   run,
   waitFor,
 } from './shell.ts';
@@ -32,6 +42,8 @@ export interface LabOptions {
   /** Nodes that can be plugged in, and their interfaces. Default `{ mn: ['eth0'] }`. */
   readonly nodes?: Readonly<Record<string, readonly string[]>>;
   readonly servers?: readonly LabServer[];
+  /** What configures the nodes and mobile routers. Default `flush`. */
+  readonly hosts?: HostKind;
   /** Nodes that are mobile routers: each with a network and ordinary hosts behind it. */
   readonly mobileRouters?: readonly MobileRouterName[];
   /**
@@ -77,20 +89,11 @@ interface Moved {
   readonly carrierFoundAtMs: number;
 }
 
-const LINK_PROGRAM = new URL('../native/build/sojourn-link', import.meta.url).pathname;
-
-interface Cable {
-  readonly manager: NetworkManager;
-  network: AttachmentPoint | undefined;
-}
-
-/** Also runs before building, to remove leftovers of a test that crashed. */
-async function removeNamespaces(names: readonly string[]): Promise<void> {
-  if (names.length > 0)
-    await ipBatch(
-      names.map((name) => `netns delete ${name}`),
-      { force: true },
-    );
+/** A node: what configures it, and the network that each of its cables is plugged into. */
+interface Node {
+  readonly kind: HostKind;
+  readonly networking: HostNetworking;
+  readonly cables: Map<string, AttachmentPoint | undefined>;
 }
 
 /**
@@ -102,21 +105,27 @@ export class Lab implements AsyncDisposable {
   readonly networks: readonly Network[];
   readonly logDirectory: string;
   readonly #namespaces: readonly string[];
-  readonly #cables = new Map<string, Map<string, Cable>>();
+  readonly #nodes = new Map<string, Node>();
   readonly #background = new Set<Background>();
   #spawned = 0;
 
-  private constructor(design: Design, namespaces: readonly string[], logDirectory: string) {
+  private constructor(
+    design: Design,
+    namespaces: readonly string[],
+    logDirectory: string,
+    hosts: HostKind,
+  ) {
     const behind = design.mobileRouters.map((name) => MOBILE_ROUTERS[name].lan);
     this.networks = [...design.networks, ...behind].map((name) => ATTACHMENT_POINTS[name]);
     this.logDirectory = logDirectory;
     this.#namespaces = namespaces;
-    for (const [node, names] of Object.entries(design.nodes)) {
-      const cables = names.map((name, index): [string, Cable] => {
-        const manager = new NetworkManager(node, name, 100 * (index + 1), logDirectory);
-        return [name, { manager, network: undefined }];
-      });
-      this.#cables.set(node, new Map(cables));
+    // The hosts behind a mobile router never move.
+    const behindRouters = design.mobileRouters.flatMap((name) => MOBILE_ROUTERS[name].hosts);
+    for (const [node, interfaces] of Object.entries(design.nodes)) {
+      const kind = behindRouters.includes(node) ? 'flush' : hosts;
+      const networking = hostNetworking(kind, { node, interfaces, logDirectory });
+      const cables = new Map(interfaces.map((name) => [name, undefined]));
+      this.#nodes.set(node, { kind, networking, cables });
     }
   }
 
@@ -126,8 +135,8 @@ export class Lab implements AsyncDisposable {
    */
   static async create(options: LabOptions = {}): Promise<Lab> {
     requireLab();
-    const linkProcess = (options.delayMs ?? 0) > 0 || options.linkArguments !== undefined;
-    if (linkProcess && !existsSync(LINK_PROGRAM))
+    const linked = (options.delayMs ?? 0) > 0 || options.linkArguments !== undefined;
+    if (linked && !existsSync(LINK_PROGRAM))
       throw new Error(`${LINK_PROGRAM} is missing: make -C native/tools`);
     const mobileRouters = options.mobileRouters ?? [];
     const design: Design = {
@@ -136,7 +145,7 @@ export class Lab implements AsyncDisposable {
       servers: options.servers ?? [],
       mobileRouters,
       mobileNetworksAnnounced: options.mobileNetworksAnnounced ?? false,
-      linkProcess,
+      linkProcess: linked,
       lossPercent: options.lossPercent ?? 0,
       segmentationOffload: options.segmentationOffload ?? true,
     };
@@ -148,10 +157,10 @@ export class Lab implements AsyncDisposable {
     rmSync(RUN_DIRECTORY, { recursive: true, force: true });
     mkdirSync(STATE_DIRECTORY);
     await removeNamespaces(readdirSync('/run/netns'));
-    const lab = new Lab(design, await build(design), logDirectory);
+    const lab = new Lab(design, await build(design), logDirectory, options.hosts ?? 'flush');
     try {
       await lab.#startServices(design);
-      if (linkProcess) await lab.#startLinks(options);
+      if (linked) await lab.#startLinks(options);
     } catch (error) {
       await lab.close();
       throw error;
@@ -183,6 +192,7 @@ export class Lab implements AsyncDisposable {
       );
     }
     for (const daemon of await Promise.all(starting)) this.#background.add(daemon);
+    await Promise.all([...this.#nodes.values()].map(({ networking }) => networking.start()));
     for (const { hosts, lan } of mobileRouters.map((name) => MOBILE_ROUTERS[name])) {
       for (const host of hosts) await this.move(host, lan);
     }
@@ -192,18 +202,9 @@ export class Lab implements AsyncDisposable {
     const visited = this.networks.filter(({ name }) => isNetworkName(name) && name !== 'home');
     await Promise.all(
       visited.map(async ({ name, index }) => {
-        const ends = ['--a', `d-${name}-a`, '--b', `d-${name}-b`];
-        const delayUs = String(Math.round((options.delayMs ?? 0) * 1000));
-        const argv = [
-          LINK_PROGRAM,
-          ...ends,
-          '--delay-us',
-          delayUs,
-          '--seed',
-          String(index),
-          ...(options.linkArguments ?? []),
-        ];
-        await this.spawn('fabric', argv, { logName: `link-${name}` }).ready('ready');
+        const argv = linkProcess(name, index, options.delayMs ?? 0);
+        const link = [...argv, ...(options.linkArguments ?? [])];
+        await this.spawn('fabric', link, { logName: `link-${name}` }).ready('ready');
       }),
     );
   }
@@ -215,7 +216,7 @@ export class Lab implements AsyncDisposable {
 
   /** The network that a node's interface is plugged into; undefined if none. */
   location(node: string, name?: string): AttachmentPoint | undefined {
-    return this.#cable(node, name)[1].network;
+    return this.#node(node).cables.get(this.#interface(node, name));
   }
 
   /**
@@ -225,7 +226,8 @@ export class Lab implements AsyncDisposable {
   async move(node: string, network: AttachmentPoint, options: MoveOptions = {}): Promise<Moved> {
     if (!this.networks.some(({ name }) => name === network))
       throw new Error(`this lab was built without network ${network}`);
-    const [name, cable] = this.#cable(node, options.interface);
+    const name = this.#interface(node, options.interface);
+    const { cables, networking } = this.#node(node);
     const carrierLostAtMs =
       options.breakBeforeMake === false ? await this.unplug(node, name) : await this.unplug(node);
     const end = cableEnd(node, name);
@@ -233,8 +235,8 @@ export class Lab implements AsyncDisposable {
       namespace: 'fabric',
     });
     const carrierFoundAtMs = nowMs();
-    cable.network = network;
-    cable.manager.carrierFound();
+    cables.set(name, network);
+    networking.carrierFound(name);
     return {
       node,
       interface: name,
@@ -249,18 +251,19 @@ export class Lab implements AsyncDisposable {
    * plugged in.
    */
   async unplug(node: string, name?: string): Promise<number | undefined> {
-    const cables = [...this.#node(node)].filter(
-      ([key, cable]) => cable.network !== undefined && (name ?? key) === key,
+    const { cables, networking } = this.#node(node);
+    const pulled = [...cables.keys()].filter(
+      (key) => cables.get(key) !== undefined && (name ?? key) === key,
     );
-    if (cables.length === 0) return undefined;
-    const commands = cables.flatMap(([key]) => [
+    if (pulled.length === 0) return undefined;
+    const commands = pulled.flatMap((key) => [
       `link set ${cableEnd(node, key)} down`,
       `link set ${cableEnd(node, key)} nomaster`,
     ]);
     await ipBatch(commands, { namespace: 'fabric' });
     const lostAtMs = nowMs();
-    for (const [, cable] of cables) cable.network = undefined;
-    await Promise.all(cables.map(([, cable]) => cable.manager.carrierLost()));
+    for (const key of pulled) cables.set(key, undefined);
+    await Promise.all(pulled.map((key) => networking.carrierLost(key)));
     return lostAtMs;
   }
 
@@ -273,16 +276,14 @@ export class Lab implements AsyncDisposable {
     options: { readonly interface?: string; readonly timeoutMs?: number } = {},
   ): Promise<DynamicAddress> {
     const name = options.interface;
-    return await waitFor(
-      async () =>
-        (await dynamicAddresses(node)).find(
-          (found) => found.family === family && (name ?? found.interface) === found.interface,
-        ),
-      {
-        timeoutMs: options.timeoutMs ?? 5_000,
-        what: `an IPv${family} address of ${node} in ${this.location(node, name)}`,
-      },
-    );
+    const at = this.location(node, name);
+    // Only a host that flushes has no addresses of another network.
+    const flushes = at === undefined || this.#node(node).kind === 'flush';
+    const network = flushes ? undefined : ATTACHMENT_POINTS[at];
+    return await waitFor(async () => await dynamicAddress(node, family, name, network), {
+      timeoutMs: options.timeoutMs ?? 5_000,
+      what: `an IPv${family} address of ${node} in ${at}`,
+    });
   }
 
   /** Runs a command in a namespace and returns its standard output. */
@@ -347,11 +348,8 @@ export class Lab implements AsyncDisposable {
 
   /** Ends every process and removes every namespace of the lab. Safe to call twice. */
   async close(): Promise<void> {
-    const managers = [...this.#cables.values()].flatMap((cables) =>
-      [...cables.values()].map(({ manager }) => manager),
-    );
     await Promise.all([
-      ...managers.map((manager) => manager.stop()),
+      ...[...this.#nodes.values()].map(({ networking }) => networking.stop()),
       ...[...this.#background].map((process) => process.stop()),
     ]);
     this.#background.clear();
@@ -362,14 +360,15 @@ export class Lab implements AsyncDisposable {
     await this.close();
   }
 
-  #node(node: string): Map<string, Cable> {
-    const cables = this.#cables.get(node);
-    if (cables === undefined) throw new Error(`this lab has no node ${node}`);
-    return cables;
+  #node(name: string): Node {
+    const node = this.#nodes.get(name);
+    if (node === undefined) throw new Error(`this lab has no node ${name}`);
+    return node;
   }
 
-  #cable(node: string, name?: string): [string, Cable] {
-    const found = [...this.#node(node)].find(([key]) => (name ?? key) === key);
+  /** The interface of that name, or the node's first one. */
+  #interface(node: string, name?: string): string {
+    const found = [...this.#node(node).cables.keys()].find((key) => (name ?? key) === key);
     if (found === undefined) throw new Error(`node ${node} has no interface ${name}`);
     return found;
   }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { dynamicAddresses } from '#lab/hosts/dynamic-addresses.ts';
 import { Dependence } from '#lab/nat-probe.ts';
-import { dynamicAddresses } from '#lab/network-manager.ts';
 import { ADDRESSES, ALL_NETWORKS, NETWORKS } from '#lab/networks.ts';
 import { checkNetwork, expectedBehaviour, probeNat, startNatProbeServer } from '#lab/self-test.ts';
 import { renameHost } from '#lab/services.ts';

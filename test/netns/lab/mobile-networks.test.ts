@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { dynamicAddresses } from '#lab/hosts/dynamic-addresses.ts';
 import {
   MOBILE_ROUTER_NAMES,
   MOBILE_ROUTERS,
   prefixesOf,
   routerAddressesOf,
 } from '#lab/mobile-networks.ts';
-import { dynamicAddresses } from '#lab/network-manager.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { checkMobileNetwork } from '#lab/self-test.ts';
 import { waitFor } from '#lab/shell.ts';

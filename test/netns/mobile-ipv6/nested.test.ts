@@ -10,8 +10,8 @@ import {
   otherMobileNodeConfiguration,
   otherMobileRouterConfiguration,
 } from '#lab/daemons.ts';
+import { dynamicAddresses } from '#lab/hosts/dynamic-addresses.ts';
 import type { NetworkName } from '#lab/network.ts';
-import { dynamicAddresses } from '#lab/network-manager.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import { Journey, objectOf, objectsOf } from '#test/netns/helpers/journey.ts';

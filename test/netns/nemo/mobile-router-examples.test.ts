@@ -2,7 +2,8 @@ import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExitCode } from '#daemon/exit-codes.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
-import { dynamicAddresses, NetworkManager } from '#lab/network-manager.ts';
+import { dynamicAddresses } from '#lab/hosts/dynamic-addresses.ts';
+import { KernelHost } from '#lab/hosts/kernel-host.ts';
 import { attempt, type Finished, waitFor } from '#lab/shell.ts';
 import { example, exampleFile, exampleText, KEY_FILE } from '#test/netns/helpers/examples.ts';
 import { Journey } from '#test/netns/helpers/journey.ts';
@@ -18,7 +19,7 @@ const CLI = new URL('../../../src/cli/cli.ts', import.meta.url).pathname;
 const MAIN = new URL('../../../daemons/mr/main.ts', import.meta.url).pathname;
 
 let journey: Journey;
-let host: NetworkManager;
+let host: KernelHost;
 
 /** The lab's own radvd and dnsmasq serve lan0, which has no addresses here. */
 function inTheLab(text: string): string {
@@ -49,7 +50,8 @@ beforeAll(async () => {
   ];
   journey.mobileNode.configure({ ...router, mobileNetworks });
   expect(given).toEqual([{ ...mobileNetworks[0], device: 'lan0' }]);
-  host = new NetworkManager('mr-a', 'lan', 50, journey.lab.logDirectory);
+  const { logDirectory } = journey.lab;
+  host = new KernelHost({ node: 'mr-a', interfaces: ['lan'], logDirectory }, true);
 });
 afterAll(async () => {
   await host?.stop();
@@ -135,7 +137,7 @@ describe('a mobile router configured by the examples', () => {
     ]);
     await lab.exec('mr', ['ip', 'link', 'set', 'lan1', 'up']);
     await lab.exec('mr-a', ['ip', 'link', 'set', 'lan', 'up']);
-    host.carrierFound();
+    host.carrierFound('lan');
     await journey.start('ar6');
   }, 60_000);
 
