@@ -8,6 +8,7 @@ import { type HandoverSettings, handover } from './handover.ts';
 import { homeAgent } from './home-agent.ts';
 import { type MatrixSettings, matrix } from './matrix.ts';
 import { type NtmobileHandoverSettings, ntmobileHandover } from './ntmobile-handover.ts';
+import { type OutageSettings, outages } from './outages.ts';
 import { type PrefixSettings, prefixCost } from './prefixes.ts';
 import { type RelaySettings, relay } from './relay.ts';
 import { printReport } from './support/report.ts';
@@ -67,6 +68,22 @@ program
   .option('--no-sojourn', 'leave out Sojourn')
   .action(async ({ json, ...settings }: { json: boolean } & HandoverSettings) => {
     printReport(await handover(settings), json);
+  });
+
+program
+  .command('outages')
+  .description(
+    'time without data when a path or the home agent fails in silence, by what fails and which ' +
+      'end sends, beside strongSwan and OpenVPN',
+  )
+  .option('--json', 'one JSON object on standard output', false)
+  .option('--repeats <n>', 'outages of each kind', Number, 5)
+  .option('--peer-repeats <n>', 'the same for strongSwan and OpenVPN', Number, 3)
+  .option('--only <key,…>', 'ipv6_path, home_agent, nat, dns, restart; default: all')
+  .option('--no-peers', 'leave out strongSwan and OpenVPN')
+  .option('--no-sojourn', 'leave out Sojourn')
+  .action(async ({ json, ...settings }: { json: boolean } & OutageSettings) => {
+    printReport(await outages(settings), json);
   });
 
 program

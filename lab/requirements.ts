@@ -73,6 +73,8 @@ const BENCH: readonly Requirement[] = [
   ['wireguard-go', 'wireguard-go'],
   ['openvpn', 'openvpn'],
   ['tayga', 'tayga'],
+  ['charon-systemd', 'charon-systemd'],
+  ['swanctl', 'strongswan-swanctl'],
 ];
 
 /** Libraries have no program to look for, so each is found by a file of its package. */
@@ -81,6 +83,15 @@ const TEST_FILES: readonly Requirement[] = [
   ['/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux', 'libclang-rt-14-dev'],
   ['/usr/lib/python3/dist-packages/dissononce', 'python3-dissononce'],
 ];
+
+const FILES: Readonly<Record<Purpose, readonly Requirement[]>> = {
+  demo: [],
+  test: TEST_FILES,
+  bench: [
+    ['/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so', 'libcharon-extra-plugins'],
+    ['/usr/lib/ipsec/plugins/libstrongswan-openssl.so', 'libstrongswan-standard-plugins'],
+  ],
+};
 
 const PROGRAMS: Readonly<Record<Purpose, readonly Requirement[]>> = {
   demo: DEMO,
@@ -93,7 +104,7 @@ function missingPackages(purpose: Purpose): readonly string[] {
   const required =
     purpose === 'test' && isRoot() ? [...PROGRAMS.test, ...TEST_OF_ROOT] : PROGRAMS[purpose];
   const programs = required.filter(([program]) => !isProgram(program));
-  const files = purpose === 'test' ? TEST_FILES.filter(([file]) => !existsSync(file)) : [];
+  const files = FILES[purpose].filter(([file]) => !existsSync(file));
   return [...new Set([...programs, ...files].map(([, debianPackage]) => debianPackage))];
 }
 

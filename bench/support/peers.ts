@@ -137,7 +137,7 @@ function followRoutes(
 }
 
 /** Waits until the far end of a tunnel answers pings. */
-async function answers(namespace: string, address: string): Promise<void> {
+export async function answers(namespace: string, address: string): Promise<void> {
   const ping = ['ping', '-n', '-c', '1', '-W', '1', address];
   await waitFor(async () => (await attempt(ping, { namespace })).code === 0, {
     timeoutMs: 20_000,
