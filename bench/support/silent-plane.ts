@@ -10,6 +10,7 @@ export class SilentPlane implements PlanePort {
     udpReceiveOffload: false,
   };
   readonly deviceIndex = 1;
+  reopenDevice(): void {}
   tunnelSet(): void {}
   tunnelDelete(): void {}
   routeSet(): void {}

@@ -106,17 +106,22 @@ function shown({ json }: GlobalOptions, command: string, value: JsonValue): stri
 
 /**
  * A mobile node or router is settled if each home is registered or at home, an NTMobile node if it
- * is registered with its coordinator, a relay if it is registered with some coordinator. Other
- * daemons are always settled.
+ * is registered with its coordinator, a relay if it is registered with some coordinator. No daemon
+ * is settled while its TUN device is missing.
  */
 export function isSettled(status: JsonValue): boolean {
   if (!isJsonObject(status)) return true;
-  const { role, homes, ntmobile, registrations } = status;
+  const { role, homes, ntmobile, registrations, host } = status;
   const atHome = every(homes, ({ phase }) => SETTLED_PHASES.has(String(phase)));
   const joined = !isJsonObject(ntmobile) || ntmobile['coordinator'] === 'registered';
   const relaying =
     role !== 'relay' || !every(registrations, ({ registered }) => registered !== true);
-  return atHome && joined && relaying;
+  return atHome && joined && relaying && hasTunnelDevice(host);
+}
+
+/** Nothing enters or leaves a tunnel while its device waits for a repair. */
+function hasTunnelDevice(host: JsonValue | undefined): boolean {
+  return !isJsonObject(host) || every(host['pending'], ({ what }) => what !== 'tunnel-device');
 }
 
 function every(list: JsonValue | undefined, holds: (one: JsonObject) => boolean): boolean {

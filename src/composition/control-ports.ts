@@ -25,6 +25,7 @@ export function planeWithoutTunnels(sockets: DatagramSockets): PlanePort {
     },
     deviceIndex: 0,
     ...{
+      reopenDevice: noTunnels,
       tunnelSet: noTunnels,
       tunnelDelete: noTunnels,
       routeSet: noTunnels,
@@ -61,6 +62,7 @@ export const NO_KERNEL: KernelPort = {
     deleteProxyNeighbour: noKernel,
   },
   ...{ setSysctl: noKernel, restoreSysctl: noKernel },
+  repairDevice: () => undefined,
   sweep: () => {},
   onNetwork: () => {},
   onDisturbed: () => {},

@@ -5,6 +5,7 @@ import { runDirectory } from '#daemon/directories.ts';
 import { openKernel, ROUTING_PROTOCOL } from '#host/kernel/kernel.ts';
 import { openNetlink } from '#host/kernel/netlink.ts';
 import { removePacketFilter } from '#host/kernel/packet-filter.ts';
+import type { OwnDevice } from '#host/kernel/tunnel-device.ts';
 import { createClock } from '#host/process/clock.ts';
 import type { ClockPort, KernelPort } from '#runtime/ports.ts';
 
@@ -12,12 +13,18 @@ export type Role = keyof typeof ROUTING_PROTOCOL;
 type Owner = Pick<DaemonSettings, 'name' | 'device'>;
 
 /** The kernel's tables; entries of `role` carry its own routing protocol number. */
-export function openOwnKernel(role: Role, { name, device }: Owner, clock: ClockPort): KernelPort {
+export function openOwnKernel(
+  role: Role,
+  { name, device }: Owner,
+  clock: ClockPort,
+  ownDevice?: OwnDevice,
+): KernelPort {
   return openKernel({
     netlink: openNetlink(),
     clock,
     protocol: ROUTING_PROTOCOL[role],
     device,
+    ...(ownDevice === undefined ? {} : { ownDevice }),
     sysctlFile: join(runDirectory(), `${name}-sysctl.json`),
   });
 }

@@ -69,7 +69,11 @@ function startPacketDaemon<S extends WithPlaneSection>(
         const plane = opened.adopt(openPlane(options), (it) => it.close());
         const addresses = spec.addresses?.(settings);
         if (addresses !== undefined) plane.setLocalAddresses(addresses);
-        const kernel = openOwnKernel(spec.kernelOwner, daemon, host.clock);
+        const kernel = openOwnKernel(spec.kernelOwner, daemon, host.clock, {
+          name: daemon.device,
+          mtu: daemon.deviceMtu,
+          reopen: () => plane.reopenDevice(),
+        });
         opened.adopt(kernel, (it) => it.close());
         // Settings that a killed run changed would be taken for the host's own.
         kernel.sweep();

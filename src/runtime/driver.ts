@@ -61,6 +61,7 @@ class DriverLoop implements Driver {
         this.#report('kernel-refused', 'warn', { what, error: error.message });
       },
       options.addressMaps,
+      (why) => this.#report('tunnel-device-repaired', 'warn', { why }),
     );
     this.#externalRequests = new ExternalRequests(
       options,

@@ -100,6 +100,11 @@ export interface PlaneFeatures {
 export interface PlanePort {
   readonly features: PlaneFeatures;
   readonly deviceIndex: number;
+  /**
+   * Creates the TUN device again after it was deleted, renamed or moved to another network
+   * namespace. Tables and counters stay.
+   */
+  reopenDevice(): void;
   tunnelSet(tunnel: DesiredTunnel): void;
   tunnelDelete(id: number): void;
   routeSet(route: DesiredPlaneRoute): void;
@@ -158,11 +163,19 @@ export interface KernelPort {
   deleteProxyNeighbour(neighbour: DesiredProxyNeighbour): void;
   setSysctl(sysctl: DesiredSysctl): void;
   restoreSysctl(path: string): void;
+  /**
+   * Repairs the TUN device if another program set it down, changed or removed it; its addresses and
+   * routes have to be added again then. Returns what had happened; undefined if nothing had.
+   */
+  repairDevice(): string | undefined;
   /** Removes the addresses, routes, rules, proxy entries and sysctls that an earlier run left. */
   sweep(): void;
   /** Calls `handler` now and after each batch of changes, with a whole snapshot. */
   onNetwork(handler: (interfaces: readonly NetworkInterface[]) => void): void;
-  /** Calls `handler` when something that this port added vanished: a device, or a flush by hand. */
+  /**
+   * Calls `handler` when something that this port added vanished (a device, or a flush by hand), or
+   * when the TUN device has to be repaired.
+   */
   onDisturbed(handler: () => void): void;
   close(): void;
 }

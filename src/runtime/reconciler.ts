@@ -25,6 +25,8 @@ const RETRY_LONGEST_MS = 10_000;
  */
 const DISTURBANCE_CALM_MS = 1_000;
 const PENDING_SHOWN = 100;
+/** The TUN device in `pending`. */
+const TUNNEL_DEVICE = 'tunnel-device';
 
 function noAddressMaps(): never {
   throw new Error('the engine desires an address map, but this daemon has no address maps');
@@ -45,7 +47,9 @@ export class Reconciler {
   readonly #planeTables: readonly KindTable[];
   readonly #kernelTables: readonly KindTable[];
   readonly #reversed: readonly KindTable[];
+  readonly #kernel: KernelPort;
   readonly #refused: (what: string, error: HostError) => void;
+  readonly #repaired: (why: string) => void;
   readonly #failures = new Map<string, string>();
   readonly #counters = new Map<string, number>();
   #retryAt: Monotonic = NEVER;
@@ -54,15 +58,19 @@ export class Reconciler {
   #calmFrom = -Infinity;
 
   /**
-   * `refused` is called once for each item, when the host first refuses it. Without `addressMaps`,
-   * an engine that desires one fails an assertion.
+   * `refused` is called once for each item, when the host first refuses it; `repaired` when another
+   * program had harmed the TUN device. Without `addressMaps`, an engine that desires one fails an
+   * assertion.
    */
   constructor(
     kernel: KernelPort,
     plane: PlanePort,
     refused: (what: string, error: HostError) => void,
     addressMaps: AddressMapPort = NO_ADDRESS_MAPS,
+    repaired: (why: string) => void = () => {},
   ) {
+    this.#repaired = repaired;
+    this.#kernel = kernel;
     this.#refused = refused;
     const ports = { kernel, plane, addressMaps };
     const tables = keysOf(DESIRED_STATE_KINDS).map((kind) => ({
@@ -103,11 +111,12 @@ export class Reconciler {
   /** The network changed, so the host may accept what it refused. */
   retry(now: Monotonic): void {
     if (!this.#tables.some((table) => table.hasPending)) return;
-    this.#retryAt = NEVER;
+    // A repair that waits keeps its time: its cause is another program, not the network.
+    if (!this.#disturbed) this.#retryAt = NEVER;
     for (const table of this.#tables) table.retry();
     this.applyAdditions(now);
     this.applyRemovals(now);
-    if (this.#tables.every((table) => !table.hasPending)) this.#settle();
+    if (!this.#disturbed && this.#tables.every((table) => !table.hasPending)) this.#settle();
   }
 
   /** Something that was applied vanished from the kernel. */
@@ -147,7 +156,9 @@ export class Reconciler {
 
   /** `pending`: what the host refuses and why; `counters`: applied, refused and disturbed. */
   status(): JsonObject {
-    const pending = this.#tables.flatMap((table) => table.pending).slice(0, PENDING_SHOWN);
+    const device = this.#failures.has(TUNNEL_DEVICE) ? [TUNNEL_DEVICE] : [];
+    const items = this.#tables.flatMap((table) => table.pending);
+    const pending = [...device, ...items].slice(0, PENDING_SHOWN);
     return {
       parts: this.#parts.size,
       pending: pending.map((what) => ({ what, error: this.#failures.get(what) ?? '' })),
@@ -156,8 +167,13 @@ export class Reconciler {
   }
 
   #reapply(now: Monotonic): void {
-    this.#disturbed = false;
     this.#calmFrom = after(now, DISTURBANCE_CALM_MS);
+    // While the device is missing, nothing can be added to it.
+    this.#disturbed = !this.#attempt(now)(TUNNEL_DEVICE, '', () => {
+      const harm = this.#kernel.repairDevice();
+      if (harm !== undefined) this.#repaired(harm);
+    });
+    if (this.#disturbed) return;
     // All of the kernel's kinds, because a removed interface loses its addresses, routes and
     // sysctls.
     for (const table of this.#kernelTables) table.markAllForReapply();
@@ -170,14 +186,14 @@ export class Reconciler {
         body();
       } catch (thrown) {
         if (!isHostError(thrown)) throw thrown;
-        const what = `${kind} ${key}`;
+        const what = `${kind} ${key}`.trimEnd();
         if (!this.#failures.has(what)) this.#refused(what, thrown);
         this.#failures.set(what, thrown.message);
         this.#count(`refused-${thrown.code}`);
         if (this.#retryAt === NEVER) this.#backOff(now);
         return false;
       }
-      if (this.#failures.size > 0) this.#failures.delete(`${kind} ${key}`);
+      if (this.#failures.size > 0) this.#failures.delete(`${kind} ${key}`.trimEnd());
       this.#count('applied');
       return true;
     };

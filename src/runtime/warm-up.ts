@@ -171,6 +171,7 @@ class VirtualKernel implements KernelPort {
   deleteProxyNeighbour(): void {}
   setSysctl(): void {}
   restoreSysctl(): void {}
+  repairDevice(): undefined {}
   sweep(): void {}
   onDisturbed(): void {}
   close(): void {}
@@ -215,6 +216,7 @@ class VirtualPlane implements PlanePort {
     this.#handler = handler;
   }
 
+  reopenDevice(): void {}
   tunnelSet(): void {}
   tunnelDelete(): void {}
   routeSet(): void {}

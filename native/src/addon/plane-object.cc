@@ -16,6 +16,7 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
     return DefineClass(env, "Plane",
                        {InstanceMethod("features", &PlaneObject::features),
                         InstanceMethod("deviceIndex", &PlaneObject::deviceIndex),
+                        InstanceMethod("reopenDevice", &PlaneObject::reopenDevice),
                         InstanceMethod("tunnelSet", &PlaneObject::tunnelSet),
                         InstanceMethod("tunnelDelete", &PlaneObject::tunnelDelete),
                         InstanceMethod("routeSet", &PlaneObject::routeSet),
@@ -111,6 +112,10 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
 
   Napi::Value deviceIndex(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), plane(info).deviceIndex());
+  }
+  void reopenDevice(const Napi::CallbackInfo& info) {
+    Plane& reopened = plane(info);
+    withErrors(info.Env(), [&] { reopened.reopenDevice(); });
   }
   void tunnelSet(const Napi::CallbackInfo& info) {
     plane(info).tunnelSet(tunnelOf(objectOf(info[0], "tunnel")));

@@ -37,6 +37,9 @@ class EpochDomain {
 
   Reader& addReader() { return readers_[count_.fetch_add(1)]; }
 
+  // All reading threads have ended.
+  void removeReaders() { count_.store(0); }
+
   // To be called by writers, after readers can no longer find `object`. The caller holds the
   // writers' lock.
   template <class T>

@@ -39,8 +39,7 @@ SendSockets Sockets::sendSockets(size_t pair, const Options& options) const {
 Plane::Plane(const Options& options, std::function<void()> wake)
     : shared_(options, std::move(wake)) {
   openSockets(options.pairs());
-  heldReceiver_ =
-      std::make_unique<Receiver>(shared_, counters_, sockets_.tun->queue(0), options.ownSlot());
+  openDevice();
   startWorkers();
   const std::lock_guard<std::mutex> guard(openMutex);
   // If the process exits without closing its planes, packet threads have to end before the
@@ -61,6 +60,8 @@ Plane::~Plane() {
 void Plane::stop() {
   const u64 one = 1;
   if (sockets_.stop && ::write(sockets_.stop.get(), &one, sizeof one) < 0) return;
+  for (const auto& worker : workers_) worker->join();
+  for (const auto& worker : workers_) counters_.addAll(worker->counters());
   workers_.clear();
 }
 
@@ -79,10 +80,34 @@ void Plane::openSockets(size_t pairs) {
     sockets_.udp = openUdpSockets(4, options.udpPort, pairs, options.mark, udp);
   }
   if (options.sealedPort != 0) openSealed(pairs, udp);
-  sockets_.tun = std::make_unique<Tun>(options.device, options.deviceMtu, static_cast<int>(pairs));
+  shared_.features.udpSegmentation = udp.segmentation;
+  shared_.features.udpReceiveOffload = udp.receiveOffload;
+}
+
+void Plane::openDevice() {
+  const Options& options = shared_.options;
+  const int queues = static_cast<int>(options.pairs());
+  sockets_.tun = std::make_unique<Tun>(options.device, options.deviceMtu, queues);
+  shared_.features.tunSegmentation = sockets_.tun->features().tcp;
+  shared_.features.tunUdpSegmentation = sockets_.tun->features().udp;
   openRaw();
-  const TunFeatures& tun = sockets_.tun->features();
-  shared_.features = {tun.tcp, tun.udp, udp.segmentation, udp.receiveOffload};
+  heldReceiver_ =
+      std::make_unique<Receiver>(shared_, counters_, sockets_.tun->queue(0), options.ownSlot());
+}
+
+void Plane::reopenDevice() {
+  stop();
+  u64 stopped = 0;
+  if (::read(sockets_.stop.get(), &stopped, sizeof stopped) < 0 && errno != EAGAIN) {
+    throwSystemError("eventfd");
+  }
+  // The kernel removes the device with its last descriptor, wherever it is by now.
+  heldReceiver_.reset();
+  sockets_.tun.reset();
+  sockets_.links.clear();
+  openDevice();
+  shared_.tables.domain().removeReaders();
+  startWorkers();
 }
 
 void Plane::openSealed(size_t pairs, UdpFeatures& features) {
@@ -130,7 +155,7 @@ void Plane::startWorkers() {
 void Plane::tunnelSet(const TunnelSpec& spec) {
   shared_.tables.tunnelSet(spec);
   // This thread is the only writer of the tables, so no object that it reads is freed meanwhile.
-  if (shared_.inwardHold.waiting()) {
+  if (heldReceiver_ && shared_.inwardHold.waiting()) {
     heldReceiver_->releaseHeld(Endpoint::Key::of(spec.path, spec.protection), monotonicMs());
   }
   wakeForHeld();

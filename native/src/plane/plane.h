@@ -44,6 +44,9 @@ class Plane {
 
   const Features& features() const { return shared_.features; }
   int deviceIndex() const { return sockets_.tun->index(); }
+  // Replaces a TUN device that was deleted, renamed or moved to another network namespace. Tables
+  // and counters stay. Throws SystemError if the name is taken; a later call tries again.
+  void reopenDevice();
   void tunnelSet(const TunnelSpec& spec);
   void tunnelDelete(u32 id) { shared_.tables.tunnelDelete(id); }
   void routeSet(const RouteSpec& spec);
@@ -58,6 +61,7 @@ class Plane {
   void counters(u64 (&sums)[Counters::kCount]) const;
 
  private:
+  void openDevice();
   RouteSpec withoutPeer(const RouteSpec& spec) const;
   void wakeForHeld();
   void stop();

@@ -36,7 +36,9 @@ Worker::Worker(Shared& shared, const Sockets& sockets, const ThreadRole& role)
   if (role.receive) openReceiver(tun, slot);
 }
 
-Worker::~Worker() {
+Worker::~Worker() { join(); }
+
+void Worker::join() {
   if (thread_.joinable()) thread_.join();
 }
 

@@ -22,6 +22,8 @@ class Worker {
   ~Worker();
 
   void start();
+  // Waits for the thread, which ends when the plane stops.
+  void join();
   const Counters& counters() const { return counters_; }
 
  private:

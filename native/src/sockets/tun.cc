@@ -56,7 +56,11 @@ Descriptor Tun::openQueue(const std::string& name, bool several, bool first) {
                     (first ? IFF_TUN_EXCL : 0);
   request.ifr_flags = static_cast<short>(flags);
   if (::ioctl(queue.get(), TUNSETIFF, &request) != 0) {
-    throwSystemError("device " + name, "another daemon uses this device name");
+    const bool taken = errno == EBUSY || errno == EINVAL;
+    const std::string remedy = "the name is taken: ip link show " + name +
+                               " shows by what; remove or rename that device, or set another "
+                               "name in daemon.device";
+    throwSystemError("device " + name, taken ? remedy : "");
   }
   const unsigned tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
   // Linux 6.2 brought UDP segmentation. An unknown flag makes the kernel refuse all of them.

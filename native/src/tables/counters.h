@@ -81,6 +81,13 @@ struct Counters {
                        std::memory_order_relaxed);
   }
 
+  // Takes over the counters of a thread that has ended.
+  void addAll(const Counters& ended) {
+    for (u32 name = 0; name < kCount; name++) {
+      add(static_cast<Name>(name), ended.values[name].load(std::memory_order_relaxed));
+    }
+  }
+
   alignas(64) std::atomic<u64> values[kCount] = {};
 };
 

@@ -60,6 +60,25 @@ export interface DesiredAddress {
 /** Stands for the daemon's TUN device, whose name an engine does not know. */
 export const TUN_DEVICE = '%tun';
 
+const MAIN_TABLE = 254;
+
+/**
+ * Metric of the `unreachable` route behind each route into `TUN_DEVICE`. While the device is down
+ * or missing the kernel has no route into it, and a packet would follow a default route: a home
+ * agent's back to the router that it came from, a mobile node's outside of the tunnel.
+ */
+const UNREACHABLE_METRIC = 8192;
+
+/** `routes` into the TUN device, and the `unreachable` ones behind them. */
+export function guarded(routes: readonly DesiredRoute[]): readonly DesiredRoute[] {
+  return [...routes, ...routes.map(({ destination, table }) => unreachable(destination, table))];
+}
+
+/** Less preferred than every other route to the destination. */
+export function unreachable(destination: Prefix, table = MAIN_TABLE): DesiredRoute {
+  return { destination, table, type: 'unreachable', metric: UNREACHABLE_METRIC };
+}
+
 export interface DesiredRoute {
   readonly destination: Prefix;
   readonly table: number;

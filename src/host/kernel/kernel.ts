@@ -18,6 +18,7 @@ import type {
 import { SystemError } from '#host/process/system-error.ts';
 import type { ClockPort, KernelPort } from '#runtime/ports.ts';
 import { LinkFlag, RtnetlinkGroup } from '#wire/rtnetlink/layout.ts';
+import type { RtnetlinkLink } from '#wire/rtnetlink/links.ts';
 import {
   encodeAddressChange,
   encodeNeighbourChange,
@@ -40,6 +41,7 @@ import { messagesOf, NetlinkRequests, type NetlinkSocket } from './netlink-reque
 import { NetworkMirror } from './network-mirror.ts';
 import { sweepLeftovers } from './sweep.ts';
 import { SysctlSettings } from './sysctl.ts';
+import { IPV6_MINIMUM_MTU, type OwnDevice, TunnelDevice } from './tunnel-device.ts';
 
 /** One routing protocol number for each role; rtnetlink.h assigns none of 193 … 252. */
 export const ROUTING_PROTOCOL = {
@@ -57,6 +59,8 @@ interface KernelOptions {
   readonly protocol: number;
   /** Name of the TUN device, which replaces TUN_DEVICE; snapshots leave it out. */
   readonly device: string;
+  /** The device itself, to be repaired when another program changes it; absent: not opened. */
+  readonly ownDevice?: OwnDevice;
   /** Keeps former sysctl values until they are restored, such as /run/sojourn/mn-sysctl.json. */
   readonly sysctlFile: string;
 }
@@ -75,6 +79,7 @@ class Kernel implements KernelPort {
   readonly #requests: NetlinkRequests;
   readonly #mirror: NetworkMirror;
   readonly #sysctls: SysctlSettings;
+  readonly #device: TunnelDevice | undefined;
   /** Keys of the added items: `addressKey`, `routeKey` and `ruleKey`. */
   readonly #own = new Set<string>();
   /** Devices of the added proxy entries, by address and device. */
@@ -89,6 +94,8 @@ class Kernel implements KernelPort {
     this.#requests = new NetlinkRequests(options.netlink);
     this.#mirror = new NetworkMirror(options.device, options.protocol);
     this.#sysctls = new SysctlSettings(options.sysctlFile);
+    const { ownDevice } = options;
+    this.#device = ownDevice && new TunnelDevice(ownDevice, this.#requests);
     const groups = RtnetlinkGroup;
     options.netlink.subscribe(
       [
@@ -196,6 +203,13 @@ class Kernel implements KernelPort {
     return path.replace(`/${TUN_DEVICE}/`, `/${this.#options.device}/`);
   }
 
+  repairDevice(): string | undefined {
+    const harm = this.#device?.repair();
+    // The mirror must know the index of a new device before anything is added to it.
+    if (harm === 'removed') this.#reload();
+    return harm && `${this.#options.device} was ${harm} by another program`;
+  }
+
   sweep(): void {
     this.#sysctls.restoreAll();
     sweepLeftovers(this.#requests, this.#options.protocol);
@@ -226,6 +240,10 @@ class Kernel implements KernelPort {
     const messages = messagesOf(datagrams);
     const now = this.#options.clock.now();
     let disturbed = messages.some((message) => this.#isLoss(message));
+    // A device that had no IPv6 until now.
+    if (messages.some(({ kind }) => kind === 'link' || kind === 'address'))
+      disturbed ||= this.#sysctls.canSetAbsent;
+    for (const message of messages) if (this.#device?.notify(message) === true) disturbed = true;
     this.#mirror.notify(now, messages);
     if (overrun) {
       this.#reload();
@@ -287,6 +305,7 @@ class Kernel implements KernelPort {
 
   #isLoss(message: RtnetlinkMessage): boolean {
     if (!('operation' in message)) return false;
+    if (message.kind === 'link' && this.#regainsIpv6(message.link)) return true;
     // Proxy entries vanish without a notification when the device goes down.
     if (message.kind === 'link' && (message.link.flags & LinkFlag.up) === 0)
       return this.#proxiesOn(message.link.index);
@@ -306,6 +325,12 @@ class Kernel implements KernelPort {
       default:
         return false;
     }
+  }
+
+  /** The kernel removed IPv6 from the device, with its settings, while its MTU was too small. */
+  #regainsIpv6({ index, mtu = 0 }: RtnetlinkLink): boolean {
+    const former = this.#mirror.mtuOf(index);
+    return former > 0 && former < IPV6_MINIMUM_MTU && mtu >= IPV6_MINIMUM_MTU;
   }
 
   #proxiesOn(index: number): boolean {

@@ -168,6 +168,11 @@ export class NetworkMirror {
     return undefined;
   }
 
+  /** 0 for an unknown interface. */
+  mtuOf(index: number): number {
+    return this.#links.get(index)?.mtu ?? 0;
+  }
+
   nameOf(index: number): string | undefined {
     return this.#links.get(index)?.name;
   }

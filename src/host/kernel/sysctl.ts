@@ -22,6 +22,8 @@ const ROOT = '/proc/sys';
 export class SysctlSettings {
   readonly #file: string;
   readonly #originals: Map<string, string>;
+  /** Settings of devices without the family. */
+  readonly #absent = new Set<string>();
 
   /** `file` lives until the next boot, such as /run/sojourn/ha-sysctl.json. */
   constructor(file: string) {
@@ -29,7 +31,17 @@ export class SysctlSettings {
     this.#originals = readOriginals(file);
   }
 
+  /**
+   * Does nothing while the device has no such family: the kernel gives IPv6 to no device with an
+   * MTU below 1280, nor to some tunnels (gre0, tunl0), and such a device neither forwards IPv6 nor
+   * accepts router advertisements. `canSetAbsent` tells when it gets the family.
+   */
   set({ path, value, onlyIfCurrently }: DesiredSysctl): void {
+    this.#absent.delete(path);
+    if (isOfAbsentDevice(path)) {
+      this.#absent.add(path);
+      return;
+    }
     const current = readSysctl(path);
     if (current === value || (onlyIfCurrently !== undefined && current !== onlyIfCurrently)) return;
     if (!this.#originals.has(path)) {
@@ -39,8 +51,15 @@ export class SysctlSettings {
     writeSysctl(path, value);
   }
 
+  /** A setting can be set by now whose device lacked the family. */
+  get canSetAbsent(): boolean {
+    for (const path of this.#absent) if (!isOfAbsentDevice(path)) return true;
+    return false;
+  }
+
   /** Does nothing for a setting that was not changed, or that vanished with its device. */
   restore(path: string): void {
+    this.#absent.delete(path);
     const original = this.#originals.get(path);
     if (original === undefined) return;
     // The setting may still have its original value, if it could not be written.
@@ -75,6 +94,14 @@ function checkedPath(path: string): string {
     throw new SystemError('EINVAL', `not a network sysctl: ${path}`);
   }
   return join(ROOT, path);
+}
+
+const DEVICE_SETTING = /^net\/ipv[46]\/(?:conf|neigh)\/[^/]+(?=\/)/;
+
+/** Whether the device of the setting has no settings of that family at all. */
+function isOfAbsentDevice(path: string): boolean {
+  const [directory] = DEVICE_SETTING.exec(path) ?? [];
+  return directory !== undefined && !existsSync(checkedPath(directory));
 }
 
 function readSysctl(path: string): string {

@@ -32,6 +32,10 @@ export class FakeKernel implements KernelPort {
   readonly originals = new Map<string, string>();
   readonly log: string[];
   interfaces: readonly NetworkInterface[] = [];
+  /** The error code of `repairDevice`; undefined: the device is repaired. */
+  deviceRefusal: string | undefined;
+  /** What `repairDevice` finds and repairs. */
+  deviceHarm: string | undefined;
   swept = 0;
   closed = false;
   #network: ((interfaces: readonly NetworkInterface[]) => void) | undefined;
@@ -39,6 +43,13 @@ export class FakeKernel implements KernelPort {
 
   constructor(log: string[] = []) {
     this.log = log;
+  }
+
+  repairDevice(): string | undefined {
+    if (this.deviceRefusal !== undefined) throw new FakeSystemError(this.deviceRefusal, '%tun');
+    const { deviceHarm } = this;
+    this.deviceHarm = undefined;
+    return deviceHarm;
   }
 
   addAddress(address: DesiredAddress): void {

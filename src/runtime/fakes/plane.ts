@@ -42,6 +42,10 @@ export class FakePlane implements PlanePort {
     this.log = log;
   }
 
+  reopenDevice(): void {
+    this.log.push('device');
+  }
+
   tunnelSet(tunnel: DesiredTunnel): void {
     this.log.push(`tunnel ${tunnel.id} → ${tunnel.path.remote}`);
     this.tunnels.set(tunnel.id, tunnel);

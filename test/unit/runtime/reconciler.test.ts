@@ -333,3 +333,35 @@ describe('100,000 parts', () => {
     expect(settle()).toHaveLength(2);
   });
 });
+
+describe('the TUN device', () => {
+  it('gets its addresses and routes after its repair', () => {
+    const { reconciler, settle, kernel, log } = world();
+    reconciler.setDesired('home', homeOn('%tun'));
+    settle();
+    log.length = 0;
+    kernel.deviceHarm = '%tun was removed by another program';
+    reconciler.disturbed(NOW);
+    expect(log).toEqual([`address %tun ${HOME}`, 'route ::/0 table 100 metric 0', 'rule 1000']);
+    expect(kernel.deviceHarm).toBeUndefined();
+    expect(pendingOf(reconciler)).toEqual([]);
+  });
+
+  it('waits for its repair, also when the network changes', () => {
+    const { reconciler, settle, kernel, log, refused } = world();
+    reconciler.setDesired('home', homeOn('%tun'));
+    settle();
+    log.length = 0;
+    kernel.deviceRefusal = 'EBUSY';
+    reconciler.disturbed(NOW);
+    reconciler.retry(after(NOW, 50));
+    expect(log).toEqual([]);
+    expect(refused).toEqual(['tunnel-device']);
+    expect(pendingOf(reconciler)).toEqual([{ what: 'tunnel-device', error: 'EBUSY: %tun' }]);
+    kernel.deviceRefusal = undefined;
+    reconciler.tick(reconciler.deadline());
+    expect(log).toHaveLength(3);
+    expect(pendingOf(reconciler)).toEqual([]);
+    expect(reconciler.deadline()).toBe(NEVER);
+  });
+});

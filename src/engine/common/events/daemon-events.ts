@@ -69,6 +69,11 @@ export const DAEMON_EVENTS = {
     'what',
     'error',
   ),
+  'tunnel-device-repaired': row(
+    'warn',
+    'Another program changed or removed the TUN device; the daemon made it as it was.',
+    'why',
+  ),
   'store-write-failed': row(
     'warn',
     'The daemon could not write its store; it tries again.',

@@ -15,7 +15,7 @@ import type {
   DesiredRoute,
   DesiredSysctl,
 } from '#engine/contract/desired-state.ts';
-import { TUN_DEVICE } from '#engine/contract/desired-state.ts';
+import { guarded, TUN_DEVICE, unreachable } from '#engine/contract/desired-state.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import { type BindingKey, formatBindingKey } from '#engine/mobile-ipv6/common/binding-cache.ts';
 import type { Binding } from './bindings/binding.ts';
@@ -93,22 +93,16 @@ function sysctls(configuration: HomeAgentConfiguration): readonly DesiredSysctl[
 
 /** Less preferred than routes into the tunnel with the kernel's own 1024 (IPv6) or 0 (IPv4). */
 const AT_HOME_METRIC = 4096;
-/** Less preferred than all others. */
-const UNREACHABLE_METRIC = 8192;
-
 /**
- * Keeps a packet for a mobile network without binding from looping between the home agent and the
- * router that it came from.
+ * Keeps a packet for a mobile network without binding, and one for a pool address that is on no
+ * link, from looping between the home agent and the router that it came from.
  */
-function unreachableNetworks({ mobileNodes }: HomeAgentConfiguration): readonly DesiredRoute[] {
-  return mobileNodes.flatMap(({ mobileNetworkPrefixes }) =>
-    mobileNetworkPrefixes.map((destination) => ({
-      destination,
-      table: MAIN_TABLE,
-      type: 'unreachable' as const,
-      metric: UNREACHABLE_METRIC,
-    })),
-  );
+function unreachableNetworks(
+  { mobileNodes }: HomeAgentConfiguration,
+  pool: readonly Prefix[],
+): readonly DesiredRoute[] {
+  const networks = mobileNodes.flatMap(({ mobileNetworkPrefixes }) => mobileNetworkPrefixes);
+  return [...networks, ...pool].map((destination) => unreachable(destination));
 }
 
 /**
@@ -143,9 +137,12 @@ export function setDesiredStatic({ out }: Step, configuration: HomeAgentConfigur
   const { homeLink } = configuration;
   const home =
     homeLink === undefined
-      ? [...homePrefixes, ...ipv4HomePrefixes, ...pool].map(intoTunnel)
+      ? guarded([...homePrefixes, ...ipv4HomePrefixes, ...pool].map(intoTunnel))
       : routesAtHome(configuration, homeLink);
-  const routes = [...home, ...unreachableNetworks(configuration)];
+  const routes = [
+    ...home,
+    ...unreachableNetworks(configuration, homeLink === undefined ? [] : pool),
+  ];
   const part: DesiredPart = {
     sysctls: sysctls(configuration),
     ...(routes.length === 0 ? {} : { routes }),

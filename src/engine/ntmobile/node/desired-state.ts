@@ -14,7 +14,7 @@
  */
 import { familyOf, type IpAddress, ipv4, ipv6, isIpv6, type Prefix } from '#base/ip.ts';
 import type { DesiredPart, DesiredRoute, DesiredRule } from '#engine/contract/desired-state.ts';
-import { TUN_DEVICE } from '#engine/contract/desired-state.ts';
+import { guarded, TUN_DEVICE } from '#engine/contract/desired-state.ts';
 import type { Attachment } from './attachment.ts';
 
 const MAIN_TABLE = 254;
@@ -50,7 +50,7 @@ export function virtualAddressPart(
       ...{ device: TUN_DEVICE, address, prefixLength: hostPrefix(address).length, noDad: true },
     })),
     routes: [
-      ...inside.map((route) => ({ ...route, table: MAIN_TABLE })),
+      ...guarded(inside.map((route) => ({ ...route, table: MAIN_TABLE }))),
       ...inside.map((route) => ({ ...route, table })),
       ...addresses.map((address) => ({
         destination: DEFAULTS[familyOf(address)],

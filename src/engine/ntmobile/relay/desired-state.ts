@@ -22,7 +22,7 @@ import type {
   DesiredSysctl,
   ForwardingControl,
 } from '#engine/contract/desired-state.ts';
-import { TUN_DEVICE } from '#engine/contract/desired-state.ts';
+import { guarded, TUN_DEVICE } from '#engine/contract/desired-state.ts';
 
 const MAIN_TABLE = 254;
 const LOOPBACK = 'lo';
@@ -42,7 +42,9 @@ export function routesPart(options: HostStateOptions): DesiredPart {
     options.translatorIpv4Prefix,
   ];
   return {
-    routes: virtual.map((destination) => ({ destination, table: MAIN_TABLE, device: TUN_DEVICE })),
+    routes: guarded(
+      virtual.map((destination) => ({ destination, table: MAIN_TABLE, device: TUN_DEVICE })),
+    ),
   };
 }
 

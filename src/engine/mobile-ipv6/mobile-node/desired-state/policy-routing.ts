@@ -28,16 +28,17 @@
  *
  * While the home agent is silent the last three are withdrawn: the host, and the query for the home
  * agent's name, then use the visited network directly; packets of a home address wait. Neighbour
- * Discovery and link-local traffic use the kernel's local table and link routes. No sysctl is
- * needed: strict reverse path filtering looks up a packet from the tunnel as "from home address"
- * and finds the TUN device; for one to the care-of address it finds the interface by the first two
- * rules.
+ * Discovery and link-local traffic use the kernel's local table and link routes. While the TUN
+ * device is missing, `table` has only unreachable routes. No sysctl is needed: strict reverse path
+ * filtering looks up a packet from the tunnel as "from home address" and finds the TUN device; for
+ * one to the care-of address it finds the interface by the first two rules.
  */
 import { familyOf, type IpAddress, ipv4, ipv6, isIpv4, type Prefix } from '#base/ip.ts';
 import {
   type DesiredPart,
   type DesiredRoute,
   type DesiredRule,
+  guarded,
   TUN_DEVICE,
 } from '#engine/contract/desired-state.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
@@ -90,7 +91,7 @@ export function policyPart(
     if (carriesEverything && own.length > 0)
       rules.push(...defaultRouteRules(family, others, configuration));
   }
-  return { rules, routes: tunnelDefaults(away, homeAddresses, configuration) };
+  return { rules, routes: guarded(tunnelDefaults(away, homeAddresses, configuration)) };
 }
 
 const daemonMark = ({ mark }: MobileNodeConfiguration) => ({ value: mark, mask: 0xffffffff });

@@ -4,7 +4,7 @@
  * RFC 3963 §5.5 away;  §5.8 at home
  */
 import { type IpAddress, networkOf, type Prefix } from '#base/ip.ts';
-import { type DesiredRoute, TUN_DEVICE } from '#engine/contract/desired-state.ts';
+import { type DesiredRoute, guarded, TUN_DEVICE } from '#engine/contract/desired-state.ts';
 import type { HomeState } from '#engine/mobile-ipv6/mobile-node/desired-state/home-state.ts';
 import {
   DEFAULT_PREFIX,
@@ -25,7 +25,9 @@ export function routerRoutes(input: RoutingInput): readonly DesiredRoute[] {
   const homeLinks = new Map(prefixes.map((routed) => [routed.homeLinkTable, routed]));
   return [
     { destination, table: unreachableTableOf(input), type: 'blackhole' },
-    { destination, table: configuration.table, device: TUN_DEVICE, metric: FALLBACK_METRIC },
+    ...guarded([
+      { destination, table: configuration.table, device: TUN_DEVICE, metric: FALLBACK_METRIC },
+    ]),
     ...homeLinks.values().flatMap((routed) => homeLinkRoutes(routed, input)),
   ];
 }

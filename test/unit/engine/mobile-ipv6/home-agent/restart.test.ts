@@ -162,12 +162,12 @@ describe('the operator', () => {
 
   it('gets forwarding and, for a virtual home network, routes into the tunnel device', () => {
     const desired = new Scene({ ipv4Pool: prefix('203.0.113.0/28') }).desired.get('home-agent');
-    expect(
-      desired?.routes?.map(({ destination, device, table }) => [destination, device, table]),
-    ).toEqual([
-      [prefix('2001:db8:1::/64'), '%tun', 254],
-      [prefix('198.51.100.0/24'), '%tun', 254],
-      [prefix('203.0.113.0/28'), '%tun', 254],
+    const home = ['2001:db8:1::/64', '198.51.100.0/24', '203.0.113.0/28'].map(prefix);
+    expect(desired?.routes).toEqual([
+      ...home.map((destination) => ({ destination, device: '%tun', table: 254 })),
+      ...home.map((destination) => ({
+        ...{ destination, type: 'unreachable', table: 254, metric: 8192 },
+      })),
     ]);
     expect(desired?.sysctls).toContainEqual({ path: 'net/ipv6/conf/all/forwarding', value: '1' });
     expect(desired?.sysctls).toContainEqual({

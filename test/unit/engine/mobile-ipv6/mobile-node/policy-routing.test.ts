@@ -37,6 +37,8 @@ describe('mobile node: policy routing', () => {
     expect(scene.desired('policy')?.routes).toMatchObject([
       { table: 5000, device: '%tun', source: HOME_ADDRESS, mtu: 1460 },
       { table: 5000, device: '%tun', source: IPV4_HOME_ADDRESS, mtu: 1460 },
+      { table: 5000, type: 'unreachable', metric: 8192 },
+      { table: 5000, type: 'unreachable', metric: 8192 },
     ]);
   });
 

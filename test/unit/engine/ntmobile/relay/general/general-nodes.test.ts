@@ -208,9 +208,12 @@ describe('a general node', () => {
 describe('the host of a relay', () => {
   it('routes virtual prefixes to the TUN device, and forwards', () => {
     network(link('lo', '127.0.0.1'), link('eth0', '198.51.100.9'));
-    expect(
-      scene.parts.get('relay/routes')?.routes?.map(({ destination }) => destination.address),
-    ).toEqual([...['fd12:3456:789a::', '198.18.0.0', '100.127.0.0']]);
+    const routes = scene.parts.get('relay/routes')?.routes ?? [];
+    const virtual = ['fd12:3456:789a::', '198.18.0.0', '100.127.0.0'];
+    expect(routes.map(({ destination, device }) => [destination.address, device])).toEqual([
+      ...virtual.map((address) => [address, '%tun']),
+      ...virtual.map((address) => [address, undefined]),
+    ]);
     expect(scene.parts.get('relay/forwarding')?.sysctls).toEqual([
       { path: 'net/ipv6/conf/eth0/accept_ra', value: '2', onlyIfCurrently: '1' },
       { path: 'net/ipv6/conf/all/forwarding', value: '1' },
