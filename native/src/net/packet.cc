@@ -75,6 +75,7 @@ bool stepOver(const u8* packet, size_t length, ChainEnd& end) {
     if (header[2] == 2) end.typeTwoRouting = true;
   }
   end.protocol = header[0];
+  end.nextHeaderAt = end.offset;
   end.offset += static_cast<u32>(size);
   return true;
 }
@@ -123,6 +124,9 @@ ChainEnd walkChain(const u8* packet, size_t length) {
         end.fragment = true;
         return end;
       }
+      end.atomicAt = end.offset - 8;
+      end.atomicNamedAt = end.nextHeaderAt;
+      end.nextHeaderAt = end.atomicAt;
     } else if (!stepOver(packet, length, end)) {
       end.malformed = true;
       return end;

@@ -35,6 +35,11 @@ struct ChainEnd {
   bool homeAddressOption = false;  // RFC 6275 §6.3
   bool routing = false;            // any routing header with segments left
   bool typeTwoRouting = false;     // RFC 6275 §6.4
+  // Where the last header of the walk is named by the one before it.
+  u32 nextHeaderAt = 6;
+  // The Fragment header of an atomic fragment (RFC 6946), and where it is named; 0: none.
+  u32 atomicAt = 0;
+  u32 atomicNamedAt = 0;
 };
 
 // `packet` is a whole IPv6 packet of `length` octets that viewPacket accepted.

@@ -48,7 +48,12 @@ namespace sojourn {
   X(dropPuntFull, "drop-punt-full")                                                                \
   X(dropChecksum, "drop-checksum")                                                                 \
   X(dropEcn, "drop-ecn")                   /* CE on a packet that is not ECN-capable, RFC 6040 */  \
-  X(dropFragment, "drop-fragment")                                                                 \
+  X(reassembled, "reassembled")            /* outer and control packets, of their fragments */     \
+  X(dropFragment, "drop-fragment")         /* a fragment that no valid packet can have */          \
+  X(dropFragmentOverlap, "drop-fragment-overlap")  /* with other octets of its packet, RFC 5722 */ \
+  X(dropFragmentDuplicate, "drop-fragment-duplicate")                                              \
+  X(dropFragmentExpired, "drop-fragment-expired")  /* the rest did not come within 5 s */          \
+  X(dropFragmentFull, "drop-fragment-full") /* above the memory of its source or of all sources */ \
   X(dropSendError, "drop-send-error")                                                              \
   X(dropWriteError, "drop-write-error")                                                            \
   X(dropNestingLimit, "drop-nesting-limit")       /* more than 4 nested tunnels, RFC 2473 §6.6 */  \

@@ -256,6 +256,7 @@ export const PLANE_COUNTER_METRICS: Rows = {
     'inner-fragments': 'inner',
     'outer-fragments': 'outer',
   }),
+  reassembled: row('sojourn_plane_reassembled_packets_total'),
   'path-mtu-learnt': row('sojourn_path_mtu_learnt_total'),
   'segmentation-off': row('sojourn_plane_sockets_without_segmentation'),
   'roaming-notices': row('sojourn_plane_roaming_notices_total'),

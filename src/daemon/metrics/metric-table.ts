@@ -199,6 +199,10 @@ export const METRICS = {
     ['rsn'],
     'Packets and super-packets (GSO) that were translated between the address families.',
   ),
+  sojourn_plane_reassembled_packets_total: counter(
+    WITH_PLANE,
+    'Outer packets and control packets that arrived in fragments and were put together.',
+  ),
   sojourn_plane_fragments_total: counter(WITH_PLANE, 'Fragments that the data plane made.', {
     layer: 'inner (of IPv4 packets that allow fragmentation) or outer (RFC 2473 §7.1)',
   }),

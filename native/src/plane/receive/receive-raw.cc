@@ -73,12 +73,10 @@ void Receiver::receiveFrame(u8* data, size_t length, size_t linkHeader) {
 void Receiver::receiveFrame4(const PacketView& outer, const VirtioHeader& virtio) {
   if (outer.protocol != kProtocolIpv6 && outer.protocol != kProtocolIpv4) return;
   if (outer.fragment) {
-    const Endpoint::Key from{
-        .remote = Address::of(4, outer.source()), .family = 4, .encapsulation = kIpInIp};
-    if (shared_.tables.endpoint(from) != nullptr) counters_.add(Counters::dropFragment);
-    return;
+    receiveFragment(outer);
+  } else {
+    decapsulate(outer, outer.headerLength, virtio);
   }
-  decapsulate(outer, outer.headerLength, virtio);
 }
 
 void Receiver::receiveFrame6(const PacketView& outer, const VirtioHeader& virtio) {
@@ -86,14 +84,46 @@ void Receiver::receiveFrame6(const PacketView& outer, const VirtioHeader& virtio
   if (end.malformed) return;
   const bool tunnelled = end.protocol == kProtocolIpv6 || end.protocol == kProtocolIpv4;
   const bool control = end.protocol == kProtocolMobility || end.homeAddressOption;
-  if (!tunnelled && !control) return;
+  // The options behind a Fragment header are known once the packet is whole.
+  const bool options = end.fragment && end.protocol == kProtocolDestination;
+  if (!tunnelled && !control && !options) return;
   if (end.fragment) {
-    counters_.add(Counters::dropFragment);
+    receiveFragment(outer);
+  } else if (control && end.atomicAt != 0) {
+    std::vector<u8> whole = withoutAtomicHeader(outer, end.atomicAt, end.atomicNamedAt);
+    PacketView view;
+    if (viewPacket(whole.data(), whole.size(), view)) puntIpv6(view);
   } else if (control) {
     puntIpv6(outer);
   } else {
     decapsulate(outer, end.offset, virtio);
   }
+}
+
+// Frames bypass the kernel's own reassembly.
+void Receiver::receiveFragment(const PacketView& outer) {
+  const Endpoint::Key from{.remote = Address::of(outer.family, outer.source()),
+                           .family = outer.family,
+                           .encapsulation = kIpInIp};
+  const bool known = shared_.tables.endpoint(from) != nullptr;
+  // The tap of a router also sees packets that it forwards.
+  if (!known && !isForThisHost(outer)) return;
+  PacketView whole;
+  if (!reassemble(outer, known, whole)) return;
+  if (whole.family == 6) {
+    receiveFrame6(whole, {});
+  } else {
+    receiveFrame4(whole, {});
+  }
+}
+
+bool Receiver::reassemble(const PacketView& fragment, bool known, PacketView& whole) {
+  using Source = Reassembler::Source;
+  std::vector<u8> packet =
+      reassembler_.add(fragment, known ? Source::farEnd : Source::stranger, nowMs_);
+  if (packet.empty()) return false;
+  assembled_.push_back(std::move(packet));
+  return viewPacket(assembled_.back().data(), assembled_.back().size(), whole);
 }
 
 void Receiver::puntIpv6(const PacketView& outer) {
@@ -110,9 +140,7 @@ void Receiver::decapsulate(const PacketView& outer, u32 offset, const VirtioHead
                   .trafficClass = outer.trafficClass};
   // The tap of a router also sees tunnels that it forwards; those are not counted.
   const bool known = shared_.tables.endpoint(arrival.from) != nullptr;
-  const bool forThisHost =
-      !shared_.tables.knowsLocal() || shared_.tables.isLocal(outer.family, outer.destination());
-  if (!known && !forThisHost) return;
+  if (!known && !isForThisHost(outer)) return;
   const bool partial = (virtio.flags & kVirtioNeedsChecksum) != 0;
   if (partial && virtio.checksumStart >= offset) arrival.checksum = ChecksumState::right;
   if (virtio.gsoType == kGsoNone) {

@@ -16,6 +16,7 @@ Receiver::Receiver(Shared& shared, Counters& counters, int tun, unsigned slot,
       tun_(tun),
       slot_(slot),
       coalescer_(*this, shared.features.tunSegmentation, shared.features.tunUdpSegmentation),
+      reassembler_(counters),
       translator_(shared, counters, tun),
       errors_(counters, tun),
       pathErrors_(shared, counters, errors_),
@@ -53,6 +54,8 @@ void Receiver::finishBatch() {
   coalescer_.flush();
   relay_.flush();
   flushTally();
+  assembled_.clear();
+  if (!reassembler_.empty()) reassembler_.expire(nowMs_);
 }
 
 void Receiver::prepareMessages(int count) {
@@ -151,6 +154,12 @@ void Receiver::receiveInner(u8* data, size_t length, const Arrival& arrival, uns
     puntUdp(view, arrival);
     return;
   }
+  if (control == Control::fragment) {
+    const bool known = shared_.tables.endpoint(arrival.from) != nullptr;
+    PacketView whole;
+    if (reassemble(view, known, whole)) receiveInner(whole.data, whole.length, arrival, depth);
+    return;
+  }
   const Tunnel* tunnel = permittedTunnel(view, arrival);
   if (tunnel == nullptr) return;
   if (control != Control::none) {
@@ -236,19 +245,17 @@ bool Receiver::applyEcn(PacketView& view, u8 outer) {
   return true;
 }
 
-// Any destination is this host if no local addresses are known.
 Receiver::Control Receiver::controlKind(const PacketView& view) {
   if (view.family != 6) return Control::none;
-  bool homeAddressOption = false;
+  ChainEnd end;
   if (view.protocol != kProtocolMobility) {
     if (!isExtensionHeader(view.protocol)) return Control::none;
-    const ChainEnd end = walkChain(view.data, view.length);
-    const bool whole = !end.malformed && !end.fragment;
-    if (!whole || end.protocol != kProtocolMobility) return Control::none;
-    homeAddressOption = end.homeAddressOption;
+    end = walkChain(view.data, view.length);
+    if (end.malformed || end.protocol != kProtocolMobility) return Control::none;
   }
   if (!shared_.tables.isLocal(6, view.destination())) return Control::none;
-  return homeAddressOption ? Control::withHomeAddressOption : Control::plain;
+  if (end.fragment) return Control::fragment;
+  return end.homeAddressOption ? Control::withHomeAddressOption : Control::plain;
 }
 
 // RFC 5555 §4.1. There is no ingress check, because only the registration will permit the tunnel.

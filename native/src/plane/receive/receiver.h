@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "net/coalesce.h"
+#include "net/reassembler.h"
 #include "plane/path-errors.h"
 #include "plane/receive/translate-inward.h"
 #include "plane/shared.h"
@@ -65,6 +66,8 @@ class Receiver final : public PacketSink {
     plain,
     // Handled as on an IPv6 link: it is from a node behind the far end.
     withHomeAddressOption,
+    // A fragment of one.
+    fragment,
   };
 
   u8* buffer(int index) { return buffers_.get() + static_cast<size_t>(index) * kStride; }
@@ -84,12 +87,19 @@ class Receiver final : public PacketSink {
   const Tunnel* permittedTunnel(const PacketView& view, const Arrival& arrival);
   void holdOrDrop(const PacketView& view, const Arrival& arrival, const Tunnel* tunnel);
   Control controlKind(const PacketView& view);
+  // If no local addresses are known, any destination is this host.
+  bool isForThisHost(const PacketView& view) const {
+    return !shared_.tables.knowsLocal() || shared_.tables.isLocal(view.family, view.destination());
+  }
+  // `known`: the fragment came from the far end of a tunnel. False: the packet is not whole yet.
+  bool reassemble(const PacketView& fragment, bool known, PacketView& whole);
   void puntUdp(const PacketView& view, const Arrival& arrival);
   void puntTunnel(const PacketView& view, const Tunnel& tunnel);
   bool applyEcn(PacketView& view, u8 outer);
   void receiveFrame(u8* data, size_t length, size_t linkHeader);
   void receiveFrame6(const PacketView& outer, const VirtioHeader& virtio);
   void receiveFrame4(const PacketView& outer, const VirtioHeader& virtio);
+  void receiveFragment(const PacketView& outer);
   void decapsulate(const PacketView& outer, u32 offset, const VirtioHeader& virtio);
   void receiveSuperPacket(u8* data, size_t length, const Arrival& arrival, VirtioHeader virtio,
                           u32 offset);
@@ -106,6 +116,9 @@ class Receiver final : public PacketSink {
   const int tun_;
   const unsigned slot_;
   Coalescer coalescer_;
+  Reassembler reassembler_;
+  // Whole packets of this batch, which the coalescer points into.
+  std::vector<std::vector<u8>> assembled_;
   InwardTranslator translator_;
   ErrorSender errors_;
   PathErrors pathErrors_;

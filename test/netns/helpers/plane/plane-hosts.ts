@@ -201,27 +201,32 @@ export class PlaneHosts implements AsyncDisposable {
   readonly node: PlaneEnd;
   readonly #names: readonly string[];
 
-  private constructor(name: string, options: Partial<PlaneOptions>) {
-    this.#names = [`${name}-ha`, `${name}-mn`];
+  private constructor(name: string, names: readonly string[], options: Partial<PlaneOptions>) {
+    this.#names = names;
     this.homeAgent = new PlaneEnd(`${name}-ha`, { ...options, lookup: 'inner-destination' });
     this.node = new PlaneEnd(`${name}-mn`, { ...options, lookup: 'inner-source' });
   }
 
-  static async create(encapsulation: Encapsulation, threads: number): Promise<PlaneHosts> {
+  /** `connect` creates the network between the hosts and returns the names of its namespaces. */
+  static async create(
+    encapsulation: Encapsulation,
+    threads: number,
+    connect: (name: string) => Promise<readonly string[]> = cable,
+  ): Promise<PlaneHosts> {
     const name = `plane-${encapsulation}-${threads}-${Math.round(nowMs())}`;
-    await cable(name);
+    const names = await connect(name);
     const sealedPort = encapsulation === 'sealed' ? SEALED_PORT : 0;
-    const hosts = new PlaneHosts(name, { threads, sealedPort });
+    const hosts = new PlaneHosts(name, names, { threads, sealedPort });
     await Promise.all([hosts.homeAgent.ready(), hosts.node.ready()]);
     await hosts.carry(encapsulation);
     await addInner(hosts);
     return hosts;
   }
 
-  async carry(encapsulation: Encapsulation, mtu = 1460): Promise<void> {
+  async carry(encapsulation: Encapsulation, mtu = 1460, family?: 4 | 6): Promise<void> {
     await routeInner(this);
-    await this.homeAgent.ask({ tunnelSet: tunnelOf('homeAgent', encapsulation, mtu) });
-    await this.node.ask({ tunnelSet: tunnelOf('node', encapsulation, mtu) });
+    await this.homeAgent.ask({ tunnelSet: tunnelOf('homeAgent', encapsulation, mtu, family) });
+    await this.node.ask({ tunnelSet: tunnelOf('node', encapsulation, mtu, family) });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -263,12 +268,13 @@ export async function addInner({ homeAgent, node }: PlaneEnds): Promise<void> {
   );
 }
 
-const NO_ANSWERS = `add table ip6 plane
+/** The kernel of a host with a plane must not answer tunnelled packets. */
+export const NO_ANSWERS = `add table ip6 plane
 add chain ip6 plane input { type filter hook input priority raw; }
 add rule ip6 plane input meta l4proto { 4, 41, 135 } drop
 `;
 
-async function cable(name: string): Promise<void> {
+async function cable(name: string): Promise<readonly string[]> {
   const [left, right] = [`${name}-ha`, `${name}-mn`];
   await ipBatch([
     `netns add ${left}`,
@@ -290,4 +296,5 @@ async function cable(name: string): Promise<void> {
     );
     await run(['nft', '-f', '-'], { namespace, input: NO_ANSWERS });
   }
+  return [left, right];
 }
