@@ -141,13 +141,37 @@ Descriptor openLinkTap(const std::string& device) {
 
 namespace {
 
+// The kernel does not route by the source in the packet's own header; rules that choose an uplink
+// by source need it in the control data.
+
+int sendRaw4(int fd, const u8* packet, size_t length) {
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  std::memcpy(&to.sin_addr, packet + 16, 4);
+  iovec part{const_cast<u8*>(packet), length};
+  alignas(cmsghdr) u8 control[CMSG_SPACE(sizeof(in_pktinfo))] = {};
+  auto* header = reinterpret_cast<cmsghdr*>(control);
+  header->cmsg_level = IPPROTO_IP;
+  header->cmsg_type = IP_PKTINFO;
+  header->cmsg_len = CMSG_LEN(sizeof(in_pktinfo));
+  in_pktinfo info{};
+  std::memcpy(&info.ipi_spec_dst, packet + 12, 4);
+  std::memcpy(CMSG_DATA(header), &info, sizeof info);
+  msghdr message{};
+  message.msg_name = &to;
+  message.msg_namelen = sizeof to;
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  return ::sendmsg(fd, &message, 0) >= 0 ? 0 : errno;
+}
+
 int sendRaw6(int fd, const u8* packet, size_t length) {
   sockaddr_in6 to{};
   to.sin6_family = AF_INET6;
   std::memcpy(&to.sin6_addr, packet + 24, 16);
   iovec part{const_cast<u8*>(packet), length};
-  // The kernel does not route by the source in the packet's own header; rules that choose an uplink
-  // by source need it here.
   alignas(cmsghdr) u8 control[CMSG_SPACE(sizeof(in6_pktinfo))] = {};
   auto* header = reinterpret_cast<cmsghdr*>(control);
   header->cmsg_level = IPPROTO_IPV6;
@@ -175,12 +199,7 @@ int sendRaw6(int fd, const u8* packet, size_t length) {
 }  // namespace
 
 int sendRawPacket(int fd, int family, const u8* packet, size_t length) {
-  if (family == 6) return sendRaw6(fd, packet, length);
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  std::memcpy(&to.sin_addr, packet + 16, 4);
-  return ::sendto(fd, packet, length, 0, reinterpret_cast<sockaddr*>(&to), sizeof to) >= 0 ? 0
-                                                                                           : errno;
+  return family == 6 ? sendRaw6(fd, packet, length) : sendRaw4(fd, packet, length);
 }
 
 }  // namespace sojourn

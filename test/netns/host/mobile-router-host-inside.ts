@@ -9,7 +9,7 @@
  *     later ──── radvd ── eth1: comes while the router runs
  */
 import { createRequire } from 'node:module';
-import { ipv4, ipv6, isGlobalUnicast, type Prefix, parsePrefix } from '#base/ip.ts';
+import { ipv4, ipv6, type Prefix, parsePrefix } from '#base/ip.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
 import { desiredParts } from '#engine/mobile-ipv6/mobile-node/desired-state/desired-parts.ts';
@@ -182,12 +182,9 @@ function step(situations: readonly HomeState[]): void {
     ...CONFIGURATION,
     rulePriority: CONFIGURATION.rulePriority + ROUTER_RULE_PRIORITIES,
   };
-  const addresses = movement.egress
-    .flatMap((link) => link.addresses.map(({ address }) => address))
-    .filter(isGlobalUnicast);
   const parts: ReadonlyMap<string, DesiredPart> = new Map([
     ...mobileRouterParts(CONFIGURATION, situations, movement.egress),
-    ...desiredParts(situations, [...new Set(addresses)], node),
+    ...desiredParts(situations, movement.egress, node),
   ]);
   for (const [key, part] of parts) reconciler.setDesired(key, part);
   for (const key of standing) if (!parts.has(key)) reconciler.setDesired(key, undefined);

@@ -108,6 +108,8 @@ class RawBatch {
 
   void addressTo6(Slot& slot, msghdr& header);
   void addressTo4(Slot& slot, msghdr& header);
+  template <class Info>
+  void routeBySource(Slot& slot, msghdr& header, int level, int type, const Info& info);
   void recover(const Slot& slot, int error);
 
   Counters& counters_;

@@ -38,29 +38,39 @@ void RawBatch::add(const OutgoingPacket& packet) {
   }
 }
 
+// The kernel does not route by the source in the packet's own header; rules that choose an uplink
+// by source need it here.
+template <class Info>
+void RawBatch::routeBySource(Slot& slot, msghdr& header, int level, int type, const Info& info) {
+  static_assert(CMSG_SPACE(sizeof info) <= sizeof slot.control);
+  auto* control = reinterpret_cast<cmsghdr*>(slot.control);
+  control->cmsg_level = level;
+  control->cmsg_type = type;
+  control->cmsg_len = CMSG_LEN(sizeof info);
+  std::memcpy(CMSG_DATA(control), &info, sizeof info);
+  header.msg_control = slot.control;
+  header.msg_controllen = CMSG_SPACE(sizeof info);
+}
+
 void RawBatch::addressTo6(Slot& slot, msghdr& header) {
   const OuterPath& path = slot.packet.tunnel->path;
   slot.to = {};
   slot.to.sin6_family = AF_INET6;
   std::memcpy(&slot.to.sin6_addr, path.remote.bytes, 16);
   header.msg_namelen = sizeof slot.to;
-  // The kernel does not route by the source in the packet's own header; rules that choose an uplink
-  // by source need it here.
   in6_pktinfo info{};
   std::memcpy(&info.ipi6_addr, path.local.bytes, 16);
-  auto* control = reinterpret_cast<cmsghdr*>(slot.control);
-  control->cmsg_level = IPPROTO_IPV6;
-  control->cmsg_type = IPV6_PKTINFO;
-  control->cmsg_len = CMSG_LEN(sizeof info);
-  std::memcpy(CMSG_DATA(control), &info, sizeof info);
-  header.msg_control = slot.control;
-  header.msg_controllen = sizeof slot.control;
+  routeBySource(slot, header, IPPROTO_IPV6, IPV6_PKTINFO, info);
 }
 
 void RawBatch::addressTo4(Slot& slot, msghdr& header) {
-  const sockaddr_in to = socketAddress(slot.packet.tunnel->path.remote, 0);
+  const OuterPath& path = slot.packet.tunnel->path;
+  const sockaddr_in to = socketAddress(path.remote, 0);
   std::memcpy(&slot.to, &to, sizeof to);
   header.msg_namelen = sizeof to;
+  in_pktinfo info{};
+  std::memcpy(&info.ipi_spec_dst, path.local.bytes, 4);
+  routeBySource(slot, header, IPPROTO_IP, IP_PKTINFO, info);
 }
 
 void RawBatch::flush() {

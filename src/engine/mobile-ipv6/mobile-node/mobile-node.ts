@@ -26,7 +26,7 @@ import { bindingStatusName } from '#wire/mobility/binding-status.ts';
 import type { HomeConfiguration, MobileNodeConfiguration } from './configuration.ts';
 import { ControlPackets } from './control-packets.ts';
 import { type DesiredParts, desiredParts } from './desired-state/desired-parts.ts';
-import { DesiredStatePublisher, globalAddresses } from './desired-state/desired-state-publisher.ts';
+import { DesiredStatePublisher } from './desired-state/desired-state-publisher.ts';
 import type { HomeState } from './desired-state/home-state.ts';
 import { Home } from './home/home.ts';
 import { type HomeRole, PLAIN_ROLE } from './home/home-role.ts';
@@ -242,11 +242,9 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     if (parts !== undefined) this.#publisher.publish(step, parts);
   }
 
-  publishDesiredTunnels(step: Step): void {
+  publishUrgent(step: Step, careOf: IpAddress): void {
     const parts = this.#parts();
-    if (parts === undefined) return;
-    if (this.#publisher.changesMainTable) this.#publisher.publish(step, parts);
-    else this.#publisher.publishHomes(step, parts);
+    if (parts !== undefined) this.#publisher.publishUrgent(step, parts, careOf);
   }
 
   /** Undefined before the network is known: the addresses may belong on the home link. */
@@ -254,8 +252,9 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     const { known, interfaces, egress } = this.movement;
     if (!known) return undefined;
     const homes = this.homes.map((home) => home.homeState()).filter((state) => state !== undefined);
-    const addresses = globalAddresses(interfaces, this.#extension.exclusions.devices);
-    const parts = desiredParts(homes, addresses, this.#configuration);
+    const { devices } = this.#extension.exclusions;
+    const links = interfaces.filter(({ name }) => !devices.has(name));
+    const parts = desiredParts(homes, links, this.#configuration);
     const further = this.#extension.parts(homes, egress);
     return further.size === 0 ? parts : new Map([...further, ...parts]);
   }

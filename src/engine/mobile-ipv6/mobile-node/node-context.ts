@@ -1,4 +1,5 @@
 /** The context that a mobile node shares with its homes. No RFC behaviour here. */
+import type { IpAddress } from '#base/ip.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { ExchangeNode } from './binding/exchange.ts';
 import type { HomeConfiguration } from './configuration.ts';
@@ -9,10 +10,10 @@ export interface NodeContext extends ExchangeNode {
   readonly random: RandomBytes;
   readonly movement: MovementDetection;
   /**
-   * Publishes changed tunnels and home addresses only, unless packets need more. `publishDesired`
-   * has to follow in the same step.
+   * Publishes what the first packets from this care-of address need. `publishDesired` has to follow
+   * in the same step.
    */
-  publishDesiredTunnels(step: Step): void;
+  publishUrgent(step: Step, careOf: IpAddress): void;
   /** The role that extends the mobile node in the registration of a home. */
   roleOf(home: HomeConfiguration): HomeRole;
 }

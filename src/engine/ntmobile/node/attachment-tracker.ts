@@ -14,7 +14,6 @@ import {
   type Attachment,
   addressRestrictionOf,
   attachmentOf,
-  haveSingleUplink,
   NOT_ATTACHED,
   nextExpiry,
   sameAttachment,
@@ -46,8 +45,8 @@ export class AttachmentTracker {
     return this.#current.ipv6 !== undefined || this.#current.ipv4 !== undefined;
   }
 
-  get singleUplink(): boolean {
-    return haveSingleUplink(this.#interfaces);
+  get interfaces(): readonly NetworkInterface[] {
+    return this.#interfaces;
   }
 
   /** When {@link update} is due. */

@@ -232,17 +232,6 @@ function routerOf(
   return found;
 }
 
-/**
- * Whether each family has at most one default router, so that the kernel's main table cannot prefer
- * another one.
- */
-export function haveSingleUplink(interfaces: readonly NetworkInterface[]): boolean {
-  const routers = interfaces.flatMap((link) => link.routers);
-  return ([4, 6] as const).every(
-    (family) => routers.filter((router) => router.family === family).length <= 1,
-  );
-}
-
 /** When the next address or router expires. */
 export function nextExpiry(now: Monotonic, interfaces: readonly NetworkInterface[]): Monotonic {
   let first: Monotonic = NEVER;

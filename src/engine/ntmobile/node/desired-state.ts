@@ -8,11 +8,12 @@
  *
  *   p    from virtual address  table    virtual prefixes through the TUN device, everything else
  *        unreachable: a virtual address never appears outside of a tunnel
- *   p+1  from local address    main     without its default: on-link peers of the visited network
- *   p+2  from local address    table+1  default through the router of that uplink, whichever uplink
- *        main's default prefers
+ *   p+1  from local address    table+1  the networks that this host reaches without a router, and a
+ *        default through the router of that uplink, whatever routes the main table has
  */
 import { familyOf, type IpAddress, ipv4, ipv6, isIpv6, type Prefix } from '#base/ip.ts';
+import { connectedNetworks } from '#engine/common/connected-networks.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { DesiredPart, DesiredRoute, DesiredRule } from '#engine/contract/desired-state.ts';
 import { guarded, TUN_DEVICE } from '#engine/contract/desired-state.ts';
 import type { Attachment } from './attachment.ts';
@@ -71,17 +72,20 @@ export function virtualAddressPart(
 /** Packets from a local address leave through its own interface and router. */
 export function uplinkPart(
   { ipv6, ipv4 }: Attachment,
+  interfaces: readonly NetworkInterface[],
   { table, rulePriority }: RoutingPolicy,
 ): DesiredPart {
   const rules: DesiredRule[] = [];
   const routes: DesiredRoute[] = [];
-  for (const localAddress of [ipv6, ipv4]) {
-    if (localAddress === undefined) continue;
-    const { address, device, gateway } = localAddress;
-    const from = { family: familyOf(address), from: hostPrefix(address) };
-    rules.push({ ...from, priority: rulePriority + 1, table: MAIN_TABLE, suppressPrefixLength: 0 });
-    rules.push({ ...from, priority: rulePriority + 2, table: table + 1 });
-    const route = { destination: DEFAULTS[familyOf(address)], table: table + 1, device };
+  const own = table + 1;
+  for (const local of [ipv6, ipv4]) {
+    if (local === undefined) continue;
+    const { address, device, gateway } = local;
+    const family = familyOf(address);
+    rules.push({ family, priority: rulePriority + 1, table: own, from: hostPrefix(address) });
+    for (const network of connectedNetworks(local, interfaces, []))
+      routes.push({ ...network, table: own });
+    const route = { destination: DEFAULTS[family], table: own, device };
     routes.push(gateway === undefined ? route : { ...route, gateway });
   }
   return { rules, routes };

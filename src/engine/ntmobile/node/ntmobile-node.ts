@@ -61,6 +61,8 @@ class NtmobileNode implements NtmobileNodeEngine {
   /** The content of this node's credential; undefined while there is none. */
   #own: PeerNode | undefined;
   #offsetMs = 0;
+  /** The published desired state of the local addresses, as text. */
+  #uplinks = JSON.stringify({ rules: [], routes: [] });
 
   constructor(configuration: NtmobileNodeConfiguration, random: RandomBytes) {
     this.#configuration = configuration;
@@ -198,23 +200,25 @@ class NtmobileNode implements NtmobileNodeEngine {
     const moved = this.#attachment.update(step.now);
     const attachment = this.#attachment.current;
     if (this.#attachment.attached) this.#login.start(step);
+    // Packets from a new local address need its table and rule.
+    this.#setDesiredUplinks(step);
     if (!moved) return;
     this.#counters.count('moved');
     if (this.#attachment.attached) this.#login.moved(step);
     emitEvent(step, 'moved', 'info', localAddressFields(attachment));
-    // With a single uplink the main table's default route already leads there, so that packets need
-    // not wait for the policy rules.
-    const rulesLast = this.#attachment.singleUplink;
-    if (!rulesLast) this.#setDesiredUplinks(step);
     this.#coordinator.moved(attachment);
     // Data depends on paths and relays, so they come before the coordinator.
     this.#pathManager.moved(step);
     if (this.#trust.granted !== undefined) this.#coordinator.start(step);
-    if (rulesLast) this.#setDesiredUplinks(step);
   }
 
   #setDesiredUplinks(step: Step): void {
-    setDesired(step, 'ntmobile/uplinks', uplinkPart(this.#attachment.current, this.#configuration));
+    const { current, interfaces } = this.#attachment;
+    const part = uplinkPart(current, interfaces, this.#configuration);
+    const text = JSON.stringify(part);
+    if (text === this.#uplinks) return;
+    this.#uplinks = text;
+    setDesired(step, 'ntmobile/uplinks', part);
   }
 
   #loggedIn(step: Step, input: LoginInput): void {

@@ -3,51 +3,93 @@
  *
  * RFC 6275 §11.3.1, §11.5.4 the former care-of address;  §11.5.5
  */
-import type { IpAddress } from '#base/ip.ts';
+import { familyOf, type IpAddress, isGlobalUnicast, networkOf, type Prefix } from '#base/ip.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
 import { homePart } from './home-part.ts';
-import { type HomeState, homeAddressesOf, MAIN_TABLE } from './home-state.ts';
-import { careOfPart, policyPart } from './policy-routing.ts';
+import { type HomeState, homeAddressesOf } from './home-state.ts';
+import { careOfPart, careOfTables, careOfTablesPart, policyPart } from './policy-routing.ts';
 
 export type DesiredParts = ReadonlyMap<string, DesiredPart>;
 
 const HOME_PART = 'home/';
 
-/** Whether the part is the addresses and the tunnel of one home. */
-export function isHomePart(key: string): boolean {
-  return key.startsWith(HOME_PART);
-}
+const CARE_OF_TABLES_PART = 'care-of-tables';
+export const CARE_OF_PART = 'care-of';
+export const POLICY_PART = 'policy';
 
 /**
- * Whether the part has routes in the main table. They stay until the end of the step and may
- * misdirect a packet.
+ * Whether the part is needed by the first packets from a new care-of address: the addresses and the
+ * tunnel of a home, and the tables of care-of addresses.
  */
-export function changesMainTable({ routes = [] }: DesiredPart): boolean {
-  return routes.some(({ table }) => table === MAIN_TABLE);
+export function isUrgentPart(key: string): boolean {
+  return key.startsWith(HOME_PART) || key === CARE_OF_TABLES_PART;
 }
 
-/** `interfaceAddresses`: every address of the host's interfaces of wider than link scope. */
+/** Whether the part has a rule for packets from this address. */
+export function hasRuleFrom({ rules = [] }: DesiredPart, source: IpAddress): boolean {
+  return rules.some(({ from }) => from?.address === source);
+}
+
+/** `interfaces`: those of the host, without the interfaces of mobile networks. */
 export function desiredParts(
   homes: readonly HomeState[],
-  interfaceAddresses: readonly IpAddress[],
+  interfaces: readonly NetworkInterface[],
   configuration: MobileNodeConfiguration,
 ): DesiredParts {
   const parts = new Map<string, DesiredPart>();
   for (const state of homes)
     parts.set(`${HOME_PART}${state.home.name}`, homePart(state, homes, configuration));
-  const careOfs = careOfAddresses(homes, interfaceAddresses);
-  if (careOfs.size > 0) parts.set('care-of', careOfPart([...careOfs.values()], configuration));
+  const present = globalAddresses(interfaces);
+  const careOfs = careOfAddresses(homes, present);
+  if (careOfs.size > 0) {
+    const tables = careOfTables([...careOfs.values()], configuration);
+    parts.set(CARE_OF_TABLES_PART, careOfTablesPart(tables, interfaces, prefixesElsewhere(homes)));
+    parts.set(CARE_OF_PART, careOfPart(tables, configuration));
+  }
   const away = homes.filter(
     ({ tunnel, homeLink }) => tunnel !== undefined || homeLink === undefined,
   );
   if (away.length === 0) return parts;
   const homeAddresses = new Set<IpAddress>(homes.flatMap(homeAddressesOf));
-  const others = interfaceAddresses.filter(
+  const atHome = homes.filter(({ homeLink }) => homeLink !== undefined).flatMap(homeAddressesOf);
+  const others = globalAddresses(interfaces, isUplinkFor).filter(
     (address) => !careOfs.has(address) && !homeAddresses.has(address),
   );
-  return parts.set('policy', policyPart(away, others, configuration));
+  return parts.set(POLICY_PART, policyPart(away, atHome, others, configuration));
+}
+
+/** Home prefixes of homes that are not on their link: no host there is a neighbour. */
+function prefixesElsewhere(homes: readonly HomeState[]): readonly Prefix[] {
+  return homes
+    .filter(({ homeLink }) => homeLink === undefined)
+    .flatMap(({ home, ipv4HomeAddress }) => {
+      const length = home.ipv4HomeLink?.prefixLength;
+      return ipv4HomeAddress === undefined || length === undefined
+        ? [home.homePrefix]
+        : [home.homePrefix, { address: networkOf(ipv4HomeAddress, length), length }];
+    });
+}
+
+/** Addresses of wider than link scope on the running interfaces. */
+function globalAddresses(
+  interfaces: readonly NetworkInterface[],
+  accepts: (link: NetworkInterface, address: IpAddress) => boolean = () => true,
+): readonly IpAddress[] {
+  const addresses = interfaces
+    .filter(({ running }) => running)
+    .flatMap((link) =>
+      link.addresses
+        .map(({ address }) => address)
+        .filter((address) => isGlobalUnicast(address) && accepts(link, address)),
+    );
+  return [...new Set(addresses)].sort();
+}
+
+function isUplinkFor({ routers }: NetworkInterface, address: IpAddress): boolean {
+  return routers.some(({ family }) => family === familyOf(address));
 }
 
 /**

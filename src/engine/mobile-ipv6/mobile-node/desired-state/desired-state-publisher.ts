@@ -3,12 +3,17 @@
  *
  * No RFC behaviour here; desired-parts.ts says what is desired.
  */
-import { type IpAddress, isGlobalUnicast } from '#base/ip.ts';
+import type { IpAddress } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
-import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import { type DesiredPart, describeTunnel } from '#engine/contract/desired-state.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import { changesMainTable, type DesiredParts, isHomePart } from './desired-parts.ts';
+import {
+  CARE_OF_PART,
+  type DesiredParts,
+  hasRuleFrom,
+  isUrgentPart,
+  POLICY_PART,
+} from './desired-parts.ts';
 
 export class DesiredStatePublisher {
   /** Each part as last published, with its text for comparison. */
@@ -23,18 +28,21 @@ export class DesiredStatePublisher {
     }
   }
 
-  /** Only the homes' addresses and tunnels; the other parts have to follow in the same step. */
-  publishHomes(step: Step, parts: DesiredParts): void {
+  /**
+   * What the first packets from the new care-of address need; the other parts have to follow in the
+   * same step. That is less if the rules of the daemon's mark exist, and none sends packets from
+   * this address to a table that changes now.
+   */
+  publishUrgent(step: Step, parts: DesiredParts, careOf: IpAddress): void {
+    const careOfRules = this.#published.get(CARE_OF_PART)?.part ?? {};
+    if (!this.#published.has(POLICY_PART) || hasRuleFrom(careOfRules, careOf)) {
+      this.publish(step, parts);
+      return;
+    }
     this.#publishChanged(
       step,
-      parts.entries().filter(([key]) => isHomePart(key)),
+      parts.entries().filter(([key]) => isUrgentPart(key)),
     );
-  }
-
-  /** Some published part has routes in the main table, which could misdirect a packet meanwhile. */
-  get changesMainTable(): boolean {
-    for (const { part } of this.#published.values()) if (changesMainTable(part)) return true;
-    return false;
   }
 
   #publishChanged({ out }: Step, parts: Iterable<readonly [string, DesiredPart]>): void {
@@ -52,16 +60,4 @@ export class DesiredStatePublisher {
       (part.tunnels ?? []).map(describeTunnel),
     );
   }
-}
-
-/** Addresses of wider than link scope on the running interfaces, without those of `excluded`. */
-export function globalAddresses(
-  interfaces: readonly NetworkInterface[],
-  excluded: ReadonlySet<string>,
-): readonly IpAddress[] {
-  const addresses = interfaces
-    .filter(({ running, name }) => running && !excluded.has(name))
-    .flatMap((link) => link.addresses.map(({ address }) => address))
-    .filter(isGlobalUnicast);
-  return [...new Set(addresses)].sort();
 }

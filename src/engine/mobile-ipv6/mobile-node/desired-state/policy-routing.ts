@@ -1,39 +1,46 @@
 /**
- * Policy routing of a mobile node: which packets use the tunnel.
+ * Policy routing of a mobile node: which packets use the tunnel, and the path of the others.
  *
  * RFC 6275 §11.3.1  packets with the home address as source use the tunnel while away, those with
  *                   the care-of address do not
  * RFC 5555 §4.4.3   both families through one tunnel
  *
+ * Each care-of address has its own table: the networks that its host reaches without a router, and
+ * a default by the care-of address's router. Nothing in the main table takes its packets: another
+ * VPN's 0.0.0.0/1, a route of the home prefix that remains on a pulled cable, another uplink.
+ *
  * Rules for both families; p is `rulePriority`, the lowest number comes first:
  *
- *   p    from care-of address          main, but not its default
- *        on-link peers of the visited network: resolver, DHCP server
- *   p+1  from care-of address          table+1+k
- *        the care-of address's own router, whatever other interface main's default prefers
+ *   p    from care-of address          table+1+k
+ *        the k-th care-of address of the family
+ *   p    the daemon's mark, from the home address of a home whose link the host is on    main
+ *        de-registration (RFC 6275 §11.5.5)
+ *   p+1  the daemon's mark             table+1
+ *        control and tunnel packets that are sent before the rules of a new care-of address exist
  *   p+2  the daemon's mark             main
- *        control and tunnel packets never enter the tunnel
+ *        no care-of address of this family: packets never enter the tunnel
  *   p+3  from home address             table
  *        everything that uses the home address
- *   p+4  from other interface address  main
+ *   p+4  from other uplink's address   main
  *        applications bound to that address, DHCP renewals
  *   p+5  -                             main, but not its default
  *        on-link peers; only if all traffic uses the tunnel
  *   p+6  not the daemon's mark         table
  *        everything else; only if all traffic uses the tunnel
  *
- * The rule of the mark exists as long as the node is away. If the host has one router of the
- * family, main's default is that of the new care-of address, so the Binding Update and the tunnel
- * need not wait for the rules of a new care-of address.
+ * The rules of the mark stay as long as the node is away. A move changes the routes in table+1
+ * first, so the Binding Update and the tunnel need not wait for the rules of a new care-of address.
  *
  * While the home agent is silent the last three are withdrawn: the host, and the query for the home
  * agent's name, then use the visited network directly; packets of a home address wait. Neighbour
  * Discovery and link-local traffic use the kernel's local table and link routes. While the TUN
  * device is missing, `table` has only unreachable routes. No sysctl is needed: strict reverse path
  * filtering looks up a packet from the tunnel as "from home address" and finds the TUN device; for
- * one to the care-of address it finds the interface by the first two rules.
+ * one to the care-of address it finds the interface by the first rule.
  */
 import { familyOf, type IpAddress, ipv4, ipv6, isIpv4, type Prefix } from '#base/ip.ts';
+import { connectedNetworks } from '#engine/common/connected-networks.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import {
   type DesiredPart,
   type DesiredRoute,
@@ -51,33 +58,57 @@ const DEFAULT: Readonly<Record<4 | 6, Prefix>> = {
   6: { address: ipv6('::'), length: 0 },
 };
 
-/** The part 'care-of': each care-of address uses its own interface and router. */
-export function careOfPart(
-  careOfs: readonly CareOfCandidate[],
-  { table, rulePriority }: MobileNodeConfiguration,
-): DesiredPart {
-  const rules: DesiredRule[] = [];
-  const routes: DesiredRoute[] = [];
-  careOfs.forEach(({ family, address, device, gateway }, index) => {
-    const own = table + 1 + index;
-    const from = hostPrefix(address);
-    rules.push({
-      family,
-      priority: rulePriority,
-      table: MAIN_TABLE,
-      from,
-      suppressPrefixLength: 0,
-    });
-    rules.push({ family, priority: rulePriority + 1, table: own, from });
-    const route: DesiredRoute = { destination: DEFAULT[family], table: own, device };
-    routes.push(gateway === undefined ? route : { ...route, gateway });
-  });
-  return { rules, routes };
+/** A care-of address and the table of its packets. */
+interface CareOfTable {
+  readonly careOf: CareOfCandidate;
+  readonly table: number;
 }
 
-/** The part 'policy': which packets use the tunnel. `others`: the host's further addresses. */
+/** The first care-of address of each family has the table that the rule of the mark names. */
+export function careOfTables(
+  careOfs: readonly CareOfCandidate[],
+  { table }: MobileNodeConfiguration,
+): readonly CareOfTable[] {
+  const used = { 4: 0, 6: 0 };
+  return careOfs.map((careOf) => ({ careOf, table: table + 1 + used[careOf.family]++ }));
+}
+
+/** The part 'care-of-tables'. `elsewhere`: prefixes that are on no link now. */
+export function careOfTablesPart(
+  tables: readonly CareOfTable[],
+  interfaces: readonly NetworkInterface[],
+  elsewhere: readonly Prefix[],
+): DesiredPart {
+  return {
+    routes: tables.flatMap(({ careOf, table }) => {
+      const { family, device, gateway } = careOf;
+      const route: DesiredRoute = { destination: DEFAULT[family], table, device };
+      return [
+        ...connectedNetworks(careOf, interfaces, elsewhere).map((one) => ({ ...one, table })),
+        gateway === undefined ? route : { ...route, gateway },
+      ];
+    }),
+  };
+}
+
+/** The part 'care-of': packets of each care-of address use its own table. */
+export function careOfPart(
+  tables: readonly CareOfTable[],
+  { rulePriority: priority }: MobileNodeConfiguration,
+): DesiredPart {
+  const rules = tables.map(({ careOf: { family, address }, table }) => ({
+    ...{ family, priority, table, from: hostPrefix(address) },
+  }));
+  return { rules };
+}
+
+/**
+ * The part 'policy': which packets use the tunnel. `atHome`: addresses of homes whose link the host
+ * is on. `others`: the host's further addresses on uplinks.
+ */
 export function policyPart(
   away: readonly HomeState[],
+  atHome: readonly IpAddress[],
   others: readonly IpAddress[],
   configuration: MobileNodeConfiguration,
 ): DesiredPart {
@@ -87,7 +118,8 @@ export function policyPart(
   const rules: DesiredRule[] = [];
   for (const family of [6, 4] as const) {
     const own = homeAddresses.filter((address) => familyOf(address) === family);
-    rules.push(...alwaysRules(family, own, configuration));
+    rules.push(...markRules(family, atHome, configuration));
+    rules.push(...homeAddressRules(family, own, configuration));
     if (carriesEverything && own.length > 0)
       rules.push(...defaultRouteRules(family, others, configuration));
   }
@@ -96,20 +128,33 @@ export function policyPart(
 
 const daemonMark = ({ mark }: MobileNodeConfiguration) => ({ value: mark, mask: 0xffffffff });
 
-function alwaysRules(
+function markRules(
   family: 4 | 6,
-  homeAddresses: readonly IpAddress[],
+  atHome: readonly IpAddress[],
   configuration: MobileNodeConfiguration,
 ): readonly DesiredRule[] {
-  const { rulePriority, table, mark } = configuration;
-  const marked = { priority: rulePriority + 2, table: MAIN_TABLE, mark: daemonMark(configuration) };
-  const fromHome = homeAddresses.map((address) => ({
-    family,
-    priority: rulePriority + 3,
-    table,
-    from: hostPrefix(address),
+  const { rulePriority, table } = configuration;
+  if (configuration.mark === 0) return [];
+  const mark = daemonMark(configuration);
+  return [
+    ...atHome
+      .filter((address) => familyOf(address) === family)
+      .map((address) => ({
+        ...{ family, priority: rulePriority, table: MAIN_TABLE, mark, from: hostPrefix(address) },
+      })),
+    { family, priority: rulePriority + 1, table: table + 1, mark },
+    { family, priority: rulePriority + 2, table: MAIN_TABLE, mark },
+  ];
+}
+
+function homeAddressRules(
+  family: 4 | 6,
+  homeAddresses: readonly IpAddress[],
+  { rulePriority, table }: MobileNodeConfiguration,
+): readonly DesiredRule[] {
+  return homeAddresses.map((address) => ({
+    ...{ family, priority: rulePriority + 3, table, from: hostPrefix(address) },
   }));
-  return mark === 0 ? fromHome : [{ family, ...marked }, ...fromHome];
 }
 
 function defaultRouteRules(

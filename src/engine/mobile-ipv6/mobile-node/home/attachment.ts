@@ -164,10 +164,8 @@ export class Attachment {
     if (node.configuration.optimistic || this.tunnel === undefined)
       this.#useProvisionalTunnel(registration);
     this.registrations.prune(this.#carrier);
-    // Changing routes and rules takes the kernel most of a millisecond. With a single uplink the
-    // Binding Update and data need the tunnel only.
-    if (node.movement.isOnlyUplink(careOf)) node.publishDesiredTunnels(step);
-    else node.publishDesired(step);
+    // Changing rules takes the kernel most of a millisecond.
+    node.publishUrgent(step, careOf.address);
     registration.transmit(step);
     node.publishDesired(step);
     node.count('handover');

@@ -164,19 +164,6 @@ export class MovementDetection {
     for (const key of keys) if (!this.#appearedAt.has(key)) this.#appearedAt.set(key, now);
   }
 
-  /**
-   * Whether the candidate's router is the host's only one of the family: no route can prefer
-   * another.
-   */
-  isOnlyUplink({ family, device, gateway }: CareOfCandidate): boolean {
-    return this.#interfaces.every((link) =>
-      link.routers.every(
-        (router) =>
-          router.family !== family || (link.name === device && router.gateway === gateway),
-      ),
-    );
-  }
-
   /** When `candidates` may next change without a new report. */
   deadline(now: Monotonic): Monotonic {
     let first: Monotonic = NEVER;

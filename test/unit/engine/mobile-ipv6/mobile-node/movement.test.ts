@@ -175,7 +175,7 @@ describe('mobile node: movement', () => {
       { addresses: ['2001:db8:f9::2/64'], index: 4, name: 'eth1' },
     );
     expect(scene.update().packet.source).toBe('2001:db8:f2::2');
-    expect(scene.desired('care-of')?.routes).toContainEqual({
+    expect(scene.desired('care-of-tables')?.routes).toContainEqual({
       destination: { address: '::', length: 0 },
       table: 5001,
       device: 'wlan0',

@@ -25,15 +25,15 @@ describe('mobile node: policy routing', () => {
         ...(suppressPrefixLength !== undefined && { suppressPrefixLength }),
       })),
     ).toEqual([
-      { priority: 1000, table: 254, from: '2001:db8:f1::2/128', suppressPrefixLength: 0 },
-      { priority: 1001, table: 5001, from: '2001:db8:f1::2/128' },
+      { priority: 1000, table: 5001, from: '2001:db8:f1::2/128' },
+      { priority: 1001, table: 5001, mark: 0x534a },
       { priority: 1002, table: 254, mark: 0x534a },
       { priority: 1003, table: 5000, from: '2001:db8:1::10/128' },
       { priority: 1005, table: 254, suppressPrefixLength: 0 },
       { priority: 1006, table: 5000, mark: 0x534a, invert: true },
     ]);
     const four = rules(scene).filter(({ family }) => family === 4);
-    expect(four.map(({ priority }) => priority)).toEqual([1002, 1003, 1004, 1005, 1006]);
+    expect(four.map(({ priority }) => priority)).toEqual([1001, 1002, 1003, 1004, 1005, 1006]);
     expect(scene.desired('policy')?.routes).toMatchObject([
       { table: 5000, device: '%tun', source: HOME_ADDRESS, mtu: 1460 },
       { table: 5000, device: '%tun', source: IPV4_HOME_ADDRESS, mtu: 1460 },
@@ -49,9 +49,9 @@ describe('mobile node: policy routing', () => {
     const priorities = () =>
       new Set(scene.desired('policy')?.rules?.map(({ priority }) => priority));
     while (scene.event('home-agent-silent') === undefined) scene.wait();
-    expect(priorities()).toEqual(new Set([1002, 1003]));
+    expect(priorities()).toEqual(new Set([1001, 1002, 1003]));
     scene.answer(scene.update());
-    expect(priorities()).toEqual(new Set([1002, 1003, 1005, 1006]));
+    expect(priorities()).toEqual(new Set([1001, 1002, 1003, 1005, 1006]));
   });
 
   it('changes nothing else on the host if only home addresses use the tunnel', () => {

@@ -1,5 +1,6 @@
 /** Home registration over IPv6 and over IPv4 in UDP. RFC 6275 §11.7, RFC 5555 §4.4.2, RFC 4285. */
 import { describe, expect, it } from 'vitest';
+import type { Output } from '#engine/contract/output.ts';
 import { homeAddressOption } from '#wire/ip/ipv6.ts';
 import { findOption, NO_KEEPALIVE_NEEDED } from '#wire/mobility/options.ts';
 import {
@@ -87,22 +88,33 @@ describe('mobile node: registration over IPv6', () => {
     ]);
   });
 
-  it('sends the Binding Update before it sets policy routing, with a single uplink', () => {
-    const scene = new Scene();
-    const kinds = scene
-      .network(FOREIGN_V6)
-      .map((output) => (output.kind === 'set-desired' ? output.key : output.kind));
-    expect(kinds.indexOf('send')).toBeGreaterThan(kinds.indexOf('home/office'));
-    expect(kinds.indexOf('send')).toBeLessThan(kinds.indexOf('care-of'));
-    expect(kinds.indexOf('send')).toBeLessThan(kinds.indexOf('policy'));
+  const WLAN = { addresses: ['2001:db8:f2::2/64'], name: 'wlan0', index: 3 };
+  const kindsOf = (outputs: readonly Output[]) =>
+    outputs.map((output) => (output.kind === 'set-desired' ? output.key : output.kind));
+
+  it('sends the first Binding Update after the rules of the care-of address and the mark', () => {
+    const kinds = kindsOf(new Scene().network(FOREIGN_V6, WLAN));
+    for (const key of ['home/office', 'care-of-tables', 'care-of', 'policy']) {
+      expect(kinds.indexOf(key)).toBeGreaterThanOrEqual(0);
+      expect(kinds.indexOf(key)).toBeLessThan(kinds.indexOf('send'));
+    }
   });
 
-  it('sends the Binding Update after the care-of routes, with several uplinks', () => {
+  it('sends a later one after the routes of its care-of address and before the rules', () => {
     const scene = new Scene();
-    const other = { addresses: ['2001:db8:f2::2/64'], name: 'wlan0', index: 3 };
-    const kinds = scene
-      .network(FOREIGN_V6, other)
-      .map((output) => (output.kind === 'set-desired' ? output.key : output.kind));
+    scene.registered(FOREIGN_V6);
+    const kinds = kindsOf(scene.network({ ...FOREIGN_V6, running: false }, WLAN));
+    expect(kinds.indexOf('send')).toBeGreaterThan(kinds.indexOf('home/office'));
+    expect(kinds.indexOf('send')).toBeGreaterThan(kinds.indexOf('care-of-tables'));
+    expect(kinds.indexOf('send')).toBeLessThan(kinds.indexOf('care-of'));
+  });
+
+  it('sends it after the rules when they lead packets of its care-of address elsewhere', () => {
+    const scene = new Scene({ optimistic: false });
+    scene.registered(FOREIGN_V6, WLAN);
+    scene.reconfigure({ interfaces: [{ match: 'wlan0', preference: 1 }] });
+    scene.reconfigure({ interfaces: [{ match: 'eth0', preference: 1 }] });
+    const kinds = kindsOf(scene.out);
     expect(kinds.indexOf('care-of')).toBeGreaterThanOrEqual(0);
     expect(kinds.indexOf('care-of')).toBeLessThan(kinds.indexOf('send'));
   });

@@ -77,7 +77,7 @@ class TwoRegistrations {
       countAcknowledgement: () => undefined,
       wall: (now) => wall(now + WALL_OFFSET_MS),
       publishDesired: () => undefined,
-      publishDesiredTunnels: () => undefined,
+      publishUrgent: () => undefined,
       roleOf: () => PLAIN_ROLE,
     };
     this.home = new Home(HOME, node);

@@ -6,12 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { type IpAddress, ipv4, ipv6 } from '#base/ip.ts';
 import { monotonic } from '#base/time.ts';
 import { preferenceBy } from '#engine/common/interface-preference.ts';
-import {
-  attachmentOf,
-  haveSingleUplink,
-  localAddressFor,
-  sameAttachment,
-} from '#engine/ntmobile/node/attachment.ts';
+import { attachmentOf, localAddressFor, sameAttachment } from '#engine/ntmobile/node/attachment.ts';
 import { type LinkSketch, link } from '#test/unit/engine/mobile-ipv6/mobile-node/network-sketch.ts';
 
 const VIRTUAL: ReadonlySet<IpAddress> = new Set([ipv4('198.18.0.1'), ipv6('fd12::1')]);
@@ -71,13 +66,6 @@ describe('an attachment', () => {
     expect(sameAttachment(before, attachment([{ ...ETH0, epoch: 1 }]))).toBe(true);
     expect(sameAttachment(before, attachment([{ ...ETH0, epoch: 2 }]))).toBe(false);
   });
-});
-
-it('haveSingleUplink is true when no family has two routers', () => {
-  expect([haveSingleUplink([ETH0].map(link)), haveSingleUplink([ETH0, WLAN0].map(link))]).toEqual([
-    true,
-    false,
-  ]);
 });
 
 it.each<readonly [string, string | undefined]>([
