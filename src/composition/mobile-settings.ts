@@ -41,10 +41,13 @@ const HOME_LINK_DETAILS =
 
 const globalAddress = () => ipv6Field().refine(isGlobalUnicast, 'must be a global unicast address');
 
-/** A DNS name, one address, or a list of one IPv6 and one IPv4 address. */
+/** Addresses of a home agent that a configuration may list. */
+const MAX_ADDRESSES = 8;
+
+/** A DNS name, one address, or a list of addresses. */
 function homeAgentField() {
   return z
-    .union([z.string(), z.array(z.string()).min(1).max(2)])
+    .union([z.string(), z.array(z.string()).min(1).max(MAX_ADDRESSES)])
     .transform((given, context): HomeConfiguration['homeAgent'] => {
       if (typeof given === 'string' && parseIpAddress(given) === undefined && isHostName(given))
         return { name: given };
@@ -58,19 +61,13 @@ function homeAgentField() {
             'for example ha.example.net',
           );
       }
-      if (addresses.length === 2 && addresses.filter(isIpv6).length !== 1) {
-        reporter(context)(
-          'has two addresses of one family',
-          'give one IPv6 and one IPv4 address, or a DNS name',
-        );
-      }
       return { addresses };
     })
     .meta({
       description:
-        'DNS name of the home agent (A and AAAA records), one address, or [IPv6 address, ' +
-        'IPv4 address]',
-      ...{ kind: 'DNS name, address, or two addresses', sample: 'ha.example.net' },
+        'DNS name of the home agent (A and AAAA records), its address, or a list of up to 8 ' +
+        'addresses',
+      ...{ kind: 'DNS name, address, or list of addresses', sample: 'ha.example.net' },
     });
 }
 
@@ -229,6 +226,17 @@ export function mobileShape(name: string) {
       reloadable: true,
       description: 'prefer an IPv4 care-of address if both families are available',
     }),
+    failBackSeconds: integerField(1, 86_400)
+      .default(60)
+      .meta({
+        reloadable: true,
+        description:
+          'time until a better uplink that was silent is tried again; doubled after each failure',
+        details:
+          'The trial is one Binding Update over that uplink while data stays where it is. ' +
+          'The wait grows to one hour. The commands reregister, prefer and reload end it, and ' +
+          'so does a new carrier.',
+      }),
     forceUdp: z.boolean().default(true).meta({
       reloadable: true,
       description: 'request UDP encapsulation on IPv4 even without a NAT',

@@ -298,6 +298,7 @@ function mobileNodeOf(association: TestRegistrationKey) {
     optimistic: true,
     preferIpv4: false,
     forceUdp: true,
+    failBackSeconds: 60,
     natKeepaliveSeconds: 110,
     lifetimeSeconds: 600,
     udpPort: UDP_PORT,

@@ -148,12 +148,19 @@ export function converge(
     return undefined;
   });
   if (uplinks(mobile).length === 0) return took;
-  return (
-    took +
-    (isAtHome(mobile)
-      ? flowsAtHome(world, mobile)
-      : world.runUntil(`${mobile.name}: data`, 2000, probe(world, mobile)))
-  );
+  return took + (isAtHome(mobile) ? flowsAtHome(world, mobile) : flowsAway(world, mobile));
+}
+
+/** A trial of a better path moves the binding, and a packet on its way is lost. */
+function flowsAway(world: World, mobile: MobileHost): number {
+  let lost = probe(world, mobile);
+  return world.runUntil(`${mobile.name}: data`, 3000, () => {
+    const wrong = lost();
+    if (wrong !== undefined) world.runFor(300);
+    const still = lost();
+    if (still !== undefined) lost = probe(world, mobile);
+    return still;
+  });
 }
 
 /**

@@ -124,6 +124,7 @@ export function mobileNodeConfiguration(choices: MobileChoices): MobileNodeConfi
     interfaces: [],
     optimistic: true,
     preferIpv4: choices.preferIpv4 ?? false,
+    failBackSeconds: 60,
     forceUdp: choices.forceUdp ?? false,
     natKeepaliveSeconds: choices.natKeepaliveSeconds ?? 110,
     lifetimeSeconds: choices.lifetimeSeconds ?? 600,

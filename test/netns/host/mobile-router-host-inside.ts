@@ -86,6 +86,7 @@ const CONFIGURATION: MobileRouterConfiguration = {
   interfaces: [{ match: 'tun*', preference: -1 }],
   optimistic: true,
   preferIpv4: false,
+  failBackSeconds: 60,
   forceUdp: false,
   natKeepaliveSeconds: 110,
   lifetimeSeconds: 600,
@@ -208,6 +209,7 @@ const away: HomeState = {
   tunnel: { encapsulation: 'ipip', careOf, remote: ipv6('2001:db8:100::1'), remotePort: 0 },
   careOf,
   silent: false,
+  trying: [],
   homeLink: undefined,
 };
 

@@ -148,6 +148,11 @@ export const MOBILE_EVENTS = {
     'The home agent did not answer three Binding Updates in a row.',
     ...(['home', 'homeAgent', 'homeAgentOuterAddress', 'careOfAddress', 'atMs'] as const),
   ),
+  'path-dead': row(
+    'warn',
+    'Three Binding Updates over the path in use were not answered; other paths are tried.',
+    ...(['home', 'careOfAddress', 'interface', 'gateway', 'family', 'atMs'] as const),
+  ),
   'home-agent-not-resolved': row(
     'warn',
     'The name of the home agent has no address.',

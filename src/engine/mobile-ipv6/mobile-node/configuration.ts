@@ -19,6 +19,11 @@ export interface MobileNodeConfiguration {
   readonly optimistic: boolean;
   /** Prefer an IPv4 care-of address although an IPv6 one exists (RFC 5555 §4.4.1 prefers IPv6). */
   readonly preferIpv4: boolean;
+  /**
+   * Seconds until an uplink over which the home agent was silent is tried again, although another
+   * one works; doubled after each further failure.
+   */
+  readonly failBackSeconds: number;
   /** Set the F flag: UDP encapsulation on IPv4 even without a NAT. */
   readonly forceUdp: boolean;
   /** NAT keepalive interval in seconds unless the home agent gives another; RFC 5555: 110. */

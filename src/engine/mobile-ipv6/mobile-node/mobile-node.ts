@@ -186,7 +186,8 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   reconfigure(now: Monotonic, fresh: MobileNodeConfiguration): void {
     const former = this.#configuration;
     const { interfaces, optimistic, preferIpv4, forceUdp } = fresh;
-    const { natKeepaliveSeconds, lifetimeSeconds, defaultRoute, tunnelMtu } = fresh;
+    const { natKeepaliveSeconds, lifetimeSeconds, failBackSeconds, defaultRoute, tunnelMtu } =
+      fresh;
     this.#configuration = {
       ...former,
       interfaces,
@@ -195,6 +196,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
       forceUdp,
       natKeepaliveSeconds,
       lifetimeSeconds,
+      failBackSeconds,
       defaultRoute,
       tunnelMtu,
     };

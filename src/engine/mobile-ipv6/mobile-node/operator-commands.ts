@@ -34,6 +34,8 @@ interface OperatedHome {
     readonly current: { readonly careOf: CareOfCandidate } | undefined;
     readonly homeStay: { readonly link: { readonly device: string } } | undefined;
     readonly tunnel: TunnelEndpoints | undefined;
+    /** Uplinks over which the home agent was silent. */
+    readonly uplinks: { describe(now: Monotonic): readonly JsonObject[] };
     readonly registrations: { entries(): readonly BindingUpdateListEntry[] };
   };
   readonly ipv4HomeAddress: Ipv4Address | undefined;
@@ -138,6 +140,7 @@ function homeStatus(now: Monotonic, home: OperatedHome): JsonObject {
     encapsulation: tunnel?.encapsulation ?? null,
     homeAgent: homeAgents.name ?? null,
     homeAgentAddresses: homeAgents.known,
+    silentPaths: attachment.uplinks.describe(now),
     sequence: stored.sequence,
     clockOffsetMs: stored.clockOffsetMs,
     ...role.status(),

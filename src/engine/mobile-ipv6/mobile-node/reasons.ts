@@ -29,7 +29,16 @@ export const MOBILE_NODE_REASONS = {
   'returned-home': 'The node returned to its home link.',
   'care-of-address-lost': 'The node lost its last usable care-of address.',
   'home-agent-silent': 'Three Binding Updates in succession were not answered.',
-  'family-changed': 'The other address family was tried because the home agent was silent.',
+  'family-changed': 'The other address family took over because the home agent was silent.',
+  'path-asked': 'Binding Updates sent because data was not answered: does the path still work?',
+  'path-dead': 'The path in use counted as dead: three Binding Updates were not answered.',
+  'path-tried': 'Other paths on which a registration began because the one in use was silent.',
+  'path-trial': 'A better path, silent or unconfirmed before, was tried while data stayed.',
+  'path-trial-failed': 'A trial of a better path was not answered.',
+  'home-agent-address-raced':
+    'The next address of the home agent was tried because the one before had not answered yet.',
+  'binding-confirmed':
+    'A registration was repeated because a later Binding Update may have replaced it.',
   'name-resolved': 'The name of a home agent was resolved.',
   'name-not-resolved': 'The name of a home agent could not be resolved.',
   'sequence-resynchronized': 'Status 135: the sequence number of the home agent was adopted.',

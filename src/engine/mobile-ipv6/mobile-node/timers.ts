@@ -6,7 +6,7 @@ import type { TimerTable } from '#engine/common/timers.ts';
 /** One set for each exchange of Binding Updates. */
 const EXCHANGE_TIMERS = {
   retransmit:
-    'No acknowledgement arrived: send the Binding Update again, or try the other address family.',
+    'No acknowledgement arrived: send the Binding Update again, to the next address if any.',
   transmit: 'MAX_UPDATE_RATE allows the Binding Update that was delayed.',
 } as const satisfies TimerTable;
 
@@ -28,6 +28,15 @@ const HOME_TIMERS = {
 } as const satisfies TimerTable;
 
 export type HomeTimer = keyof typeof HOME_TIMERS;
+
+/** One set for the attachment of each home. */
+const RACE_TIMERS = {
+  challenge: 'The home agent has not answered yet: try the next path too.',
+  trial: 'A better path that was silent or unconfirmed is tried.',
+  'trial-end': 'The trial was not answered: the path in use registers again.',
+} as const satisfies TimerTable;
+
+export type RaceTimer = keyof typeof RACE_TIMERS;
 
 /** One set for each stay on the home link. */
 const HOME_LINK_TIMERS = {

@@ -33,14 +33,14 @@ export interface SentUpdate {
 }
 
 /** The values that an acknowledgement must match. */
-interface ExpectedAcknowledgement {
+interface ExpectedAcknowledgement<U extends SentUpdate> {
   readonly homeAgent: Ipv6Address;
   readonly homeAddress: Ipv6Address;
   /** The home address when the node is at home. */
   readonly careOfAddress: IpAddress;
   readonly registrationKey: RegistrationKey | undefined;
   /** Oldest first; all from the same care-of address. */
-  readonly sent: readonly SentUpdate[];
+  readonly sent: readonly U[];
 }
 
 /** Why an acknowledgement is ignored; each is a row of the counters. */
@@ -55,24 +55,26 @@ type AcknowledgementFault =
   | 'sequence-mismatch'
   | 'timestamp-mismatch';
 
-type AcknowledgementVerdict =
-  | { readonly kind: 'valid'; readonly update: SentUpdate }
+type AcknowledgementVerdict<U extends SentUpdate> =
+  | { readonly kind: 'valid'; readonly update: U }
   /**
    * Status 146 without a valid authenticator. That is all a home agent with another key can send,
    * but it may be forged.
    */
   | { readonly kind: 'unverified-refusal' }
-  | { readonly kind: 'ignored'; readonly reason: AcknowledgementFault };
+  | Ignored;
 
-const ignored = (reason: AcknowledgementFault): AcknowledgementVerdict => ({
-  kind: 'ignored',
-  reason,
-});
+interface Ignored {
+  readonly kind: 'ignored';
+  readonly reason: AcknowledgementFault;
+}
 
-export function validateAcknowledgement(
+const ignored = (reason: AcknowledgementFault): Ignored => ({ kind: 'ignored', reason });
+
+export function validateAcknowledgement<U extends SentUpdate>(
   received: ReceivedAcknowledgement,
-  expected: ExpectedAcknowledgement,
-): AcknowledgementVerdict {
+  expected: ExpectedAcknowledgement<U>,
+): AcknowledgementVerdict<U> {
   const { packet, message } = received;
   if (packet.source !== expected.homeAgent || homeAddressOption(packet) !== undefined) {
     return ignored('not-from-home-agent');
@@ -91,7 +93,7 @@ export function validateAcknowledgement(
 
 function checkAddresses(
   { path, packet }: ReceivedAcknowledgement,
-  { homeAddress, careOfAddress }: ExpectedAcknowledgement,
+  { homeAddress, careOfAddress }: ExpectedAcknowledgement<SentUpdate>,
 ): AcknowledgementFault | undefined {
   const expectedPath = isIpv6(careOfAddress) ? 'ipv6' : 'udp';
   if (path.kind !== expectedPath) return 'unexpected-path';
@@ -104,7 +106,7 @@ function checkAddresses(
 
 function authenticate(
   received: ReceivedAcknowledgement,
-  { registrationKey, homeAddress }: ExpectedAcknowledgement,
+  { registrationKey, homeAddress }: ExpectedAcknowledgement<SentUpdate>,
 ): AcknowledgementFault | undefined {
   if (registrationKey === undefined) return undefined;
   const verdict = verifyMobility(
@@ -123,11 +125,11 @@ function authenticate(
  * Finds the Binding Update that this answers. Status 135 carries the home agent's own sequence
  * number, so only the timestamp identifies the Binding Update.
  */
-function matchUpdate(
+function matchUpdate<U extends SentUpdate>(
   message: Acknowledgement,
-  bySequence: SentUpdate | undefined,
-  expected: ExpectedAcknowledgement,
-): AcknowledgementVerdict {
+  bySequence: U | undefined,
+  expected: ExpectedAcknowledgement<U>,
+): AcknowledgementVerdict<U> {
   const [first] = expected.sent;
   if (first === undefined) return ignored('nothing-outstanding');
   const returned = findOption(message.options, 'replay-protection')?.timestamp;

@@ -11,8 +11,9 @@ import type { Step } from '#engine/contract/engine.ts';
 import { initialTimeoutMs } from '#engine/mobile-ipv6/common/binding-update-back-off.ts';
 import { rejects } from '#wire/mobility/binding-status.ts';
 import type { ReceivedAcknowledgement } from './acknowledgement.ts';
-import { BindingExchange, type DeregistrationOutcome, type ExchangeHome } from './exchange.ts';
-import type { ExchangePurpose } from './retransmission-policy.ts';
+import type { ExchangeHome } from './exchange.ts';
+import { BindingExchange } from './exchange.ts';
+import type { DeregistrationOutcome, ExchangePurpose } from './retransmission-policy.ts';
 import { meansNoBinding, reactionTo } from './status-reactions.ts';
 import type { UpdateOrigin } from './update-origin.ts';
 
@@ -26,7 +27,9 @@ export class Deregistration {
     purpose: Exclude<ExchangePurpose, 'register'>,
   ) {
     this.#home = home;
-    this.exchange = new BindingExchange(home, origin, purpose, initialTimeoutMs(true));
+    this.exchange = new BindingExchange(home, origin, purpose, {
+      initialMs: initialTimeoutMs(true),
+    });
   }
 
   deadline(): Monotonic {

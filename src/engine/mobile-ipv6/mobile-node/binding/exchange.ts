@@ -5,34 +5,26 @@
  * RFC 6275 §11.7.1  lifetime no longer than the care-of address is valid
  * RFC 6275 §11.7.3  status 135: sequence number of the home agent
  * RFC 4285 §6       status 144: clock of the home agent;  RFC 5555 §4.4.2 F flag refused
- * RFC 5555 §4.4.1   attempts for each address family
+ * RFC 5555 §4.4.1   attempts over each address family
+ * RFC 8305 §5       several addresses of the home agent: the next is tried after a short delay
  */
 import { unreachable } from '#base/assert.ts';
 import type { IpAddress, Ipv4Address } from '#base/ip.ts';
 import type { JsonObject } from '#base/json.ts';
-import { after, type Monotonic, NEVER, type Wall, wall } from '#base/time.ts';
+import { type Monotonic, NEVER, type Wall, wall } from '#base/time.ts';
 import { Timers } from '#engine/common/timers.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
-import { BackOff } from '#engine/mobile-ipv6/common/binding-update-back-off.ts';
 import type { BindingUpdateList } from '#engine/mobile-ipv6/common/binding-update-list.ts';
-import { sequenceGreater } from '#engine/mobile-ipv6/common/sequence-number.ts';
 import type { UpdateRateLimit } from '#engine/mobile-ipv6/common/update-rate-limit.ts';
-import type {
-  HomeConfiguration,
-  MobileNodeConfiguration,
-} from '#engine/mobile-ipv6/mobile-node/configuration.ts';
-import type {
-  HomeAgentAddresses,
-  HomeAgentTarget,
-} from '#engine/mobile-ipv6/mobile-node/home/home-agent-addresses.ts';
-import type { HomeRole } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
-import type { MobileNodeReason } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
 import type { ExchangeTimer } from '#engine/mobile-ipv6/mobile-node/timers.ts';
 import { bindingStatusMeaning, bindingStatusName, rejects } from '#wire/mobility/binding-status.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
-import { findOption } from '#wire/mobility/options.ts';
+import type { HomeConfiguration, MobileNodeConfiguration } from '../configuration.ts';
+import type { HomeAgentAddresses, HomeAgentTarget } from '../home/home-agent-addresses.ts';
+import type { HomeRole } from '../home/home-role.ts';
 import type { StoredRegistration } from '../home/stored-registration.ts';
+import type { MobileNodeReason } from '../reasons.ts';
 import {
   type Acknowledgement,
   type ReceivedAcknowledgement,
@@ -40,12 +32,22 @@ import {
   validateAcknowledgement,
 } from './acknowledgement.ts';
 import { buildBindingUpdate, lifetimeUnits } from './binding-update.ts';
+import { OutstandingUpdates, sameTarget } from './outstanding-updates.ts';
+import type { RecentUpdates } from './recent-updates.ts';
 import {
   decideAfterTimeout,
   type ExchangePurpose,
   type TimeoutDecision,
 } from './retransmission-policy.ts';
+import { correctSequence, correctTimestampOrFlag } from './update-corrections.ts';
 import type { UpdateOrigin } from './update-origin.ts';
+import { type Pace, UpdatePacing } from './update-pacing.ts';
+
+/** An exchange that was not answered; `target` is that of the last transmission. */
+export interface UnansweredExchange {
+  readonly target: HomeAgentTarget | undefined;
+  readonly careOfAddress: IpAddress;
+}
 
 /** The parts of the node that an exchange uses. */
 export interface ExchangeNode {
@@ -68,46 +70,45 @@ export interface ExchangeHome {
   readonly role: HomeRole;
   /** Sequence number, timestamps and IPv4 home address; all registrations use the same. */
   readonly stored: StoredRegistration;
+  readonly recentUpdates: RecentUpdates;
   readonly homeAgents: HomeAgentAddresses;
   /** Undefined if there is none, or the home agent refused it. */
   readonly ipv4HomeAddress: Ipv4Address | undefined;
   /** Rounds of unanswered Binding Updates since the last answer or move. */
   readonly silentRounds: number;
   /** A round of Binding Updates was not answered. */
-  reportSilence(step: Step, exchange: BindingExchange): void;
+  reportSilence(step: Step, unanswered: UnansweredExchange): void;
   /** The home agent may hold a binding of this home. */
   mayBeBound(step: Step): boolean;
   /** The L bit (RFC 6275 §11.7.1) of a Binding Update that is sent now. */
   linkLocalCompatibility(registering: boolean): boolean;
-  persist(step: Step): void;
-  event(
-    step: Step,
-    name: EngineEvent['name'],
-    level: EngineEvent['level'],
-    fields: JsonObject,
-  ): void;
+  /** `question`: nothing changes but sequence number and timestamp. */
+  persist(step: Step, question?: boolean): void;
+  event(step: Step, name: EngineEvent['name'], level: Level, fields: JsonObject): void;
 }
 
-/** Back-off by family, so that alternating between families does not make either faster. */
-export type BackOffs = Map<4 | 6, BackOff>;
+type Level = EngineEvent['level'];
 
 /** A valid acknowledgement and the Binding Update that it answers. */
 export interface MatchedAcknowledgement {
   readonly message: Acknowledgement;
   readonly update: SentUpdate;
   readonly target: HomeAgentTarget;
+  /**
+   * The home agent may have followed a later Binding Update by another way, or grants a short
+   * lifetime only: the binding has to be confirmed.
+   */
+  readonly toConfirm: boolean;
+  /** It answers a question about a known path. */
+  readonly question: boolean;
 }
 
-/** How a de-registration ended. */
-export type DeregistrationOutcome =
-  | { readonly kind: 'confirmed'; readonly roundTripMs: number }
-  /** The home agent has no binding. */
-  | { readonly kind: 'no-binding' }
-  /** The home agent did not confirm it; a binding may last until its lifetime ends. */
-  | { readonly kind: 'unconfirmed' };
-
-/** Transmissions that an acknowledgement may still answer. */
-const MAX_OUTSTANDING = 8;
+/**
+ * Lifetime that is requested at an address other than the one in use, in units of 4 seconds. Where
+ * the addresses belong to different home agents, the binding at one that answered too late ends
+ * soon. A de-registration there would remove the binding if both are the same home agent.
+ */
+const PROVISIONAL_LIFETIME_UNITS = 15;
 /** Immediate retries after a refusal; afterwards the back-off applies. */
 const IMMEDIATE_RETRIES = 3;
 
@@ -115,39 +116,27 @@ export class BindingExchange {
   readonly purpose: ExchangePurpose;
   readonly careOfAddress: IpAddress;
   readonly family: 4 | 6;
-  readonly backOffs: BackOffs;
   readonly timers = new Timers<ExchangeTimer>();
   readonly #home: ExchangeHome;
   readonly #origin: UpdateOrigin;
-  readonly #backOff: BackOff;
-  #target: HomeAgentTarget | undefined;
-  #sent: readonly SentUpdate[] = [];
-  #attempts = 0;
+  readonly #pacing: UpdatePacing;
+  readonly #sent = new OutstandingUpdates<HomeAgentTarget, TargetedUpdate>();
   #immediateRetries = 0;
   #reportedStatus: number | undefined;
   #rounds = 0;
 
-  /** `backOffs` of the exchange that this one continues over another family. */
-  constructor(
-    home: ExchangeHome,
-    origin: UpdateOrigin,
-    purpose: ExchangePurpose,
-    initialMs: number,
-    backOffs: BackOffs = new Map(),
-  ) {
+  constructor(home: ExchangeHome, origin: UpdateOrigin, purpose: ExchangePurpose, pace: Pace) {
     this.#home = home;
     this.#origin = origin;
     this.purpose = purpose;
     this.careOfAddress = origin.from.address;
     this.family = origin.from.family;
-    this.backOffs = backOffs;
-    this.#backOff = backOffs.get(this.family) ?? new BackOff(initialMs);
-    backOffs.set(this.family, this.#backOff);
+    this.#pacing = new UpdatePacing(pace);
   }
 
   /** The home agent of the last transmission. */
   get target(): HomeAgentTarget | undefined {
-    return this.#target;
+    return this.#sent.target;
   }
 
   // --- transmission ---
@@ -158,12 +147,12 @@ export class BindingExchange {
    */
   transmit(step: Step): void {
     const { homeAgents, node } = this.#home;
-    const target = homeAgents.target(this.family);
+    const target = this.#pacing.next(this.#targets);
     if (target === undefined) {
       homeAgents.resolve(step);
       return;
     }
-    const allowedAt = node.updateRateLimit.allowedAt(target.address, step.now);
+    const allowedAt = node.updateRateLimit.allowedAt(target.outerAddress, step.now);
     this.timers.clearAll();
     if (allowedAt > step.now) {
       node.count('binding-update-delayed');
@@ -171,9 +160,16 @@ export class BindingExchange {
       return;
     }
     this.#send(step, target);
-    node.updateRateLimit.recordSent(target.address, step.now);
+    node.updateRateLimit.recordSent(target.outerAddress, step.now);
     node.count('binding-update-sent');
-    this.timers.set('retransmit', after(step.now, this.#backOff.next()));
+    this.timers.set('retransmit', this.#pacing.sent(step.now, target, this.#targets));
+  }
+
+  /** The addresses to try: the one in use; for a registration the others too. */
+  get #targets(): readonly HomeAgentTarget[] {
+    const { homeAgents, role } = this.#home;
+    const all = homeAgents.targets(this.family, (address) => role.skips(address));
+    return this.purpose === 'register' && !this.#pacing.asks ? all : all.slice(0, 1);
   }
 
   /** RFC 6275 §11.8, RFC 4285 §6: a new sequence number and timestamp for each transmission. */
@@ -183,9 +179,7 @@ export class BindingExchange {
     const { from, forceUdp } = this.#origin;
     const registering = this.purpose === 'register';
     const wallNow = node.wall(step.now);
-    const units = registering
-      ? lifetimeUnits(step.now, node.configuration.lifetimeSeconds, from.validUntil)
-      : 0;
+    const units = registering ? this.#lifetimeUnits(step.now, target) : 0;
     const sequence = stored.advanceSequence();
     const timestamp = registrationKey === undefined ? undefined : stored.advanceTimestamp(wallNow);
     stored.mayBeBoundUntil(wall(wallNow + units * LIFETIME_UNIT_SECONDS * 1000));
@@ -204,36 +198,57 @@ export class BindingExchange {
       udpPort: node.configuration.udpPort,
       roleOptions: role.roleOptions(registering),
     });
-    this.#home.persist(step);
+    const question = this.#pacing.asks;
+    this.#home.persist(step, question);
     step.out.push({ kind: 'send', path, packet });
-    this.#recordSent({ sequence, timestamp, at: step.now, lifetimeUnits: units }, target);
+    if (!registering && !sameTarget(this.#sent.target, target)) this.#sent.clear();
+    this.#sent.add({ sequence, timestamp, at: step.now, lifetimeUnits: units, target, question });
+    this.#home.recentUpdates.record(sequence, this.#wayTo(target));
   }
 
-  #recordSent(update: SentUpdate, target: HomeAgentTarget): void {
-    if (!sameTarget(this.#target, target)) this.#sent = [];
-    this.#target = target;
-    this.#sent = [...this.#sent, update].slice(-MAX_OUTSTANDING);
-    this.#attempts++;
+  #wayTo({ outerAddress }: HomeAgentTarget) {
+    const { bid } = this.#origin;
+    return { bid, careOfAddress: this.careOfAddress, homeAgent: outerAddress };
+  }
+
+  #lifetimeUnits(now: Monotonic, target: HomeAgentTarget): number {
+    const { node, stored } = this.#home;
+    const { lifetimeSeconds } = node.configuration;
+    const units = lifetimeUnits(now, lifetimeSeconds, this.#origin.from.validUntil);
+    // A question leaves the end of the binding as it is, so that nothing has to be stored.
+    if (this.#pacing.asks) return Math.min(units, stored.remainingUnits(node.wall(now)) ?? units);
+    return sameTarget(this.#targets[0], target)
+      ? units
+      : Math.min(units, PROVISIONAL_LIFETIME_UNITS);
+  }
+
+  /** Too little was answered to leave the data to this path alone. */
+  get doubtful(): boolean {
+    return this.#rounds > 0 || this.#pacing.doubtful;
   }
 
   /** When the oldest Binding Update was sent that an acknowledgement may still answer. */
   get startedAt(): Monotonic | undefined {
-    return this.#sent[0]?.at;
+    return this.#sent.startedAt;
   }
 
   /** No acknowledgement arrived in time: decides, and reports a silent home agent. */
   handleTimeout(step: Step): TimeoutDecision {
     const { node, silentRounds } = this.#home;
+    if (this.#pacing.withinPass(this.#targets)) {
+      node.count('home-agent-address-raced');
+      return { kind: 'retransmit' };
+    }
     node.count('binding-update-retransmitted');
-    const silent = this.#sent.length > 0;
+    const silent = this.#sent.any;
     const decision = decideAfterTimeout(this.purpose, {
-      attempts: this.#attempts,
+      attempts: this.#pacing.attempts,
       completedRounds: this.#rounds,
       silentRounds,
       silent,
     });
     if (decision.kind === 'retransmit') return decision;
-    this.#attempts = 0;
+    this.#pacing.endRound();
     this.#rounds++;
     if (silent) this.#home.reportSilence(step, this);
     return decision;
@@ -249,10 +264,9 @@ export class BindingExchange {
     return homeAgents.rotate(this.family, (address) => role.skips(address));
   }
 
-  /** Whether the home agent's address differs from that of the last transmission. */
+  /** Whether the home agent has an address to which nothing was sent. */
   get homeAgentMoved(): boolean {
-    const target = this.#home.homeAgents.target(this.family);
-    return target !== undefined && !sameTarget(this.#target, target);
+    return this.#targets.some((target) => !this.#sent.includes(target));
   }
 
   /** Sends at once after a refusal, but leaves a series of refusals to the back-off. */
@@ -274,18 +288,19 @@ export class BindingExchange {
   /** Validates an acknowledgement; counts and reports any outcome other than an acceptance. */
   receive(step: Step, received: ReceivedAcknowledgement): MatchedAcknowledgement | undefined {
     const { node, configuration } = this.#home;
-    const target = this.#target;
-    if (target === undefined) {
+    const sent = this.#sent.to(received.packet.source);
+    const homeAgent = sent[0]?.target.address ?? this.#sent.target?.address;
+    if (homeAgent === undefined) {
       node.count('nothing-outstanding');
       return undefined;
     }
     const { message } = received;
     const verdict = validateAcknowledgement(received, {
-      homeAgent: target.address,
+      homeAgent,
       homeAddress: configuration.homeAddress,
       careOfAddress: this.careOfAddress,
       registrationKey: configuration.registrationKey,
-      sent: this.#sent,
+      sent,
     });
     switch (verdict.kind) {
       case 'ignored':
@@ -296,19 +311,25 @@ export class BindingExchange {
         this.#reportRefusal(step, message, false);
         return undefined;
       case 'valid':
-        this.#recordAnswer(step, message, verdict.update);
-        return { message, update: verdict.update, target };
+        return this.#matched(step, message, verdict.update);
       default:
         return unreachable(verdict);
     }
   }
 
-  #recordAnswer(step: Step, message: Acknowledgement, update: SentUpdate): void {
-    this.#home.node.countAcknowledgement(message.status);
-    if (!rejects(message.status)) return;
-    this.#home.node.count('registration-refused');
-    this.#reportRefusal(step, message, true);
-    this.#sent = this.#sent.filter((one) => one !== update);
+  #matched(step: Step, message: Acknowledgement, update: TargetedUpdate): MatchedAcknowledgement {
+    const { node, recentUpdates } = this.#home;
+    const { target, sequence, lifetimeUnits, question } = update;
+    node.countAcknowledgement(message.status);
+    if (rejects(message.status)) {
+      node.count('registration-refused');
+      this.#reportRefusal(step, message, true);
+      this.#sent.remove(update);
+    }
+    const provisional =
+      lifetimeUnits <= PROVISIONAL_LIFETIME_UNITS && !sameTarget(this.#targets[0], target);
+    const toConfirm = provisional || recentUpdates.overtaken(sequence, this.#wayTo(target));
+    return { message, update, target, toConfirm, question };
   }
 
   /** Reports each status once. */
@@ -327,45 +348,33 @@ export class BindingExchange {
 
   /** Acknowledgements of earlier transmissions no longer count. */
   discardSent(): void {
-    this.#sent = [];
+    this.#sent.clear();
   }
 
   /** Status 135: continues after the home agent's sequence number. */
-  resynchronizeSequence(step: Step, { message, update }: MatchedAcknowledgement): void {
-    const { stored, node } = this.#home;
-    // A later Binding Update is ahead of the home agent's number: its own answer decides.
-    const late = update.sequence !== stored.sequence;
-    if (late && sequenceGreater(stored.sequence, message.sequence)) return;
-    node.count('sequence-resynchronized');
-    stored.resynchronizeSequence(message.sequence);
-    if (this.#mayRetryAtOnce()) this.transmit(step);
+  resynchronizeSequence(step: Step, answer: MatchedAcknowledgement): void {
+    if (!correctSequence(this.#home.stored, answer)) return;
+    this.#home.node.count('sequence-resynchronized');
+    this.#repeatTo(step, answer);
   }
 
   /** Status 144: uses the home agent's clock, or drops the F flag. */
   resynchronizeClock(step: Step, answer: MatchedAcknowledgement): void {
-    // The time that a late answer took would count as a difference of the clocks.
-    if (answer.update.sequence !== this.#home.stored.sequence) return;
-    if (this.#correctTimestampOrFlag(answer) && this.#mayRetryAtOnce()) this.transmit(step);
+    const { stored, node } = this.#home;
+    const corrected = correctTimestampOrFlag(stored, this.#origin, answer, (at) => node.wall(at));
+    if (corrected === 'clock') node.count('clock-resynchronized');
+    if (corrected !== undefined) this.#repeatTo(step, answer);
   }
 
-  /**
-   * RFC 4285 §6: this node's clock is wrong. Or RFC 5555 §4.4.2: the home agent refuses the F flag
-   * with the same number and returns all 64 bits of the timestamp. Says whether anything changed.
-   */
-  #correctTimestampOrFlag({ message, update }: MatchedAcknowledgement): boolean {
-    const { node, stored } = this.#home;
-    const returned = findOption(message.options, 'replay-protection')?.timestamp;
-    if (returned !== undefined && returned !== update.timestamp) {
-      node.count('clock-resynchronized');
-      stored.resynchronizeClock(returned, node.wall(update.at));
-      return true;
-    }
-    const forced = this.#origin.forceUdp && this.family === 4;
-    if (forced) this.#origin.setForceUdp(false);
-    return forced;
+  /** Sends a corrected Binding Update to the address that refused the former one. */
+  #repeatTo(step: Step, { target }: MatchedAcknowledgement): void {
+    if (!this.#mayRetryAtOnce()) return;
+    this.#pacing.retry(target);
+    this.transmit(step);
   }
 }
 
-function sameTarget(a: HomeAgentTarget | undefined, b: HomeAgentTarget): boolean {
-  return a?.address === b.address && a.outerAddress === b.outerAddress;
-}
+type TargetedUpdate = SentUpdate & {
+  readonly target: HomeAgentTarget;
+  readonly question: boolean;
+};

@@ -3,25 +3,21 @@
  *
  * RFC 6275 §11.7.3    refusals;  §11.8 retransmission
  * RFC 3963 §5.3, §5.4 home agents that do not serve the role: role-rejection.ts decides
- * RFC 5555 §4.4.1     the other address family
+ * RFC 5555 §4.4.1     other paths when the home agent is silent: home/path-race.ts
  */
 import { unreachable } from '#base/assert.ts';
 import type { IpAddress } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import { initialTimeoutMs } from '#engine/mobile-ipv6/common/binding-update-back-off.ts';
 import { rejects } from '#wire/mobility/binding-status.ts';
 import type { ReceivedAcknowledgement } from './acknowledgement.ts';
-import {
-  type BackOffs,
-  BindingExchange,
-  type DeregistrationOutcome,
-  type ExchangeHome,
-  type MatchedAcknowledgement,
-} from './exchange.ts';
+import type { ExchangeHome } from './exchange.ts';
+import { BindingExchange, type MatchedAcknowledgement } from './exchange.ts';
+import type { DeregistrationOutcome } from './retransmission-policy.ts';
 import { decideRoleRejection, type RoleRefusal } from './role-rejection.ts';
 import { reactionTo } from './status-reactions.ts';
 import type { UpdateOrigin } from './update-origin.ts';
+import type { Pace } from './update-pacing.ts';
 
 /**
  * The methods of a home that its registrations and their attempts call. Registrations are named by
@@ -39,14 +35,16 @@ export interface RegistrationOwner extends ExchangeHome {
   ): boolean;
   /** The node has arrived at the care-of address or home link: data can flow. */
   recordHandover(step: Step, roundTripMs: number | undefined): void;
-  /** Data follows to the home agent to which the next Binding Update is sent. */
-  followHomeAgent(step: Step, careOfAddress: IpAddress): void;
   /** Withdraws the host's own traffic from a tunnel that may lead nowhere. */
   suspectTunnel(step: Step): void;
-  /** The other address family is in use because the home agent was silent or refused. */
-  readonly familyExcluded: boolean;
-  /** Avoids the family in this network; says whether another care-of address is used instead. */
-  tryOtherFamily(step: Step, careOfAddress: IpAddress, backOffs: BackOffs): boolean;
+  readonly attachment: {
+    /** Data follows to the home agent to which the next Binding Update is sent. */
+    followHomeAgent(step: Step, careOfAddress: IpAddress): void;
+    /** Some Binding Updates in a row were not answered: other paths are tried beside this one. */
+    tryOtherPaths(step: Step, careOfAddress: IpAddress): void;
+  };
+  /** The home agent rejects the care-of address: it is avoided, and other paths are tried. */
+  careOfAddressRejected(step: Step, careOfAddress: IpAddress): void;
   /** Another node has the home address, RFC 6275 §11.7.1 status 134. */
   abandonHomeAddress(step: Step): void;
   /** No home agent serves the role, RFC 3963 §5.4. */
@@ -74,21 +72,9 @@ export class RegistrationAttempt {
   /** Handled once the home agent's name is resolved again; nothing is sent before. */
   #pendingRefusal: RoleRefusal | undefined;
 
-  /** `bound`: the home agent has a binding, so that it answers soon. */
-  constructor(
-    owner: RegistrationOwner,
-    origin: UpdateOrigin,
-    bound: boolean,
-    backOffs: BackOffs = new Map(),
-  ) {
+  constructor(owner: RegistrationOwner, origin: UpdateOrigin, pace: Pace) {
     this.#owner = owner;
-    this.exchange = new BindingExchange(
-      owner,
-      origin,
-      'register',
-      initialTimeoutMs(bound),
-      backOffs,
-    );
+    this.exchange = new BindingExchange(owner, origin, 'register', pace);
   }
 
   transmit(step: Step): void {
@@ -111,10 +97,9 @@ export class RegistrationAttempt {
   }
 
   #retransmit(step: Step): void {
-    if (this.exchange.handleTimeout(step).kind === 'next-round') {
-      this.#tryNextHomeAgent(step);
-      if (this.#tryOtherFamily(step)) return;
-    }
+    const { exchange } = this;
+    if (exchange.handleTimeout(step).kind === 'next-round') this.#owner.homeAgents.resolve(step);
+    if (exchange.doubtful) this.#owner.attachment.tryOtherPaths(step, exchange.careOfAddress);
     this.transmit(step);
   }
 
@@ -123,12 +108,7 @@ export class RegistrationAttempt {
   }
 
   #followHomeAgent(step: Step): void {
-    this.#owner.followHomeAgent(step, this.exchange.careOfAddress);
-  }
-
-  #tryOtherFamily(step: Step): boolean {
-    const { careOfAddress, backOffs } = this.exchange;
-    return this.#owner.tryOtherFamily(step, careOfAddress, backOffs);
+    this.#owner.attachment.followHomeAgent(step, this.exchange.careOfAddress);
   }
 
   /** The home agent has another address: sends the Binding Update there. */
@@ -171,8 +151,7 @@ export class RegistrationAttempt {
         this.#tryNextHomeAgent(step);
         break;
       case 'next-care-of-address':
-        // Once: a home agent that rejects both families gets the back-off of each.
-        if (!this.#owner.familyExcluded) this.#tryOtherFamily(step);
+        this.#owner.careOfAddressRejected(step, this.exchange.careOfAddress);
         break;
       case 'accept':
       case 'back-off':

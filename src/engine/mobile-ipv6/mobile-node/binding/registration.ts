@@ -11,6 +11,7 @@ import { after, earliest, type Monotonic } from '#base/time.ts';
 import { Timers } from '#engine/common/timers.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import { NO_BID } from '#engine/mobile-ipv6/common/binding-cache.ts';
+import { initialTimeoutMs } from '#engine/mobile-ipv6/common/binding-update-back-off.ts';
 import type { BindingUpdateListEntry } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import {
@@ -24,12 +25,7 @@ import {
 } from '#engine/mobile-ipv6/mobile-node/timers.ts';
 import type { ReceivedAcknowledgement } from './acknowledgement.ts';
 import { Deregistration } from './deregistration.ts';
-import type {
-  BackOffs,
-  BindingExchange,
-  DeregistrationOutcome,
-  MatchedAcknowledgement,
-} from './exchange.ts';
+import type { BindingExchange, MatchedAcknowledgement } from './exchange.ts';
 import {
   acceptanceFields,
   bindingUpdateListEntries,
@@ -44,7 +40,10 @@ import {
   type RegistrationOwner,
 } from './registration-attempt.ts';
 import type { RegistrationPhase, RegistrationState } from './registration-state.ts';
+import type { DeregistrationOutcome } from './retransmission-policy.ts';
+import { RoundTripTime } from './round-trip-time.ts';
 import { UpdateOrigin } from './update-origin.ts';
+import type { Pace } from './update-pacing.ts';
 
 type State = RegistrationState<RegistrationAttempt, Deregistration>;
 
@@ -54,6 +53,7 @@ export class BindingRegistration {
   readonly #owner: RegistrationOwner;
   readonly #origin: UpdateOrigin;
   readonly #timers = new Timers<RegistrationTimer>();
+  readonly #roundTrip = new RoundTripTime();
   #careOf: CareOfCandidate;
   #state: State = { phase: 'idle', tunnel: undefined };
   readonly #entries: OwnEntries;
@@ -61,7 +61,7 @@ export class BindingRegistration {
   constructor(owner: RegistrationOwner, careOf: CareOfCandidate, bid = NO_BID) {
     this.#owner = owner;
     this.#careOf = careOf;
-    this.#origin = new UpdateOrigin(careOf, owner.node.configuration.forceUdp);
+    this.#origin = new UpdateOrigin(careOf, owner.node.configuration.forceUdp, bid);
     this.#entries = new OwnEntries(owner.node.bindingUpdateList);
     this.bid = bid;
   }
@@ -109,11 +109,11 @@ export class BindingRegistration {
   // --- decisions of the home ---
 
   /** Begins to register; `transmit` sends the first Binding Update. */
-  start(careOf: CareOfCandidate, backOffs: BackOffs): void {
+  start(careOf: CareOfCandidate): void {
     this.updateCareOf(careOf);
     this.#origin.setForceUdp(this.#owner.node.configuration.forceUdp);
     this.#timers.clear('refresh', 'keepalive', 'refused-retry');
-    const attempt = new RegistrationAttempt(this.#owner, this.#origin, this.#owner.bound, backOffs);
+    const attempt = this.#attempt(this.#owner.bound);
     this.#state = { phase: 'registering', attempt, tunnel: this.tunnel };
   }
 
@@ -136,11 +136,25 @@ export class BindingRegistration {
     else if ('removal' in this.#state) this.#state.removal.exchange.transmit(step);
   }
 
+  /** `bound`: the home agent has a binding, so that it answers soon. */
+  #attempt(bound: boolean, question: Pick<Pace, 'questionMs'> = {}): RegistrationAttempt {
+    const pace = { initialMs: initialTimeoutMs(bound), ...question };
+    return new RegistrationAttempt(this.#owner, this.#origin, pace);
+  }
+
   /** Renews the binding; says whether there was one to renew. */
   refresh(step: Step): boolean {
+    return this.#renew(step, this.#attempt(true));
+  }
+
+  /** Asks by a Binding Update whether the path works; says whether there is a binding. */
+  ask(step: Step): boolean {
+    return this.#renew(step, this.#attempt(true, { questionMs: this.#roundTrip.timeoutMs }));
+  }
+
+  #renew(step: Step, attempt: RegistrationAttempt): boolean {
     if (this.#state.phase !== 'registered') return false;
     this.#timers.clear('refresh', 'keepalive');
-    const attempt = new RegistrationAttempt(this.#owner, this.#origin, true);
     this.#state = { phase: 'refreshing', attempt, tunnel: this.#state.tunnel };
     attempt.transmit(step);
     return true;
@@ -156,7 +170,7 @@ export class BindingRegistration {
   #retryRefused(step: Step): void {
     this.#timers.clear('refused-retry');
     this.#owner.homeAgents.resolve(step);
-    const attempt = new RegistrationAttempt(this.#owner, this.#origin, this.#owner.bound);
+    const attempt = this.#attempt(this.#owner.bound);
     this.#state = { phase: 'registering', attempt, tunnel: this.tunnel };
     attempt.transmit(step);
   }
@@ -286,6 +300,7 @@ export class BindingRegistration {
       return;
     }
     node.count('registration-accepted');
+    this.#roundTrip.measured(step.now - answer.update.at);
     const moved = this.#state.phase !== 'refreshing';
     this.#state = { phase: 'registered', tunnel: grant.tunnel };
     this.#setTimers(grant.schedule);
@@ -294,10 +309,11 @@ export class BindingRegistration {
     this.#entries.replace(
       bindingUpdateListEntries(this.#owner, this.#careOf.address, answer, grant),
     );
-    this.#owner.persist(step);
+    this.#owner.persist(step, answer.question);
     node.publishDesired(step);
     this.#reportAcceptance(step, answer, grant, moved, exchange.startedAt);
-    if (repeat) this.refresh(step);
+    if (answer.toConfirm) node.count('binding-confirmed');
+    if (repeat || answer.toConfirm) this.refresh(step);
   }
 
   #setTimers({ expiresAt, refreshAt, keepaliveAt }: RefreshSchedule): void {
@@ -354,7 +370,7 @@ export class BindingRegistration {
     const removed = outcome.kind !== 'unconfirmed' || !this.#owner.mayBeBound(step);
     this.stopTimers();
     this.dropBinding();
-    const attempt = new RegistrationAttempt(this.#owner, this.#origin, false);
+    const attempt = this.#attempt(false);
     this.#state = { phase: 'registering', attempt, tunnel: this.tunnel };
     this.#owner.unservedBindingRemoved(step, this.#careOf.address, removed);
     const refusal = { homeAgent: target, status: undefined };

@@ -3,7 +3,7 @@
  *
  * RFC 6275 §11.8    retransmission with back-off (see common/binding-update-back-off.ts)
  * RFC 6275 §11.7.1  the next address of the home agent
- * RFC 5555 §4.4.1   after three attempts, the other address family
+ * RFC 5555 §4.4.1   after three attempts, the path counts as silent
  */
 
 /**
@@ -13,8 +13,16 @@
  */
 export type ExchangePurpose = 'register' | 'return-home' | 'deregister' | 'deregister-unserved';
 
-/** RFC 5555 §4.4.1: attempts over one address family before the other is tried. */
-const ATTEMPTS_PER_FAMILY = 3;
+/** How a de-registration ended. */
+export type DeregistrationOutcome =
+  | { readonly kind: 'confirmed'; readonly roundTripMs: number }
+  /** The home agent has no binding. */
+  | { readonly kind: 'no-binding' }
+  /** The home agent did not confirm it; a binding may last until its lifetime ends. */
+  | { readonly kind: 'unconfirmed' };
+
+/** RFC 5555 §4.4.1: unanswered attempts after which a path counts as silent. */
+const ATTEMPTS_PER_ROUND = 3;
 /** Rounds of attempts to de-register; afterwards the home agent's own timer removes the binding. */
 const DEREGISTRATION_ROUNDS = 2;
 
@@ -42,7 +50,7 @@ export function decideAfterTimeout(
   purpose: ExchangePurpose,
   unanswered: UnansweredAttempts,
 ): TimeoutDecision {
-  if (unanswered.attempts < ATTEMPTS_PER_FAMILY) return { kind: 'retransmit' };
+  if (unanswered.attempts < ATTEMPTS_PER_ROUND) return { kind: 'retransmit' };
   if (mayBeGivenUp(purpose, unanswered)) return { kind: 'give-up' };
   return { kind: 'next-round', elsewhere: triesElsewhere(purpose, unanswered) };
 }

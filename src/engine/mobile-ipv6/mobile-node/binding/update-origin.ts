@@ -5,6 +5,7 @@
  */
 import type { IpAddress, Ipv6Address } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
+import { NO_BID } from '#engine/mobile-ipv6/common/binding-cache.ts';
 
 /** The part of a care-of address candidate that a Binding Update depends on. */
 interface OriginAddress {
@@ -17,8 +18,11 @@ interface OriginAddress {
 export class UpdateOrigin {
   #from: OriginAddress;
   #forceUdp: boolean;
+  /** Binding identifier. */
+  readonly bid: number;
 
-  constructor(from: OriginAddress, forceUdp: boolean) {
+  constructor(from: OriginAddress, forceUdp: boolean, bid = NO_BID) {
+    this.bid = bid;
     this.#from = from;
     this.#forceUdp = forceUdp;
   }

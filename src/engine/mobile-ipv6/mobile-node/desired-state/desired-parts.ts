@@ -111,5 +111,7 @@ function careOfAddresses(
     )
       careOfs.set(former.address, former);
   }
+  for (const careOf of homes.flatMap(({ trying }) => trying))
+    if (!careOfs.has(careOf.address)) careOfs.set(careOf.address, careOf);
   return careOfs;
 }

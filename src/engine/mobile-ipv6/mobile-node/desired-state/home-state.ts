@@ -21,6 +21,8 @@ export interface HomeState {
   readonly tunnel: TunnelEndpoints | undefined;
   /** The care-of address in use or being registered. */
   readonly careOf: CareOfCandidate | undefined;
+  /** Care-of addresses that are tried beside it; Binding Updates leave from them, data does not. */
+  readonly trying: readonly CareOfCandidate[];
   /** The home agent does not answer: the tunnel may lead nowhere. */
   readonly silent: boolean;
   /** Set if the addresses belong on the home link. */

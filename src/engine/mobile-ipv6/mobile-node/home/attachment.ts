@@ -3,24 +3,18 @@
  * tunnel carries data.
  *
  * RFC 6275 §11.5.1-3  movement and the new care-of address;  §11.5.5 returning home
- * RFC 5555 §4.4.1     the other address family when the home agent is silent
+ * RFC 5555 §4.4.1     other paths when the home agent is silent: path-race.ts
  */
-import { type IpAddress, isUniqueLocal } from '#base/ip.ts';
+import type { IpAddress } from '#base/ip.ts';
 import { earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import type {
-  BackOffs,
-  DeregistrationOutcome,
-} from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
+import { initialTimeoutMs } from '#engine/mobile-ipv6/common/binding-update-back-off.ts';
 import { BindingRegistration } from '#engine/mobile-ipv6/mobile-node/binding/registration.ts';
+import type { DeregistrationOutcome } from '#engine/mobile-ipv6/mobile-node/binding/retransmission-policy.ts';
 import {
   type CareOfCandidate,
   sameAttachment,
 } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
-import {
-  type Pin,
-  selectCareOfAddress,
-} from '#engine/mobile-ipv6/mobile-node/network/care-of-selection.ts';
 import type { HomeLink } from '#engine/mobile-ipv6/mobile-node/network/home-link-detection.ts';
 import type { NodeContext } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
 import type { ReceivedAcknowledgement } from '../binding/acknowledgement.ts';
@@ -28,8 +22,11 @@ import type { RegistrationOwner } from '../binding/registration-attempt.ts';
 import type { RegistrationPhase } from '../binding/registration-state.ts';
 import type { TunnelEndpoints } from '../desired-state/tunnel-endpoints.ts';
 import type { HomeAgentSilence } from './home-agent-silence.ts';
+import { reportDeadPath, reportHandover } from './path-events.ts';
+import { PathRace } from './path-race.ts';
 import { RegistrationList } from './registration-list.ts';
 import { ReturningHome, type ReturningNode } from './returning-home.ts';
+import { Uplinks } from './uplinks.ts';
 
 /**
  * - `detached`: no care-of address. Tunnel and addresses stay, so that connections only stall.
@@ -59,14 +56,18 @@ export interface AttachedHome extends RegistrationOwner, ReturningNode {
 export class Attachment {
   /** Every registration of the home: the one in use, and those with a binding that remains. */
   readonly registrations = new RegistrationList<BindingRegistration>();
+  /** Which uplinks there are, and which of them were silent. */
+  readonly uplinks: Uplinks;
   readonly #home: AttachedHome;
   #situation: Situation = { kind: 'detached' };
+  readonly #race: PathRace;
   /** It may be a registration that the node has left: connections stall rather than break. */
   #carrier: BindingRegistration | undefined;
-  #pinned: Pin | undefined;
 
   constructor(home: AttachedHome) {
     this.#home = home;
+    this.uplinks = new Uplinks(home);
+    this.#race = new PathRace(this, home.node);
   }
 
   get phase(): HomePhase {
@@ -101,9 +102,9 @@ export class Attachment {
     return phase === 'deregistering' || phase === 'released' || phase === 'stopped';
   }
 
-  /** Prefers a care-of address while it is usable; undefined restores the selection rules. */
-  pin(pin: Pin | undefined): void {
-    this.#pinned = pin;
+  /** Care-of addresses from which registrations are tried beside the current one. */
+  get trying(): readonly CareOfCandidate[] {
+    return this.#race.challengers;
   }
 
   // --- movement ---
@@ -130,37 +131,32 @@ export class Attachment {
 
   #followCandidates(step: Step, candidates: readonly CareOfCandidate[]): void {
     if (candidates.length > 0) this.#home.homeAgents.resolveFirst(step);
-    const choice = this.#select(candidates);
+    const choice = this.uplinks.select(candidates, this.current?.careOf);
     if (choice === undefined) {
       this.#detach(step, candidates.length > 0);
-    } else if (!this.suspended && sameAttachment(choice, this.current?.careOf)) {
-      this.current?.updateCareOf(choice);
+      return;
+    }
+    const { current } = this;
+    const same = candidates.find((one) => sameAttachment(one, current?.careOf));
+    const keeps = sameAttachment(choice, same) || this.#race.includes(choice);
+    if (!this.suspended && current !== undefined && same !== undefined && keeps) {
+      current.updateCareOf(same);
+      this.#race.update(step, candidates);
     } else {
       this.#home.silence.reset();
-      this.#attach(step, choice, new Map());
+      this.#attach(step, choice);
     }
   }
 
-  #select(candidates: readonly CareOfCandidate[]): CareOfCandidate | undefined {
-    const { homeAgents, node, silence } = this.#home;
-    const homeAgent = homeAgents.target(6);
-    return selectCareOfAddress(candidates, {
-      current: this.current?.careOf,
-      pinned: this.#pinned,
-      families: homeAgents.families(),
-      preferIpv4: node.configuration.preferIpv4,
-      silent: silence.network,
-      uniqueLocalUsable: homeAgent !== undefined && isUniqueLocal(homeAgent.address),
-    });
-  }
-
-  #attach(step: Step, careOf: CareOfCandidate, backOffs: BackOffs): void {
+  #attach(step: Step, careOf: CareOfCandidate): void {
     const { node } = this.#home;
     const from = this.location;
+    const patienceMs = this.#patienceMs(step);
+    this.#race.end(careOf);
     this.current?.leave();
     const registration = this.#registrationOf(careOf);
     this.#situation = { kind: 'away', registration };
-    registration.start(careOf, backOffs);
+    registration.start(careOf);
     if (node.configuration.optimistic || this.tunnel === undefined)
       this.#useProvisionalTunnel(registration);
     this.registrations.prune(this.#carrier);
@@ -168,16 +164,14 @@ export class Attachment {
     node.publishUrgent(step, careOf.address);
     registration.transmit(step);
     node.publishDesired(step);
-    node.count('handover');
-    this.#home.event(step, 'handover', 'info', {
-      from,
-      to: this.location,
-      careOfAddress: careOf.address,
-      encapsulation: careOf.family === 6 ? 'ipip' : 'udp',
-      interface: careOf.device,
-      addressAtMs: careOf.appearedAt,
-      atMs: step.now,
-    });
+    reportHandover(this.#home, step, from, careOf);
+    this.#race.begin(step, false, patienceMs);
+  }
+
+  /** RFC 6275 §11.8: on a home link, Duplicate Address Detection precedes the first answer. */
+  #patienceMs(step: Step): number {
+    const { virtualHomeNetwork } = this.#home.configuration;
+    return virtualHomeNetwork || this.#home.mayBeBound(step) ? 0 : initialTimeoutMs(false);
   }
 
   #registrationOf(careOf: CareOfCandidate): BindingRegistration {
@@ -207,6 +201,7 @@ export class Attachment {
 
   /** Leaves the care-of address or home link; tunnel and binding remain. */
   #leave(next: Situation): void {
+    this.#race.end();
     this.current?.leave();
     this.#situation = next;
     this.registrations.prune(this.#carrier);
@@ -230,17 +225,48 @@ export class Attachment {
     stay.reportArrival(step, undefined);
   }
 
-  /** Avoids the family in this network; says whether another care-of address is used instead. */
-  tryOtherFamily(step: Step, careOfAddress: IpAddress, backOffs: BackOffs): boolean {
-    const { node, silence } = this.#home;
+  // --- other paths ---
+
+  challenge(step: Step, careOf: CareOfCandidate): void {
+    const registration = this.#registrationOf(careOf);
+    registration.start(careOf);
+    this.#home.node.publishDesired(step);
+    registration.transmit(step);
+  }
+
+  withdrawChallenge(careOf: CareOfCandidate): void {
+    const registration = this.registrations.get(careOf.address);
+    if (registration !== this.current) registration?.leave();
+  }
+
+  /** Binding Updates from the care-of address in use are not answered. */
+  tryOtherPaths(step: Step, careOfAddress: IpAddress): void {
+    if (careOfAddress === this.current?.careOf.address) this.#race.begin(step, true);
+  }
+
+  /** A round of Binding Updates was not answered; says whether from the address in use. */
+  recordSilence(step: Step, careOfAddress: IpAddress): boolean {
     const careOf = this.registrations.get(careOfAddress)?.careOf;
-    if (careOf === undefined) return false;
-    silence.avoidNetworkOf(careOfAddress);
-    const choice = this.#select(node.movement.candidates(step.now));
-    if (choice === undefined || sameAttachment(choice, careOf)) return false;
-    if (choice.family !== careOf.family) node.count('family-changed');
-    this.#attach(step, choice, backOffs);
-    return true;
+    if (careOf === undefined) return true;
+    const inUse = careOfAddress === this.current?.careOf.address;
+    if (this.uplinks.recordSilence(step, careOf) && inUse) reportDeadPath(this.#home, step, careOf);
+    return inUse;
+  }
+
+  /** The current path was not answered, or not first: another registration takes over. */
+  #takeOver(step: Step, winner: BindingRegistration): void {
+    const from = this.location;
+    const former = this.current;
+    const { node } = this.#home;
+    if (former?.bid !== winner.bid) return;
+    const losers = this.#race.end(winner.careOf);
+    // A former path that is registered works: the winner was on trial.
+    if (former !== undefined && former.phase !== 'registered')
+      for (const careOf of [...losers, former.careOf]) this.uplinks.recordOutpaced(step, careOf);
+    former.leave();
+    this.#situation = { kind: 'away', registration: winner };
+    if (former.careOf.family !== winner.careOf.family) node.count('family-changed');
+    reportHandover(this.#home, step, from, winner.careOf);
   }
 
   // --- the registration that carries data ---
@@ -254,16 +280,20 @@ export class Attachment {
   followHomeAgent(step: Step, careOfAddress: IpAddress): void {
     const { node } = this.#home;
     const registration = this.registrations.get(careOfAddress);
-    if (registration === undefined || !node.configuration.optimistic) return;
+    if (registration !== this.current || registration === undefined) return;
+    if (!node.configuration.optimistic) return;
     this.#useProvisionalTunnel(registration);
     node.publishDesired(step);
   }
 
   /** The home agent accepted the registration: it replaces those of the same identifier. */
-  carryDataBy(careOfAddress: IpAddress): void {
+  carryDataBy(step: Step, careOfAddress: IpAddress): void {
     const registration = this.registrations.get(careOfAddress);
     if (registration === undefined) return;
     this.#carrier = registration;
+    this.uplinks.recordAnswer(step, registration.careOf);
+    if (registration !== this.current) this.#takeOver(step, registration);
+    this.#race.currentAnswered(step);
     this.registrations.dropBindingsReplacedBy(registration);
     this.registrations.prune(registration);
   }
@@ -279,6 +309,7 @@ export class Attachment {
 
   /** Nothing of the registrations remains on this side. Off the home link, `next` follows. */
   forget(next: 'released' | 'stopped'): void {
+    this.#race.end();
     this.#carrier = undefined;
     this.registrations.removeAll();
     if (this.homeStay === undefined) this.#situation = { kind: next };
@@ -286,6 +317,7 @@ export class Attachment {
 
   /** The operator withdraws the home, on the home link too. */
   withdraw(): void {
+    this.#race.end();
     this.#situation = { kind: 'released' };
   }
 
@@ -306,13 +338,17 @@ export class Attachment {
   }
 
   deadline(): Monotonic {
-    let first = this.homeStay?.deadline() ?? NEVER;
+    let first = earliest(this.#race.deadline(), this.homeStay?.deadline() ?? NEVER);
     for (const registration of this.registrations) first = earliest(first, registration.deadline());
     return first;
   }
 
   /** Handles the timer that is due at `at`, the deadline. */
   handleTimer(step: Step, at: Monotonic): void {
+    if (this.#race.deadline() === at) {
+      this.#race.handleTimer(step);
+      return;
+    }
     for (const registration of this.registrations)
       if (registration.deadline() === at) {
         registration.handleTimer(step);
@@ -330,6 +366,7 @@ export class Attachment {
   }
 
   stopTimers(): void {
+    this.#race.end();
     for (const registration of this.registrations) registration.stopTimers();
   }
 }

@@ -10,6 +10,8 @@ import type { Step } from '#engine/contract/engine.ts';
 /** The first wait before a name is resolved again; doubles up to `RESOLVE_RETRY_MAX_MS`. */
 const RESOLVE_RETRY_MS = 1000;
 const RESOLVE_RETRY_MAX_MS = 60_000;
+/** Addresses of one family that are tried; a name may have more. */
+const MAX_TARGETS = 8;
 
 /** The home agent as reached over one family; `outerAddress` is an IPv4 address over IPv4. */
 export interface HomeAgentTarget {
@@ -65,21 +67,27 @@ export class HomeAgentAddresses {
     return [...this.#ipv6, ...this.#ipv4];
   }
 
-  /** Addresses of an earlier run, used until the name is resolved. */
+  /**
+   * Addresses of an earlier run, the one in use first: used until the name is resolved. Of literal
+   * addresses only the order is taken.
+   */
   restore(addresses: readonly IpAddress[]): void {
     if (this.#name !== undefined) this.#learn(addresses);
+    else for (const address of addresses.toReversed()) this.prefer(address);
   }
 
   /**
-   * Takes the answer of a query; says whether an address in use changed. A failure keeps the known
-   * addresses.
+   * Takes the answer of a query; says whether it has an address that was unknown, or lacks one that
+   * was in use. A failure keeps the known addresses.
    */
   resolved(addresses: readonly IpAddress[]): boolean {
     this.#resolving = false;
     if (addresses.length === 0) return false;
-    const before = [this.#ipv6[0], this.#ipv4[0]];
+    const [ipv6, ipv4] = [this.#ipv6, this.#ipv4];
     this.#learn(addresses);
-    return this.#ipv6[0] !== before[0] || this.#ipv4[0] !== before[1];
+    const unknown = (address: IpAddress) =>
+      !ipv6.some((one) => one === address) && !ipv4.some((one) => one === address);
+    return this.#ipv6[0] !== ipv6[0] || this.#ipv4[0] !== ipv4[0] || this.known.some(unknown);
   }
 
   /** The answer was usable: the next failure starts the back-off from the beginning. */
@@ -128,14 +136,45 @@ export class HomeAgentAddresses {
     return family === 6 ? this.#ipv6 : this.#ipv4;
   }
 
+  /** The address in use. */
   target(family: 4 | 6): HomeAgentTarget | undefined {
-    const ipv6 = this.#ipv6[0] ?? this.#configuredInner;
-    if (family === 6) return ipv6 === undefined ? undefined : { address: ipv6, outerAddress: ipv6 };
-    const inner = this.#configuredInner ?? ipv6;
-    const [outer] = this.#ipv4;
-    return inner === undefined || outer === undefined
-      ? undefined
-      : { address: inner, outerAddress: outer };
+    return this.targets(family, () => false)[0];
+  }
+
+  /** Every address of a family that is not skipped, the one in use first; at most eight. */
+  targets(
+    family: 4 | 6,
+    skip: (address: IpAddress) => boolean,
+  ): readonly [HomeAgentTarget, ...HomeAgentTarget[]] | readonly [] {
+    const all = family === 6 ? this.#ipv6Targets() : this.#ipv4Targets();
+    const [first, ...others] = all.filter(({ outerAddress }) => !skip(outerAddress));
+    if (first !== undefined) return [first, ...others.slice(0, MAX_TARGETS - 1)];
+    // Where all are skipped, the one in use stays in use.
+    return all[0] === undefined ? [] : [all[0]];
+  }
+
+  #ipv6Targets(): readonly HomeAgentTarget[] {
+    const configured = this.#configuredInner === undefined ? [] : [this.#configuredInner];
+    const addresses = this.#ipv6.length > 0 ? this.#ipv6 : configured;
+    return addresses.map((address) => ({ address, outerAddress: address }));
+  }
+
+  #ipv4Targets(): readonly HomeAgentTarget[] {
+    const inner = this.#configuredInner ?? this.#ipv6[0];
+    if (inner === undefined) return [];
+    return this.#ipv4.map((outerAddress) => ({ address: inner, outerAddress }));
+  }
+
+  /** The home agent answered at this address: it becomes the one in use, also after a restart. */
+  prefer(outerAddress: IpAddress): void {
+    this.#ipv6 = keepFirst(
+      this.#ipv6,
+      this.#ipv6.find((address) => address === outerAddress),
+    );
+    this.#ipv4 = keepFirst(
+      this.#ipv4,
+      this.#ipv4.find((address) => address === outerAddress),
+    );
   }
 }
 

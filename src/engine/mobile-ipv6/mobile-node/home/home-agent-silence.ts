@@ -1,23 +1,15 @@
 /**
- * The node's record of a home agent that does not answer.
+ * Counts the rounds of Binding Updates that the home agent did not answer.
  *
- * RFC 5555 §4.4.1  an address family in which the home agent was silent is avoided in that network
+ * RFC 6275 §11.8  Binding Updates are repeated until an answer arrives
  */
-import { type IpAddress, type Prefix, prefixContains } from '#base/ip.ts';
-import { networkOfAddress } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
 
 export class HomeAgentSilence {
   #rounds = 0;
-  #network: Prefix | undefined;
 
   /** Rounds of unanswered Binding Updates since the last answer or move. */
   get rounds(): number {
     return this.#rounds;
-  }
-
-  /** The network, of one family, from which the home agent did not answer. */
-  get network(): Prefix | undefined {
-    return this.#network;
   }
 
   recordRound(): void {
@@ -29,19 +21,8 @@ export class HomeAgentSilence {
     this.#rounds = Math.max(1, this.#rounds);
   }
 
-  avoidNetworkOf(careOfAddress: IpAddress): void {
-    this.#network = networkOfAddress(careOfAddress);
-  }
-
   /** The home agent answered, or the node moved. */
   reset(): void {
     this.#rounds = 0;
-  }
-
-  /** The home agent accepted the care-of address: its network is not silent. */
-  resetFor(careOfAddress: IpAddress): void {
-    this.#rounds = 0;
-    if (this.#network !== undefined && prefixContains(this.#network, careOfAddress))
-      this.#network = undefined;
   }
 }

@@ -13,12 +13,8 @@ import type { JsonObject, JsonValue } from '#base/json.ts';
 import { earliest, type Monotonic, wall } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
-import type {
-  BackOffs,
-  BindingExchange,
-  DeregistrationOutcome,
-  MatchedAcknowledgement,
-} from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
+import type { MatchedAcknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
+import type { DeregistrationOutcome } from '#engine/mobile-ipv6/mobile-node/binding/retransmission-policy.ts';
 import type {
   HomeConfiguration,
   MobileNodeConfiguration,
@@ -28,12 +24,15 @@ import type { Pin } from '#engine/mobile-ipv6/mobile-node/network/care-of-select
 import type { NodeContext } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
 import type { Handover } from '#engine/mobile-ipv6/mobile-node/operator-commands.ts';
 import type { ReceivedAcknowledgement } from '../binding/acknowledgement.ts';
+import type { UnansweredExchange } from '../binding/exchange.ts';
+import { RecentUpdates } from '../binding/recent-updates.ts';
 import { type AttachedHome, Attachment } from './attachment.ts';
 import { HomeAgentAddresses } from './home-agent-addresses.ts';
 import { HomeAgentResolution } from './home-agent-resolution.ts';
 import { HomeAgentSilence } from './home-agent-silence.ts';
 import type { HomeRole } from './home-role.ts';
 import { Ipv4HomeAddress } from './ipv4-home-address.ts';
+import { reportSilentHomeAgent } from './path-events.ts';
 import { StoredRegistration } from './stored-registration.ts';
 
 /** Requests without authentication (Binding Refresh Request, Binding Error) are limited to this. */
@@ -48,6 +47,7 @@ export class Home implements AttachedHome {
   readonly stored: StoredRegistration;
   readonly homeAgents: HomeAgentAddresses;
   readonly silence = new HomeAgentSilence();
+  readonly recentUpdates = new RecentUpdates();
   /** The node's attachment, with the list of registrations. */
   readonly attachment: Attachment;
   readonly #ipv4: Ipv4HomeAddress;
@@ -88,10 +88,6 @@ export class Home implements AttachedHome {
     return this.silence.rounds;
   }
 
-  get familyExcluded(): boolean {
-    return this.silence.network !== undefined;
-  }
-
   get linkLocalCompatible(): boolean {
     return this.#linkLocalCompatible;
   }
@@ -109,8 +105,8 @@ export class Home implements AttachedHome {
     this.homeAgents.restore(this.stored.restore(value));
   }
 
-  persist(step: Step): void {
-    this.stored.persist(step, this.homeAgents.known);
+  persist(step: Step, question?: boolean): void {
+    this.stored.persist(step, this.homeAgents.known, question);
   }
 
   event(
@@ -145,6 +141,7 @@ export class Home implements AttachedHome {
       mobileNetworkPrefixes: this.#carriesPrefixes ? this.role.tunnelledPrefixes() : [],
       tunnel: this.attachment.tunnel,
       careOf: this.attachment.current?.careOf,
+      trying: this.attachment.trying,
       silent: this.silence.rounds > 0,
       homeLink: homeStay?.desired,
     };
@@ -164,23 +161,15 @@ export class Home implements AttachedHome {
     this.attachment.assess(step);
   }
 
-  followHomeAgent(step: Step, careOfAddress: IpAddress): void {
-    this.attachment.followHomeAgent(step, careOfAddress);
+  careOfAddressRejected(step: Step, careOfAddress: IpAddress): void {
+    this.attachment.recordSilence(step, careOfAddress);
+    this.attachment.tryOtherPaths(step, careOfAddress);
   }
 
-  tryOtherFamily(step: Step, careOfAddress: IpAddress, backOffs: BackOffs): boolean {
-    return this.attachment.tryOtherFamily(step, careOfAddress, backOffs);
-  }
-
-  reportSilence(step: Step, { target, careOfAddress }: BindingExchange): void {
-    this.node.count('home-agent-silent');
+  reportSilence(step: Step, exchange: UnansweredExchange): void {
+    if (!this.attachment.recordSilence(step, exchange.careOfAddress)) return;
     this.silence.recordRound();
-    this.event(step, 'home-agent-silent', 'warn', {
-      homeAgent: target?.address,
-      homeAgentOuterAddress: target?.outerAddress,
-      careOfAddress,
-      atMs: step.now,
-    });
+    reportSilentHomeAgent(this, step, exchange);
     // Before the name is resolved again: the query must not enter a tunnel that leads nowhere.
     this.node.publishDesired(step);
   }
@@ -219,13 +208,13 @@ export class Home implements AttachedHome {
     if (step.now < this.#refreshRequestAllowedAtMs || this.attachment.phase !== 'registered')
       return false;
     this.#refreshRequestAllowedAtMs = step.now + UNAUTHENTICATED_REFRESH_MS;
-    return this.attachment.current?.refresh(step) === true;
+    return this.attachment.current?.ask(step) === true;
   }
 
   applyAcceptance(
     step: Step,
     careOfAddress: IpAddress,
-    { message, update }: MatchedAcknowledgement,
+    { message, update, target, question }: MatchedAcknowledgement,
     expiresAt: Monotonic,
   ): boolean {
     const { node, role, stored } = this;
@@ -234,9 +223,11 @@ export class Home implements AttachedHome {
       const fields = { prefix: formatPrefix(prefix), status };
       this.event(step, 'mobile-network-prefix-refused', 'warn', fields);
     }
-    this.attachment.carryDataBy(careOfAddress);
-    this.silence.resetFor(careOfAddress);
-    stored.recordAccepted(update.timestamp, wall(node.wall(step.now) + (expiresAt - step.now)));
+    this.homeAgents.prefer(target.outerAddress);
+    this.attachment.carryDataBy(step, careOfAddress);
+    this.silence.reset();
+    const boundUntil = wall(node.wall(step.now) + (expiresAt - step.now));
+    stored.recordAccepted(update.timestamp, question ? undefined : boundUntil);
     const { refusal, repeat } = this.#ipv4.applyAnswer(role.ipv4HomeAddressAnswer(message));
     if (refusal !== undefined)
       this.event(step, 'ipv4-home-address-refused', 'warn', { ...refusal });
@@ -338,13 +329,14 @@ export class Home implements AttachedHome {
   // --- the operator ---
 
   reconfigure(now: Monotonic, former: MobileNodeConfiguration): void {
+    this.attachment.uplinks.forgive();
     for (const registration of this.attachment.registrations) registration.reconfigure(now, former);
   }
 
   /** Removes the binding at the home agent and everything that belongs to it on the host. */
   release(step: Step): void {
     if (this.attachment.phase === 'deregistering' || this.attachment.phase === 'released') return;
-    this.attachment.pin(undefined);
+    this.attachment.uplinks.pin(undefined);
     this.silence.reset();
     this.#stopTimers();
     const { current } = this.attachment;
@@ -365,15 +357,19 @@ export class Home implements AttachedHome {
   reregister(step: Step): void {
     const { suspended, current, homeStay } = this.attachment;
     this.role.reset();
+    this.attachment.uplinks.forgive();
     if (suspended) {
       this.#stopTimers();
       this.attachment.resume(step);
-    } else if (current !== undefined) current.registerAgain(step);
-    else homeStay?.transmit(step);
+      return;
+    }
+    this.assess(step);
+    if (current === undefined) homeStay?.transmit(step);
+    else if (current === this.attachment.current) current.registerAgain(step);
   }
 
   pin(step: Step, pin: Pin | undefined): void {
-    this.attachment.pin(pin);
+    this.attachment.uplinks.pin(pin);
     this.assess(step);
   }
 }

@@ -7,10 +7,8 @@ import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { Timers } from '#engine/common/timers.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import { Deregistration } from '#engine/mobile-ipv6/mobile-node/binding/deregistration.ts';
-import type {
-  DeregistrationOutcome,
-  ExchangeHome,
-} from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
+import type { ExchangeHome } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
+import type { DeregistrationOutcome } from '#engine/mobile-ipv6/mobile-node/binding/retransmission-policy.ts';
 import { homeLinkOrigin } from '#engine/mobile-ipv6/mobile-node/binding/update-origin.ts';
 import type { HomeLink } from '#engine/mobile-ipv6/mobile-node/network/home-link-detection.ts';
 import type { HomeLinkTimer } from '#engine/mobile-ipv6/mobile-node/timers.ts';

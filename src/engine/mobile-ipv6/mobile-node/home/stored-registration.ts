@@ -17,11 +17,19 @@ import { type Wall, wall } from '#base/time.ts';
 import { ntpTimestamp, timestampLater, wallOfNtp } from '#crypto/replay-timestamp.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import { nextSequence } from '#engine/mobile-ipv6/common/sequence-number.ts';
+import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 
 export const MOBILE_NODE_TABLE = 'mobile-node';
 
-/** Sequence numbers skipped after a restart, in case the last record did not reach the disk. */
-const RESTART_JUMP = 16;
+/** Questions about a known path change no more than the sequence number: so many are not stored. */
+const UNSTORED_SEQUENCES = 1024;
+/**
+ * Sequence numbers skipped after a restart: those that were not stored, and some more in case the
+ * last record did not reach the disk.
+ */
+const RESTART_JUMP = UNSTORED_SEQUENCES + 16;
+/** A binding that ends sooner, in units of 4 seconds, is renewed rather than asked about. */
+const MIN_REMAINING_UNITS = 10;
 
 /** The part of a home's configuration that the record depends on. */
 interface StoredHome {
@@ -38,6 +46,7 @@ export class StoredRegistration {
   #sentTimestamp = 0n;
   #ipv4HomeAddress: Ipv4Address | undefined;
   #boundUntilWallMs = 0;
+  #persisted: StoredRecord | undefined;
 
   constructor(home: StoredHome, random: RandomBytes) {
     this.#home = home;
@@ -62,15 +71,23 @@ export class StoredRegistration {
     return record.homeAgentAddresses;
   }
 
-  persist({ out }: Step, homeAgentAddresses: readonly IpAddress[]): void {
-    const value = recordToJson({
+  /** After a question about a known path, only if more than the sequence number changed. */
+  persist(
+    { out }: Step,
+    homeAgentAddresses: readonly IpAddress[],
+    question: boolean = false,
+  ): void {
+    const record: StoredRecord = {
       sequence: this.#sequence,
       clockOffsetMs: this.#clockOffsetMs,
       lastTimestamp: this.#acceptedTimestamp,
       ipv4HomeAddress: this.#ipv4HomeAddress,
       homeAgentAddresses,
       boundUntilWallMs: this.#boundUntilWallMs,
-    });
+    };
+    if (question && this.#persisted !== undefined && isAsGood(this.#persisted, record)) return;
+    this.#persisted = record;
+    const value = recordToJson(record);
     out.push({ kind: 'persist', table: MOBILE_NODE_TABLE, key: this.#home.name, value });
   }
 
@@ -144,8 +161,9 @@ export class StoredRegistration {
 
   // --- the binding that the home agent may hold ---
 
-  recordAccepted(timestamp: bigint | undefined, boundUntil: Wall): void {
-    this.#boundUntilWallMs = boundUntil;
+  /** `boundUntil` is undefined for a question, which leaves the end of the binding as it is. */
+  recordAccepted(timestamp: bigint | undefined, boundUntil: Wall | undefined): void {
+    if (boundUntil !== undefined) this.#boundUntilWallMs = boundUntil;
     if (timestamp === undefined) return;
     if (this.#acceptedTimestamp === 0n || timestampLater(timestamp, this.#acceptedTimestamp)) {
       this.#acceptedTimestamp = timestamp;
@@ -169,6 +187,12 @@ export class StoredRegistration {
   mayBeBound(now: Wall): boolean {
     return this.#boundUntilWallMs > now;
   }
+
+  /** What remains of the binding, in units of 4 seconds; undefined if it has to be renewed. */
+  remainingUnits(now: Wall): number | undefined {
+    const units = Math.floor((this.#boundUntilWallMs - now) / 1000 / LIFETIME_UNIT_SECONDS);
+    return units < MIN_REMAINING_UNITS ? undefined : units;
+  }
 }
 
 // --- the record in the store ---
@@ -183,6 +207,18 @@ interface StoredRecord {
   readonly homeAgentAddresses: readonly IpAddress[];
   /** Wall clock, until when the home agent may hold a binding; 0 = none. */
   readonly boundUntilWallMs: number;
+}
+
+/** Whether a restart from the former record would do as well. */
+function isAsGood(former: StoredRecord, record: StoredRecord): boolean {
+  const ahead = (record.sequence - former.sequence) & 0xffff;
+  return (
+    ahead < UNSTORED_SEQUENCES &&
+    record.clockOffsetMs === former.clockOffsetMs &&
+    record.ipv4HomeAddress === former.ipv4HomeAddress &&
+    record.boundUntilWallMs === former.boundUntilWallMs &&
+    record.homeAgentAddresses.join() === former.homeAgentAddresses.join()
+  );
 }
 
 function recordToJson(record: StoredRecord): JsonObject {

@@ -3,7 +3,7 @@
  *
  * RFC 6275 §11.5.3  the kernel forms addresses; the mobile node collects and compares them
  */
-import { type IpAddress, isIpv6, networkOf, type Prefix } from '#base/ip.ts';
+import type { IpAddress } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 
 export interface CareOfCandidate {
@@ -39,11 +39,14 @@ export function sameAttachment(
   return a?.address === b?.address && a?.device === b?.device && a?.epoch === b?.epoch;
 }
 
-/**
- * The network around a care-of address, /48 for IPv6 and /16 for IPv4. A care-of address outside it
- * is taken for another administrative domain (RFC 5555 §4.4.1).
- */
-export function networkOfAddress(address: IpAddress): Prefix {
-  const length = isIpv6(address) ? 48 : 16;
-  return { address: networkOf(address, length), length };
+/** The uplink of a candidate: an interface with its default router, in one address family. */
+interface Uplink {
+  readonly device: string;
+  readonly gateway: IpAddress | undefined;
+  readonly family: 4 | 6;
+}
+
+/** Two candidates with the same text leave the host by the same interface and router. */
+export function uplinkText({ device, gateway, family }: Uplink): string {
+  return `${device} ${gateway ?? 'on-link'} ${family}`;
 }

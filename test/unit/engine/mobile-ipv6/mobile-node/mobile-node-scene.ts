@@ -66,6 +66,7 @@ export const CONFIGURATION: MobileNodeConfiguration = {
   interfaces: [],
   optimistic: true,
   preferIpv4: false,
+  failBackSeconds: 60,
   forceUdp: false,
   natKeepaliveSeconds: 110,
   lifetimeSeconds: 600,

@@ -102,7 +102,7 @@ class TwoRegistrations {
   }
 
   start(registration: BindingRegistration): SeenUpdate {
-    registration.start(registration.careOf, new Map());
+    registration.start(registration.careOf);
     return this.#update((step) => registration.transmit(step));
   }
 

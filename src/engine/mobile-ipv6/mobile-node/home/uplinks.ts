@@ -1,0 +1,118 @@
+/**
+ * The uplinks of the host as one home sees them: which care-of address is the best, which ones
+ * come after it, and which ones were silent.
+ *
+ * RFC 6275 §11.5.3  selection of the care-of address;  RFC 5555 §4.4.1 silent address families
+ */
+import { isUniqueLocal } from '#base/ip.ts';
+import type { JsonObject } from '#base/json.ts';
+import type { Monotonic } from '#base/time.ts';
+import type { Step } from '#engine/contract/engine.ts';
+import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
+import {
+  alternativesTo,
+  type Pin,
+  preferredTo,
+  type SelectionRules,
+  selectCareOfAddress,
+} from '#engine/mobile-ipv6/mobile-node/network/care-of-selection.ts';
+import type { HomeAgentAddresses } from './home-agent-addresses.ts';
+import { SilentPaths } from './silent-paths.ts';
+
+/** The parts of the home that the choice depends on. */
+interface UplinkUser {
+  readonly node: {
+    readonly configuration: { readonly preferIpv4: boolean; readonly failBackSeconds: number };
+    readonly movement: { candidates(now: Monotonic): readonly CareOfCandidate[] };
+  };
+  readonly homeAgents: HomeAgentAddresses;
+}
+
+export class Uplinks {
+  readonly #home: UplinkUser;
+  readonly #silent = new SilentPaths();
+  #pinned: Pin | undefined;
+
+  constructor(home: UplinkUser) {
+    this.#home = home;
+  }
+
+  /** Prefers a care-of address while it is usable; undefined restores the selection rules. */
+  pin(pin: Pin | undefined): void {
+    this.#pinned = pin;
+    this.forgive();
+  }
+
+  /** The operator acted: every uplink may be used again. */
+  forgive(): void {
+    this.#silent.forgive();
+  }
+
+  // --- choice ---
+
+  select(
+    candidates: readonly CareOfCandidate[],
+    current: CareOfCandidate | undefined,
+  ): CareOfCandidate | undefined {
+    return selectCareOfAddress(candidates, this.#rules(current));
+  }
+
+  /** The other uplinks, in the order in which they are tried. */
+  alternatives({ now }: Step, current: CareOfCandidate): readonly CareOfCandidate[] {
+    return alternativesTo(current, this.#home.node.movement.candidates(now), this.#rules(current));
+  }
+
+  /** Care-of addresses that are better than the current one if they work, which is not known. */
+  preferred({ now }: Step, current: CareOfCandidate): readonly CareOfCandidate[] {
+    return preferredTo(current, this.#home.node.movement.candidates(now), this.#rules(current));
+  }
+
+  #rules(current: CareOfCandidate | undefined): SelectionRules {
+    const { homeAgents, node } = this.#home;
+    const homeAgent = homeAgents.target(6);
+    return {
+      current,
+      pinned: this.#pinned,
+      families: homeAgents.families(),
+      preferIpv4: node.configuration.preferIpv4,
+      isSilent: (candidate) => this.#silent.isSilent(candidate),
+      isUnproven: (candidate) => this.#silent.isUnproven(candidate),
+      uniqueLocalUsable: homeAgent !== undefined && isUniqueLocal(homeAgent.address),
+    };
+  }
+
+  // --- experience ---
+
+  /** When a better uplink may be tried. */
+  trialAt({ now }: Step, candidate: CareOfCandidate): Monotonic {
+    return this.#silent.retryAt(candidate) ?? now;
+  }
+
+  /** Binding Updates over the uplink were not answered; says whether that is new. */
+  recordSilence(step: Step, candidate: CareOfCandidate): boolean {
+    if (this.#silent.isSilent(candidate)) return false;
+    this.recordFailure(step, candidate);
+    return true;
+  }
+
+  recordFailure({ now }: Step, candidate: CareOfCandidate): void {
+    this.#silent.recordFailure(now, candidate, this.#failBackMs);
+  }
+
+  recordOutpaced({ now }: Step, candidate: CareOfCandidate): void {
+    this.#silent.recordOutpaced(now, candidate, this.#failBackMs);
+  }
+
+  recordAnswer({ now }: Step, candidate: CareOfCandidate): void {
+    this.#silent.recordAnswer(now, candidate);
+  }
+
+  get #failBackMs(): number {
+    return this.#home.node.configuration.failBackSeconds * 1000;
+  }
+
+  /** For the operator: the silent uplinks. */
+  describe(now: Monotonic): readonly JsonObject[] {
+    return this.#silent.describe(now, this.#home.node.movement.candidates(now));
+  }
+}
