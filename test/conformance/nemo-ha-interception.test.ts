@@ -25,23 +25,24 @@ import {
 } from './nemo-ha-scene.ts';
 
 /** An advertisement on behalf of the router: R and O set, the home agent's link-layer address. */
-function advertised(target: Ipv6Address, solicited: boolean) {
+function advertised(target: Ipv6Address, solicited: boolean, answer = solicited) {
   return {
     type: 'neighbour-advertisement',
     router: true,
     solicited,
-    override: true,
+    // RFC 4861 §7.2.8: clear in an answer, also to a probe.
+    override: !answer,
     target,
     options: [{ type: 'target-link-layer-address', address: OWN }],
   };
 }
 
-function toAllNodes(target: Ipv6Address) {
+function toAllNodes(target: Ipv6Address, answer = false) {
   return {
     to: '33:33:0:0:0:1',
     source: HOME_AGENT,
     destination: 'ff02::1',
-    body: advertised(target, false),
+    body: advertised(target, false, answer),
   };
 }
 
@@ -61,14 +62,16 @@ describe('NEMO-HA, unsolicited advertisements of a registration', () => {
     );
     scene.sent = [];
     scene.pass(1000);
-    expect(sentOnLink(scene)).toEqual(addresses.map(toAllNodes));
+    expect(sentOnLink(scene)).toEqual(addresses.map((address) => toAllNodes(address)));
     expect(answerOf(scene).message.status).toBe(0);
     // Three altogether, a second apart.
     scene.sent = [];
     scene.pass(1999);
-    expect(sentOnLink(scene)).toEqual(addresses.map(toAllNodes));
+    expect(sentOnLink(scene)).toEqual(addresses.map((address) => toAllNodes(address)));
     scene.pass(60_000);
-    expect(sentOnLink(scene)).toEqual([...addresses, ...addresses].map(toAllNodes));
+    expect(sentOnLink(scene)).toEqual(
+      [...addresses, ...addresses].map((address) => toAllNodes(address)),
+    );
   });
 
   it('NEMO-HA_4_1_3 no advertisement for a home address from the mobile network prefix', () => {
@@ -123,7 +126,7 @@ describe('NEMO-HA, solicitations for a registered router', () => {
     const scene = solicitedScene(target, how, flag);
     const solicited = { to: '2:0:0:0:0:2', source: HOME_AGENT, destination: NEIGHBOUR_ADDRESS };
     expect(sentOnLink(scene)).toEqual([
-      how === 'probe' ? toAllNodes(target) : { ...solicited, body: advertised(target, true) },
+      how === 'probe' ? toAllNodes(target, true) : { ...solicited, body: advertised(target, true) },
     ]);
   });
 

@@ -102,10 +102,7 @@ describe('NEMO-HA, before the first registration', () => {
   it('NEMO-HA_0_0_0 forwards, may be a proxy, has no binding and accepts a registration', () => {
     const scene = onHomeLink();
     expect(scene.desired.get('home-agent')?.sysctls).toEqual(
-      expect.arrayContaining([
-        { path: 'net/ipv6/conf/all/forwarding', value: '1' },
-        { path: 'net/ipv6/conf/home0/proxy_ndp', value: '1' },
-      ]),
+      expect.arrayContaining([{ path: 'net/ipv6/conf/all/forwarding', value: '1' }]),
     );
     expectNotServed(scene, HOME.HNP);
     const answer = exchange(scene, { sequence: 1, homeAddress: HOME.HNP });

@@ -23,6 +23,7 @@ import {
   Scene,
   type Update,
 } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
+import { homeInterface } from '#test/unit/engine/mobile-ipv6/home-agent/home-link-scene.ts';
 import { encodeIcmpv6, icmpv6Codec } from '#wire/ip/icmpv6.ts';
 import type { Icmpv6Body } from '#wire/ip/icmpv6-messages.ts';
 import { ipv6Codec } from '#wire/ip/ipv6.ts';
@@ -74,8 +75,7 @@ const ANNOUNCEMENTS_MS = 5000;
 
 export function onHomeLink(changes: Partial<HomeAgentConfiguration> = {}): Scene {
   const scene = new Scene({ homeLink: DEVICE, mobileNodes: [ROUTER, OTHER_ROUTER], ...changes });
-  const network = { index: 2, running: true, epoch: 1, mtu: 1500, addresses: [], routers: [] };
-  scene.input({ kind: 'network', interfaces: [{ ...network, name: DEVICE, linkAddress: OWN }] });
+  scene.input({ kind: 'network', interfaces: [homeInterface(DEVICE, OWN, [HOME_AGENT])] });
   return scene;
 }
 

@@ -63,6 +63,11 @@ const option: fc.Arbitrary<MobilityOption> = fc.oneof(
   }),
 );
 const options = fc.array(option, { maxLength: 6 });
+/** RFC 6275 §6.2.7: authorization data is the last option of a binding message. */
+const bindingOptions = options.map((all) => [
+  ...all.filter(({ type }) => type !== 'binding-authorization-data'),
+  ...all.filter(({ type }) => type === 'binding-authorization-data').slice(0, 1),
+]);
 
 const message: fc.Arbitrary<MobilityMessage> = fc.oneof(
   fc.record({ type: type('binding-refresh-request'), options }),
@@ -90,7 +95,7 @@ const message: fc.Arbitrary<MobilityMessage> = fc.oneof(
       overwrite: boolean,
     }),
     lifetimeUnits: u16,
-    options,
+    options: bindingOptions,
   }),
   fc.record({
     type: type('binding-acknowledgement'),
@@ -102,7 +107,7 @@ const message: fc.Arbitrary<MobilityMessage> = fc.oneof(
     }),
     sequence: u16,
     lifetimeUnits: u16,
-    options,
+    options: bindingOptions,
   }),
   fc.record({ type: type('binding-error'), status: u8, homeAddress: address6, options }),
 );

@@ -14,6 +14,7 @@ import {
   type MobilityMessageOf,
 } from './message.ts';
 import { parseMobilityOptions, sizeOfMobilityOptions } from './option-codec.ts';
+import type { MobilityOption } from './options.ts';
 
 /** Reads the message of a type to the end of `reader`, which starts behind the checksum. */
 export function parseMobilityMessage(reader: Reader, messageType: number): MobilityMessage {
@@ -94,8 +95,16 @@ function parseBindingUpdate(reader: Reader): MobilityMessage {
     sequence,
     flags,
     lifetimeUnits,
-    options: parseMobilityOptions(reader),
+    options: parseBindingOptions(reader),
   };
+}
+
+/** RFC 6275 §6.2.7: Binding Authorization Data must be the last option. */
+function parseBindingOptions(reader: Reader): readonly MobilityOption[] {
+  const options = parseMobilityOptions(reader);
+  const at = options.findIndex(({ type }) => type === 'binding-authorization-data');
+  if (at >= 0 && at < options.length - 1) reader.fail('binding authorization data is not last');
+  return options;
 }
 
 function bindingUpdateBits(flags: BindingUpdateFlags): number {
@@ -122,7 +131,7 @@ function parseBindingAcknowledgement(reader: Reader): MobilityMessage {
   };
   const sequence = reader.u16();
   const lifetimeUnits = reader.u16();
-  const options = parseMobilityOptions(reader);
+  const options = parseBindingOptions(reader);
   return { type: 'binding-acknowledgement', status, flags, sequence, lifetimeUnits, options };
 }
 

@@ -11,8 +11,9 @@
  * Padding is not part of the value: `parse` drops it, and `write` adds what each option's alignment
  * requires. Therefore value → octets → value is always exact, but octets → value → octets only if
  * the sender pads in the same way; a MAC is computed over the message as received. Options that the
- * table does not have stay in place as `unknown`, and so does a Binding Identifier of wrong length,
- * because RFC 5648 answers it with status 164. Octet strings are copies.
+ * table does not have stay in place as `unknown`, and so do two of wrong length, because the answer
+ * is a status: a Binding Identifier (164, RFC 5648) and a Mobile Network Prefix (141, RFC 3963
+ * §6.2). Octet strings are copies.
  */
 import { unreachable } from '#base/assert.ts';
 import type { Reader, Writer } from '#base/bytes.ts';
@@ -55,6 +56,11 @@ function parseOption(reader: Reader, optionType: number, length: number): Mobili
   const wrongLength =
     lengths !== undefined && (length < lengths.atLeast || length > lengths.atMost);
   if (optionType === 35) return parseBindingIdentifier(reader, length);
+  if (optionType === MOBILITY_OPTIONS['mobile-network-prefix'].optionType && wrongLength) {
+    // The length may exceed the message: then the rest of the message is the option.
+    const data = reader.bytes(Math.min(length, reader.remaining)).slice();
+    return { type: 'unknown', optionType, data };
+  }
   if (wrongLength) reader.fail(`length of the ${NAME_OF_TYPE.get(optionType)} option`);
   switch (optionType) {
     case 2:

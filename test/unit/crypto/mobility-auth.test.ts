@@ -204,8 +204,10 @@ describe('return routability', () => {
       authenticator: new Uint8Array(12),
     } as const;
     const indices = { type: 'nonce-indices', homeNonceIndex: 1, careOfNonceIndex: 1 } as const;
-    const early = encodeMobility(update([option, indices]), HOME, AGENT);
-    expect(verifyBindingAuthorization(early, read(early), kbm, towards)).toBe(
+    const misplaced = update([option, indices]);
+    const early = encodeMobility(misplaced, HOME, AGENT);
+    expect(mobilityCodec.parse(early)).toMatchObject({ malformed: true });
+    expect(verifyBindingAuthorization(early, misplaced, kbm, towards)).toBe(
       'authorization-data-not-last',
     );
   });

@@ -4,7 +4,7 @@
  *
  * RFC 8200 §4.2, §4.4  options and routing types that are not recognized
  * RFC 6275 §9.2        checks of the Mobility Header, in this order;  §9.3.1 Home Address option;
- *                      §9.3.3 Binding Error
+ *                      §9.3.3 Binding Error;  §9.4.1-2 Home and Care-of Test Init
  * RFC 4443 §2.4, §3.4  Parameter Problem; never in answer to an error, rate-limited
  * Left out: reassembly; the caller drops fragments.
  */
@@ -46,6 +46,9 @@ import {
   type MobilityMessage,
 } from '#wire/mobility/message.ts';
 
+/** Of the Next Header field in the fixed header, RFC 8200 §3. */
+const NEXT_HEADER_OFFSET = 6;
+
 /** Home agents and mobile nodes count these reasons under the same names. */
 type FaultReason =
   | 'option-unrecognized'
@@ -55,7 +58,10 @@ type FaultReason =
   | 'checksum-invalid'
   | 'unknown-message-type'
   | 'payload-protocol-invalid'
-  | 'header-length-invalid';
+  | 'header-length-invalid'
+  | 'unknown-binding'
+  | 'home-address-option-with-ipsec'
+  | 'correspondent-role-not-served';
 
 /** `pointer` counts octets from the start of the packet. */
 type ErrorReply =
@@ -136,7 +142,52 @@ function unrecognizedOption(options: readonly ExtensionOption[], start: number):
   return undefined;
 }
 
+// --- Home Address option ---
+
+const PROTOCOL_ESP = 50;
+const PROTOCOL_AH = 51;
+
+/**
+ * The fault of a Home Address option in a packet from a source that has no binding for it. §9.3.1
+ * asks for no binding in front of ESP, AH and a Mobility Header: their own processing decides, and
+ * this host has no security association with a stranger (RFC 4301 §5.2: silence).
+ */
+export function unboundHomeAddressFault(packet: Ipv6Packet): Fault | undefined {
+  if (homeAddressOption(packet) === undefined) return undefined;
+  switch (packet.protocol) {
+    case PROTOCOL_MOBILITY:
+      return undefined;
+    case PROTOCOL_ESP:
+    case PROTOCOL_AH:
+      return { reason: 'home-address-option-with-ipsec' };
+    default: {
+      const answer = { kind: 'binding-error', status: BindingErrorStatus.unknownBinding } as const;
+      return { reason: 'unknown-binding', answer };
+    }
+  }
+}
+
 // --- Mobility Header ---
+
+/**
+ * A Home or Care-of Test Init, which asks for a correspondent node. It is answered as by a host
+ * without Mobile IPv6, so that the sender stops (§11.3.5); with a Home Address option by nothing
+ * (§9.4.1-2).
+ */
+export function testInitFault(packet: Ipv6Packet, bytes: Uint8Array): Fault {
+  const reason = 'correspondent-role-not-served';
+  if (homeAddressOption(packet) !== undefined) return { reason };
+  const code = ParameterProblemCode.unrecognizedNextHeader;
+  const pointer = nextHeaderOffset(packet, bytes);
+  return { reason, answer: { kind: 'parameter-problem', code, pointer } };
+}
+
+/** Offset of the field that announces the packet's upper layer. */
+function nextHeaderOffset({ extensions, payload }: Ipv6Packet, bytes: Uint8Array): number {
+  const last = extensions.at(-1);
+  if (last === undefined) return NEXT_HEADER_OFFSET;
+  return payload.byteOffset - bytes.byteOffset - sizeOfExtension(last);
+}
 
 /** The message of a packet with a Mobility Header, or its fault. `bytes` is the whole packet. */
 export function readMobility(

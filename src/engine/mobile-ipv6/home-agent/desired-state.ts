@@ -33,7 +33,10 @@ function intoTunnel(destination: Prefix): DesiredRoute {
 
 /**
  * The part for one binding. `device` is the home link, undefined for a virtual home network;
- * `defended` are the addresses that the home agent is a proxy for on it.
+ * `defended` are the addresses that the home agent is a proxy for on it. The kernel's IPv6 entries
+ * make it join the solicited-node groups (RFC 4861 §7.2.8), so that switches that snoop multicast
+ * listeners deliver the solicitations. The engine alone answers them: the kernel answers only with
+ * the sysctl proxy_ndp, which stays off, and an IPv4 entry would make it answer too.
  */
 export function desiredForBinding(
   { homeAddress, ipv4HomeAddress, mobileNetworkPrefixes, tunnel }: Binding,
@@ -47,7 +50,7 @@ export function desiredForBinding(
     intoTunnel,
   );
   const proxyNeighbours: readonly DesiredProxyNeighbour[] =
-    device === undefined ? [] : defended.map((address) => ({ device, address }));
+    device === undefined ? [] : defended.filter(isIpv6).map((address) => ({ device, address }));
   return {
     planeRoutes: [...prefixes, ...mobileNetworkPrefixes].map((prefix) => ({
       prefix,
@@ -84,11 +87,7 @@ function sysctls(configuration: HomeAgentConfiguration): readonly DesiredSysctl[
     { path: 'net/ipv4/conf/default/send_redirects', value: '0' },
   ];
   if (homeLink === undefined) return everywhere;
-  return [
-    ...everywhere,
-    { path: `net/ipv4/conf/${homeLink}/send_redirects`, value: '0' },
-    { path: `net/ipv6/conf/${homeLink}/proxy_ndp`, value: '1' },
-  ];
+  return [...everywhere, { path: `net/ipv4/conf/${homeLink}/send_redirects`, value: '0' }];
 }
 
 /** Less preferred than routes into the tunnel with the kernel's own 1024 (IPv6) or 0 (IPv4). */

@@ -12,6 +12,7 @@ import { CounterSet, type Counters } from '#engine/common/counters.ts';
 import type { Engine, RandomBytes, Reconfigurable, Step } from '#engine/contract/engine.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
+import { AcceptedTimestamps } from './bindings/accepted-timestamps.ts';
 import { Bindings } from './bindings/bindings.ts';
 import { RestartRecovery } from './bindings/restart-recovery.ts';
 import type { HomeAgentConfiguration } from './configuration.ts';
@@ -62,7 +63,8 @@ class HomeAgentEngine implements HomeAgent {
     const homeLink =
       device === undefined ? undefined : new HomeLink(device, homePrefixes, counters);
     const bindings = new Bindings({ clock, counters, pool, homeLink, tunnelMtu });
-    const context = { policy, clock, counters, pool, homeLink, bindings };
+    const timestamps = new AcceptedTimestamps();
+    const context = { policy, clock, counters, pool, homeLink, bindings, timestamps };
     const registrar = new Registrar(context);
     this.#policy = policy;
     this.#pool = pool;

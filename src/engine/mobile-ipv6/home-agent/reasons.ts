@@ -32,14 +32,16 @@ export const HOME_AGENT_REASONS = {
   'unexpected-protocol': 'The packet has neither a Mobility Header nor a Home Address option.',
   'unknown-binding': 'A Home Address option without matching binding (Binding Error 1).',
   'home-address-option-not-served':
-    'A packet with a valid Home Address option that is not a Binding Update.',
+    'A packet with a valid Home Address option that the data plane did not deliver.',
+  'home-address-option-with-ipsec':
+    'A Home Address option in front of ESP or AH without matching binding.',
   'checksum-invalid': 'The Mobility Header checksum is wrong.',
   'unknown-message-type': 'The MH type is unknown (Binding Error 2).',
   'payload-protocol-invalid': 'Payload Proto is not 59 (Parameter Problem).',
   'header-length-invalid': 'Header Len is too small for the message (Parameter Problem).',
   'unexpected-message': 'A mobility message that a home agent does not expect.',
   'correspondent-role-not-served':
-    'Return routability or correspondent registration, which a home agent does not serve.',
+    'Return routability (Parameter Problem) or correspondent registration, which is not served.',
   'home-address-option-over-udp':
     'A Binding Update over UDP carries its home address in an option.',
   'home-address-option-missing': 'A home registration over IPv6 without Home Address option.',

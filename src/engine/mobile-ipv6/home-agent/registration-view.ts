@@ -6,6 +6,7 @@
 import type { IpAddress, Ipv6Address, Prefix } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { BindingKey } from '#engine/mobile-ipv6/common/binding-cache.ts';
+import type { AcceptedTimestamps } from './bindings/accepted-timestamps.ts';
 import type { Binding, FormerBinding } from './bindings/binding.ts';
 import type { HomeAgentConfiguration } from './configuration.ts';
 import type { AddressPool } from './grants/address-pool.ts';
@@ -48,6 +49,7 @@ export interface RegistrationView {
   readonly policy: Policy;
   readonly clock: Pick<WallClock, 'at'>;
   readonly bindings: BindingLookup;
+  readonly timestamps: Pick<AcceptedTimestamps, 'last'>;
   readonly pool: Pick<AddressPool, 'assigned' | 'configured' | 'offer'>;
   readonly homeLink: HomeLinkLookup | undefined;
 }

@@ -3,6 +3,7 @@
  *
  * RFC 6275 §11.2     checks of a Mobility Header and the errors of §9.2, §9.3.3;  RFC 8200 §4.2,
  *                    §4.4
+ * RFC 6275 §9.3.1    Home Address option: the node has no correspondent bindings;  §9.4.1-2 tests
  * RFC 6275 §11.3.6   Binding Error;  §11.7.4 Binding Refresh Request, both from the home agent only
  */
 import { isMalformed } from '#base/bytes.ts';
@@ -14,6 +15,8 @@ import {
   extensionFault,
   type Fault,
   readMobility,
+  testInitFault,
+  unboundHomeAddressFault,
 } from '#engine/mobile-ipv6/common/packet-faults.ts';
 import { type Ipv6Packet, ipv6Codec, upperLayerDestination } from '#wire/ip/ipv6.ts';
 import { PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
@@ -38,11 +41,18 @@ interface ReceivingHome {
 
 export class ControlPackets {
   readonly #homes: readonly ReceivingHome[];
+  readonly #isLocal: (address: IpAddress) => boolean;
   readonly #count: (reason: MobileNodeReason) => void;
   readonly #errors = new ErrorReporter();
 
-  constructor(homes: readonly ReceivingHome[], count: (reason: MobileNodeReason) => void) {
+  /** `isLocal`: the address is one of an interface of this host. */
+  constructor(
+    homes: readonly ReceivingHome[],
+    isLocal: (address: IpAddress) => boolean,
+    count: (reason: MobileNodeReason) => void,
+  ) {
     this.#homes = homes;
+    this.#isLocal = isLocal;
     this.#count = count;
   }
 
@@ -56,12 +66,15 @@ export class ControlPackets {
     if (path.kind === 'link') return 'unexpected-path';
     const packet = ipv6Codec.parse(bytes);
     if (isMalformed(packet)) return 'malformed-packet';
-    const fault = extensionFault(packet);
+    const fault = extensionFault(packet) ?? unboundHomeAddressFault(packet);
     if (fault !== undefined) return this.#answerFault(step, path, packet, bytes, fault);
     if (packet.protocol !== PROTOCOL_MOBILITY) return 'unexpected-protocol';
     const read = readMobility(packet, bytes);
     if (read.fault !== undefined) return this.#answerFault(step, path, packet, bytes, read.fault);
-    return this.#handle(step, path, packet, read.message);
+    const { message } = read;
+    if (message.type === 'home-test-init' || message.type === 'care-of-test-init')
+      return this.#answerFault(step, path, packet, bytes, testInitFault(packet, bytes));
+    return this.#handle(step, path, packet, message);
   }
 
   /** Reports a fault to the source of the packet, where the RFCs ask for that. */
@@ -72,7 +85,9 @@ export class ControlPackets {
     bytes: Uint8Array,
     { reason, answer }: Fault,
   ): MobileNodeReason {
-    if (answer !== undefined && this.#ownerOf(packet.destination) !== undefined)
+    const { destination } = packet;
+    const own = this.#ownerOf(destination) !== undefined || this.#isLocal(destination);
+    if (answer !== undefined && own)
       this.#count(this.#errors.report(step, path, packet, bytes, answer));
     return reason;
   }

@@ -98,7 +98,11 @@ class MobileNode implements MobileNodeEngine, NodeContext {
       extension.exclusions,
     );
     this.homes = configuration.homes.map((home) => new Home(home, this));
-    this.#packets = new ControlPackets(this.homes, (reason) => this.count(reason));
+    this.#packets = new ControlPackets(
+      this.homes,
+      (address) => this.movement.hasAddress(address),
+      (reason) => this.count(reason),
+    );
   }
 
   // --- state shared by the homes ---

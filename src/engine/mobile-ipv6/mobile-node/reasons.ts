@@ -55,6 +55,11 @@ export const MOBILE_NODE_REASONS = {
   'checksum-invalid': 'The Mobility Header checksum is wrong.',
   'unexpected-path': 'A packet on a path that no message for a mobile node uses.',
   'unexpected-protocol': 'No Mobility Header.',
+  'unknown-binding':
+    'A Home Address option of another node, which has no binding here (Binding Error 1).',
+  'home-address-option-with-ipsec': 'A Home Address option of another node before ESP or AH.',
+  'correspondent-role-not-served':
+    'Return routability, which asks for a correspondent node (Parameter Problem 1).',
   'unexpected-message': 'A mobility message that a mobile node does not serve.',
   'not-our-home-address': 'A message for an address that is not of this node.',
   'option-unrecognized': 'An unknown option whose type forbids skipping it (Parameter Problem).',

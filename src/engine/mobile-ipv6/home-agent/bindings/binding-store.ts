@@ -2,6 +2,7 @@
  * Records that survive a crash: bindings, former bindings and assignments of the IPv4 pool.
  *
  * RFC 6275 §10.3.1  a home agent may keep its Binding Cache in nonvolatile storage
+ * RFC 4285 §6       the last timestamp of each security association
  * Times are wall-clock milliseconds, because the monotonic clock starts again with the machine;
  * 64-bit timestamps are decimal text.
  */
@@ -32,6 +33,8 @@ export const StoreTable = {
   binding: 'binding',
   formerBinding: 'former-binding',
   ipv4Assignment: 'ipv4-assignment',
+  /** Keys are `<home address>/<SPI>`. */
+  timestamp: 'timestamp',
 } as const;
 
 export function storeBinding(step: Step, clock: WallClock, binding: Binding): void {
@@ -50,6 +53,7 @@ export function storeBinding(step: Step, clock: WallClock, binding: Binding): vo
     mobileNetworkPrefixes: binding.mobileNetworkPrefixes.map(formatPrefix),
     sequence: binding.sequence,
     timestamp: String(binding.timestamp),
+    spi: binding.spi,
     lifetimeUnits: binding.lifetimeUnits,
     expiresWallMs: clock.at(step.now) + (binding.expiresAt - step.now),
     behindNat: binding.behindNat,
@@ -65,14 +69,32 @@ export function forgetBinding(step: Step, key: BindingKey): void {
 export function storeFormerBinding(
   step: Step,
   homeAddress: Ipv6Address,
-  { sequence, sequenceUntilWallMs, timestamp }: FormerBinding,
+  { sequence, sequenceUntilWallMs, timestamp, spi }: FormerBinding,
 ): void {
-  const value = { sequence, sequenceUntilWallMs, timestamp: String(timestamp) };
+  const value = { sequence, sequenceUntilWallMs, timestamp: String(timestamp), spi };
   persist(step, StoreTable.formerBinding, homeAddress, value);
 }
 
 export function forgetFormerBinding(step: Step, homeAddress: Ipv6Address): void {
   persist(step, StoreTable.formerBinding, homeAddress, undefined);
+}
+
+/** The last timestamp of a security association that another one of the mobile node replaced. */
+export function storeTimestamp(step: Step, { homeAddress, timestamp, spi }: Binding): void {
+  persist(step, StoreTable.timestamp, `${homeAddress}/${spi}`, String(timestamp));
+}
+
+export function parseStoredTimestamp(
+  key: string,
+  value: JsonValue,
+):
+  | { readonly homeAddress: Ipv6Address; readonly spi: number; readonly timestamp: bigint }
+  | undefined {
+  const [home = '', digits = ''] = key.split('/');
+  const homeAddress = parseIpv6(home);
+  const spi = whole(Number(digits), 0, 0xffffffff);
+  if (homeAddress === undefined || spi === undefined) return undefined;
+  return { homeAddress, spi, timestamp: timestamp(value) };
 }
 
 export function storeIpv4Assignment(
@@ -193,6 +215,7 @@ export function parseStoredBinding(
       ),
       sequence,
       timestamp: timestamp(value['timestamp']),
+      spi: whole(value['spi'], 0, 0xffffffff),
       lifetimeUnits,
       expiresAt: after(now, Math.min(leftMs, lifetimeUnits * LIFETIME_UNIT_SECONDS * 1000)),
       behindNat: value['behindNat'] === true,
@@ -207,5 +230,6 @@ export function parseFormerBinding(value: JsonValue): FormerBinding | undefined 
     sequence: count(value['sequence']),
     sequenceUntilWallMs: count(value['sequenceUntilWallMs']),
     timestamp: timestamp(value['timestamp']),
+    spi: whole(value['spi'], 0, 0xffffffff),
   };
 }

@@ -12,16 +12,22 @@ import type { BindingEntry, BindingKey } from '#engine/mobile-ipv6/common/bindin
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { Tunnel, TunnelEndpoint } from './tunnels.ts';
 
+/** The numbers of the last Binding Update, which the next one must exceed. */
+export interface ReplayNumbers {
+  readonly sequence: number;
+  /** NTP timestamp; zero when the Binding Update had none. */
+  readonly timestamp: bigint;
+  /** The security association of the timestamp. */
+  readonly spi: number | undefined;
+}
+
 /** Everything that a Binding Update may change. */
-export interface BindingState {
+export interface BindingState extends ReplayNumbers {
   /** The home agent address that the registration was sent to. */
   readonly homeAgentAddress: Ipv6Address;
   readonly careOfAddress: IpAddress;
   readonly ipv4HomeAddress: Ipv4Address | undefined;
   readonly mobileNetworkPrefixes: readonly Prefix[];
-  readonly sequence: number;
-  /** NTP timestamp last accepted; zero when the registration had none. */
-  readonly timestamp: bigint;
   readonly lifetimeUnits: number;
   readonly expiresAt: Monotonic;
   readonly behindNat: boolean;
@@ -63,6 +69,7 @@ export class BindingCacheEntry implements Binding, Timed {
   mobileNetworkPrefixes: readonly Prefix[];
   sequence: number;
   timestamp: bigint;
+  spi: number | undefined;
   lifetimeUnits: number;
   expiresAt: Monotonic;
   behindNat: boolean;
@@ -88,6 +95,7 @@ export class BindingCacheEntry implements Binding, Timed {
     this.mobileNetworkPrefixes = state.mobileNetworkPrefixes;
     this.sequence = state.sequence;
     this.timestamp = state.timestamp;
+    this.spi = state.spi;
     this.lifetimeUnits = state.lifetimeUnits;
     this.expiresAt = state.expiresAt;
     this.behindNat = state.behindNat;
@@ -109,6 +117,7 @@ export class BindingCacheEntry implements Binding, Timed {
     this.mobileNetworkPrefixes = state.mobileNetworkPrefixes;
     this.sequence = state.sequence;
     this.timestamp = state.timestamp;
+    this.spi = state.spi;
     this.lifetimeUnits = state.lifetimeUnits;
     this.expiresAt = state.expiresAt;
     this.behindNat = state.behindNat;
@@ -121,8 +130,6 @@ export class BindingCacheEntry implements Binding, Timed {
  * not newer is a replay (RFC 4285 §6). The sequence number counts until `sequenceUntilWallMs` (RFC
  * 6275 §10.3.2, MAX_DELETE_BCE_TIMEOUT).
  */
-export interface FormerBinding {
-  readonly sequence: number;
+export interface FormerBinding extends ReplayNumbers {
   readonly sequenceUntilWallMs: number;
-  readonly timestamp: bigint;
 }

@@ -34,9 +34,15 @@ import {
   type BindingState,
   type FormerBinding,
   type GrantedRegistration,
+  type ReplayNumbers,
 } from './binding.ts';
 import { bindingRefreshRequest } from './binding-refresh-request.ts';
-import { forgetBinding, type StoredBinding, storeBinding } from './binding-store.ts';
+import {
+  forgetBinding,
+  type StoredBinding,
+  storeBinding,
+  storeTimestamp,
+} from './binding-store.ts';
 import { FormerBindings } from './former-bindings.ts';
 import { sameEndpoint, type Tunnel, TunnelTable } from './tunnels.ts';
 
@@ -162,6 +168,7 @@ export class Bindings implements BindingLookup {
     const desiredChanged = binding.tunnel !== tunnelBefore || addressesChanged || prefixesChanged;
     if (desiredChanged) homeLink?.release(binding);
     if (prefixesChanged) this.#prefixes.release(binding);
+    this.#keepTimestamp(step, binding, state.spi);
     binding.update(state);
     if (prefixesChanged) this.#prefixes.add(binding);
     if (desiredChanged) this.#setDesired(step, binding);
@@ -206,12 +213,22 @@ export class Bindings implements BindingLookup {
   }
 
   /** De-registration by the mobile node; its sequence number counts for some seconds more. */
-  deregister(step: Step, key: BindingKey, sequence: number, timestamp: bigint | undefined): void {
+  deregister(step: Step, key: BindingKey, { sequence, timestamp, spi }: ReplayNumbers): void {
     const binding = this.#cache.get(key);
     if (binding === undefined) return;
+    this.#keepTimestamp(step, binding, spi);
     binding.sequence = sequence;
-    binding.timestamp = timestamp ?? binding.timestamp;
+    binding.timestamp = timestamp;
+    binding.spi = spi;
     this.remove(step, key, 'binding-deleted');
+  }
+
+  /**
+   * The record of a binding has one timestamp: before another security association replaces it,
+   * that of the former one gets a record of its own.
+   */
+  #keepTimestamp(step: Step, binding: Binding, spi: number | undefined): void {
+    if (binding.spi !== undefined && binding.spi !== spi) storeTimestamp(step, binding);
   }
 
   /** Removes everything that follows from a binding and stores the numbers that must outlive it. */
@@ -219,7 +236,7 @@ export class Bindings implements BindingLookup {
     const binding = this.#cache.get(key);
     if (binding === undefined) return;
     const { homeLink, pool, counters } = this.#context;
-    const { homeAddress, sequence, timestamp } = binding;
+    const { homeAddress } = binding;
     this.#cache.delete(binding);
     this.#prefixes.release(binding);
     this.#timers.remove(binding);
@@ -230,7 +247,7 @@ export class Bindings implements BindingLookup {
     if (last) pool.setIdle(homeAddress, true);
     forgetBinding(step, binding);
     const holdMs = reason === 'binding-expired' ? 0 : MAX_DELETE_BCE_TIMEOUT_MS;
-    if (last) this.rememberFormer(step, homeAddress, sequence, timestamp, holdMs);
+    if (last) this.rememberFormer(step, homeAddress, binding, holdMs);
     counters.count(reason);
     emit(step, 'info', reason, bindingFields(binding));
   }
@@ -242,12 +259,11 @@ export class Bindings implements BindingLookup {
   rememberFormer(
     step: Step,
     homeAddress: Ipv6Address,
-    sequence: number,
-    timestamp: bigint,
+    { sequence, timestamp, spi }: ReplayNumbers,
     holdMs = MAX_DELETE_BCE_TIMEOUT_MS,
   ): void {
     const sequenceUntilWallMs = this.#context.clock.at(step.now) + holdMs;
-    this.#former.remember(step, homeAddress, { sequence, sequenceUntilWallMs, timestamp });
+    this.#former.remember(step, homeAddress, { sequence, sequenceUntilWallMs, timestamp, spi });
   }
 
   /** Takes over a stored binding that the configuration still allows. */
@@ -275,8 +291,9 @@ export class Bindings implements BindingLookup {
     this.#context.counters.count('binding-not-restored');
     forgetBinding(step, key);
     if (stored === undefined) return;
-    const { sequence, timestamp } = stored.state;
-    this.#former.remember(step, key.homeAddress, { sequence, sequenceUntilWallMs: 0, timestamp });
+    const { sequence, timestamp, spi } = stored.state;
+    const former = { sequence, sequenceUntilWallMs: 0, timestamp, spi };
+    this.#former.remember(step, key.homeAddress, former);
   }
 
   /**

@@ -18,11 +18,13 @@ import type { AddressPool } from '#engine/mobile-ipv6/home-agent/grants/address-
 import { grantsPrefix } from '#engine/mobile-ipv6/home-agent/grants/mobile-network.ts';
 import type { Policy } from '#engine/mobile-ipv6/home-agent/registration-view.ts';
 import type { WallClock } from '#engine/mobile-ipv6/home-agent/wall-clock.ts';
-import type { Binding } from './binding.ts';
+import type { AcceptedTimestamps } from './accepted-timestamps.ts';
+import type { Binding, ReplayNumbers } from './binding.ts';
 import {
   forgetIpv4Assignment,
   parseFormerBinding,
   parseStoredBinding,
+  parseStoredTimestamp,
   type StoredBinding,
   StoreTable,
 } from './binding-store.ts';
@@ -32,6 +34,7 @@ interface RecoveryContext {
   readonly policy: Policy;
   readonly clock: WallClock;
   readonly bindings: Bindings;
+  readonly timestamps: AcceptedTimestamps;
   readonly pool: AddressPool;
 }
 
@@ -49,18 +52,38 @@ export class RestartRecovery {
       if (bindingKey !== undefined) this.#restoreBinding(step, bindingKey, value);
       return;
     }
+    if (table === StoreTable.timestamp) {
+      const stored = parseStoredTimestamp(key, value);
+      if (stored !== undefined) this.#restoreTimestamp(stored.homeAddress, stored);
+      return;
+    }
     const homeAddress = parseIpv6(key);
     if (homeAddress === undefined) return;
     if (table === StoreTable.ipv4Assignment) this.#restoreAssignment(step, homeAddress, value);
     if (table === StoreTable.formerBinding) {
       const former = parseFormerBinding(value);
-      if (former !== undefined) this.#context.bindings.restoreFormer(homeAddress, former);
+      if (former === undefined) return;
+      this.#context.bindings.restoreFormer(homeAddress, former);
+      this.#restoreTimestamp(homeAddress, former);
     }
+  }
+
+  /** A record without SPI counts for each key of the mobile node. */
+  #restoreTimestamp(
+    homeAddress: Ipv6Address,
+    { timestamp, spi }: Pick<ReplayNumbers, 'timestamp' | 'spi'>,
+  ): void {
+    const { policy, timestamps } = this.#context;
+    const mobileNode = policy.directory.ownerOf(homeAddress);
+    if (mobileNode === undefined) return;
+    const spis = spi === undefined ? mobileNode.registrationKeys.map((key) => key.spi) : [spi];
+    for (const one of spis) timestamps.accept(mobileNode, one, timestamp);
   }
 
   #restoreBinding(step: Step, key: BindingKey, value: JsonValue): void {
     const { policy, clock, bindings } = this.#context;
     const stored = parseStoredBinding(step.now, clock, value);
+    if (stored !== undefined) this.#restoreTimestamp(key.homeAddress, stored.state);
     const mobileNode = policy.directory.ownerOf(key.homeAddress);
     const usable =
       stored !== undefined &&

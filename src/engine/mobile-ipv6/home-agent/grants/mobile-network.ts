@@ -10,7 +10,7 @@
  *                  of the same mobile node it is refused (142)
  * Left out: routing protocols in the tunnel (§8).
  */
-import { isGlobalUnicast, isIpv6, networkOf, type Prefix, prefixContains } from '#base/ip.ts';
+import { isGlobalUnicast, networkOf, type Prefix } from '#base/ip.ts';
 import { NO_PREFIXES } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { Refusal } from '#engine/mobile-ipv6/home-agent/registration/refusal.ts';
@@ -18,7 +18,12 @@ import type {
   AuthenticatedUpdate,
   RegistrationView,
 } from '#engine/mobile-ipv6/home-agent/registration-view.ts';
-import { filterOptions, type MobilityOptionOf } from '#wire/mobility/options.ts';
+import {
+  filterOptions,
+  MOBILITY_OPTIONS,
+  type MobilityOption,
+  type MobilityOptionOf,
+} from '#wire/mobility/options.ts';
 import type { RegistrationRequest } from '../registration/registration-request.ts';
 import { prefixRequests } from './ipv4-prefix.ts';
 import { samePrefix } from './prefix-equality.ts';
@@ -55,6 +60,7 @@ export function checkMobileRouter(
 function isImplicit({ update }: RegistrationRequest): boolean {
   return (
     filterOptions(update.options, 'mobile-network-prefix').length === 0 &&
+    !hasUnreadablePrefix(update.options) &&
     prefixRequests(update).length === 0
   );
 }
@@ -67,8 +73,9 @@ function checkPrefixes(
   request: RegistrationRequest,
   mobileNode: AuthorizedMobileNode,
 ): Refusal | undefined {
-  const requested = filterOptions(request.update.options, 'mobile-network-prefix');
-  if (requested.some((option) => !isPrefix(option) || isOutsideGrants(option, mobileNode)))
+  const { options } = request.update;
+  const requested = filterOptions(options, 'mobile-network-prefix');
+  if (hasUnreadablePrefix(options) || !requested.every(isPrefix))
     return { status: 'invalid-prefix' };
   const granted = requested.every(
     ({ prefix, prefixLength }) =>
@@ -85,18 +92,10 @@ function isPrefix({ prefix, prefixLength }: PrefixOption): boolean {
   return prefixLength > 0 && prefixLength <= 128 && isGlobalUnicast(prefix);
 }
 
-/** The prefix overlaps one of the mobile router's own, but has another length. */
-function isOutsideGrants(
-  { prefix, prefixLength }: PrefixOption,
-  { mobileNetworkPrefixes }: AuthorizedMobileNode,
-): boolean {
-  const requested = prefixOf(prefix, prefixLength);
-  return mobileNetworkPrefixes.some(
-    (own) =>
-      isIpv6(own.address) &&
-      own.length !== requested.length &&
-      (prefixContains(own, requested.address) || prefixContains(requested, own.address)),
-  );
+/** The codec cannot read a Mobile Network Prefix option of wrong length. */
+function hasUnreadablePrefix(options: readonly MobilityOption[]): boolean {
+  const { optionType } = MOBILITY_OPTIONS['mobile-network-prefix'];
+  return options.some((option) => option.type === 'unknown' && option.optionType === optionType);
 }
 
 function prefixOf(address: Prefix['address'], length: number): Prefix {

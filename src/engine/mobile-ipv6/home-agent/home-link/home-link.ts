@@ -6,7 +6,7 @@
  * Left out: the defence against advertisements of others for an address already taken over.
  */
 import { equalBytes } from '#base/bytes.ts';
-import type { IpAddress, Ipv6Address, Prefix } from '#base/ip.ts';
+import { type IpAddress, type Ipv6Address, isIpv6, type Prefix } from '#base/ip.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { Step } from '#engine/contract/engine.ts';
@@ -31,6 +31,7 @@ export class HomeLink implements LinkEnd {
   readonly #nodesAtHome = new NodesAtHome();
   readonly #counters: HomeAgentCounters;
   #linkAddress: Uint8Array | undefined;
+  #addresses: readonly Ipv6Address[] = [];
 
   constructor(device: string, homePrefixes: readonly Prefix[], counters: HomeAgentCounters) {
     this.device = device;
@@ -44,9 +45,17 @@ export class HomeLink implements LinkEnd {
     return this.#linkAddress;
   }
 
+  get addresses(): readonly Ipv6Address[] {
+    return this.#addresses;
+  }
+
   setInterfaces(interfaces: readonly NetworkInterface[]): void {
-    const address = interfaces.find(({ name }) => name === this.device)?.linkAddress;
-    this.#linkAddress = address !== undefined && address.length === 6 ? address : undefined;
+    const own = interfaces.find(({ name }) => name === this.device);
+    this.#linkAddress = own?.linkAddress.length === 6 ? own.linkAddress : undefined;
+    this.#addresses = (own?.addresses ?? [])
+      .filter(({ tentative, duplicate }) => !tentative && !duplicate)
+      .map(({ address }) => address)
+      .filter(isIpv6);
   }
 
   deadline(): Monotonic {

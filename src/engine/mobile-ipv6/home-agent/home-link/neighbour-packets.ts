@@ -2,7 +2,8 @@
  * Neighbour Discovery and ARP packets that a home agent sends, and the checks of those that it
  * receives.
  *
- * RFC 4861 §7.1.1-2  validation
+ * RFC 4861 §7.1.1-2  validation;  §4.3-4 the source is an address of the interface;  §7.2.8 answers
+ *                    of a proxy have O = 0
  * RFC 4862 §5.4.2    solicitation of duplicate address detection
  * RFC 6275 §10.4.1   fields of the advertisements on behalf of a mobile node
  * RFC 5227 §3        ARP announcement
@@ -13,6 +14,7 @@ import {
   bytesOfIpv6,
   type Ipv4Address,
   type Ipv6Address,
+  isGlobalUnicast,
   isMulticast,
   isUnspecified,
   solicitedNodeMulticast,
@@ -39,10 +41,36 @@ export type LinkPath = Extract<PacketPath, { readonly kind: 'link' }>;
 type Solicitation = Extract<Icmpv6Body, { readonly type: 'neighbour-solicitation' }>;
 type Advertisement = Extract<Icmpv6Body, { readonly type: 'neighbour-advertisement' }>;
 
-/** The home agent's interface on the home link; the link-layer address may not be known yet. */
+/** The home agent's interface on the home link; its addresses may not be known yet. */
 export interface LinkEnd {
   readonly device: string;
   readonly linkAddress: Uint8Array | undefined;
+  /** IPv6 addresses of the interface that may be a source. */
+  readonly addresses: readonly Ipv6Address[];
+}
+
+/** An interface that can send Neighbour Discovery packets. */
+interface LinkSource {
+  readonly device: string;
+  readonly linkAddress: Uint8Array;
+  readonly source: Ipv6Address;
+}
+
+/**
+ * The source of packets of the home agent on the link: its own address if the interface has it,
+ * else another address of the interface (RFC 6275 §10.4.1). Undefined until both addresses of the
+ * interface are known.
+ */
+export function linkSource(
+  { device, linkAddress, addresses }: LinkEnd,
+  homeAgentAddress: Ipv6Address,
+): LinkSource | undefined {
+  const source = addresses.includes(homeAgentAddress)
+    ? homeAgentAddress
+    : (addresses.find(isGlobalUnicast) ?? addresses[0]);
+  return linkAddress === undefined || source === undefined
+    ? undefined
+    : { device, linkAddress, source };
 }
 
 /** A valid Neighbour Discovery packet. */
@@ -83,30 +111,25 @@ export function dadProbe(device: string, target: Ipv6Address): Output {
   return discovery(device, multicastLinkAddress(destination), UNSPECIFIED_V6, destination, body);
 }
 
-/** Asks for the link-layer address of `target`; `own` is the home agent's. */
+/** Asks for the link-layer address of `target`. */
 export function solicitation(
-  device: string,
-  own: Uint8Array,
-  source: Ipv6Address,
+  { device, linkAddress, source }: LinkSource,
   target: Ipv6Address,
 ): Output {
   const destination = solicitedNodeMulticast(target);
-  const options = [{ type: 'source-link-layer-address', address: own }] as const;
+  const options = [{ type: 'source-link-layer-address', address: linkAddress }] as const;
   const body: Solicitation = { type: 'neighbour-solicitation', target, options };
   return discovery(device, multicastLinkAddress(destination), source, destination, body);
 }
 
 /**
- * `answer` undefined: unsolicited, to all nodes. O is set; R is clear for a mobile node (RFC 6275
- * §10.4.1) and set for a mobile router (RFC 3963 §6.2).
+ * `answer` undefined: unsolicited, to all nodes, with O set. An answer has O clear, so that the
+ * advertisement of the mobile node itself takes precedence (RFC 4861 §7.2.8). R is clear for a
+ * mobile node (RFC 6275 §10.4.1) and set for a mobile router (RFC 3963 §6.2).
  */
 export function advertisement(
-  device: string,
-  own: Uint8Array,
-  {
-    homeAgentAddress,
-    mobileRouter,
-  }: { readonly homeAgentAddress: Ipv6Address; readonly mobileRouter: boolean },
+  from: LinkSource,
+  mobileRouter: boolean,
   target: Ipv6Address,
   answer: { readonly to: Ipv6Address; readonly linkAddress: Uint8Array } | undefined,
 ): Output {
@@ -118,11 +141,11 @@ export function advertisement(
     type: 'neighbour-advertisement',
     router: mobileRouter,
     solicited: !toAll,
-    override: true,
+    override: answer === undefined,
     target,
-    options: [{ type: 'target-link-layer-address', address: own }],
+    options: [{ type: 'target-link-layer-address', address: from.linkAddress }],
   };
-  return discovery(device, linkAddress, homeAgentAddress, destination, body);
+  return discovery(from.device, linkAddress, from.source, destination, body);
 }
 
 function arp(device: string, linkAddress: Uint8Array, packet: ArpPacket): Output {

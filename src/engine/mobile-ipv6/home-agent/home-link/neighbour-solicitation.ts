@@ -12,21 +12,24 @@ import {
   arpReply,
   arpRequest,
   type LinkEnd,
+  linkSource,
   type NeighbourPacket,
 } from './neighbour-packets.ts';
 
 /** True when the target is intercepted, so that the solicitation is answered. */
 export function answerSolicitation(
   { out }: Step,
-  { device, linkAddress }: LinkEnd,
+  end: LinkEnd,
   intercepted: InterceptedAddresses,
   { source, body }: NeighbourPacket,
   senderLinkAddress: Uint8Array,
 ): boolean {
   const node = intercepted.holder(body.target);
-  if (node === undefined || linkAddress === undefined) return false;
+  if (node === undefined) return false;
+  const from = linkSource(end, node.homeAgentAddress);
+  if (from === undefined) return false;
   const answer = { to: source, linkAddress: senderLinkAddress };
-  out.push(advertisement(device, linkAddress, node, body.target, answer));
+  out.push(advertisement(from, node.mobileRouter, body.target, answer));
   return true;
 }
 

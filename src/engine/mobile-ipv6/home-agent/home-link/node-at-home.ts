@@ -14,6 +14,7 @@ import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { RETRANSMIT_TIMER_MS } from '#engine/mobile-ipv6/home-agent/timers.ts';
 import {
   type LinkEnd,
+  linkSource,
   type NeighbourPacket,
   solicitation,
   targetLinkAddress,
@@ -54,9 +55,10 @@ export class NodesAtHome {
     this.#returning.delete(homeAddress);
   }
 
-  send(step: Step, { device, linkAddress }: LinkEnd, waiting: HomePacket): void {
+  send(step: Step, end: LinkEnd, waiting: HomePacket): void {
     const { homeAddress, homeAgentAddress, path, packet } = waiting;
-    if (linkAddress === undefined) {
+    const from = linkSource(end, homeAgentAddress);
+    if (from === undefined) {
       step.out.push({ kind: 'send', path, packet });
       return;
     }
@@ -64,7 +66,7 @@ export class NodesAtHome {
     if (learnt !== undefined) {
       // Use it once: if it is wrong, the retransmitted Binding Update leads to a resolution.
       this.#returning.delete(homeAddress);
-      step.out.push(sendTo(device, learnt, packet));
+      step.out.push(sendTo(from.device, learnt, packet));
       return;
     }
     const running = this.#resolutions.get(homeAddress);
@@ -72,7 +74,7 @@ export class NodesAtHome {
     const resolution: Resolution = { waiting, heapIndex: -1, dueAt: NEVER };
     this.#resolutions.set(homeAddress, resolution);
     this.#timers.set(resolution, after(step.now, RETRANSMIT_TIMER_MS));
-    step.out.push(solicitation(device, linkAddress, homeAgentAddress, homeAddress));
+    step.out.push(solicitation(from, homeAddress));
   }
 
   /**

@@ -9,12 +9,13 @@ import { type IpAddress, isIpv4 } from '#base/ip.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
 import type { Step } from '#engine/contract/engine.ts';
+import type { Output } from '#engine/contract/output.ts';
 import {
   MAX_NEIGHBOUR_ADVERTISEMENT,
   RETRANSMIT_TIMER_MS,
 } from '#engine/mobile-ipv6/home-agent/timers.ts';
 import type { InterceptedAddresses, ProxiedNode } from './intercepted-addresses.ts';
-import { advertisement, arpAnnouncement, type LinkEnd } from './neighbour-packets.ts';
+import { advertisement, arpAnnouncement, type LinkEnd, linkSource } from './neighbour-packets.ts';
 
 interface Announcement extends Timed {
   readonly node: ProxiedNode;
@@ -67,15 +68,20 @@ export class UnsolicitedAdvertisements {
     announcement.left--;
     if (announcement.left > 0) this.#timers.set(announcement, after(step.now, RETRANSMIT_TIMER_MS));
     else this.#running.delete(node);
-    const { device, linkAddress } = end;
-    if (linkAddress === undefined) return;
-    for (const address of this.#intercepted.of(node))
-      step.out.push(announce(device, linkAddress, node, address));
+    for (const address of this.#intercepted.of(node)) {
+      const output = advertise(end, node, address);
+      if (output !== undefined) step.out.push(output);
+    }
   }
 }
 
-function announce(device: string, own: Uint8Array, node: ProxiedNode, address: IpAddress) {
-  return isIpv4(address)
-    ? arpAnnouncement(device, own, address)
-    : advertisement(device, own, node, address, undefined);
+/** Undefined until the addresses of the interface are known. */
+function advertise(end: LinkEnd, node: ProxiedNode, address: IpAddress): Output | undefined {
+  const { device, linkAddress } = end;
+  if (isIpv4(address))
+    return linkAddress === undefined ? undefined : arpAnnouncement(device, linkAddress, address);
+  const from = linkSource(end, node.homeAgentAddress);
+  return from === undefined
+    ? undefined
+    : advertisement(from, node.mobileRouter, address, undefined);
 }

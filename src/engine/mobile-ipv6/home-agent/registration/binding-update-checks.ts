@@ -33,6 +33,8 @@ export type Verdict =
   | {
       readonly kind: 'refused';
       readonly sender: AuthenticatedSender;
+      /** It is authentic, and its timestamp is good. */
+      readonly fresh: boolean;
       readonly refusal: Refusal;
     }
   | { readonly kind: 'registration'; readonly sender: AuthenticatedSender }
@@ -230,15 +232,18 @@ export function judgeBindingUpdate(
   const { sender } = authentication;
   if (authentication.kind === 'forged') {
     const refusal = { status: 'authentication-failed', reason: 'authentication-failed' } as const;
-    return { kind: 'refused', sender, refusal };
+    return { kind: 'refused', sender, fresh: false, refusal };
   }
   const update = { now, request, sender };
   if (!homeRegistration) return judgeCorrespondentRegistration(view, update);
   if (isDeregistration(request)) return judgeDeregistration(view, update);
   const refusal = firstRefusal(REGISTRATION_CHECKS, view, update);
-  return refusal === undefined
-    ? { kind: 'registration', sender }
-    : { kind: 'refused', sender, refusal };
+  return refusal === undefined ? { kind: 'registration', sender } : refused(view, update, refusal);
+}
+
+function refused(view: RegistrationView, update: AuthenticatedUpdate, refusal: Refusal): Verdict {
+  const fresh = checkTimestamp(view, update) === undefined;
+  return { kind: 'refused', sender: update.sender, fresh, refusal };
 }
 
 /**
@@ -254,7 +259,7 @@ function judgeCorrespondentRegistration(
     const refusal: Refusal = checkTimestamp(view, update) ?? {
       status: 'mobile-router-operation-not-permitted',
     };
-    return { kind: 'refused', sender, refusal };
+    return refused(view, update, refusal);
   }
   const registered = checkRegistered(view, update) === undefined;
   if (!registered || sender.registrationKey === undefined)
@@ -262,7 +267,7 @@ function judgeCorrespondentRegistration(
   const refusal: Refusal = firstRefusal(FRESHNESS_CHECKS, view, update) ?? {
     status: 'registration-type-change-disallowed',
   };
-  return { kind: 'refused', sender, refusal };
+  return refused(view, update, refusal);
 }
 
 function judgeDeregistration(view: RegistrationView, update: AuthenticatedUpdate): Verdict {

@@ -36,7 +36,7 @@ function lifetimeUnitsOf(
 
 export function grantRegistration(
   view: RegistrationView,
-  { now, request, sender: { mobileNode } }: AuthenticatedUpdate,
+  { now, request, sender: { mobileNode, registrationKey } }: AuthenticatedUpdate,
 ): RegistrationGrant {
   const { configuration } = view.policy;
   const { update } = request;
@@ -53,6 +53,7 @@ export function grantRegistration(
       mobileNetworkPrefixes: mobileNetworkPrefixes(view, request, mobileNode, ipv4.prefixes),
       sequence: update.sequence,
       timestamp: timestampOf(request) ?? 0n,
+      spi: registrationKey?.spi,
       lifetimeUnits,
       expiresAt: after(now, lifetimeUnits * LIFETIME_UNIT_SECONDS * 1000),
       behindNat: request.behindNat,

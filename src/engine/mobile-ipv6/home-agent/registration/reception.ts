@@ -16,6 +16,8 @@ import {
   extensionFault,
   type Fault,
   readMobility,
+  testInitFault,
+  unboundHomeAddressFault,
 } from '#engine/mobile-ipv6/common/packet-faults.ts';
 import type { RegistrationPath } from '#engine/mobile-ipv6/home-agent/input.ts';
 import type { HomeAgentCounters, HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
@@ -27,16 +29,11 @@ import {
   type2RoutingHeader,
 } from '#wire/ip/ipv6.ts';
 import { PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
-import { BindingErrorStatus, type MobilityMessage } from '#wire/mobility/message.ts';
+import type { MobilityMessage } from '#wire/mobility/message.ts';
 import { type RegistrationRequest, registrationRequest } from './registration-request.ts';
 
 /** Why a packet is dropped, and the error that answers it. */
 type Rejection = Pick<Fault, 'answer'> & { readonly reason: HomeAgentReason };
-
-const UNKNOWN_BINDING: Rejection = {
-  reason: 'unknown-binding',
-  answer: { kind: 'binding-error', status: BindingErrorStatus.unknownBinding },
-};
 
 interface ReceptionContext {
   readonly policy: Policy;
@@ -76,9 +73,9 @@ export class Reception {
     if (type2RoutingHeader(packet) !== undefined) return { reason: 'unexpected-routing-header' };
     if (packet.protocol === PROTOCOL_MOBILITY) return this.#readMobility(packet, bytes);
     if (homeAddressOption(packet) === undefined) return { reason: 'unexpected-protocol' };
-    return this.#isFromBinding(packet)
-      ? { reason: 'home-address-option-not-served' }
-      : UNKNOWN_BINDING;
+    const bound = this.#isFromBinding(packet);
+    const unbound = bound ? undefined : unboundHomeAddressFault(packet);
+    return unbound ?? { reason: 'home-address-option-not-served' };
   }
 
   #unfitness(packet: Ipv6Packet): HomeAgentReason | undefined {
@@ -103,11 +100,9 @@ export class Reception {
     if (read.fault !== undefined) return read.fault;
     const { message } = read;
     if (message.type === 'binding-update') return { update: message };
-    if (homeAddressOption(packet) !== undefined && !this.#isFromBinding(packet))
-      return UNKNOWN_BINDING;
-    const forCorrespondent =
-      message.type === 'home-test-init' || message.type === 'care-of-test-init';
-    return { reason: forCorrespondent ? 'correspondent-role-not-served' : 'unexpected-message' };
+    if (message.type === 'home-test-init' || message.type === 'care-of-test-init')
+      return testInitFault(packet, bytes);
+    return { reason: 'unexpected-message' };
   }
 }
 

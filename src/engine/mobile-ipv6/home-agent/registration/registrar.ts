@@ -7,6 +7,8 @@ import { unreachable } from '#base/assert.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
 import { TokenBucket } from '#engine/common/token-bucket.ts';
 import type { Step } from '#engine/contract/engine.ts';
+import type { AcceptedTimestamps } from '#engine/mobile-ipv6/home-agent/bindings/accepted-timestamps.ts';
+import type { ReplayNumbers } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
 import {
   forgetIpv4Assignment,
   storeIpv4Assignment,
@@ -37,6 +39,7 @@ const BURST = 10;
 /** The state that the registrar reads and changes. */
 interface RegistrarContext extends RegistrationView {
   readonly bindings: Bindings;
+  readonly timestamps: AcceptedTimestamps;
   readonly pool: AddressPool;
   readonly homeLink: HomeLink | undefined;
   readonly counters: HomeAgentCounters;
@@ -59,6 +62,7 @@ export class Registrar {
 
   handle(step: Step, request: RegistrationRequest): void {
     const verdict = judgeBindingUpdate(this.#context, step.now, request);
+    this.#recordTimestamp(request, verdict);
     switch (verdict.kind) {
       case 'discarded':
         this.#context.counters.count(verdict.reason);
@@ -75,6 +79,16 @@ export class Registrar {
       default:
         unreachable(verdict);
     }
+  }
+
+  /** RFC 4285 §6: also of a refused Binding Update, which must not be replayed later. */
+  #recordTimestamp(request: RegistrationRequest, verdict: Verdict): void {
+    if (verdict.kind === 'discarded') return;
+    const fresh = verdict.kind === 'registration' || verdict.fresh;
+    const { mobileNode, registrationKey } = verdict.sender;
+    const timestamp = timestampOf(request);
+    if (fresh && registrationKey !== undefined && timestamp !== undefined)
+      this.#context.timestamps.accept(mobileNode, registrationKey.spi, timestamp);
   }
 
   /** No host objected to the home address; other registrations may have changed since. */
@@ -124,12 +138,11 @@ export class Registrar {
   ): void {
     const { bindings, homeLink } = this.#context;
     const pending = { request, sender };
-    const { sequence } = request.update;
-    const timestamp = timestampOf(request);
+    const last = replayNumbers(pending);
     if (fresh) homeLink?.detection.cancel(pending);
-    if (overtakes) bindings.rememberFormer(step, request.homeAddress, sequence, timestamp ?? 0n);
+    if (overtakes) bindings.rememberFormer(step, request.homeAddress, last);
     if (refusal === undefined) {
-      bindings.deregister(step, request, sequence, timestamp);
+      bindings.deregister(step, request, last);
       this.#acknowledge(step, pending, deregistrationAcceptance(request));
     } else this.#refuse(step, pending, refusal);
   }
@@ -161,4 +174,13 @@ export class Registrar {
       homeLink.sendToNodeAtHome(step, { homeAddress, homeAgentAddress, path, packet });
     else step.out.push({ kind: 'send', path, packet });
   }
+}
+
+/** The numbers of a Binding Update that the next one must exceed. */
+function replayNumbers({ request, sender }: PendingRegistration): ReplayNumbers {
+  return {
+    sequence: request.update.sequence,
+    timestamp: timestampOf(request) ?? 0n,
+    spi: sender.registrationKey?.spi,
+  };
 }

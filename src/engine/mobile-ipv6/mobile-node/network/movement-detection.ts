@@ -73,6 +73,13 @@ export class MovementDetection {
     return this.#interfaces;
   }
 
+  /** Whether an interface of the host has the address. */
+  hasAddress(address: IpAddress): boolean {
+    return this.#interfaces.some(({ addresses }) =>
+      addresses.some((own) => own.address === address),
+    );
+  }
+
   /** The interfaces that may lead to the home agent. */
   get egress(): readonly NetworkInterface[] {
     return this.#interfaces.filter((link) => this.#preferenceOf(link) >= 0);

@@ -169,7 +169,7 @@ describe('the order of Binding Updates', () => {
     scene.pass(1);
     expect(scene.update(OVER_IPV6, { sequence: 6, lifetimeUnits: 0 }).message.status).toBe(133);
     scene.deliver(OVER_IPV6, late);
-    expect(scene.acknowledgement().message).toMatchObject({ status: 135, sequence: 6 });
+    expect(scene.acknowledgement().message).toMatchObject({ status: 144, sequence: 5 });
     expect(scene.desired.has(`binding/${HOME_ADDRESS}`)).toBe(false);
     expect(scene.update(OVER_IPV6, { sequence: 7 }).message.status).toBe(0);
   });

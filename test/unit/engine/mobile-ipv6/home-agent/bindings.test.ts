@@ -41,6 +41,7 @@ function registration(bid: number, careOfAddress: Ipv6Address): GrantedRegistrat
       ipv4HomeAddress: undefined,
       mobileNetworkPrefixes: NO_PREFIXES,
       sequence: bid,
+      spi: undefined,
       timestamp: 0n,
       lifetimeUnits: 10,
       expiresAt: after(NOW, 40_000),

@@ -2,17 +2,20 @@
 import { encode, isMalformed } from '#base/bytes.ts';
 import {
   ALL_NODES,
+  type IpAddress,
   type Ipv6Address,
   ipv6,
   solicitedNodeMulticast,
   UNSPECIFIED_V4,
 } from '#base/ip.ts';
+import { NEVER } from '#base/time.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { arpCodec } from '#wire/ip/arp.ts';
 import { encodeIcmpv6, icmpv6Codec } from '#wire/ip/icmpv6.ts';
 import type { Icmpv6Body } from '#wire/ip/icmpv6-messages.ts';
 import { ipv6Codec } from '#wire/ip/ipv6.ts';
-import { OVER_IPV6, Scene } from './home-agent-scene.ts';
+import { HOME_AGENT, OVER_IPV6, Scene } from './home-agent-scene.ts';
 
 export const OWN = Uint8Array.of(2, 0, 0, 0, 0, 1);
 export const NEIGHBOUR = Uint8Array.of(2, 0, 0, 0, 0, 2);
@@ -26,11 +29,31 @@ export const ASK = {
 } as const;
 export const COMPATIBLE = { linkLocalCompatibility: true };
 
-export function onLink(): Scene {
+export function onLink(own: readonly IpAddress[] = [HOME_AGENT]): Scene {
   const scene = new Scene({ homeLink: 'home0' });
-  const network = { index: 2, running: true, epoch: 1, mtu: 1500, addresses: [], routers: [] };
-  scene.input({ kind: 'network', interfaces: [{ ...network, name: 'home0', linkAddress: OWN }] });
+  scene.input({ kind: 'network', interfaces: [homeInterface('home0', OWN, own)] });
   return scene;
+}
+
+/** The home agent's interface on the home link, with its addresses. */
+export function homeInterface(
+  name: string,
+  linkAddress: Uint8Array,
+  own: readonly IpAddress[],
+): NetworkInterface {
+  const usable = { tentative: false, duplicate: false, deprecated: false };
+  const lasting = { prefixLength: 64, validUntil: NEVER, epoch: 1 };
+  const addresses = own.map((address) => ({ address, ...usable, ...lasting }));
+  return {
+    index: 2,
+    name,
+    running: true,
+    epoch: 1,
+    mtu: 1500,
+    linkAddress,
+    addresses,
+    routers: [],
+  };
 }
 
 export function fromLink(protocol: 'ipv6' | 'arp' = 'ipv6', linkAddress = NEIGHBOUR): PacketPath {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { encode } from '#base/bytes.ts';
-import { addressToBytes, ipv4, ipv6 } from '#base/ip.ts';
+import { addressToBytes, type Ipv6Address, ipv4, ipv6 } from '#base/ip.ts';
 import { ArpOperation, arpCodec } from '#wire/ip/arp.ts';
 import { HOME_ADDRESS, HOME_AGENT, OVER_IPV6, SECOND_HOME_ADDRESS } from './home-agent-scene.ts';
 
@@ -19,6 +19,9 @@ import {
   solicit,
 } from './home-link-scene.ts';
 
+const LINK_LOCAL_OF_AGENT = ipv6('fe80::1');
+const OTHER_OF_AGENT = ipv6('2001:db8:1::2');
+
 describe('interception (RFC 6275 §10.4.1)', () => {
   it('HA_4_2_1 answers a solicitation with its own link-layer address', () => {
     const scene = registered();
@@ -33,7 +36,7 @@ describe('interception (RFC 6275 §10.4.1)', () => {
           type: 'neighbour-advertisement',
           router: false,
           solicited: true,
-          override: true,
+          override: false,
           target: HOME_ADDRESS,
           options: [{ type: 'target-link-layer-address', address: OWN }],
         },
@@ -45,8 +48,23 @@ describe('interception (RFC 6275 §10.4.1)', () => {
     const scene = registered();
     solicit(scene, HOME_ADDRESS, ipv6('::'));
     expect(sentOnLink(scene)).toMatchObject([
-      { destination: 'ff02::1', body: { solicited: false, target: HOME_ADDRESS } },
+      { destination: 'ff02::1', body: { solicited: false, override: false, target: HOME_ADDRESS } },
     ]);
+  });
+
+  it.each<[string, readonly Ipv6Address[], Ipv6Address | undefined]>([
+    ['the home agent’s address on the link', [LINK_LOCAL_OF_AGENT, HOME_AGENT], HOME_AGENT],
+    ['another global address', [LINK_LOCAL_OF_AGENT, OTHER_OF_AGENT], OTHER_OF_AGENT],
+    ['the link-local address', [LINK_LOCAL_OF_AGENT], LINK_LOCAL_OF_AGENT],
+    ['no address, and is silent', [], undefined],
+  ])('§10.4.1 advertises from %s', (_, own, source) => {
+    const scene = onLink(own);
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1 }));
+    scene.sent = [];
+    scene.pass(1000);
+    solicit(scene, HOME_ADDRESS);
+    const sources = sentOnLink(scene).flatMap((one) => ('source' in one ? [one.source] : []));
+    expect(new Set(sources)).toEqual(new Set(source === undefined ? [] : [source]));
   });
 
   it('HA_4_2_9, HA_4_2_12 defends the link-local address with the L flag only', () => {
@@ -90,10 +108,10 @@ describe('interception (RFC 6275 §10.4.1)', () => {
         targetAddress: address,
       },
     });
-    expect(scene.desired.get(`binding/${HOME_ADDRESS}`)?.proxyNeighbours?.[1]).toEqual({
-      device: 'home0',
-      address,
-    });
+    // The kernel would answer ARP requests for an entry of its own as well.
+    expect(scene.desired.get(`binding/${HOME_ADDRESS}`)?.proxyNeighbours).toEqual([
+      { device: 'home0', address: HOME_ADDRESS },
+    ]);
     scene.pass(5000);
     scene.sent = [];
     const request = {

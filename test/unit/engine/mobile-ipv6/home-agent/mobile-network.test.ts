@@ -307,6 +307,7 @@ describe('the prefix table', () => {
         ipv4HomeAddress: undefined,
         mobileNetworkPrefixes,
         sequence: 1,
+        spi: undefined,
         timestamp: 0n,
         lifetimeUnits: 10,
         expiresAt: scene.now,

@@ -11,6 +11,7 @@ import {
   prefix,
   registrationKey,
   Scene,
+  SECOND_HOME_ADDRESS,
   type Update,
   udpPath,
 } from './home-agent-scene.ts';
@@ -223,37 +224,67 @@ describe('authentication (RFC 4285)', () => {
     ).toBe(145);
   });
 
-  // The mobile node must not mistake a late message for a wrong clock. So RFC 6275 §10.3.2 decides
-  // and the answer is 135, not 144.
-  it('§6 a replay: 135 even without binding or after a restart, 144 when it is old', () => {
+  it('§6 answers a replay with 144, also without binding and after a restart', () => {
     const scene = new Scene();
     const captured = scene.build(OVER_IPV6, { sequence: 1 });
     scene.deliver(OVER_IPV6, captured);
     scene.sent = [];
     const before = scene.snapshot();
     scene.deliver(OVER_IPV6, captured);
-    expect(scene.acknowledgement().message).toMatchObject({ status: 135, sequence: 1 });
+    expect(scene.acknowledgement().message).toMatchObject({ status: 144, sequence: 1 });
     expect(scene.snapshot()).toEqual(before);
     scene.update(OVER_IPV6, { sequence: 2, lifetimeUnits: 0 });
     scene.deliver(OVER_IPV6, captured);
-    expect(scene.acknowledgement().message).toMatchObject({ status: 135, sequence: 2 });
+    expect(scene.acknowledgement().message.status).toBe(144);
     const restarted = new Scene({}, scene);
-    restarted.deliver(OVER_IPV6, captured);
-    expect(restarted.acknowledgement().message).toMatchObject({ status: 135, sequence: 2 });
-    restarted.pass(8000);
     restarted.deliver(OVER_IPV6, captured);
     expect(restarted.acknowledgement().message.status).toBe(144);
   });
 
-  it('RFC 6275 §10.3.2 answers a reordered Binding Update with 135 and the last number', () => {
+  it('§6 answers a replayed Binding Update that was refused before with 144', () => {
+    const scene = new Scene({ maximumBindings: 0 });
+    const captured = scene.build(OVER_IPV6, { sequence: 1 });
+    scene.deliver(OVER_IPV6, captured);
+    expect(scene.acknowledgement().message.status).toBe(130);
+    scene.deliver(OVER_IPV6, captured);
+    expect(scene.acknowledgement().message.status).toBe(144);
+  });
+
+  it('§6 answers a reordered Binding Update with 144 and keeps the later binding', () => {
     const scene = new Scene();
     const older = scene.build(OVER_IPV6, { sequence: 7 });
     scene.pass(20);
     scene.update(OVER_IPV6, { sequence: 8, careOf: ipv6('2001:db8:b::7') });
+    const before = scene.snapshot();
     scene.deliver(OVER_IPV6, older);
-    expect(scene.acknowledgement().message).toMatchObject({ status: 135, sequence: 8 });
-    const newerNumber = { sequence: 9, timestamp: scene.timestamp(-100) };
-    expect(refused(scene, newerNumber).message.status).toBe(144);
+    expect(scene.acknowledgement().message.status).toBe(144);
+    expect(scene.snapshot()).toEqual(before);
+  });
+
+  it('§6 judges the timestamp of each security association by itself', () => {
+    const keys = [registrationKey(1000), registrationKey(1001)];
+    const mobileNodes = [{ ...ALICE, registrationKeys: keys }];
+    const scene = new Scene({ mobileNodes });
+    const second = { registrationKey: registrationKey(1001) };
+    scene.update(OVER_IPV6, { sequence: 1, timestamp: scene.timestamp(3000) });
+    const slow = { ...second, sequence: 2, timestamp: scene.timestamp(-3000) };
+    expect(scene.update(OVER_IPV6, slow).message.status).toBe(0);
+    // Each key's own last timestamp counts, also after a restart.
+    for (const agent of [scene, new Scene({ mobileNodes }, scene)]) {
+      const first = { sequence: 3, timestamp: agent.timestamp(2000) };
+      expect(refused(agent, first).message.status).toBe(144);
+      const older = { ...second, sequence: 3, timestamp: agent.timestamp(-4000) };
+      expect(refused(agent, older).message.status).toBe(144);
+    }
+  });
+
+  it('§6 counts the timestamp of a security association for all its home addresses', () => {
+    const scene = new Scene();
+    scene.update(OVER_IPV6, { sequence: 1, timestamp: scene.timestamp(1000) });
+    const other = { sequence: 1, homeAddress: SECOND_HOME_ADDRESS };
+    expect(refused(scene, { ...other, timestamp: scene.timestamp(500) }).message.status).toBe(144);
+    const later = { ...other, timestamp: scene.timestamp(1500) };
+    expect(scene.update(OVER_IPV6, later).message.status).toBe(0);
   });
 });
 

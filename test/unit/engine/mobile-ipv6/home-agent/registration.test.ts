@@ -81,19 +81,19 @@ describe('home registration over IPv6', () => {
     expect(scene.store.has(`binding ${HOME_ADDRESS}`)).toBe(false);
   });
 
-  it('§9.3.2 gets a refresh request by type 2 routing header before the lifetime ends', () => {
+  it('§9.5.5 gets a refresh request through the tunnel before the lifetime ends', () => {
     const scene = new Scene();
     scene.update(OVER_IPV6, { sequence: 1, lifetimeUnits: 10 });
     // MN ← HA  Binding Refresh Request, 4 s before the end of 40 s
     scene.pass(35_999);
     expect(scene.sent).toEqual([]);
     scene.pass(1);
-    expect(scene.sent.map(({ path }) => path)).toEqual([OVER_IPV6]);
+    expect(scene.sent.map(({ path }) => path)).toEqual([{ kind: 'tunnel', tunnel: 1 }]);
     const packet = ipv6Codec.parse(scene.sent[0]?.packet ?? new Uint8Array());
     expect(packet).toMatchObject({
       source: HOME_AGENT,
-      destination: CARE_OF,
-      extensions: [{ type: 'type-2-routing', homeAddress: HOME_ADDRESS }],
+      destination: HOME_ADDRESS,
+      extensions: [],
     });
     // MN → HA  Binding Update: no second request until the new lifetime nearly ends
     scene.update(OVER_IPV6, { sequence: 2, lifetimeUnits: 10 });

@@ -8,11 +8,14 @@ import { encode, isMalformed } from '#base/bytes.ts';
 import { ipv6 } from '#base/ip.ts';
 import { icmpv6Codec } from '#wire/ip/icmpv6.ts';
 import { type Ipv6Packet, ipv6Codec } from '#wire/ip/ipv6.ts';
+import { homeAddressExtension } from '#wire/ip/ipv6-extensions.ts';
 import { encodeMobility, fillMobilityChecksum, mobilityCodec } from '#wire/mobility/header.ts';
+import type { MobilityMessage } from '#wire/mobility/message.ts';
 import { acknowledgement, HOME_ADDRESS, Scene } from './mobile-node-scene.ts';
 
 const CARE_OF = ipv6('2001:db8:f1::2');
 const STRANGER = ipv6('2001:db8:bad::1');
+const STRANGER_HOME = ipv6('2001:db8:bad::100');
 const OVER_IPV6 = { kind: 'ipv6' } as const;
 const UNKNOWN = { type: 'unknown', messageType: 99, data: new Uint8Array(10) } as const;
 
@@ -107,6 +110,38 @@ describe('mobile node: invalid packets', () => {
     );
     expect(icmpv6Codec.parse(code0.payload)).toMatchObject({ code: 0, body: { pointer: 42 } });
     expect(scene.request('status')).toMatchObject({ homes: [{ phase: 'registering' }] });
+  });
+
+  it.each<MobilityMessage>([
+    { type: 'home-test-init', homeInitCookie: 1n, options: [] },
+    { type: 'care-of-test-init', careOfInitCookie: 1n, options: [] },
+  ])('answers $type as a host without Mobile IPv6, with Home Address option not', (message) => {
+    const scene = away();
+    const packet = packetOf(encodeMobility(message, STRANGER, CARE_OF));
+    const error = icmpv6Codec.parse(answerTo(scene, packet).payload);
+    expect(error).toMatchObject({ code: 1, body: { type: 'parameter-problem', pointer: 6 } });
+    const payload = encodeMobility(message, STRANGER_HOME, CARE_OF);
+    const extensions = [homeAddressExtension(STRANGER_HOME)];
+    const hidden = packetOf(payload, { extensions });
+    expect(scene.give({ kind: 'datagram', path: OVER_IPV6, packet: hidden })).toEqual([]);
+    expect(scene.node.counters['correspondent-role-not-served']).toBe(2);
+  });
+
+  it('§9.3.1 answers a stranger’s Home Address option by Binding Error 1, with ESP by none', () => {
+    const scene = away();
+    const extensions = [homeAddressExtension(STRANGER_HOME)];
+    const data = packetOf(new Uint8Array(16), { protocol: 17, extensions });
+    const answer = answerTo(scene, data);
+    expect(answer).toMatchObject({ source: CARE_OF, destination: STRANGER, extensions: [] });
+    expect(mobilityCodec.parse(answer.payload)).toMatchObject({
+      message: { type: 'binding-error', status: 1, homeAddress: STRANGER_HOME },
+    });
+    const esp = packetOf(new Uint8Array(16), { protocol: 50, extensions });
+    expect(scene.give({ kind: 'datagram', path: OVER_IPV6, packet: esp })).toEqual([]);
+    const { counters } = scene.node;
+    expect([counters['unknown-binding'], counters['home-address-option-with-ipsec']]).toEqual([
+      1, 1,
+    ]);
   });
 
   it('does not answer a wrong checksum, a multicast source, or a packet for another node', () => {
