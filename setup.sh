@@ -2,7 +2,7 @@
 # Prepares a fresh clone for the demo, the tests or the benchmarks: npm packages (Node among them),
 # the compiler, OpenSSL's library, the addon, the Debian packages of the lab. Installs only missing
 # parts. An ordinary user gets the command that root has to run.
-#   sh setup.sh demo|test|bench|build
+#   sh setup.sh demo|test|bench|vm|build
 set -eu
 cd "$(dirname "$0")"
 purpose=${1:-build}

@@ -7,7 +7,8 @@ import { defineConfig } from 'vitest/config';
 const PLANE = ['test/netns/plane/*.test.ts', 'test/netns/ntmobile/flood.test.ts'];
 
 /** The layers of tests: `pure` needs no privilege; `plane` and `netns` run real packets inside the lab's own namespaces (see lab/enter.ts);
- * `systemd` installs the suite on a machine with systemd, `docker` runs the lab in containers (root only). */
+ * `systemd` installs the suite on a machine with systemd, `docker` runs the lab in containers (root only); `vm` needs
+ * a stock kernel (see test/vm/run). */
 export default defineConfig({
   test: {
     projects: [
@@ -40,6 +41,15 @@ export default defineConfig({
           name: 'netns',
           include: ['test/netns/**/*.test.ts'],
           exclude: PLANE,
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'vm',
+          include: ['test/vm/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 120_000,
           fileParallelism: false,

@@ -7,7 +7,9 @@
  * checksum is wrong.
  *
  *   node lab/enter.ts -- node lab/demo.ts [node|nemo|ntmobile] [--hosts KIND] [--stay SECONDS]
- *   [--json] [--keep-logs DIRECTORY]
+ *   [--rate OCTETS] [--json] [--keep-logs DIRECTORY]
+ *
+ * `--rate` is for slow machines: octets per second of each download.
  */
 import { parseArgs } from 'node:util';
 import type { DemoOutput } from './demo/demo-output.ts';
@@ -48,7 +50,7 @@ const DEMOS: Readonly<Record<string, Demo>> = {
 const NAMES = Object.keys(DEMOS);
 const USAGE = `usage: npm run demo [-- [${NAMES.join('|')}]
                         [--hosts ${HOST_KINDS.join('|')}]
-                        [--stay SECONDS] [--json] [--keep-logs DIRECTORY]]`;
+                        [--stay SECONDS] [--rate OCTETS] [--json] [--keep-logs DIRECTORY]]`;
 /** What configures the interfaces of the nodes that move. */
 const HOSTS = `\
   --hosts flush            the kernel; the lab removes what a link gave (default)
@@ -61,6 +63,7 @@ const { values: options, positionals } = parseArgs({
   options: {
     hosts: { type: 'string', default: 'flush' },
     stay: { type: 'string', default: '3' },
+    rate: { type: 'string' },
     json: { type: 'boolean', default: false },
     'keep-logs': { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
@@ -69,6 +72,7 @@ const { values: options, positionals } = parseArgs({
 
 const OUTPUT: DemoOutput = {
   stayMs: Number(options.stay) * 1000,
+  rate: options.rate === undefined ? undefined : Number(options.rate),
   print: (text) => {
     if (!options.json) console.log(text);
   },

@@ -3,13 +3,13 @@ import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { isProgram, searchPath } from './enter.ts';
 
 /**
- * Checks the machine's requirements for the demo, the tests and the benchmarks: `node
- * lab/requirements.ts demo|test|bench`. As root it installs missing Debian packages; as an ordinary
- * user it names the one command that does, and exits with 69 (EX_UNAVAILABLE), as it does for a
- * kernel that lacks something.
+ * Checks the machine's requirements for the demo, the tests, the benchmarks and test/vm/run: `node
+ * lab/requirements.ts demo|test|bench|vm`. As root it installs missing Debian packages; as an
+ * ordinary user it names the one command that does, and exits with 69 (EX_UNAVAILABLE), as it does
+ * for a kernel that lacks something.
  */
 
-type Purpose = 'demo' | 'test' | 'bench';
+type Purpose = 'demo' | 'test' | 'bench' | 'vm';
 
 /** A program and its Debian package. */
 type Requirement = readonly [program: string, debianPackage: string];
@@ -77,6 +77,16 @@ const BENCH: readonly Requirement[] = [
   ['swanctl', 'strongswan-swanctl'],
 ];
 
+/** test/vm/run: the tests' programs inside, and those that make and run the virtual machine. */
+const VM: readonly Requirement[] = [
+  ...TEST,
+  ['qemu-system-x86_64', 'qemu-system-x86'],
+  ['modprobe', 'kmod'],
+  ['cpio', 'cpio'],
+  ['busybox', 'busybox'],
+  ['wg-quick', 'wireguard-tools'],
+];
+
 /** Libraries have no program to look for, so each is found by a file of its package. */
 const TEST_FILES: readonly Requirement[] = [
   ['/usr/share/keyrings/debian-archive-keyring.gpg', 'debian-archive-keyring'],
@@ -91,12 +101,14 @@ const FILES: Readonly<Record<Purpose, readonly Requirement[]>> = {
     ['/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so', 'libcharon-extra-plugins'],
     ['/usr/lib/ipsec/plugins/libstrongswan-openssl.so', 'libstrongswan-standard-plugins'],
   ],
+  vm: [],
 };
 
 const PROGRAMS: Readonly<Record<Purpose, readonly Requirement[]>> = {
   demo: DEMO,
   test: TEST,
   bench: BENCH,
+  vm: VM,
 };
 
 /** Debian packages of missing programs, each once, in a stable order. */
@@ -106,6 +118,10 @@ function missingPackages(purpose: Purpose): readonly string[] {
   const programs = required.filter(([program]) => !isProgram(program));
   const files = FILES[purpose].filter(([file]) => !existsSync(file));
   return [...new Set([...programs, ...files].map(([, debianPackage]) => debianPackage))];
+}
+
+function isPurpose(text: string | undefined): text is Purpose {
+  return text !== undefined && Object.hasOwn(PROGRAMS, text);
 }
 
 function isRoot(): boolean {
@@ -179,8 +195,8 @@ apt-get install -y -q --no-install-recommends "$@"`;
 
 function main(): number {
   const purpose = process.argv[2];
-  if (purpose !== 'demo' && purpose !== 'test' && purpose !== 'bench') {
-    console.error('usage: node lab/requirements.ts demo|test|bench');
+  if (!isPurpose(purpose)) {
+    console.error(`usage: node lab/requirements.ts ${Object.keys(PROGRAMS).join('|')}`);
     return 64;
   }
   const packages = missingPackages(purpose);

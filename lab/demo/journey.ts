@@ -10,7 +10,7 @@ import type { NetworkName } from '#lab/network.ts';
 import { NETWORKS } from '#lab/networks.ts';
 import { type Background, waitFor } from '#lab/shell.ts';
 import type { Lab } from '#lab/topology.ts';
-import type { DemoOutput } from './demo-output.ts';
+import { type DemoOutput, secondsAMove } from './demo-output.ts';
 import type { DemoSetup, DownloadEnds } from './demo-setup.ts';
 import { createDigestedFile } from './digested-file.ts';
 import { curl, Download } from './download.ts';
@@ -128,14 +128,15 @@ export async function runJourney(lab: Lab, setup: DemoSetup, output: DemoOutput)
   const { downloads, pinged } = await setup.ends(lab);
   const hosts = [...new Set(downloads.flatMap(({ client, server }) => [client, server]))];
 
-  const seconds = JOURNEY.length * (output.stayMs / 1000 + 3);
+  const seconds = JOURNEY.length * (output.stayMs / 1000 + secondsAMove(output));
+  const rate = output.rate ?? OCTETS_PER_SECOND;
   const file = `${LAB_DIRECTORY}/file`;
-  const { sha256 } = createDigestedFile(file, OCTETS_PER_SECOND * seconds);
+  const { sha256 } = createDigestedFile(file, rate * seconds);
   const servers = await startFileServers(
     lab,
     new Set(downloads.map(({ server }) => server)),
     file,
-    OCTETS_PER_SECOND,
+    rate,
   );
   const events: JsonObject[] = [];
   using _follower = await moving.follow((event) => events.push(event));
@@ -154,7 +155,7 @@ export async function runJourney(lab: Lab, setup: DemoSetup, output: DemoOutput)
     },
   );
   const plans = downloads.map(({ client, server, to }) => `${client} from ${server} at ${to}`);
-  const megabytes = (2 * OCTETS_PER_SECOND * seconds) / 1e6;
+  const megabytes = (2 * rate * seconds) / 1e6;
   print(`downloading ${megabytes} MB: ${plans.join(', ')} …\n`);
 
   const visits: Visit[] = [];

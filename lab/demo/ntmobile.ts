@@ -19,7 +19,7 @@ import { PathWatch } from '#lab/ntmobile/path-watch.ts';
 import { mayBeDirect } from '#lab/ntmobile/traversal.ts';
 import { type Background, waitFor } from '#lab/shell.ts';
 import type { Lab, LabOptions } from '#lab/topology.ts';
-import type { DemoOutput } from './demo-output.ts';
+import { type DemoOutput, secondsAMove } from './demo-output.ts';
 import { createDigestedFile } from './digested-file.ts';
 import { curl, Download } from './download.ts';
 import { startFileServers } from './file-servers.ts';
@@ -234,10 +234,11 @@ export async function runNtmobileDemo(lab: Lab, output: DemoOutput): Promise<boo
     'starting the account server, the direction coordinator and the relay; creating accounts …',
   );
   await system.start();
-  const seconds = (JOURNEY.length + 1) * (output.stayMs / 1000 + 4);
+  const rate = output.rate ?? OCTETS_PER_SECOND;
+  const seconds = (JOURNEY.length + 1) * (output.stayMs / 1000 + secondsAMove(output));
   const file = `${LAB_DIRECTORY}/file`;
-  const { sha256 } = createDigestedFile(file, OCTETS_PER_SECOND * seconds);
-  const servers = await startFileServers(lab, ['server6', 'mn2'], file, OCTETS_PER_SECOND);
+  const { sha256 } = createDigestedFile(file, rate * seconds);
+  const servers = await startFileServers(lab, ['server6', 'mn2'], file, rate);
   const captures = await startCaptures(lab);
   print(`plugging both nodes in (${labels(BEGIN)}) …`);
   await plug(lab, BEGIN);
