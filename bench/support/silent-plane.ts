@@ -37,6 +37,7 @@ export class SilentPlane implements PlanePort {
   }
   armTrafficNotice(): void {}
   onTraffic(): void {}
+  onUnknownEndpoint(): void {}
   onPunt(): void {}
   onRoaming(): void {}
   close(): void {}

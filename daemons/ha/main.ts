@@ -18,6 +18,7 @@ await runPacketDaemon({
     lookup: 'inner-destination',
     udpPort: ipv4Addresses.length > 0 ? udpPort : 0,
     linkDevices: homeLink === undefined ? [] : [homeLink],
+    noticeUnknownEndpoints: true,
   }),
   addresses: ({ homeAgent }) => [...homeAgent.addresses, ...homeAgent.ipv4Addresses],
   engine({ daemon, homeAgent }) {

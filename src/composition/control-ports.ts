@@ -49,6 +49,7 @@ export function planeWithoutTunnels(sockets: DatagramSockets): PlanePort {
     armTrafficNotice: () => {},
     onRoaming: () => {},
     onTraffic: () => {},
+    onUnknownEndpoint: () => {},
     close: () => sockets[Symbol.dispose](),
   };
 }

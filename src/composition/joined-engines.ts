@@ -72,6 +72,9 @@ class JoinedEngines implements EngineWithCounters<DriverInput> {
       case 'logged-in':
         this.#ntmobile.step(now, input, out);
         break;
+      case 'unknown-endpoint':
+        // Only a home agent's plane reports it.
+        break;
       case 'resolved':
       case 'traffic':
         this.#mobileIpv6.step(now, input, out);

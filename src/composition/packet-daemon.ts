@@ -22,7 +22,12 @@ interface WithPlaneSection {
 
 /** Options of the plane that differ from daemon to daemon; `daemon:` gives the others. */
 export type PlaneChoice = Pick<PlaneOptions, 'lookup'> &
-  Partial<Pick<PlaneOptions, 'udpPort' | 'sealedPort' | 'mark' | 'raw' | 'linkDevices'>>;
+  Partial<
+    Pick<
+      PlaneOptions,
+      'udpPort' | 'sealedPort' | 'mark' | 'raw' | 'linkDevices' | 'noticeUnknownEndpoints'
+    >
+  >;
 
 interface PacketDaemonSpec<S extends WithPlaneSection> extends DaemonDescription<S> {
   /** The role whose routing protocol number marks the kernel state of this daemon. */

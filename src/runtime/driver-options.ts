@@ -8,6 +8,7 @@ import type {
   NetworkInput,
   ResolvedInput,
   TrafficInput,
+  UnknownEndpointInput,
 } from '#engine/contract/input.ts';
 import type { LoginInput, QueryInput, RoamingInput } from '#engine/contract/ntmobile.ts';
 import type { Output } from '#engine/contract/output.ts';
@@ -31,6 +32,7 @@ export type DriverInput =
   | NetworkInput
   | ResolvedInput
   | TrafficInput
+  | UnknownEndpointInput
   | RoamingInput
   | LoginInput
   | QueryInput;

@@ -94,6 +94,7 @@ class DriverLoop implements Driver {
     kernel.onDisturbed(() => this.#turn(() => this.#reconciler.disturbed(clock.now())));
     plane.onPunt(({ path, packet }) => this.#punt({ kind: 'datagram', path, packet }));
     plane.onRoaming((notice) => this.#punt({ kind: 'roaming', ...notice }));
+    plane.onUnknownEndpoint((notice) => this.#punt({ kind: 'unknown-endpoint', ...notice }));
     if (this.#options.traffic === true) this.#traffic.start(() => this.#turn(() => this.#sample()));
     this.#externalRequests.start();
     control?.onRequest((command, parameters, respond) => {

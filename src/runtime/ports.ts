@@ -16,7 +16,7 @@ import type {
   DesiredSysctl,
   DesiredTunnel,
 } from '#engine/contract/desired-state.ts';
-import type { ResolvedInput } from '#engine/contract/input.ts';
+import type { ResolvedInput, UnknownEndpointInput } from '#engine/contract/input.ts';
 import type {
   DesiredAddressMap,
   DesiredOverlay,
@@ -47,6 +47,9 @@ export interface TunnelTraffic {
 
 /** Authenticated packets of a tunnel arrived from another endpoint. */
 export type RoamingNotice = Omit<RoamingInput, 'kind'>;
+
+/** Packets of a tunnel's encapsulation from an endpoint without tunnel. */
+export type UnknownEndpointNotice = Omit<UnknownEndpointInput, 'kind'>;
 
 /**
  * By which inner address the plane finds the tunnel of a packet that it sends: a home agent or
@@ -86,6 +89,8 @@ export interface PlaneOptions {
    * false.
    */
   readonly translateOnDevice?: boolean;
+  /** Report packets from endpoints without a tunnel, at a limited rate; default false. */
+  readonly noticeUnknownEndpoints?: boolean;
 }
 
 export interface PlaneFeatures {
@@ -145,6 +150,7 @@ export interface PlanePort {
   onPunt(handler: (punt: Punt) => void): void;
   onRoaming(handler: (notice: RoamingNotice) => void): void;
   onTraffic(handler: () => void): void;
+  onUnknownEndpoint(handler: (notice: UnknownEndpointNotice) => void): void;
   close(): void;
 }
 

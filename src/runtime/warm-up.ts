@@ -241,6 +241,7 @@ class VirtualPlane implements PlanePort {
   armTrafficNotice(): void {}
   onRoaming(): void {}
   onTraffic(): void {}
+  onUnknownEndpoint(): void {}
   close(): void {}
 }
 

@@ -12,6 +12,7 @@ import type {
   NetworkInput,
   ResolvedInput,
   TrafficInput,
+  UnknownEndpointInput,
 } from '#engine/contract/input.ts';
 import type { EngineEvent, Output } from '#engine/contract/output.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
@@ -21,7 +22,12 @@ import type { Trace } from './trace.ts';
 
 export class Violation extends Error {}
 
-export type AnyInput = CommonInput | NetworkInput | ResolvedInput | TrafficInput;
+export type AnyInput =
+  | CommonInput
+  | NetworkInput
+  | ResolvedInput
+  | TrafficInput
+  | UnknownEndpointInput;
 
 /** The host's side of an engine's outputs. */
 interface OutputSink {

@@ -7,6 +7,7 @@ import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { Engine } from '#engine/contract/engine.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
+import type { Outer } from './data-plane.ts';
 import { type AnyInput, EngineHost } from './engine-host.ts';
 import type { Frame, SentData } from './frame.ts';
 import type { Station } from './network.ts';
@@ -15,6 +16,7 @@ import type { Schedule } from './schedule.ts';
 import type { Trace } from './trace.ts';
 import { encapsulate, outerOf, TunnelEnd } from './tunnel-end.ts';
 
+const NOTICE_INTERVAL_MS = 1000;
 const LINK_LOCAL = ipv6('fe80::100');
 
 /** The world's services for a home agent. */
@@ -37,6 +39,7 @@ export class HomeAgentHost implements Station {
   readonly tunnels: TunnelEnd;
   readonly linkAddress: Uint8Array;
   readonly #world: HomeAgentEnvironment;
+  readonly #noticedAt = new Map<string, number>();
   /** Called with every control packet that the engine sends. */
   onSend: (packet: Uint8Array) => void = () => {};
   /** Called around each control packet that the engine is given. */
@@ -57,7 +60,12 @@ export class HomeAgentHost implements Station {
     this.configuration = configuration;
     this.linkAddress = linkAddress;
     this.#world = world;
-    this.tunnels = new TunnelEnd('home-agent', world.schedule, (data) => this.#forwardInner(data));
+    this.tunnels = new TunnelEnd(
+      'home-agent',
+      world.schedule,
+      (data) => this.#forwardInner(data),
+      (outer, data) => this.#meetUnknown(outer, data),
+    );
     this.engine = new EngineHost(name, world.schedule, world.trace, make, {
       send: (path, packet) => this.#send(path, packet),
       setDesired: (key, part) => this.tunnels.setDesired(key, part),
@@ -171,6 +179,22 @@ export class HomeAgentHost implements Station {
       remote: source,
       remotePort: sourcePort,
     };
+  }
+
+  /** One notice a second for each endpoint, as of the native plane. */
+  #meetUnknown(outer: Outer, { source: innerSource }: SentData): void {
+    const { now } = this.#world.schedule;
+    const { encapsulation, source, sourcePort, destination, destinationPort } = outer;
+    const endpoint = `${encapsulation} ${source} ${sourcePort}`;
+    if (now < (this.#noticedAt.get(endpoint) ?? -NOTICE_INTERVAL_MS) + NOTICE_INTERVAL_MS) return;
+    this.#noticedAt.set(endpoint, now);
+    const carrier = encapsulation === 'udp' ? 'udp' : 'ip';
+    const local = { local: destination, localPort: destinationPort };
+    const remote = { remote: source, remotePort: sourcePort };
+    // The plane hands notices over between packets.
+    this.#world.schedule.in(0, () =>
+      this.engine.step({ kind: 'unknown-endpoint', carrier, ...local, ...remote, innerSource }),
+    );
   }
 
   /** A packet with permitted source, from a tunnel. */

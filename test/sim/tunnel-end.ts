@@ -47,9 +47,17 @@ export class TunnelEnd {
   readonly #side: PlaneSide;
   readonly #schedule: Schedule;
   readonly #accept: (data: SentData) => void;
+  /** Called with data that has no tunnel; it may be held too. */
+  readonly #unknown: (outer: Outer, data: SentData) => void;
   #held: Held[] = [];
 
-  constructor(side: PlaneSide, schedule: Schedule, accept: (data: SentData) => void) {
+  constructor(
+    side: PlaneSide,
+    schedule: Schedule,
+    accept: (data: SentData) => void,
+    unknown: (outer: Outer, data: SentData) => void = () => {},
+  ) {
+    this.#unknown = unknown;
     this.#side = side;
     this.#schedule = schedule;
     this.#accept = accept;
@@ -79,8 +87,12 @@ export class TunnelEnd {
   receive(frame: Frame, data: SentData, until: number = this.#schedule.now + HOLD_MS): void {
     const outer = outerOf(frame);
     const verdict = this.plane.inbound(outer, data);
-    if (verdict.kind === 'accept') this.#accept(data);
-    else if (verdict.kind === 'hold') this.#hold({ frame, data, until });
+    if (verdict.kind === 'accept') {
+      this.#accept(data);
+      return;
+    }
+    this.#unknown(outer, data);
+    if (verdict.kind === 'hold') this.#hold({ frame, data, until });
   }
 
   #hold(held: Held): void {

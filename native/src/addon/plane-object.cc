@@ -39,13 +39,14 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
                         InstanceMethod("close", &PlaneObject::close)});
   }
 
-  // (options, { punted, roaming, traffic }): handlers of punts and notices.
+  // (options, { punted, roaming, traffic, unknown }): handlers of punts and notices.
   explicit PlaneObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PlaneObject>(info) {
     const Options options = optionsOf(objectOf(info[0], "options"));
     const Napi::Object handlers = objectOf(info[1], "handlers");
     const auto handler = [&](const char* name) { return handlers.Get(name).As<Napi::Function>(); };
     roaming_ = Napi::Persistent(handler("roaming"));
     traffic_ = Napi::Persistent(handler("traffic"));
+    unknown_ = Napi::Persistent(handler("unknown"));
     wake_ = Napi::ThreadSafeFunction::New(info.Env(), handler("punted"), "plane", 0, 1);
     try {
       withErrors(info.Env(),
@@ -75,6 +76,9 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
     switch (punt.path.kind) {
       case PathKind::roaming:
         roaming_.Call({packetPathValue(env, punt.path)});
+        return;
+      case PathKind::unknown:
+        unknown_.Call({packetPathValue(env, punt.path)});
         return;
       case PathKind::traffic:
         traffic_.Call(std::initializer_list<napi_value>{});
@@ -235,6 +239,7 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
   Napi::ThreadSafeFunction wake_;
   Napi::FunctionReference roaming_;
   Napi::FunctionReference traffic_;
+  Napi::FunctionReference unknown_;
 };
 
 }  // namespace

@@ -143,6 +143,7 @@ Options optionsOf(const Napi::Object& object) {
   options.holdMs = integerOf<u32>(object, "holdMs");
   if (has(object, "sealedPort")) options.sealedPort = integerOf<u16>(object, "sealedPort");
   options.translateOnDevice = object.Get("translateOnDevice").ToBoolean();
+  options.noticeUnknownEndpoints = object.Get("noticeUnknownEndpoints").ToBoolean();
   const auto devices = object.Get("linkDevices").As<Napi::Array>();
   for (u32 index = 0; index < devices.Length(); index++) {
     options.linkDevices.push_back(devices.Get(index).As<Napi::String>().Utf8Value());
@@ -273,6 +274,11 @@ Napi::Object packetPathValue(Napi::Env env, const PacketPath& path) {
       value.Set("relayIndex", path.relayIndex);
       break;
     case PathKind::traffic:
+      break;
+    case PathKind::unknown:
+      value.Set("carrier", path.udp ? "udp" : "ip");
+      setEndpoints(value, path);
+      value.Set("innerSource", formatAddress(path.innerFamily, path.innerSource));
       break;
     case PathKind::tunnel:
       value.Set("kind", "tunnel");

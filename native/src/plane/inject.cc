@@ -58,6 +58,7 @@ int Plane::inject(const PacketPath& path, const u8* packet, size_t length) {
       return injectDatagram(path, packet, length);
     case PathKind::roaming:
     case PathKind::traffic:
+    case PathKind::unknown:
       break;
   }
   return EINVAL;

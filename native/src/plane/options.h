@@ -30,6 +30,8 @@ struct Options {
   // Packets from the TUN are translated in both directions; a translated packet without a tunnel
   // goes back to the TUN.
   bool translateOnDevice = false;
+  // Packets from an endpoint without a tunnel are reported, at a limited rate.
+  bool noticeUnknownEndpoints = false;
 
   // Pairs of packet threads; one thread alone does both halves.
   size_t pairs() const { return static_cast<size_t>(std::max(1, threads / 2)); }

@@ -19,6 +19,7 @@ enum class PathKind : u8 {
   datagram,  // a datagram of the sealed port
   roaming,   // no packet: sealed packets of `tunnel` came from this address
   traffic,   // no packet: tunnels carry packets again
+  unknown,   // no packet: data came from an endpoint without a tunnel
 };
 
 // How a control packet reached this host, or how it is to be sent.
@@ -31,6 +32,10 @@ struct PacketPath {
   Address remote;
   u32 tunnel = 0;
   u32 relayIndex = 0;
+  // Of an unknown endpoint: how the packet was carried, and its own source.
+  bool udp = false;
+  u8 innerFamily = 0;
+  Address innerSource;
   bool arp = false;
   u8 linkAddress[6] = {};
   std::string device;

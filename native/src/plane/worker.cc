@@ -57,6 +57,9 @@ void Worker::openTransmitter(int tun, unsigned slot) {
 
 void Worker::openReceiver(int tun, unsigned slot) {
   receiver_ = std::make_unique<Receiver>(shared_, counters_, tun, slot, send_);
+  if (shared_.options.noticeUnknownEndpoints) {
+    receiver_->noticeUnknownEndpoints(static_cast<unsigned>(shared_.options.pairs()));
+  }
   if (send_.udp >= 0) watch(send_.udp, EPOLLIN, kUdp);
   if (send_.sealed[0] >= 0) watch(send_.sealed[0], EPOLLIN, kSealed4);
   if (send_.sealed[1] >= 0) watch(send_.sealed[1], EPOLLIN, kSealed6);

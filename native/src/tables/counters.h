@@ -57,6 +57,7 @@ namespace sojourn {
   X(dropSendError, "drop-send-error")                                                              \
   X(dropWriteError, "drop-write-error")                                                            \
   X(dropNestingLimit, "drop-nesting-limit")       /* more than 4 nested tunnels, RFC 2473 §6.6 */  \
+  X(unknownEndpointNotices, "unknown-endpoint-notices") /* endpoint without a tunnel reported */   \
   X(roamingNotices, "roaming-notices")             /* sealed packets from another peer address */  \
   X(dropDatagramType, "drop-datagram-type")        /* unknown type on the sealed port */           \
   X(dropUnknownSpi, "drop-unknown-spi")                                                            \

@@ -66,7 +66,11 @@ const HOME_AGENT: Rows = {
   ...each(
     'sojourn_control_actions_total',
     'action',
-    [...ERRORS_SENT, 'refresh-requested', 'address-defended', 'neighbour-packet-ignored'],
+    [
+      ...ERRORS_SENT,
+      ...['refresh-requested', 'unknown-endpoint-answered', 'unknown-endpoint-registered'],
+      ...['address-defended', 'neighbour-packet-ignored'],
+    ],
     MOBILE_IPV6,
   ),
 };
@@ -259,6 +263,7 @@ export const PLANE_COUNTER_METRICS: Rows = {
   reassembled: row('sojourn_plane_reassembled_packets_total'),
   'path-mtu-learnt': row('sojourn_path_mtu_learnt_total'),
   'segmentation-off': row('sojourn_plane_sockets_without_segmentation'),
+  'unknown-endpoint-notices': row('sojourn_plane_unknown_endpoint_notices_total'),
   'roaming-notices': row('sojourn_plane_roaming_notices_total'),
   ...renamed('sojourn_queue_drops_total', 'queue', {
     'drop-hold-full': 'hold',

@@ -217,6 +217,10 @@ export const METRICS = {
     ['mn', 'rsn'],
     'Notices of sealed packets from another endpoint than the peer of their tunnel.',
   ),
+  sojourn_plane_unknown_endpoint_notices_total: counter(
+    ['ha'],
+    'Notices of data from an endpoint without tunnel, whose rate is limited.',
+  ),
   sojourn_datagrams_total: counter(['dc'], 'Datagrams of the control sockets.', {
     direction: DIRECTION,
   }),

@@ -6,6 +6,7 @@
 import type { IpAddress } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import type { Carrier } from './outer-path.ts';
 import type { PacketPath } from './packet-path.ts';
 
 /** Inputs of every role. */
@@ -65,6 +66,24 @@ export type TrafficInput = {
     readonly transmitted: number;
     readonly received: number;
   }[];
+};
+
+/**
+ * A packet came through a tunnel's encapsulation from an endpoint that has no tunnel for its inner
+ * source. Nothing about it is authenticated, not even that it came from there. The plane limits the
+ * rate for each source network and in total, so that an answer of the size of a Binding Error is
+ * never larger than what the endpoint sent. Only planes that ask for it give it
+ * (`PlaneOptions.noticeUnknownEndpoints`).
+ */
+export type UnknownEndpointInput = {
+  readonly kind: 'unknown-endpoint';
+  readonly carrier: Carrier;
+  /** This host's address that the packet was sent to. */
+  readonly local: IpAddress;
+  readonly localPort: number;
+  readonly remote: IpAddress;
+  readonly remotePort: number;
+  readonly innerSource: IpAddress;
 };
 
 /** The answer to a `resolve` output. After a failure, `addresses` is empty. */

@@ -8,14 +8,14 @@ import type {
   PlanePort,
   Punt,
   RoamingNotice,
+  UnknownEndpointNotice,
 } from '#runtime/ports.ts';
 
 /**
  * One data plane. It implements every method of the port but the handlers, which the constructor
  * takes. A failure of the host throws with the errno's name as `code`.
  */
-interface NativePlane
-  extends Omit<PlanePort, 'features' | 'deviceIndex' | 'onPunt' | 'onRoaming' | 'onTraffic'> {
+interface NativePlane extends Omit<PlanePort, 'features' | 'deviceIndex' | `on${string}`> {
   features(): PlaneFeatures;
   deviceIndex(): number;
 }
@@ -27,6 +27,7 @@ interface NativeAddon {
       readonly punted: (punt: Punt) => void;
       readonly roaming: (notice: RoamingNotice) => void;
       readonly traffic: () => void;
+      readonly unknown: (notice: UnknownEndpointNotice) => void;
     },
   ) => NativePlane;
   readonly Netlink: new () => NetlinkSocket;

@@ -1,6 +1,12 @@
 /** The native data plane behind its port; native/src/plane/plane.h says what each call does. */
 import { extend } from '#base/extend.ts';
-import type { PlaneOptions, PlanePort, Punt, RoamingNotice } from '#runtime/ports.ts';
+import type {
+  PlaneOptions,
+  PlanePort,
+  Punt,
+  RoamingNotice,
+  UnknownEndpointNotice,
+} from '#runtime/ports.ts';
 import { nativeAddon } from './addon.ts';
 
 /**
@@ -15,6 +21,7 @@ export function openPlane(options: PlaneOptions): PlanePort {
     punted: (punt) => handlers.punted(punt),
     roaming: (notice) => handlers.roamed(notice),
     traffic: () => handlers.carried(),
+    unknown: (notice) => handlers.foundUnknown(notice),
   });
   // The native object has the port's other methods, so that a new one needs nothing here.
   return extend(native, {
@@ -23,6 +30,8 @@ export function openPlane(options: PlaneOptions): PlanePort {
     onPunt: (handler: (punt: Punt) => void) => handlers.setPunt(handler),
     onRoaming: (handler: (notice: RoamingNotice) => void) => handlers.setRoaming(handler),
     onTraffic: (handler: () => void) => handlers.setTraffic(handler),
+    onUnknownEndpoint: (handler: (notice: UnknownEndpointNotice) => void) =>
+      handlers.setUnknown(handler),
   });
 }
 
@@ -30,6 +39,7 @@ class Handlers {
   #punt: ((punt: Punt) => void) | undefined;
   #roaming: ((notice: RoamingNotice) => void) | undefined;
   #traffic: (() => void) | undefined;
+  #unknown: ((notice: UnknownEndpointNotice) => void) | undefined;
   /** Punts that arrived before there was a handler. */
   readonly #early: Punt[] = [];
 
@@ -58,5 +68,13 @@ class Handlers {
 
   setTraffic(handler: () => void): void {
     this.#traffic = handler;
+  }
+
+  foundUnknown(notice: UnknownEndpointNotice): void {
+    this.#unknown?.(notice);
+  }
+
+  setUnknown(handler: (notice: UnknownEndpointNotice) => void): void {
+    this.#unknown = handler;
   }
 }

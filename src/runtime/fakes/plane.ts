@@ -7,7 +7,13 @@ import type {
   DesiredTranslation,
 } from '#engine/contract/ntmobile.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
-import type { PlanePort, Punt, RoamingNotice, TunnelTraffic } from '#runtime/ports.ts';
+import type {
+  PlanePort,
+  Punt,
+  RoamingNotice,
+  TunnelTraffic,
+  UnknownEndpointNotice,
+} from '#runtime/ports.ts';
 
 /** A plane's tables in memory. `log` has every call in order; a fake kernel may share it. */
 export class FakePlane implements PlanePort {
@@ -34,6 +40,7 @@ export class FakePlane implements PlanePort {
   #handler: ((punt: Punt) => void) | undefined;
   #roaming: ((notice: RoamingNotice) => void) | undefined;
   #traffic: (() => void) | undefined;
+  #unknown: ((notice: UnknownEndpointNotice) => void) | undefined;
   readonly #carried = new Map<number, TunnelTraffic>();
   /** The next packet calls the handler of `onTraffic`. */
   armed = false;
@@ -148,6 +155,15 @@ export class FakePlane implements PlanePort {
 
   onTraffic(handler: () => void): void {
     this.#traffic = handler;
+  }
+
+  onUnknownEndpoint(handler: (notice: UnknownEndpointNotice) => void): void {
+    this.#unknown = handler;
+  }
+
+  /** A packet arrives from an endpoint without tunnel. */
+  meetUnknown(notice: UnknownEndpointNotice): void {
+    this.#unknown?.(notice);
   }
 
   /** The tunnel carries packets. */

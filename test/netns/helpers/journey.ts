@@ -53,7 +53,10 @@ export class Journey implements AsyncDisposable {
     this.homeAgent = new DaemonProcess(lab, 'ha', 'home', homeAgentConfiguration(options));
     if (router === undefined) {
       this.mobileNode = new DaemonProcess(lab, 'mn', 'mn', mobileNodeConfiguration(options));
-      this.#homeAddresses = [HOME.address, HOME.ipv4Address];
+      this.#homeAddresses =
+        options.homeLink === false
+          ? [HOME.virtualAddress, HOME.virtualIpv4Address]
+          : [HOME.address, HOME.ipv4Address];
     } else {
       this.mobileNode = new DaemonProcess(
         lab,

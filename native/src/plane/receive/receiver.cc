@@ -8,6 +8,18 @@
 #include "net/ecn.h"
 
 namespace sojourn {
+namespace {
+
+// An IPv6 header and the Binding Error of RFC 6275 §6.1.9 without options.
+constexpr size_t kBindingError = kIpv6Header + 24;
+
+// RFC 4291 §2.5.5.2.
+bool isIpv4Mapped(const u8* address) {
+  static constexpr u8 kPrefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  return std::memcmp(address, kPrefix, sizeof kPrefix) == 0;
+}
+
+}  // namespace
 
 Receiver::Receiver(Shared& shared, Counters& counters, int tun, unsigned slot,
                    const SendSockets& sockets)
@@ -211,6 +223,7 @@ const Tunnel* Receiver::permittedTunnel(const PacketView& view, const Arrival& a
 }
 
 void Receiver::holdOrDrop(const PacketView& view, const Arrival& arrival, const Tunnel* tunnel) {
+  noticeUnknownEndpoint(view, arrival);
   if (shared_.tables.endpoint(arrival.from) != nullptr) {
     counters_.add(Counters::dropPermit);
   } else if (tunnel == nullptr || shared_.options.holdMs == 0) {
@@ -221,6 +234,32 @@ void Receiver::holdOrDrop(const PacketView& view, const Arrival& arrival, const 
   } else {
     counters_.add(Counters::dropHoldFull);
   }
+}
+
+// The endpoint has no tunnel for the packet: this host has forgotten its node, or a NAT gave that
+// another port. The node is told although the packet is held, since its Binding Update may not come
+// before the next refresh.
+void Receiver::noticeUnknownEndpoint(const PacketView& view, const Arrival& arrival) {
+  if (unknownEndpoints_ == nullptr) return;
+  const bool udp = arrival.from.encapsulation.carrier() == Carrier::udp;
+  // The answer goes without a tunnel to an IPv6 endpoint, and in UDP to an IPv4 endpoint.
+  const size_t outer = arrival.from.family == 6 ? kIpv6Header : kIpv4Header;
+  const size_t answer = udp                         ? kBindingError
+                        : arrival.from.family == 6 ? kBindingError - outer
+                                                   : kBindingError + kUdpHeader;
+  if (!unknownEndpoints_->allow(arrival.from, view.length, answer, nowMs_)) return;
+  PacketPath path;
+  path.kind = PathKind::unknown;
+  path.family = arrival.from.family;
+  path.udp = udp;
+  path.local = arrival.local;
+  path.localPort = udp ? shared_.options.udpPort : u16{0};
+  path.remote = arrival.from.remote;
+  path.remotePort = arrival.from.port;
+  path.innerFamily = view.family;
+  path.innerSource = Address::of(view.family, view.source());
+  const bool taken = shared_.punts.push({std::move(path), {}});
+  counters_.add(taken ? Counters::unknownEndpointNotices : Counters::dropPuntFull);
 }
 
 void Receiver::releaseHeld(const Endpoint::Key& from, u64 nowMs) {
@@ -253,7 +292,10 @@ Receiver::Control Receiver::controlKind(const PacketView& view) {
     end = walkChain(view.data, view.length);
     if (end.malformed || end.protocol != kProtocolMobility) return Control::none;
   }
-  if (!shared_.tables.isLocal(6, view.destination())) return Control::none;
+  // A home agent that knows only the IPv4 home address of a node writes to it so; no router
+  // forwards such an address.
+  const u8* destination = view.destination();
+  if (!shared_.tables.isLocal(6, destination) && !isIpv4Mapped(destination)) return Control::none;
   if (end.fragment) return Control::fragment;
   return end.homeAddressOption ? Control::withHomeAddressOption : Control::plain;
 }

@@ -10,6 +10,7 @@
 #include "net/reassembler.h"
 #include "plane/path-errors.h"
 #include "plane/receive/translate-inward.h"
+#include "plane/receive/unknown-endpoint-limit.h"
 #include "plane/shared.h"
 #include "relay/relay-switch.h"
 #include "sockets/udp-socket.h"
@@ -39,6 +40,11 @@ class Receiver final : public PacketSink {
   bool pollSealed(int fd, int family, u64 nowMs);
   bool pollTap(int fd, u64 nowMs);
   bool pollLink(int fd, const std::string& device);
+  // Packets from an endpoint without a tunnel are reported from here on. `receivers`: threads that
+  // share the limit of such reports.
+  void noticeUnknownEndpoints(unsigned receivers) {
+    unknownEndpoints_ = std::make_unique<UnknownEndpointLimit>(receivers);
+  }
   // Checks the packets held for `from` again. For the receiver of JavaScript's thread.
   void releaseHeld(const Endpoint::Key& from, u64 nowMs);
 
@@ -86,6 +92,7 @@ class Receiver final : public PacketSink {
   bool receiveNested(const PacketView& view, unsigned depth);
   const Tunnel* permittedTunnel(const PacketView& view, const Arrival& arrival);
   void holdOrDrop(const PacketView& view, const Arrival& arrival, const Tunnel* tunnel);
+  void noticeUnknownEndpoint(const PacketView& view, const Arrival& arrival);
   Control controlKind(const PacketView& view);
   // If no local addresses are known, any destination is this host.
   bool isForThisHost(const PacketView& view) const {
@@ -123,6 +130,8 @@ class Receiver final : public PacketSink {
   ErrorSender errors_;
   PathErrors pathErrors_;
   RelaySwitch relay_;
+  // Null: they are not reported.
+  std::unique_ptr<UnknownEndpointLimit> unknownEndpoints_;
   u64 nowMs_ = 0;
   Tally tally_;
   // Messages to a receive call: a few large datagrams fill the cache, small ones need many.

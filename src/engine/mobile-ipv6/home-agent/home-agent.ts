@@ -27,6 +27,7 @@ import { HOME_AGENT_REASONS, type HomeAgentReason } from './reasons.ts';
 import { reconfigure } from './reconfigure.ts';
 import { Reception } from './registration/reception.ts';
 import { Registrar } from './registration/registrar.ts';
+import { UnknownEndpoints } from './unknown-endpoints.ts';
 import { WallClock } from './wall-clock.ts';
 
 const OVER_IPV6 = { kind: 'ipv6' } as const;
@@ -53,6 +54,7 @@ class HomeAgentEngine implements HomeAgent {
   readonly #registrar: Registrar;
   readonly #recovery: RestartRecovery;
   readonly #commands: OperatorCommands;
+  readonly #unknownEndpoints: UnknownEndpoints;
 
   constructor(configuration: HomeAgentConfiguration) {
     const counters = this.#counters;
@@ -73,6 +75,7 @@ class HomeAgentEngine implements HomeAgent {
     this.#reception = new Reception(context);
     this.#registrar = registrar;
     this.#recovery = new RestartRecovery(context);
+    this.#unknownEndpoints = new UnknownEndpoints(context);
     this.#commands = new OperatorCommands({ ...context, registrar });
   }
 
@@ -116,6 +119,9 @@ class HomeAgentEngine implements HomeAgent {
         break;
       case 'network':
         this.#homeLink?.setInterfaces(input.interfaces);
+        break;
+      case 'unknown-endpoint':
+        this.#unknownEndpoints.handle(step, input);
         break;
       case 'request':
         this.#commands.handle(step, input);

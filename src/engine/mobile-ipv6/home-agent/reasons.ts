@@ -66,6 +66,12 @@ export const HOME_AGENT_REASONS = {
   'error-not-answerable':
     'Errors not sent: the source is not a single node, or the packet is an error itself.',
   'error-rate-limited': 'Errors not sent because of the rate limit.',
+  'unknown-endpoint-answered':
+    'Data came from an endpoint without binding, and its sender was told (Binding Error 1).',
+  'unknown-endpoint-registered':
+    'Data came from an endpoint without tunnel, which was registered by then.',
+  'unknown-endpoint-ignored':
+    'Data came from an endpoint without tunnel, with an inner source that no node may have.',
   'refresh-requested': 'Binding Refresh Requests sent.',
   'duplicate-address-detected':
     'Duplicate address detection on behalf of a mobile node failed (status 134).',

@@ -7,7 +7,7 @@
  * RFC 6275 §11.3.6   Binding Error;  §11.7.4 Binding Refresh Request, both from the home agent only
  */
 import { isMalformed } from '#base/bytes.ts';
-import type { IpAddress, Ipv6Address } from '#base/ip.ts';
+import { type IpAddress, type Ipv4Address, type Ipv6Address, ipv4Mapped } from '#base/ip.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import {
@@ -26,14 +26,19 @@ import {
   type MobilityMessageOf,
 } from '#wire/mobility/message.ts';
 import type { ReceivedAcknowledgement } from './binding/acknowledgement.ts';
+import { HOME_AGENT_UDP_PORT } from './binding/binding-update.ts';
 import type { MobileNodeReason } from './reasons.ts';
 
 /** The home to which a message is given. */
 interface ReceivingHome {
   readonly configuration: { readonly homeAddress: Ipv6Address };
+  readonly ipv4HomeAddress: Ipv4Address | undefined;
   /** Whether packets to the address belong to a registration of this home. */
   ownsCareOf(address: IpAddress): boolean;
-  isHomeAgent(address: IpAddress): boolean;
+  readonly homeAgents: {
+    isInUse(address: IpAddress): boolean;
+    isOuterAddressInUse(address: Ipv4Address): boolean;
+  };
   receive(step: Step, received: ReceivedAcknowledgement): void;
   /** An unauthenticated message asks for a new registration; says whether it is sent. */
   requestRefresh(step: Step): boolean;
@@ -94,7 +99,11 @@ export class ControlPackets {
 
   #ownerOf(address: IpAddress): ReceivingHome | undefined {
     return this.#homes.find(
-      (home) => home.configuration.homeAddress === address || home.ownsCareOf(address),
+      (home) =>
+        home.configuration.homeAddress === address ||
+        home.ownsCareOf(address) ||
+        // A home agent without the binding may know the IPv4 home address alone.
+        (home.ipv4HomeAddress !== undefined && ipv4Mapped(home.ipv4HomeAddress) === address),
     );
   }
 
@@ -111,10 +120,10 @@ export class ControlPackets {
         home.receive(step, { path, packet, header: packet.payload, message });
         return undefined;
       case 'binding-refresh-request':
-        if (!home.isHomeAgent(packet.source)) return 'not-from-home-agent';
+        if (!home.homeAgents.isInUse(packet.source)) return 'not-from-home-agent';
         return home.requestRefresh(step) ? 'refresh-requested' : 'request-rate-limited';
       case 'binding-error':
-        return this.#handleBindingError(step, packet, message, home);
+        return this.#handleBindingError(step, path, packet, message, home);
       default:
         return 'unexpected-message';
     }
@@ -122,11 +131,19 @@ export class ControlPackets {
 
   #handleBindingError(
     step: Step,
+    path: PacketPath,
     { source, destination }: Ipv6Packet,
     { status, homeAddress }: MobilityMessageOf<'binding-error'>,
     owner: ReceivingHome,
   ): MobileNodeReason {
-    if (!owner.isHomeAgent(source)) return 'binding-error-ignored';
+    // A home agent that lost the binding does not know to which of its IPv6 addresses the node
+    // sends. In UDP, the outer address says more.
+    const fromHomeAgent =
+      path.kind === 'udp'
+        ? path.remotePort === HOME_AGENT_UDP_PORT &&
+          owner.homeAgents.isOuterAddressInUse(path.remote)
+        : owner.homeAgents.isInUse(source);
+    if (!fromHomeAgent) return 'binding-error-ignored';
     if (status !== BindingErrorStatus.unknownBinding) return 'binding-error-ignored';
     return this.#homeNamed(homeAddress, destination, owner).requestRefresh(step)
       ? 'binding-error-followed'

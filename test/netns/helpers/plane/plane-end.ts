@@ -66,6 +66,7 @@ const options: PlaneOptions = JSON.parse(process.argv[2] ?? '');
 const plane = openPlane(options);
 plane.onPunt(({ path, packet }) => print({ punt: { path, packet: hex(packet) } }));
 plane.onRoaming((roaming) => print({ roaming }));
+plane.onUnknownEndpoint((unknownEndpoint) => print({ unknownEndpoint }));
 plane.onTraffic(() => print({ traffic: plane.tunnelTraffic() }));
 print({ features: plane.features });
 

@@ -15,7 +15,13 @@ import type { DesiredTunnel } from '#engine/contract/desired-state.ts';
 import type { Encapsulation, OuterPath } from '#engine/contract/outer-path.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { inNamespace, ipBatch, nowMs, run, waitFor } from '#lab/shell.ts';
-import type { PlaneFeatures, PlaneOptions, RoamingNotice, TunnelTraffic } from '#runtime/ports.ts';
+import type {
+  PlaneFeatures,
+  PlaneOptions,
+  RoamingNotice,
+  TunnelTraffic,
+  UnknownEndpointNotice,
+} from '#runtime/ports.ts';
 
 export const TUN = 'sj0';
 export const PORT = 4191;
@@ -53,6 +59,7 @@ interface Message extends Partial<Answer> {
   readonly id?: number;
   readonly punt?: SeenPunt;
   readonly roaming?: RoamingNotice;
+  readonly unknownEndpoint?: UnknownEndpointNotice;
   readonly traffic?: readonly TunnelTraffic[];
   readonly features?: PlaneFeatures;
 }
@@ -63,6 +70,7 @@ export class PlaneEnd implements AsyncDisposable {
   readonly punts: SeenPunt[] = [];
   readonly notices: RoamingNotice[] = [];
   readonly trafficNotices: (readonly TunnelTraffic[])[] = [];
+  readonly unknownEndpoints: UnknownEndpointNotice[] = [];
   features: PlaneFeatures | undefined;
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
   readonly #answers = new Map<number, (answer: Answer) => void>();
@@ -148,6 +156,7 @@ export class PlaneEnd implements AsyncDisposable {
     if (message.features !== undefined) this.features = message.features;
     if (message.punt !== undefined) this.punts.push(message.punt);
     if (message.roaming !== undefined) this.notices.push(message.roaming);
+    if (message.unknownEndpoint !== undefined) this.unknownEndpoints.push(message.unknownEndpoint);
     if (message.traffic !== undefined) this.trafficNotices.push(message.traffic);
     if (message.id === undefined) return;
     this.#answers.get(message.id)?.({
@@ -203,7 +212,11 @@ export class PlaneHosts implements AsyncDisposable {
 
   private constructor(name: string, names: readonly string[], options: Partial<PlaneOptions>) {
     this.#names = names;
-    this.homeAgent = new PlaneEnd(`${name}-ha`, { ...options, lookup: 'inner-destination' });
+    const noticeUnknownEndpoints = true;
+    this.homeAgent = new PlaneEnd(`${name}-ha`, {
+      ...options,
+      ...{ lookup: 'inner-destination', noticeUnknownEndpoints },
+    });
     this.node = new PlaneEnd(`${name}-mn`, { ...options, lookup: 'inner-source' });
   }
 

@@ -66,7 +66,7 @@ export class Bindings implements BindingLookup {
   readonly #cache = new BindingCache<BindingCacheEntry>();
   readonly #timers = new TimerHeap<BindingCacheEntry>();
   readonly #former = new FormerBindings();
-  readonly #prefixes = new PrefixTable();
+  readonly #prefixes = new PrefixTable<Binding>();
   readonly #tunnels: TunnelTable;
   readonly #context: BindingsContext;
 

@@ -4,12 +4,20 @@
  * RFC 4285 §4, §5.1  the identifier names the mobile node, the SPI its security association
  * RFC 6275 §10.3.1   the home address unequivocally names the security association
  */
-import { type Ipv6Address, type Prefix, prefixContains } from '#base/ip.ts';
+import {
+  type IpAddress,
+  type Ipv4Address,
+  type Ipv6Address,
+  isIpv4,
+  type Prefix,
+  prefixContains,
+} from '#base/ip.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type {
   AuthorizedMobileNode,
   HomeAgentConfiguration,
 } from '#engine/mobile-ipv6/home-agent/configuration.ts';
+import { PrefixTable } from './prefix-table.ts';
 
 /** The mobile node and the security association that a message names. */
 interface DirectoryMatch {
@@ -20,6 +28,8 @@ interface DirectoryMatch {
 export class MobileNodeDirectory {
   readonly #byIdentifier = new Map<string, AuthorizedMobileNode>();
   readonly #byHomeAddress = new Map<Ipv6Address, AuthorizedMobileNode>();
+  readonly #byIpv4HomeAddress = new Map<Ipv4Address, AuthorizedMobileNode>();
+  readonly #byPrefix = new PrefixTable<AuthorizedMobileNode>();
   /** Undefined where several mobile nodes use the same SPI. */
   readonly #bySpi = new Map<number, AuthorizedMobileNode | undefined>();
   readonly #homePrefixes: readonly Prefix[];
@@ -34,6 +44,9 @@ export class MobileNodeDirectory {
       this.#byIdentifier.set(mobileNode.identifier, mobileNode);
     for (const homeAddress of mobileNode.homeAddresses)
       this.#byHomeAddress.set(homeAddress, mobileNode);
+    for (const address of mobileNode.ipv4HomeAddresses)
+      this.#byIpv4HomeAddress.set(address, mobileNode);
+    this.#byPrefix.add(mobileNode);
     for (const { spi } of mobileNode.registrationKeys) {
       this.#bySpi.set(spi, this.#bySpi.has(spi) ? undefined : mobileNode);
     }
@@ -42,6 +55,14 @@ export class MobileNodeDirectory {
   /** The mobile node that the configuration grants this home address. */
   ownerOf(homeAddress: Ipv6Address): AuthorizedMobileNode | undefined {
     return this.#byHomeAddress.get(homeAddress);
+  }
+
+  /** The mobile node that the configuration grants the address, or a prefix around it. */
+  ownerAround(address: IpAddress): AuthorizedMobileNode | undefined {
+    const own = isIpv4(address)
+      ? this.#byIpv4HomeAddress.get(address)
+      : this.#byHomeAddress.get(address);
+    return own ?? this.#byPrefix.longestMatch(address);
   }
 
   byIdentifier(identifier: string): AuthorizedMobileNode | undefined {

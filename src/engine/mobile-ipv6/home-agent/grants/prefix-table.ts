@@ -1,51 +1,53 @@
 /**
- * The Prefix Table: the mobile network prefixes that are forwarded now, and to which binding.
+ * The Prefix Table: mobile network prefixes and their holders. One table has the prefixes that are
+ * forwarded now, to which binding; another those that each mobile node may register.
  *
- * RFC 3963 §6.1.2  prefixes by home address; the configuration (`AuthorizedMobileNode`) says which
- *                  prefixes a mobile node may register
+ * RFC 3963 §6.1.2  prefixes by home address
  */
 import { familyOf, formatPrefix, type IpAddress, networkOf, type Prefix } from '#base/ip.ts';
-import type { Binding } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
 
-export class PrefixTable {
-  readonly #forwarded = new Map<string, Binding>();
+interface PrefixHolder {
+  readonly mobileNetworkPrefixes: readonly Prefix[];
+}
+
+export class PrefixTable<H extends PrefixHolder> {
+  readonly #holders = new Map<string, H>();
   /** Prefix lengths in use, the longest first, with how many prefixes have each. */
   readonly #lengths = { 4: new Map<number, number>(), 6: new Map<number, number>() } as const;
 
   get size(): number {
-    return this.#forwarded.size;
+    return this.#holders.size;
   }
 
-  /** Call after a binding got its prefixes, and `release` before it loses or changes them. */
-  add(binding: Binding): void {
-    for (const prefix of binding.mobileNetworkPrefixes) {
+  /** Call after a holder got its prefixes, and `release` before it loses or changes them. */
+  add(holder: H): void {
+    for (const prefix of holder.mobileNetworkPrefixes) {
       const key = formatPrefix(prefix);
-      if (!this.#forwarded.has(key)) this.#count(prefix, 1);
-      this.#forwarded.set(key, binding);
+      if (!this.#holders.has(key)) this.#count(prefix, 1);
+      this.#holders.set(key, holder);
     }
   }
 
-  release(binding: Binding): void {
-    for (const prefix of binding.mobileNetworkPrefixes) {
+  release(holder: H): void {
+    for (const prefix of holder.mobileNetworkPrefixes) {
       const key = formatPrefix(prefix);
-      if (this.#forwarded.get(key) !== binding) continue;
-      this.#forwarded.delete(key);
+      if (this.#holders.get(key) !== holder) continue;
+      this.#holders.delete(key);
       this.#count(prefix, -1);
     }
   }
 
-  /** The binding that the prefix is forwarded to. */
-  get(prefix: Prefix): Binding | undefined {
-    return this.#forwarded.get(formatPrefix(prefix));
+  get(prefix: Prefix): H | undefined {
+    return this.#holders.get(formatPrefix(prefix));
   }
 
-  /** The binding behind which an address lies: that of the longest forwarded prefix around it. */
-  longestMatch(address: IpAddress): Binding | undefined {
+  /** The holder behind which an address lies: that of the longest prefix around it. */
+  longestMatch(address: IpAddress): H | undefined {
     for (const length of this.#lengths[familyOf(address)].keys()) {
-      const binding = this.#forwarded.get(
+      const holder = this.#holders.get(
         formatPrefix({ address: networkOf(address, length), length }),
       );
-      if (binding !== undefined) return binding;
+      if (holder !== undefined) return holder;
     }
     return undefined;
   }

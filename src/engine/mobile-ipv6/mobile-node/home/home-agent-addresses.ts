@@ -136,6 +136,16 @@ export class HomeAgentAddresses {
     return family === 6 ? this.#ipv6 : this.#ipv4;
   }
 
+  /** Whether Binding Updates go to the address now. */
+  isInUse(address: IpAddress): boolean {
+    return ([6, 4] as const).some((family) => this.target(family)?.address === address);
+  }
+
+  /** Whether datagrams go to the address now. */
+  isOuterAddressInUse(address: Ipv4Address): boolean {
+    return this.target(4)?.outerAddress === address;
+  }
+
   /** The address in use. */
   target(family: 4 | 6): HomeAgentTarget | undefined {
     return this.targets(family, () => false)[0];

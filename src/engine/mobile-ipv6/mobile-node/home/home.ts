@@ -27,6 +27,7 @@ import type { ReceivedAcknowledgement } from '../binding/acknowledgement.ts';
 import type { UnansweredExchange } from '../binding/exchange.ts';
 import { RecentUpdates } from '../binding/recent-updates.ts';
 import { type AttachedHome, Attachment } from './attachment.ts';
+import { HintLimit } from './hint-limit.ts';
 import { HomeAgentAddresses } from './home-agent-addresses.ts';
 import { HomeAgentResolution } from './home-agent-resolution.ts';
 import { HomeAgentSilence } from './home-agent-silence.ts';
@@ -35,8 +36,6 @@ import { Ipv4HomeAddress } from './ipv4-home-address.ts';
 import { reportSilentHomeAgent } from './path-events.ts';
 import { StoredRegistration } from './stored-registration.ts';
 
-/** Requests without authentication (Binding Refresh Request, Binding Error) are limited to this. */
-const UNAUTHENTICATED_REFRESH_MS = 5000;
 /** A wall clock that went ahead by less drifted; by more, the machine may have been suspended. */
 const CLOCK_JUMP_MS = 5000;
 
@@ -53,7 +52,7 @@ export class Home implements AttachedHome {
   readonly #ipv4: Ipv4HomeAddress;
   readonly #resolution: HomeAgentResolution;
   #linkLocalCompatible = false;
-  #refreshRequestAllowedAtMs = 0;
+  readonly #hints = new HintLimit();
   #lastHandover: Handover | undefined;
 
   constructor(configuration: HomeConfiguration, node: NodeContext) {
@@ -195,19 +194,13 @@ export class Home implements AttachedHome {
     return this.attachment.registrations.get(address)?.active === true;
   }
 
-  isHomeAgent(address: IpAddress): boolean {
-    return ([6, 4] as const).some((family) => this.homeAgents.target(family)?.address === address);
-  }
-
   receive(step: Step, received: ReceivedAcknowledgement): void {
     this.attachment.receive(step, received);
   }
 
   /** An unauthenticated message asks for a new registration; says whether it is sent. */
   requestRefresh(step: Step): boolean {
-    if (step.now < this.#refreshRequestAllowedAtMs || this.attachment.phase !== 'registered')
-      return false;
-    this.#refreshRequestAllowedAtMs = step.now + UNAUTHENTICATED_REFRESH_MS;
+    if (this.attachment.phase !== 'registered' || !this.#hints.take(step.now)) return false;
     return this.attachment.current?.ask(step) === true;
   }
 

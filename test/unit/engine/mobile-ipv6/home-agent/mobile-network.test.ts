@@ -5,7 +5,11 @@
 import { describe, expect, it } from 'vitest';
 import { type Ipv4Address, type Ipv6Address, ipv4, ipv6, parsePrefix } from '#base/ip.ts';
 import { NO_BID } from '#engine/mobile-ipv6/common/binding-cache.ts';
-import { BindingCacheEntry, NO_PREFIXES } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
+import {
+  type Binding,
+  BindingCacheEntry,
+  NO_PREFIXES,
+} from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
 import { PrefixTable } from '#engine/mobile-ipv6/home-agent/grants/prefix-table.ts';
 import { filterOptions, type MobilityOption } from '#wire/mobility/options.ts';
 import {
@@ -318,7 +322,7 @@ describe('the prefix table', () => {
   }
 
   it('finds the binding of the longest prefix around an address until it is released', () => {
-    const table = new PrefixTable();
+    const table = new PrefixTable<Binding>();
     const wide = bindingWith(HOME_ADDRESS, ['2001:db8:5::/48', '198.51.100.0/24']);
     const narrow = bindingWith(SECOND_HOME_ADDRESS, ['2001:db8:5:1::/64', '198.51.100.128/28']);
     table.add(wide);
