@@ -93,10 +93,10 @@ export const OUTAGES: readonly Outage[] = [
     strongswanRemote: SERVER_NAME,
     addresses: HOME_SERVER,
     begin: async (lab) => {
-      const former = [
-        `ip6 daddr ${ADDRESSES.homeAgentIpv6}`,
-        `ip daddr ${ADDRESSES.homeAgentIpv4}`,
-      ];
+      const former = ['saddr', 'daddr'].flatMap((end) => [
+        `ip6 ${end} ${ADDRESSES.homeAgentIpv6}`,
+        `ip ${end} ${ADDRESSES.homeAgentIpv4}`,
+      ]);
       await drop(lab, 'core', former);
       renameHost(SERVER_NAME, [MOVED_IPV6, MOVED_IPV4]);
     },
