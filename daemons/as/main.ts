@@ -3,6 +3,7 @@ import { authorityPublicKey, startAccountServer } from '#account-server/account-
 import { wall } from '#base/time.ts';
 import { loadOrCreateSecret } from '#composition/secret-file.ts';
 import { runServiceDaemon } from '#composition/service-daemon.ts';
+import { runDirectory } from '#daemon/directories.ts';
 import { createClock } from '#host/process/clock.ts';
 import { accountServerSchema } from './config.ts';
 
@@ -18,6 +19,8 @@ await runServiceDaemon({
   start(settings, context) {
     const { now } = createClock();
     const clock = { now, wall: () => wall(Date.now()) };
-    return startAccountServer(settings, context, { clock, loadOrCreateSecret });
+    return startAccountServer(settings, context, {
+      ...{ clock, loadOrCreateSecret, scratchDirectory: runDirectory() },
+    });
   },
 });

@@ -6,6 +6,8 @@ import type { JsonObject } from '#base/json.ts';
 import { keyPairOf, signingKeyOf } from '#crypto/primitives.ts';
 import type { Identity, ServiceSettings } from '#daemon/daemon-settings.ts';
 import type { DaemonContext, RunningDaemon } from '#daemon/daemon-spec.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
+import type { EventSink } from '#runtime/ports.ts';
 import { AccountDatabase } from './account-database.ts';
 import { Administration } from './administration.ts';
 import { Authorities, type KeyFiles } from './authorities.ts';
@@ -31,6 +33,8 @@ interface AccountServerHost {
   readonly clock: ServiceClock;
   /** The 32 octets of a file, which is made if it does not exist. */
   loadOrCreateSecret(file: string): Uint8Array;
+  /** In memory. */
+  readonly scratchDirectory: string;
 }
 
 type LoadSecret = AccountServerHost['loadOrCreateSecret'];
@@ -67,6 +71,7 @@ export async function startAccountServer(
 }
 
 interface Parts {
+  readonly database: AccountDatabase;
   readonly certificates: Certificates;
   readonly certificate: Certificate;
   readonly exchangeKey: Uint8Array;
@@ -99,20 +104,24 @@ class AccountServer {
   static async open(
     settings: AccountServerSettings,
     context: DaemonContext,
-    { clock, loadOrCreateSecret }: AccountServerHost,
+    host: AccountServerHost,
     opened: AsyncDisposableStack,
   ): Promise<AccountServer> {
     const { daemon, server: configuration } = settings;
+    const { clock, loadOrCreateSecret } = host;
     const stateFile = (name: string): string =>
       join(daemon.stateDirectory, `${daemon.name}${name}`);
-    const database = new AccountDatabase(stateFile('.sqlite'));
+    const { events } = context;
+    const database = new AccountDatabase(stateFile('.sqlite'), {
+      scratch: host.scratchDirectory,
+      changed: (fault) => reportStore(events, clock.wall(), fault),
+    });
     opened.adopt(database, (it) => it.close());
     const files = keyFiles(stateFile, loadOrCreateSecret);
     const exchange = keyPairOf(files.open('exchange'));
     const authorities = new Authorities(database, files, Math.floor(clock.wall() / 1000));
     const certificates = new Certificates(stateFile('.tls.pem'), clock);
     const certificate = await certificates.read(settings);
-    const { events } = context;
     const common = { configuration, authorities, clock };
     const service = new AccountService({ ...common, database, exchange, events });
     const https = new AccountHttpsServer({
@@ -122,7 +131,9 @@ class AccountServer {
     opened.adopt(https, (it) => it.close());
     const administration = new Administration({ ...common, database, service, events });
     const exchangeKey = exchange.publicKey;
-    const parts = { certificates, certificate, exchangeKey, service, https, administration };
+    const parts = {
+      ...{ certificates, certificate, exchangeKey, service, https, administration, database },
+    };
     return new AccountServer(settings, context, parts);
   }
 
@@ -150,13 +161,14 @@ class AccountServer {
 
   #status(): JsonObject {
     const { address, port, server } = this.#settings;
-    const { exchangeKey, administration } = this.#parts;
+    const { exchangeKey, administration, database } = this.#parts;
     return {
       ...{ role: 'account-server', address, port, zone: server.zone },
       systemPrefix: formatPrefix(server.systemPrefix),
       publicKey: base64(exchangeKey),
       certificate: describeCertificate(this.#certificate),
       ...administration.summary(),
+      ...(database.fault === undefined ? {} : { storeFault: database.fault }),
     };
   }
 }
@@ -181,6 +193,14 @@ class Certificates {
 function describeCertificate(certificate: Certificate): JsonObject {
   const { fingerprint, selfSigned, subject, notAfterWallMs } = certificate;
   return { fingerprint, selfSigned, subject, notAfter: new Date(notAfterWallMs).toISOString() };
+}
+
+function reportStore(events: EventSink, atWallMs: number, fault: string | undefined): void {
+  const event: EngineEvent =
+    fault === undefined
+      ? { name: 'store-recovered', level: 'info', fields: {} }
+      : { name: 'store-write-failed', level: 'warn', fields: { error: fault, waiting: 0 } };
+  events.event(event, atWallMs);
 }
 
 function keyFiles(stateFile: (name: string) => string, load: LoadSecret): KeyFiles {

@@ -115,15 +115,16 @@ export class Authorities {
    * Returns the time from which the key signs.
    */
   #register({ publicKey }: SigningKey, signsFrom: number): number {
-    this.#database.run(
-      'INSERT OR IGNORE INTO authorities (public_key, signs_from) VALUES (?, ?)',
-      publicKey,
-      signsFrom,
-    );
     const row = this.#database.one(
       'SELECT signs_from FROM authorities WHERE public_key = ?',
       publicKey,
     );
-    return row === undefined ? signsFrom : integer(row, 'signs_from');
+    if (row !== undefined) return integer(row, 'signs_from');
+    this.#database.run(
+      'INSERT INTO authorities (public_key, signs_from) VALUES (?, ?)',
+      publicKey,
+      signsFrom,
+    );
+    return signsFrom;
   }
 }

@@ -4,13 +4,14 @@ import type { IpAddress } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { ServiceSettings } from '#daemon/daemon-settings.ts';
 import type { DaemonContext, RunningDaemon } from '#daemon/daemon-spec.ts';
+import { runDirectory } from '#daemon/directories.ts';
 import type { Output } from '#engine/contract/output.ts';
 import { createResolver } from '#host/dns/resolver.ts';
 import { createClock } from '#host/process/clock.ts';
 import { createDriver, type DriverInput, type DriverOptions } from '#runtime/driver.ts';
 import type { ClockPort, KernelPort, PlanePort, ResolverPort, StorePort } from '#runtime/ports.ts';
 import { withMessageWatch } from '#runtime/watched-engine.ts';
-import { openSqliteStore } from '#store/sqlite.ts';
+import { openLastingStore } from '#store/lasting-store.ts';
 import type { EngineWithCounters } from './joined-engines.ts';
 
 const DNS_PORT = 53;
@@ -97,7 +98,7 @@ function openStore(
   { stateDirectory, name }: Pick<ServiceSettings, 'stateDirectory' | 'name'>,
   opened: AsyncDisposableStack,
 ): StorePort {
-  const store = openSqliteStore(join(stateDirectory, `${name}.sqlite`));
+  const store = openLastingStore(join(stateDirectory, `${name}.sqlite`), runDirectory());
   return opened.adopt(store, (it) => it.close());
 }
 

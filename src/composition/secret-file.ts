@@ -17,6 +17,7 @@ import {
 import { dirname } from 'node:path';
 import { fromHex, hex } from '#base/bytes.ts';
 import { randomBytes } from '#host/process/random.ts';
+import { SystemError } from '#host/process/system-error.ts';
 
 const OCTETS = 32;
 const OTHERS = 0o077;
@@ -26,13 +27,29 @@ const OTHERS = 0o077;
  * written, or if other users can read it.
  */
 export function loadOrCreateSecret(file: string): Uint8Array {
-  if (!existsSync(file)) make(file);
+  if (!existsSync(file)) makeOrExplain(file);
   if ((statSync(file).mode & OTHERS) !== 0)
     throw new Error(`${file} is readable by other users; run chmod 600 ${file}`);
   const text = readFileSync(file, 'utf8').trim();
   if (!/^hex:[0-9a-f]{64}$/.test(text))
     throw new Error(`${file} does not contain a secret of 32 octets; restore it from a backup`);
   return fromHex(text.slice('hex:'.length));
+}
+
+/** A daemon without its identity would be a stranger to its peers, so this ends the start. */
+function makeOrExplain(file: string): void {
+  try {
+    make(file);
+  } catch (thrown) {
+    if (!(thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string'))
+      throw thrown;
+    const remedy = 'restore the key from a backup, or make the directory writable and free space';
+    throw new SystemError(
+      thrown.code,
+      `${file} does not exist and cannot be made (${thrown.message}): ${remedy}`,
+      thrown,
+    );
+  }
 }
 
 /** Links the complete file to its name. Of two daemons that start at once, the first one wins. */

@@ -68,7 +68,7 @@ class DriverLoop implements Driver {
       (input) => this.#take(input),
       (error) => this.#fail(error),
     );
-    this.#records = new RecordWriter(options.store);
+    this.#records = new RecordWriter(options.store, (fault) => this.#reportStore(fault));
     this.#traffic = new TrafficSampler(options.plane);
     this.#commands = new OperatorCommands(options.plane, {
       counters: () => this.#statistics(),
@@ -85,6 +85,7 @@ class DriverLoop implements Driver {
     this.#offsetMs = clock.offsetMs();
     step({ kind: 'clock', offsetMs: this.#offsetMs });
     for (const record of store.load()) step({ kind: 'record', ...record });
+    this.#records.start(clock.now());
     step({ kind: 'restored' });
     // Before the desired state is applied, or the sweep would remove that as well.
     kernel.sweep();
@@ -232,9 +233,7 @@ class DriverLoop implements Driver {
   }
 
   #carryOut(now: Monotonic, out: readonly Output[]): void {
-    const refusedBefore = this.#records.backlog > 0;
-    if (!this.#records.write(out) && !refusedBefore)
-      this.#report('store-write-failed', 'warn', { waiting: this.#records.backlog });
+    this.#records.write(now, out);
     let changed = false;
     let unapplied = false;
     const unsent: SendOutput[] = [];
@@ -292,10 +291,9 @@ class DriverLoop implements Driver {
   }
 
   #status(): JsonObject {
-    const { failures: storeFailures, backlog: storeBacklog } = this.#records;
     return {
       host: this.#reconciler.status(),
-      driver: { ...this.#driverCounters(), storeFailures, storeBacklog },
+      driver: { ...this.#driverCounters(), ...this.#records.status() },
     };
   }
 
@@ -312,7 +310,10 @@ class DriverLoop implements Driver {
     const at =
       this.#queue.length > 0
         ? monotonic(0)
-        : earliest(engine.deadline(), this.#reconciler.deadline(), this.#traffic.deadline());
+        : earliest(
+            ...[engine.deadline(), this.#reconciler.deadline()],
+            ...[this.#traffic.deadline(), this.#records.deadline()],
+          );
     if (at === this.#wakeAt) return;
     this.#wakeAt = at;
     if (at === NEVER) clock.cancel();
@@ -326,7 +327,7 @@ class DriverLoop implements Driver {
       if (this.#traffic.deadline() <= now) this.#sample();
       if (this.#options.engine.deadline() <= now) this.#handle(now, [{ kind: 'tick' }]);
       this.#reconciler.tick(now);
-      this.#records.flush();
+      this.#records.tick(now);
     });
   }
 
@@ -344,6 +345,12 @@ class DriverLoop implements Driver {
 
   #report(name: EngineEvent['name'], level: EngineEvent['level'], fields: JsonObject): void {
     this.#options.events.event({ name, level, fields }, this.#options.clock.now() + this.#offsetMs);
+  }
+
+  #reportStore(fault: string | undefined): void {
+    if (fault === undefined) this.#report('store-recovered', 'info', {});
+    else
+      this.#report('store-write-failed', 'warn', { error: fault, waiting: this.#records.backlog });
   }
 
   #count(name: string): void {

@@ -222,6 +222,8 @@ export interface NamePort {
 
 /** Records survive a crash of the daemon; the changes of one call are one transaction. */
 export interface StorePort {
+  /** Why changes do not reach the disk; undefined while they do, and after a refused change. */
+  readonly fault?: string | undefined;
   load(): Iterable<{ readonly table: string; readonly key: string; readonly value: JsonValue }>;
   apply(
     changes: readonly {

@@ -1,4 +1,5 @@
-import type { JsonValue } from '#base/json.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
+import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { Output } from '#engine/contract/output.ts';
 import { isHostError } from './host-error.ts';
 import type { StorePort } from './ports.ts';
@@ -9,6 +10,10 @@ interface Change {
   readonly value: JsonValue | undefined;
 }
 
+/** First and longest wait before a store that refuses is tried again without a new record. */
+const RETRY_FIRST_MS = 1_000;
+const RETRY_LONGEST_MS = 30_000;
+
 /**
  * Writes the records of a turn in one transaction. The daemon survives a store that refuses (disk
  * full): the writer keeps the latest value of each record and writes it once the store accepts
@@ -18,38 +23,88 @@ export class RecordWriter {
   readonly #store: StorePort;
   readonly #backlog = new Map<string, Change>();
   #failures = 0;
+  #fault: string | undefined;
+  /** Of the last refusal. */
+  #reason = '';
+  #retryAt: Monotonic = NEVER;
+  #retryMs = RETRY_FIRST_MS;
 
-  constructor(store: StorePort) {
+  readonly #changed: (fault: string | undefined) => void;
+
+  /** `changed` is called when records begin to wait, with the reason, and when none waits again. */
+  constructor(store: StorePort, changed: (fault: string | undefined) => void = () => {}) {
     this.#store = store;
+    this.#changed = changed;
+  }
+
+  /** Call once the store's records are loaded: reading may have found it damaged. */
+  start(now: Monotonic): void {
+    const { fault } = this.#store;
+    if (fault === undefined) return;
+    this.#failures++;
+    this.#retryAt = after(now, this.#retryMs);
+    this.#setFault(fault);
   }
 
   /** False when the store refused. */
-  write(outputs: readonly Output[]): boolean {
+  write(now: Monotonic, outputs: readonly Output[]): boolean {
     const changes: Change[] = [];
     for (const output of outputs) {
       if (output.kind === 'persist')
         changes.push({ table: output.table, key: output.key, value: output.value });
     }
     if (changes.length === 0) return true;
-    if (!this.#apply(changes)) return false;
-    return this.#backlog.size === 0 || this.#apply([...this.#backlog.values()]);
+    const done =
+      this.#apply(changes) &&
+      (this.#backlog.size === 0 || this.#apply([...this.#backlog.values()]));
+    this.#setFault(done ? undefined : this.#reason);
+    if (!done && this.#retryAt === NEVER) this.#retryAt = after(now, this.#retryMs);
+    return done;
   }
 
   /** Tries one record of the backlog, then the rest. */
   flush(): boolean {
+    if (this.#backlog.size === 0 && this.#fault === undefined) return true;
     const [first] = this.#backlog.values();
-    if (first === undefined) return true;
-    return (
-      this.#apply([first]) && (this.#backlog.size === 0 || this.#apply([...this.#backlog.values()]))
-    );
+    const done =
+      this.#apply(first === undefined ? [] : [first]) &&
+      (this.#backlog.size === 0 || this.#apply([...this.#backlog.values()]));
+    this.#setFault(done ? undefined : this.#reason);
+    return done;
   }
 
-  get failures(): number {
-    return this.#failures;
+  /** When `tick` is due. */
+  deadline(): Monotonic {
+    return this.#retryAt;
+  }
+
+  tick(now: Monotonic): void {
+    if (now < this.#retryAt) return;
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_LONGEST_MS);
+    this.#retryAt = after(now, this.#retryMs);
+    this.flush();
   }
 
   get backlog(): number {
     return this.#backlog.size;
+  }
+
+  status(): JsonObject {
+    return {
+      storeFailures: this.#failures,
+      storeBacklog: this.#backlog.size,
+      ...(this.#fault === undefined ? {} : { storeFault: this.#fault }),
+    };
+  }
+
+  #setFault(fault: string | undefined): void {
+    const before = this.#fault;
+    this.#fault = fault;
+    if (fault === undefined) {
+      this.#retryAt = NEVER;
+      this.#retryMs = RETRY_FIRST_MS;
+    }
+    if ((before === undefined) !== (fault === undefined)) this.#changed(fault);
   }
 
   #apply(changes: readonly Change[]): boolean {
@@ -70,6 +125,7 @@ export class RecordWriter {
     } catch (thrown) {
       if (!isHostError(thrown)) throw thrown;
       this.#failures++;
+      this.#reason = thrown.message;
       return false;
     }
   }

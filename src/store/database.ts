@@ -1,6 +1,6 @@
 /** Opens SQLite files, with error messages for operators. */
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { copyFileSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
 /** The former run may not have ended yet. */
@@ -95,10 +95,7 @@ function prepareDatabase(
   location: DatabaseFile,
   { version, schema, synchronous }: DatabaseFormat,
 ): void {
-  database.exec(
-    `PRAGMA busy_timeout = ${BUSY_AT_START_MS}; PRAGMA journal_mode = WAL; ` +
-      `PRAGMA synchronous = ${synchronous}; PRAGMA foreign_keys = ON`,
-  );
+  database.exec(`PRAGMA busy_timeout = ${BUSY_AT_START_MS}`);
   const { user_version: found } = database.prepare('PRAGMA user_version').get() ?? {};
   if (typeof found === 'number' && found > version) {
     throw new StoreError(
@@ -108,10 +105,34 @@ function prepareDatabase(
         'run that version, or move the file away to start empty',
     );
   }
+  database.exec(
+    'PRAGMA journal_mode = WAL; ' + `PRAGMA synchronous = ${synchronous}; PRAGMA foreign_keys = ON`,
+  );
   database.exec(`${schema}; PRAGMA user_version = ${version}`);
   const { quick_check: check } = database.prepare('PRAGMA quick_check(1)').get() ?? {};
   if (check !== 'ok') throw corrupt(location, check);
   database.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
+}
+
+/**
+ * Opens a copy, for reading only, of a file whose disk may be full or read-only: SQLite writes
+ * beside each file that it opens. The copy's name is gone at once. Throws what copying and SQLite
+ * throw.
+ */
+export function openReadOnlyCopy(file: string, scratch: string): DatabaseSync {
+  const copy = join(scratch, `${basename(file)}.copy`);
+  const former = process.umask(0o077);
+  try {
+    copyFileSync(file, copy);
+    if (existsSync(`${file}-wal`)) copyFileSync(`${file}-wal`, `${copy}-wal`);
+    const database = new DatabaseSync(copy);
+    // Takes over what is in the write-ahead file.
+    database.exec('PRAGMA journal_mode = DELETE; PRAGMA query_only = ON');
+    return database;
+  } finally {
+    process.umask(former);
+    for (const part of ['', '-wal', '-shm']) rmSync(`${copy}${part}`, { force: true });
+  }
 }
 
 /** All of `body` or nothing. Throws `StoreError`. */

@@ -26,6 +26,19 @@ export function openSqliteStore(file: string): StorePort {
   return new SqliteStore(file);
 }
 
+interface StoredRecord {
+  readonly table: string;
+  readonly key: string;
+  readonly value: JsonValue;
+}
+
+/** In order of table and key. Throws SQLite's errors, and `SyntaxError` for a damaged value. */
+export function* recordsOf(database: DatabaseSync): Iterable<StoredRecord> {
+  const rows = database.prepare('SELECT tbl, key, value FROM records ORDER BY tbl, key').iterate();
+  for (const { tbl, key, value } of rows)
+    yield { table: String(tbl), key: String(key), value: JSON.parse(String(value)) };
+}
+
 class SqliteStore implements StorePort {
   readonly #location: DatabaseFile;
   readonly #database: DatabaseSync;
@@ -41,16 +54,12 @@ class SqliteStore implements StorePort {
     this.#drop = this.#database.prepare('DELETE FROM records WHERE tbl = ? AND key = ?');
   }
 
-  *load(): Iterable<{ readonly table: string; readonly key: string; readonly value: JsonValue }> {
-    const rows = this.#database
-      .prepare('SELECT tbl, key, value FROM records ORDER BY tbl, key')
-      .iterate();
-    const iterator = rows[Symbol.iterator]();
+  *load(): Iterable<StoredRecord> {
+    const iterator = recordsOf(this.#database)[Symbol.iterator]();
     for (;;) {
-      const next = translate(this.#location, () => iterator.next());
+      const next = translate(this.#location, () => this.#next(iterator));
       if (next.done === true) return;
-      const { tbl, key, value } = next.value;
-      yield { table: String(tbl), key: String(key), value: this.#parse(String(value)) };
+      yield next.value;
     }
   }
 
@@ -73,11 +82,12 @@ class SqliteStore implements StorePort {
     if (this.#database.isOpen) this.#database.close();
   }
 
-  #parse(text: string): JsonValue {
+  #next(iterator: Iterator<StoredRecord>): IteratorResult<StoredRecord> {
     try {
-      return JSON.parse(text);
+      return iterator.next();
     } catch (cause) {
-      throw corrupt(this.#location, cause);
+      if (cause instanceof SyntaxError) throw corrupt(this.#location, cause);
+      throw cause;
     }
   }
 }

@@ -25,7 +25,9 @@ const HOST: Fields = {
   host:
     'desired state of the kernel: `parts` (their number), `pending` (refused by the kernel: ' +
     '`what`, `error`) and `counters`',
-  driver: 'counters of the driver, `storeFailures` and `storeBacklog`',
+  driver:
+    'counters of the driver, `storeFailures`, `storeBacklog`, and while the store cannot be ' +
+    'written the reason in `storeFault`',
 };
 
 const BINDING_LIST: Fields = {
@@ -145,6 +147,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
           accounts: 'number of accounts',
           disabledAccounts: 'number of disabled accounts',
           devices: 'number of devices',
+          'storeFault?': 'why accounts cannot be changed, and logins are refused',
         },
       },
     ],

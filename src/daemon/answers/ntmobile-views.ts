@@ -117,6 +117,7 @@ export function coordinatorLines(status: JsonObject): readonly Line[] {
 
 export function accountServerLines(status: JsonObject): readonly Line[] {
   const { address, port, certificate, accounts, disabledAccounts: disabled } = status;
+  const fault = status['storeFault'];
   const { fingerprint, selfSigned, notAfter } = isJsonObject(certificate) ? certificate : {};
   const detail = typeof disabled === 'number' && disabled > 0 ? ` (${disabled} disabled)` : '';
   return [
@@ -128,6 +129,7 @@ export function accountServerLines(status: JsonObject): readonly Line[] {
     ['certificate until', text(notAfter)],
     ['accounts', accounts === undefined ? undefined : `${text(accounts)}${detail}`],
     ['devices', text(status['devices'])],
+    ['store', fault === undefined ? 'in sync' : `READ ONLY, logins are refused: ${text(fault)}`],
   ];
 }
 

@@ -48,7 +48,11 @@ export class StatusReporter implements EventSink {
 export function statusLine(status: JsonValue): string {
   if (!isJsonObject(status)) return 'running';
   const line = LINES[String(status['role'])];
-  return line === undefined ? 'running' : line(status);
+  const { driver } = status;
+  const unstored = [status, driver].some(
+    (one) => isJsonObject(one) && typeof one['storeFault'] === 'string',
+  );
+  return `${line === undefined ? 'running' : line(status)}${unstored ? '; STORE NOT WRITTEN' : ''}`;
 }
 
 type Line = (status: JsonObject) => string;

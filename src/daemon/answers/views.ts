@@ -205,13 +205,14 @@ function hostLines(status: JsonObject): readonly Line[] {
   const refused = pending.map(
     ({ what, error }): Line => ['refused', `${text(what) ?? '-'}: ${text(error) ?? 'waiting'}`],
   );
-  const { storeFailures, storeBacklog } = isJsonObject(driver) ? driver : {};
-  const failed = typeof storeFailures === 'number' && storeFailures > 0;
+  const { storeBacklog, storeFault } = isJsonObject(driver) ? driver : {};
   return [
     ...(refused.length === 0 ? [['kernel', 'in sync'] as const] : refused),
     [
       'store',
-      failed ? `${storeFailures} failures, ${text(storeBacklog) ?? 0} records waiting` : 'in sync',
+      storeFault === undefined
+        ? 'in sync'
+        : `NOT WRITTEN (${text(storeBacklog) ?? 0} records wait): ${text(storeFault)}`,
     ],
   ];
 }

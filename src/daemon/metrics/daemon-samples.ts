@@ -89,6 +89,8 @@ export function addStatus(samples: Samples, role: string, status: JsonObject): v
   if (isJsonObject(host))
     samples.add('sojourn_kernel_refusals', {}, listOf(host['pending']).length);
   addStore(samples, objectOf(driver));
+  const unwritable = status['storeFault'] ?? objectOf(driver)['storeFault'];
+  samples.add('sojourn_store_writable', {}, unwritable === undefined ? 1 : 0);
   if (isJsonList(homes)) addHomes(samples, listOf(homes));
   if (typeof accounts === 'number' && typeof disabled === 'number') {
     samples.add('sojourn_accounts', { state: 'enabled' }, accounts - disabled);
@@ -97,7 +99,8 @@ export function addStatus(samples: Samples, role: string, status: JsonObject): v
   addNtmobile(samples, isJsonObject(status['ntmobile']) ? status['ntmobile'] : status);
 }
 
-function addStore(samples: Samples, { storeFailures, storeBacklog }: JsonObject): void {
+function addStore(samples: Samples, driver: JsonObject): void {
+  const { storeFailures, storeBacklog } = driver;
   if (typeof storeFailures === 'number')
     samples.add('sojourn_store_failures_total', {}, storeFailures);
   if (typeof storeBacklog === 'number')

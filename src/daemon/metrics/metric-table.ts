@@ -230,6 +230,10 @@ export const METRICS = {
     'Desired addresses, routes and rules that the kernel currently refuses.',
   ),
   sojourn_store_failures_total: counter(WITH_ENGINE, 'Failed writes to the store.'),
+  sojourn_store_writable: gauge(
+    ALL,
+    '1 while the store has the whole state, 0 while the state would not survive a restart.',
+  ),
   sojourn_store_backlog_records: gauge(WITH_ENGINE, 'Records that wait for the store.'),
   // --- NTMobile ---
   sojourn_logins_total: counter(['as', 'mn'], 'Logins and renewals at an account server.', {

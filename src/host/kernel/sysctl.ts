@@ -79,13 +79,22 @@ export class SysctlSettings {
       return;
     }
     const directory = dirname(this.#file);
-    if (!existsSync(directory)) mkdirSync(directory, { mode: 0o755 });
-    // Renamed into place, so that a crash leaves the old file or the new one.
-    writeFileSync(`${this.#file}.new`, JSON.stringify(Object.fromEntries(this.#originals)), {
-      mode: 0o600,
-    });
-    renameSync(`${this.#file}.new`, this.#file);
+    const text = JSON.stringify(Object.fromEntries(this.#originals));
+    try {
+      if (!existsSync(directory)) mkdirSync(directory, { mode: 0o755 });
+      // Renamed into place, so that a crash leaves the old file or the new one.
+      writeFileSync(`${this.#file}.new`, text, { mode: 0o600 });
+      renameSync(`${this.#file}.new`, this.#file);
+    } catch (thrown) {
+      // Forwarding matters more than what a crash would leave; the next change tries again.
+      if (!isDiskFault(thrown)) throw thrown;
+    }
   }
+}
+
+function isDiskFault(thrown: unknown): boolean {
+  const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS' || code === 'EIO';
 }
 
 /** Paths come from engines and from the state file; neither may leave /proc/sys/net. */

@@ -1,11 +1,20 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { StorePort } from '#runtime/ports.ts';
+import { openLastingStore } from '#store/lasting-store.ts';
 import { MemoryStore } from '#store/memory.ts';
 import { openSqliteStore } from '#store/sqlite.ts';
 
@@ -115,5 +124,67 @@ describe('the sqlite file', () => {
       expect(value('left')).toBe(value('right'));
       expect(Number(value('left'))).toBeGreaterThanOrEqual(acknowledged);
     }
+  });
+});
+
+describe('the lasting store', () => {
+  const scratch = mkdtempSync(join(directory, 'scratch-'));
+  let nowMs = 0;
+  const open = (file: string): StorePort => openLastingStore(file, scratch, () => nowMs);
+  const change = (key: string, value: number | undefined) => ({ table: 't', key, value });
+  const valuesOf = (store: StorePort): unknown =>
+    [...store.load()].map(({ key, value }) => [key, value]);
+
+  it('keeps the state in memory until its directory can be made, and writes all of it then', () => {
+    const parent = join(directory, 'parent');
+    const file = join(parent, 'state', 'it.sqlite');
+    const store = open(file);
+    expect(store.fault).toContain('cannot make its directory');
+    expect(() => store.apply([change('a', 1), change('b', 2)])).toThrow(/cannot make/);
+    mkdirSync(parent);
+    expect(() => store.apply([change('b', undefined)])).toThrow(/cannot make/);
+    nowMs += 1_000;
+    store.apply([change('c', 3)]);
+    expect(store.fault).toBeUndefined();
+    store.close();
+    const reopened = open(file);
+    expect(valuesOf(reopened)).toEqual([
+      ['a', 1],
+      ['c', 3],
+    ]);
+    reopened.close();
+  });
+
+  it('sets a damaged file aside and continues with the records before the damage', () => {
+    const file = join(directory, 'damaged.sqlite');
+    const former = open(file);
+    const keys = Array.from({ length: 500 }, (_, at) => `key ${String(at).padStart(4, '0')}`);
+    former.apply(keys.map((key, at) => change(key, at)));
+    former.close();
+    const octets = readFileSync(file);
+    octets.fill(0x55, octets.length / 2, octets.length / 2 + 4096);
+    writeFileSync(file, octets);
+    const store = open(file);
+    const found = [...store.load()].length;
+    expect(found).toBeLessThan(500);
+    expect(existsSync(`${file}.damaged`)).toBe(true);
+    store.apply([change('new', 1)]);
+    expect(store.fault).toBeUndefined();
+    expect([...store.load()]).toHaveLength(found + 1);
+    store.close();
+  });
+
+  it('leaves the file of a newer version alone', () => {
+    const file = join(directory, 'future.sqlite');
+    const database = new DatabaseSync(file);
+    database.exec('PRAGMA user_version = 99');
+    database.close();
+    const before = readFileSync(file);
+    const store = open(file);
+    expect(store.fault).toContain('written by a newer version');
+    nowMs += 5_000;
+    expect(() => store.apply([change('a', 1)])).toThrow(/newer version/);
+    store.close();
+    expect(readFileSync(file)).toEqual(before);
   });
 });

@@ -76,7 +76,10 @@ export const DAEMON_EVENTS = {
   ),
   'store-write-failed': row(
     'warn',
-    'The daemon could not write its store; it tries again.',
+    'The daemon cannot use its store: its state is in memory only and would not survive a ' +
+      'restart; it tries again.',
+    'error',
     'waiting',
   ),
+  'store-recovered': row('info', 'The store has the whole state again.'),
 } as const;

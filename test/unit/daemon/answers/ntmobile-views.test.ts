@@ -119,6 +119,7 @@ describe('the views of NTMobile', () => {
         '  certificate until  2027-01-01T00:00:00.000Z',
         '  accounts           3 (1 disabled)',
         '  devices            2',
+        '  store              in sync',
       ].join('\n'),
     );
     const coordinator = {

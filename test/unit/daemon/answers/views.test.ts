@@ -110,10 +110,13 @@ describe('the status of a mobile node', () => {
     const pending = [{ what: 'address eth0 2001:db8:1::5', error: 'ENODEV' }];
     const text = mobileNode(
       {},
-      { host: { pending }, driver: { storeFailures: 2, storeBacklog: 5 } },
+      {
+        host: { pending },
+        driver: { storeFailures: 2, storeBacklog: 5, storeFault: 'mn.sqlite: disk full' },
+      },
     );
     expect(text).toContain('refused  address eth0 2001:db8:1::5: ENODEV');
-    expect(text).toContain('store    2 failures, 5 records waiting');
+    expect(text).toContain('store    NOT WRITTEN (5 records wait): mn.sqlite: disk full');
     expect(text).not.toContain('in sync');
   });
 });
