@@ -5,6 +5,7 @@ import { z } from 'zod';
 import {
   checkHome,
   checkHomes,
+  checkRulePriorities,
   homeOf,
   homeShape,
   mobileShape,
@@ -39,6 +40,7 @@ export function mobileNodeSchema(context: ConfigurationContext) {
       ...mobileShape('mn'),
     })
     .superRefine(crossCheck(checkHomes), EVEN_WHEN_FAULTY)
+    .superRefine(crossCheck(checkRulePriorities), EVEN_WHEN_FAULTY)
     .superRefine(crossCheck(checkPurpose), EVEN_WHEN_FAULTY)
     .transform(
       ({ daemon, ntmobile, ...mobileNode }): MobileNodeSettings => ({

@@ -17,11 +17,13 @@ import {
 import {
   checkHome,
   checkHomes,
+  checkRulePriorities,
   type HomeFields,
   homeOf,
   homeShape,
   mobileShape,
   type PartialSettings,
+  type RulePriorities,
 } from '#composition/mobile-settings.ts';
 import type { ConfigurationContext } from '#daemon/configuration/config.ts';
 import {
@@ -193,8 +195,9 @@ interface RouterParts {
   readonly interfaces?: readonly ({ readonly match?: string | undefined } | undefined)[];
 }
 
-function checkRouter(router: RouterParts, report: Report): void {
+function checkRouter(router: RouterParts & RulePriorities, report: Report): void {
   checkHomes(router, report);
+  checkRulePriorities(router, report);
   const homes = soundList(router.homes)?.map(({ mobileNetworkPrefixes }) =>
     soundList(mobileNetworkPrefixes),
   );

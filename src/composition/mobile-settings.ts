@@ -252,7 +252,18 @@ export function mobileShape(name: string) {
       .meta({ description: 'routing table of the home addresses' }),
     rulePriority: integerField(1, 32_000)
       .default(1000)
-      .meta({ description: 'lowest priority of policy rules' }),
+      .meta({
+        description:
+          'priority of the first policy rules, for packets of care-of addresses, of the daemon ' +
+          'and of home addresses; lowered at run time if other software comes before them',
+      }),
+    defaultRulePriority: integerField(1, 32_765)
+      .default(32_765)
+      .meta({
+        description:
+          'priority of the rule that sends all other traffic home; the default is behind the ' +
+          'rules of other software, so that networks of its own tables are left to it',
+      }),
     defaultRoute: z.boolean().default(true).meta({
       reloadable: true,
       description:
@@ -261,6 +272,29 @@ export function mobileShape(name: string) {
     tunnelMtu: tunnelMtuSection().meta({ reloadable: true }),
     daemon: daemonSection(name),
   };
+}
+
+/** Priorities from `rulePriority` on that policy rules take; a mobile router's are the most. */
+const FIRST_RULE_PRIORITIES = 14;
+
+export interface RulePriorities {
+  readonly rulePriority?: number | undefined;
+  readonly defaultRulePriority?: number | undefined;
+}
+
+/** Reports a last policy rule that would come before the first ones. */
+export function checkRulePriorities(
+  { rulePriority, defaultRulePriority }: RulePriorities,
+  report: Report,
+): void {
+  if (rulePriority === undefined || defaultRulePriority === undefined) return;
+  const lowest = rulePriority + FIRST_RULE_PRIORITIES;
+  if (defaultRulePriority >= lowest) return;
+  report(
+    `${defaultRulePriority} is not behind the policy rules from ${rulePriority} on`,
+    `give a priority of at least ${lowest}`,
+    ['defaultRulePriority'],
+  );
 }
 
 /** Reports homes that share a name or a home address. */

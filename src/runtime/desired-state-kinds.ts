@@ -195,7 +195,9 @@ function sameSealingKey(a: SealingKey | undefined, b: SealingKey | undefined): b
 }
 
 function ruleText(rule: DesiredRule): string {
-  const words = [`v${rule.family} ${rule.priority} table ${rule.table}`];
+  const { target } = rule;
+  const action = target === undefined ? `table ${rule.table}` : `goto ${target}`;
+  const words = [`v${rule.family} ${rule.priority} ${action}`];
   if (rule.invert === true) words.push('not');
   if (rule.from !== undefined) words.push(`from ${formatPrefix(rule.from)}`);
   if (rule.to !== undefined) words.push(`to ${formatPrefix(rule.to)}`);

@@ -306,6 +306,7 @@ function mobileNodeOf(association: TestRegistrationKey) {
     mark: 1,
     table: 1,
     rulePriority: 1_000,
+    defaultRulePriority: 32_765,
     defaultRoute: true,
     tunnelMtu: TUNNEL_MTU,
   };

@@ -96,6 +96,7 @@ describe('NEMO-MR, the router’s own packets', () => {
     expect(scene.rules).toContainEqual({
       family: 6,
       priority: expect.any(Number),
+      place: 'first',
       table: 5000,
       from: WHOLE_HOME,
     });

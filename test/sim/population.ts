@@ -132,6 +132,7 @@ export function mobileNodeConfiguration(choices: MobileChoices): MobileNodeConfi
     mark: 0x5e,
     table: 419,
     rulePriority: 4191,
+    defaultRulePriority: 32_765,
     defaultRoute: true,
     tunnelMtu: { ipip: 1460, udp: 1472 },
   };

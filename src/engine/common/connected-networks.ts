@@ -15,7 +15,7 @@ import {
 import type { InterfaceAddress, NetworkInterface } from './network-interface.ts';
 
 /** A prefix, and the interface by which its hosts are neighbours. */
-interface ConnectedNetwork {
+export interface ConnectedNetwork {
   readonly destination: Prefix;
   readonly device: string;
 }

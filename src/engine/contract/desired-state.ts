@@ -94,7 +94,16 @@ export interface DesiredRoute {
 export interface DesiredRule {
   readonly family: 4 | 6;
   readonly priority: number;
+  /**
+   * Place among the rules of other software. 'first': the priority is lowered if another program
+   * adds a rule before this one that would take the daemon's own packets. 'last': behind every
+   * other rule of the same priority.
+   */
+  readonly place?: 'first' | 'last';
+  /** Zero for a rule with a `target`. */
   readonly table: number;
+  /** FR_ACT_GOTO: the lookup continues at the rule of this higher priority number. */
+  readonly target?: number;
   readonly from?: Prefix;
   readonly to?: Prefix;
   readonly mark?: { readonly value: number; readonly mask: number };

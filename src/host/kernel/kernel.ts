@@ -23,7 +23,6 @@ import {
   encodeAddressChange,
   encodeNeighbourChange,
   encodeRouteChange,
-  encodeRuleChange,
   type RtnetlinkMessage,
 } from '#wire/rtnetlink/message.ts';
 import {
@@ -33,13 +32,13 @@ import {
   routeBody,
   routeIdentity,
   routeKey,
-  ruleBody,
-  ruleKey,
   TUN_DEVICE,
 } from './netlink-bodies.ts';
 import { messagesOf, NetlinkRequests, type NetlinkSocket } from './netlink-requests.ts';
 import { NetworkMirror } from './network-mirror.ts';
+import { OwnRules } from './own-rules.ts';
 import { sweepLeftovers } from './sweep.ts';
+
 import { SysctlSettings } from './sysctl.ts';
 import { IPV6_MINIMUM_MTU, type OwnDevice, TunnelDevice } from './tunnel-device.ts';
 
@@ -79,8 +78,9 @@ class Kernel implements KernelPort {
   readonly #requests: NetlinkRequests;
   readonly #mirror: NetworkMirror;
   readonly #sysctls: SysctlSettings;
+  readonly #rules: OwnRules;
   readonly #device: TunnelDevice | undefined;
-  /** Keys of the added items: `addressKey`, `routeKey` and `ruleKey`. */
+  /** Keys of the added items: `addressKey` and `routeKey`. */
   readonly #own = new Set<string>();
   /** Devices of the added proxy entries, by address and device. */
   readonly #proxies = new Map<string, string>();
@@ -94,6 +94,7 @@ class Kernel implements KernelPort {
     this.#requests = new NetlinkRequests(options.netlink);
     this.#mirror = new NetworkMirror(options.device, options.protocol);
     this.#sysctls = new SysctlSettings(options.sysctlFile);
+    this.#rules = new OwnRules(this.#requests, options);
     const { ownDevice } = options;
     this.#device = ownDevice && new TunnelDevice(ownDevice, this.#requests);
     const groups = RtnetlinkGroup;
@@ -154,19 +155,11 @@ class Kernel implements KernelPort {
   }
 
   addRule(rule: DesiredRule): void {
-    const body = ruleBody(rule, this.#options);
-    this.#requests.change(`rule ${rule.priority}`, ['EEXIST'], (sequence) =>
-      encodeRuleChange('add', body, sequence),
-    );
-    this.#own.add(ruleKey(body));
+    this.#rules.add(rule);
   }
 
   deleteRule(rule: DesiredRule): void {
-    const body = ruleBody(rule, this.#options);
-    this.#own.delete(ruleKey(body));
-    this.#requests.change(`rule ${rule.priority}`, ['ENOENT', 'ESRCH'], (sequence) =>
-      encodeRuleChange('delete', body, sequence),
-    );
+    this.#rules.delete(rule);
   }
 
   addProxyNeighbour(neighbour: DesiredProxyNeighbour): void {
@@ -243,7 +236,8 @@ class Kernel implements KernelPort {
     // A device that had no IPv6 until now.
     if (messages.some(({ kind }) => kind === 'link' || kind === 'address'))
       disturbed ||= this.#sysctls.canSetAbsent;
-    for (const message of messages) if (this.#device?.notify(message) === true) disturbed = true;
+    for (const message of messages)
+      if (this.#device?.notify(message) === true || this.#rules.notify(message)) disturbed = true;
     this.#mirror.notify(now, messages);
     if (overrun) {
       this.#reload();
@@ -267,6 +261,7 @@ class Kernel implements KernelPort {
     this.#mirror.load(now, this.#requests.dump('link'), this.#requests.dump('address'));
     for (const family of [4, 6] as const)
       this.#mirror.loadRoutes(now, family, this.#requests.dump('route', family));
+    this.#rules.load();
     this.#armRefresh();
   }
 
@@ -317,10 +312,6 @@ class Kernel implements KernelPort {
         return (
           message.route.protocol === this.#options.protocol &&
           this.#own.has(routeKey(message.route))
-        );
-      case 'rule':
-        return (
-          message.rule.protocol === this.#options.protocol && this.#own.has(ruleKey(message.rule))
         );
       default:
         return false;

@@ -18,6 +18,7 @@ import type { RtnetlinkAddress, RtnetlinkNeighbour } from '#wire/rtnetlink/links
 import {
   type RtnetlinkRoute,
   type RtnetlinkRule,
+  RULE_ACTION_GOTO,
   RULE_ACTION_TO_TABLE,
 } from '#wire/rtnetlink/routes.ts';
 
@@ -113,8 +114,9 @@ export function ruleBody(
 ): RtnetlinkRule {
   return {
     family: rule.family,
-    action: RULE_ACTION_TO_TABLE,
+    action: rule.target === undefined ? RULE_ACTION_TO_TABLE : RULE_ACTION_GOTO,
     table: rule.table,
+    target: rule.target,
     invert: rule.invert ?? false,
     source: rule.from,
     destination: rule.to,

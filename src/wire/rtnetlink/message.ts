@@ -261,11 +261,12 @@ export function encodeDump(
  */
 type RtnetlinkChange = 'add' | 'replace' | 'delete';
 
-function envelopeOf(change: RtnetlinkChange, sequence: number): Operated {
+function envelopeOf(change: RtnetlinkChange | 'append', sequence: number): Operated {
   const base = NetlinkFlag.request | NetlinkFlag.acknowledge;
   const flags = {
     add: base | NetlinkFlag.create | NetlinkFlag.exclusive,
     replace: base | NetlinkFlag.create | NetlinkFlag.replace,
+    append: base | NetlinkFlag.create,
     delete: base,
   }[change];
   return { operation: change === 'delete' ? 'delete' : 'new', flags, sequence, portId: 0 };
@@ -294,15 +295,13 @@ export function encodeRouteChange(
   return encodeRtnetlink([{ ...envelopeOf(change, sequence), kind: 'route', route }]);
 }
 
-/** The kernel cannot replace rules: `replace` means `add`. */
+/** `append` adds the rule although an equal one exists; the kernel cannot replace rules. */
 export function encodeRuleChange(
-  change: RtnetlinkChange,
+  change: 'add' | 'append' | 'delete',
   rule: RtnetlinkRule,
   sequence: number,
 ): Uint8Array {
-  return encodeRtnetlink([
-    { ...envelopeOf(change === 'replace' ? 'add' : change, sequence), kind: 'rule', rule },
-  ]);
+  return encodeRtnetlink([{ ...envelopeOf(change, sequence), kind: 'rule', rule }]);
 }
 
 export function encodeNeighbourChange(

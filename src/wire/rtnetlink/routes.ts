@@ -53,12 +53,12 @@ export interface RtnetlinkRoute {
   readonly nextHops?: readonly RtnetlinkNextHop[] | undefined;
 }
 
-interface PortRange {
+interface NumberRange {
   readonly first: number;
   readonly last: number;
 }
 
-/** `source`/`destination` absent: any. `action` FR_ACT_*: 1 look into `table`. */
+/** `source`/`destination` absent: any. `action` FR_ACT_*: 1 look into `table`, 2 go to `target`. */
 export interface RtnetlinkRule {
   readonly family: 4 | 6;
   readonly action: number;
@@ -74,11 +74,19 @@ export interface RtnetlinkRule {
   readonly inputInterface?: string | undefined;
   readonly outputInterface?: string | undefined;
   readonly ipProtocol?: number | undefined;
-  readonly sourcePorts?: PortRange | undefined;
-  readonly destinationPorts?: PortRange | undefined;
+  readonly sourcePorts?: NumberRange | undefined;
+  readonly destinationPorts?: NumberRange | undefined;
+  /** Priority of the rule at which the lookup continues. */
+  readonly target?: number | undefined;
+  /** The table is that of the VRF to which the packet belongs. */
+  readonly l3mdev?: boolean | undefined;
+  /** First and last user whose sockets' packets match. */
+  readonly userIds?: NumberRange | undefined;
 }
 
 export const RULE_ACTION_TO_TABLE = 1;
+export const RULE_ACTION_GOTO = 2;
+export const RULE_ACTION_NOTHING = 3;
 const RULE_INVERT = 0x2;
 /** Clock ticks per second in values that the kernel reports. */
 const USER_HZ = 100;
@@ -104,12 +112,15 @@ const Fra = {
   destination: 1,
   source: 2,
   inputInterface: 3,
+  target: 4,
   priority: 6,
   mark: 10,
   suppressPrefixLength: 14,
   table: 15,
   markMask: 16,
   outputInterface: 17,
+  l3mdev: 19,
+  userIds: 20,
   protocol: 21,
   ipProtocol: 22,
   sourcePorts: 23,
@@ -251,7 +262,7 @@ export function writeRoute(route: RtnetlinkRoute, writer: NetlinkWriter): void {
   if (route.nextHops !== undefined) writeNextHops(route.nextHops, family, writer);
 }
 
-function parsePorts(value: NetlinkReader): PortRange {
+function parsePorts(value: NetlinkReader): NumberRange {
   return { first: value.u16(0), last: value.u16(2) };
 }
 
@@ -268,6 +279,9 @@ function parseRuleAttribute(
   else if (type === Fra.inputInterface) rule.inputInterface = value.text();
   else if (type === Fra.outputInterface) rule.outputInterface = value.text();
   else if (type === Fra.ipProtocol) rule.ipProtocol = value.u8(0);
+  else if (type === Fra.target) rule.target = value.u32(0);
+  else if (type === Fra.l3mdev) rule.l3mdev = value.u8(0) !== 0;
+  else if (type === Fra.userIds) rule.userIds = { first: value.u32(0), last: value.u32(4) };
   else if (type === Fra.sourcePorts) rule.sourcePorts = parsePorts(value);
   else if (type === Fra.destinationPorts) rule.destinationPorts = parsePorts(value);
   else if (type === Fra.suppressPrefixLength) {
@@ -298,7 +312,7 @@ export function parseRule(body: NetlinkReader): RtnetlinkRule | undefined {
   return rule;
 }
 
-function writePorts(type: number, ports: PortRange | undefined, writer: NetlinkWriter): void {
+function writePorts(type: number, ports: NumberRange | undefined, writer: NetlinkWriter): void {
   if (ports === undefined) return;
   writer.attribute(type, () => {
     writer.u16(ports.first);
@@ -330,4 +344,12 @@ export function writeRule(rule: RtnetlinkRule, writer: NetlinkWriter): void {
   writer.u8Attribute(Fra.ipProtocol, rule.ipProtocol);
   writePorts(Fra.sourcePorts, rule.sourcePorts, writer);
   writePorts(Fra.destinationPorts, rule.destinationPorts, writer);
+  writer.u32Attribute(Fra.target, rule.target);
+  writer.u8Attribute(Fra.l3mdev, rule.l3mdev === undefined ? undefined : Number(rule.l3mdev));
+  const { userIds } = rule;
+  if (userIds === undefined) return;
+  writer.attribute(Fra.userIds, () => {
+    writer.u32(userIds.first);
+    writer.u32(userIds.last);
+  });
 }

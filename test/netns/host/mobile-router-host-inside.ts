@@ -94,6 +94,7 @@ const CONFIGURATION: MobileRouterConfiguration = {
   mark: 0x534a,
   table: 5000,
   rulePriority: 1000,
+  defaultRulePriority: 32_765,
   defaultRoute: true,
   tunnelMtu: { ipip: 1460, udp: 1472 },
 };

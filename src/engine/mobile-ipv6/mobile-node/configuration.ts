@@ -40,6 +40,8 @@ export interface MobileNodeConfiguration {
   readonly table: number;
   /** Lowest of the priorities used for policy rules. */
   readonly rulePriority: number;
+  /** Priority of the rule for all other traffic of the host, behind the rules of other software. */
+  readonly defaultRulePriority: number;
   /**
    * All traffic of the host uses the tunnel while away; false = only traffic that uses the home
    * address.

@@ -19,6 +19,7 @@ import { guarded, TUN_DEVICE } from '#engine/contract/desired-state.ts';
 import type { Attachment } from './attachment.ts';
 
 const MAIN_TABLE = 254;
+const FIRST = 'first' as const;
 const DEFAULTS: Readonly<Record<4 | 6, Prefix>> = {
   4: { address: ipv4('0.0.0.0'), length: 0 },
   6: { address: ipv6('::'), length: 0 },
@@ -60,7 +61,8 @@ export function virtualAddressPart(
       })),
     ],
     rules: addresses.map((address) => ({
-      ...{ family: familyOf(address), priority: rulePriority, table, from: hostPrefix(address) },
+      ...{ family: familyOf(address), priority: rulePriority, place: FIRST, table },
+      from: hostPrefix(address),
     })),
     overlays: prefixes.map((prefix) => {
       const { source: address } = sourceOf(prefix, addresses);
@@ -82,7 +84,8 @@ export function uplinkPart(
     if (local === undefined) continue;
     const { address, device, gateway } = local;
     const family = familyOf(address);
-    rules.push({ family, priority: rulePriority + 1, table: own, from: hostPrefix(address) });
+    const rule = { family, priority: rulePriority + 1, place: FIRST, table: own };
+    rules.push({ ...rule, from: hostPrefix(address) });
     for (const network of connectedNetworks(local, interfaces, []))
       routes.push({ ...network, table: own });
     const route = { destination: DEFAULTS[family], table: own, device };

@@ -226,6 +226,14 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'mn.yaml:6:1: Map keys must be unique (write each key once)',
   ],
   [
+    'a last policy rule before the first ones',
+    'mn',
+    '',
+    'defaultRulePriority: 1010\n',
+    'mn.yaml:5:22: defaultRulePriority: 1010 is not behind the policy rules from 1000 on ' +
+      '(give a priority of at least 1014)',
+  ],
+  [
     'a mobile router without prefixes',
     'mr',
     '    mobileNetworkPrefixes: [2001:db8:5::/64, 192.0.2.0/28]\n',

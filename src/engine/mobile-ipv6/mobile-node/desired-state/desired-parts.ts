@@ -4,8 +4,9 @@
  * RFC 6275 §11.3.1, §11.5.4 the former care-of address;  §11.5.5
  */
 import { familyOf, type IpAddress, isGlobalUnicast, networkOf, type Prefix } from '#base/ip.ts';
+import { type ConnectedNetwork, connectedNetworks } from '#engine/common/connected-networks.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
-import type { DesiredPart } from '#engine/contract/desired-state.ts';
+import { type DesiredPart, TUN_DEVICE } from '#engine/contract/desired-state.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
 import { homePart } from './home-part.ts';
@@ -58,7 +59,27 @@ export function desiredParts(
   const others = globalAddresses(interfaces, isUplinkFor).filter(
     (address) => !careOfs.has(address) && !homeAddresses.has(address),
   );
-  return parts.set(POLICY_PART, policyPart(away, atHome, others, configuration));
+  const policy = policyPart(away, atHome, others, configuration);
+  const routes = [
+    ...networksBeside(homeAddresses, interfaces, prefixesElsewhere(homes)),
+    ...(policy.routes ?? []),
+  ];
+  const own = routes.map((route) => ({ ...route, table: configuration.table }));
+  return parts.set(POLICY_PART, { ...policy, routes: own });
+}
+
+/** Networks, such as those of containers, that home addresses reach without the tunnel. */
+function networksBeside(
+  homeAddresses: ReadonlySet<IpAddress>,
+  interfaces: readonly NetworkInterface[],
+  elsewhere: readonly Prefix[],
+): readonly ConnectedNetwork[] {
+  const found = new Map<4 | 6, readonly ConnectedNetwork[]>();
+  for (const address of homeAddresses) {
+    const source = { address, device: TUN_DEVICE, epoch: 0 };
+    found.set(familyOf(address), connectedNetworks(source, interfaces, elsewhere));
+  }
+  return [...found.values()].flat();
 }
 
 /** Home prefixes of homes that are not on their link: no host there is a neighbour. */

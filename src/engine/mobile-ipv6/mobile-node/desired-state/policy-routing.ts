@@ -21,22 +21,34 @@
  *        no care-of address of this family: packets never enter the tunnel
  *   p+3  from home address             table
  *        everything that uses the home address
- *   p+4  from other uplink's address   main
- *        applications bound to that address, DHCP renewals
- *   p+5  -                             main, but not its default
- *        on-link peers; only if all traffic uses the tunnel
- *   p+6  not the daemon's mark         table
- *        everything else; only if all traffic uses the tunnel
+ *
+ * Only if all traffic uses the tunnel, at the later priority d, `defaultRulePriority`:
+ *
+ *   d        -                               go to 33000
+ *   33000    -                               main, but not its default
+ *            networks of the host itself: on-link peers, containers, other VPNs
+ *   33001    from other uplink's address     main
+ *            applications bound to that address, DHCP renewals
+ *   33002    not the daemon's mark           table
+ *            everything else
+ *   33003    -                               main
+ *   33004    -                               default
+ *            what the kernel's own rules, which were passed over, would have done
+ *
+ * The first rules stay before any rule of other software that would take their packets; the rule at
+ * d stays the last of its priority, right before the kernel's rule of the main table. So a network
+ * that other software routes by its own table and rule is left to it, and so is everything if that
+ * software wants everything.
  *
  * The rules of the mark stay as long as the node is away. A move changes the routes in table+1
  * first, so the Binding Update and the tunnel need not wait for the rules of a new care-of address.
  *
- * While the home agent is silent the last three are withdrawn: the host, and the query for the home
- * agent's name, then use the visited network directly; packets of a home address wait. Neighbour
- * Discovery and link-local traffic use the kernel's local table and link routes. While the TUN
- * device is missing, `table` has only unreachable routes. No sysctl is needed: strict reverse path
- * filtering looks up a packet from the tunnel as "from home address" and finds the TUN device; for
- * one to the care-of address it finds the interface by the first rule.
+ * While the home agent is silent the rules from d on are withdrawn: the host, and the query for the
+ * home agent's name, then use the visited network directly; packets of a home address wait.
+ * Neighbour Discovery and link-local traffic use the kernel's local table and link routes. While
+ * the TUN device is missing, `table` has only unreachable routes. No sysctl is needed: strict
+ * reverse path filtering looks up a packet from the tunnel as "from home address" and finds the TUN
+ * device; for one to the care-of address it finds the interface by the first rule.
  */
 import { familyOf, type IpAddress, ipv4, ipv6, isIpv4, type Prefix } from '#base/ip.ts';
 import { connectedNetworks } from '#engine/common/connected-networks.ts';
@@ -57,6 +69,12 @@ const DEFAULT: Readonly<Record<4 | 6, Prefix>> = {
   4: { address: ipv4('0.0.0.0'), length: 0 },
   6: { address: ipv6('::'), length: 0 },
 };
+
+const FIRST = 'first' as const;
+/** Behind the kernel's rules, the last of which has 32767. */
+const LAST_PRIORITIES = [33_000, 33_001, 33_002, 33_003, 33_004] as const;
+/** The kernel's table of its last rule; usually empty. */
+const DEFAULT_TABLE = 253;
 
 /** A care-of address and the table of its packets. */
 interface CareOfTable {
@@ -97,7 +115,7 @@ export function careOfPart(
   { rulePriority: priority }: MobileNodeConfiguration,
 ): DesiredPart {
   const rules = tables.map(({ careOf: { family, address }, table }) => ({
-    ...{ family, priority, table, from: hostPrefix(address) },
+    ...{ family, priority, place: FIRST, table, from: hostPrefix(address) },
   }));
   return { rules };
 }
@@ -136,14 +154,15 @@ function markRules(
   const { rulePriority, table } = configuration;
   if (configuration.mark === 0) return [];
   const mark = daemonMark(configuration);
+  const marked = { family, place: FIRST, mark };
   return [
     ...atHome
       .filter((address) => familyOf(address) === family)
       .map((address) => ({
-        ...{ family, priority: rulePriority, table: MAIN_TABLE, mark, from: hostPrefix(address) },
+        ...{ ...marked, priority: rulePriority, table: MAIN_TABLE, from: hostPrefix(address) },
       })),
-    { family, priority: rulePriority + 1, table: table + 1, mark },
-    { family, priority: rulePriority + 2, table: MAIN_TABLE, mark },
+    { ...marked, priority: rulePriority + 1, table: table + 1 },
+    { ...marked, priority: rulePriority + 2, table: MAIN_TABLE },
   ];
 }
 
@@ -153,7 +172,7 @@ function homeAddressRules(
   { rulePriority, table }: MobileNodeConfiguration,
 ): readonly DesiredRule[] {
   return homeAddresses.map((address) => ({
-    ...{ family, priority: rulePriority + 3, table, from: hostPrefix(address) },
+    ...{ family, priority: rulePriority + 3, place: FIRST, table, from: hostPrefix(address) },
   }));
 }
 
@@ -162,22 +181,22 @@ function defaultRouteRules(
   others: readonly IpAddress[],
   configuration: MobileNodeConfiguration,
 ): readonly DesiredRule[] {
-  const { rulePriority, table, mark } = configuration;
-  const fromOthers = others
-    .filter((address) => familyOf(address) === family)
-    .map((address) => ({
-      family,
-      priority: rulePriority + 4,
-      table: MAIN_TABLE,
-      from: hostPrefix(address),
-    }));
-  const everythingElse = { family, priority: rulePriority + 6, table };
+  const { defaultRulePriority, table, mark } = configuration;
+  const [withoutDefault, fromOther, toTunnel, main, last] = LAST_PRIORITIES;
+  const everythingElse = { family, priority: toTunnel, table };
   return [
-    ...fromOthers,
-    { family, priority: rulePriority + 5, table: MAIN_TABLE, suppressPrefixLength: 0 },
+    { family, priority: defaultRulePriority, place: 'last', table: 0, target: withoutDefault },
+    { family, priority: withoutDefault, table: MAIN_TABLE, suppressPrefixLength: 0 },
+    ...others
+      .filter((address) => familyOf(address) === family)
+      .map((address) => ({
+        ...{ family, priority: fromOther, table: MAIN_TABLE, from: hostPrefix(address) },
+      })),
     mark === 0
       ? everythingElse
       : { ...everythingElse, mark: daemonMark(configuration), invert: true },
+    { family, priority: main, table: MAIN_TABLE },
+    { family, priority: last, table: DEFAULT_TABLE },
   ];
 }
 

@@ -16,9 +16,10 @@ describe('mobile node: policy routing', () => {
     scene.network({ addresses: ['2001:db8:f1::2/64', '203.0.113.7/24'] });
     const six = rules(scene).filter(({ family }) => family === 6);
     expect(
-      six.map(({ priority, table, from, mark, invert, suppressPrefixLength }) => ({
+      six.map(({ priority, table, target, from, mark, invert, suppressPrefixLength }) => ({
         priority,
         table,
+        ...(target && { target }),
         ...(from && { from: `${from.address}/${from.length}` }),
         ...(mark && { mark: mark.value }),
         ...(invert && { invert }),
@@ -29,11 +30,16 @@ describe('mobile node: policy routing', () => {
       { priority: 1001, table: 5001, mark: 0x534a },
       { priority: 1002, table: 254, mark: 0x534a },
       { priority: 1003, table: 5000, from: '2001:db8:1::10/128' },
-      { priority: 1005, table: 254, suppressPrefixLength: 0 },
-      { priority: 1006, table: 5000, mark: 0x534a, invert: true },
+      { priority: 32_765, table: 0, target: 33_000 },
+      { priority: 33_000, table: 254, suppressPrefixLength: 0 },
+      { priority: 33_002, table: 5000, mark: 0x534a, invert: true },
+      { priority: 33_003, table: 254 },
+      { priority: 33_004, table: 253 },
     ]);
     const four = rules(scene).filter(({ family }) => family === 4);
-    expect(four.map(({ priority }) => priority)).toEqual([1001, 1002, 1003, 1004, 1005, 1006]);
+    expect(four.map(({ priority }) => priority)).toEqual([
+      ...[1001, 1002, 1003, 32_765, 33_000, 33_001, 33_002, 33_003, 33_004],
+    ]);
     expect(scene.desired('policy')?.routes).toMatchObject([
       { table: 5000, device: '%tun', source: HOME_ADDRESS, mtu: 1460 },
       { table: 5000, device: '%tun', source: IPV4_HOME_ADDRESS, mtu: 1460 },
@@ -51,7 +57,9 @@ describe('mobile node: policy routing', () => {
     while (scene.event('home-agent-silent') === undefined) scene.wait();
     expect(priorities()).toEqual(new Set([1001, 1002, 1003]));
     scene.answer(scene.update());
-    expect(priorities()).toEqual(new Set([1001, 1002, 1003, 1005, 1006]));
+    expect(priorities()).toEqual(
+      new Set([1001, 1002, 1003, 32_765, 33_000, 33_002, 33_003, 33_004]),
+    );
   });
 
   it('changes nothing else on the host if only home addresses use the tunnel', () => {
