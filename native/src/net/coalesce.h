@@ -30,6 +30,8 @@ class Coalescer {
   void add(const PacketView& view, ChecksumState state);
   // A packet that is a super-packet already. `virtio` is relative to `view.data`.
   void addSuper(const PacketView& view, const VirtioHeader& virtio);
+  // From now on packets of this protocol stay single.
+  void stopJoining(u8 protocol) { (protocol == kProtocolTcp ? tcp_ : udp_) = false; }
   // Writes all runs, oldest first.
   void flush();
 
@@ -72,8 +74,8 @@ class Coalescer {
   void removeRun(Run* run);
 
   PacketSink& sink_;
-  const bool tcp_;
-  const bool udp_;
+  bool tcp_;
+  bool udp_;
   int count_ = 0;
   // Oldest first. Indices into runs_, so that a removal moves single octets.
   u8 order_[kRuns] = {0, 1, 2, 3, 4, 5, 6, 7};

@@ -32,7 +32,9 @@ namespace sojourn {
   X(innerFragments, "inner-fragments")             /* made of IPv4 packets without DF */           \
   X(outerFragments, "outer-fragments")             /* RFC 2473 §7.1 */                             \
   X(pathMtuLearnt, "path-mtu-learnt")                                                              \
-  X(segmentationOff, "segmentation-off")           /* UDP_SEGMENT refused by the device */         \
+  X(segmentationOff, "segmentation-off")   /* UDP_SEGMENT refused: one by one for a minute */      \
+  X(coalescingOff, "coalescing-off")       /* the TUN refused a super-packet: written in parts */  \
+  X(mssClamped, "mss-clamped")             /* TCP SYN whose MSS was lowered to the tunnel */       \
   X(dropUnknownEndpoint, "drop-unknown-endpoint")  /* no tunnel has the endpoint */                \
   X(dropPermit, "drop-permit")             /* inner address that does not belong to the tunnel */  \
   X(dropNoRoute, "drop-no-route")                  /* no tunnel for the packet */                  \

@@ -56,6 +56,8 @@ struct Endpoint {
   // monotonic clock.
   std::atomic<u16> pathMtu{0};
   std::atomic<u32> pathMtuAt{0};
+  // The kernel refused UDP_SEGMENT to this far end; 0: it did not. In seconds of the same clock.
+  std::atomic<u32> oneByOneUntil{0};
   // Tunnels and legs that lead here.
   u32 references = 1;
 

@@ -262,8 +262,12 @@ export const PLANE_COUNTER_METRICS: Rows = {
   }),
   reassembled: row('sojourn_plane_reassembled_packets_total'),
   'path-mtu-learnt': row('sojourn_path_mtu_learnt_total'),
-  'segmentation-off': row('sojourn_plane_sockets_without_segmentation'),
   'unknown-endpoint-notices': row('sojourn_plane_unknown_endpoint_notices_total'),
+  ...renamed('sojourn_plane_offload_refusals_total', 'offload', {
+    'segmentation-off': 'udp-segmentation',
+    'coalescing-off': 'tun-segmentation',
+  }),
+  'mss-clamped': row('sojourn_plane_mss_clamped_total'),
   'roaming-notices': row('sojourn_plane_roaming_notices_total'),
   ...renamed('sojourn_queue_drops_total', 'queue', {
     'drop-hold-full': 'hold',

@@ -209,9 +209,18 @@ export const METRICS = {
   sojourn_plane_system_calls_total: counter(WITH_PLANE, 'System calls of the data plane.', {
     call: 'tun-read, tun-write, send or receive',
   }),
-  sojourn_plane_sockets_without_segmentation: gauge(
+  sojourn_plane_offload_refusals_total: counter(
     WITH_PLANE,
-    'Sockets that send packets one by one because the outgoing device refused UDP_SEGMENT.',
+    'Refusals of an offload by the kernel or a device; the packets went one by one.',
+    {
+      offload:
+        'udp-segmentation (UDP_SEGMENT to one far end, tried again after a minute) or ' +
+        'tun-segmentation (super-packets into the TUN)',
+    },
+  ),
+  sojourn_plane_mss_clamped_total: counter(
+    WITH_PLANE,
+    'TCP SYNs whose Maximum Segment Size was lowered to what fits into the tunnel.',
   ),
   sojourn_plane_roaming_notices_total: counter(
     ['mn', 'rsn'],

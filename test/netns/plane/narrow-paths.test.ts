@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
 import type { Encapsulation } from '#engine/contract/outer-path.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
-import { waitFor } from '#lab/shell.ts';
+import { run, waitFor } from '#lab/shell.ts';
 import { narrow, routedCable } from '#test/netns/helpers/plane/narrow-path.ts';
 import { INNER, OUTER, PlaneHosts, PORT } from '#test/netns/helpers/plane/plane-hosts.ts';
 import { download, packet6, ping } from '#test/netns/helpers/plane/plane-traffic.ts';
@@ -54,6 +54,38 @@ describe.each(PATHS)('%s over IPv%i on a path of %i octets', (encapsulation, fam
     expect(await download(hosts, INNER.homeAgent6, ...options)).toBeGreaterThan(190 << 10);
     expect(await download(hosts, INNER.homeAgent6, ...options, '-R')).toBeGreaterThan(190 << 10);
   });
+});
+
+const DEAF = `add table inet deaf
+add chain inet deaf input { type filter hook input priority 0; }
+add rule inet deaf input icmp type destination-unreachable drop
+add rule inet deaf input icmpv6 type packet-too-big drop
+`;
+
+describe.each(['udp', 'ipip'] as const)('TCP through a small tunnel, %s', (encapsulation) => {
+  let hosts: PlaneHosts;
+  beforeAll(async () => {
+    hosts = await PlaneHosts.create(encapsulation, 2);
+    for (const { namespace } of [hosts.homeAgent, hosts.node])
+      await run(['nft', '-f', '-'], { namespace, input: DEAF });
+    await hosts.carry(encapsulation, 1300);
+  });
+  afterAll(async () => await hosts?.[Symbol.asyncDispose]());
+
+  it.each([INNER.homeAgent4, INNER.homeAgent6])(
+    'fits without Packet Too Big, because the MSS of its SYNs is lowered: %s',
+    async (target) => {
+      const before = await hosts.node.counter('mss-clamped');
+      expect(await download(hosts, target, '-n', '2M', '-R')).toBeGreaterThanOrEqual(2 << 20);
+      for (const end of [hosts.homeAgent, hosts.node]) {
+        const { counters } = await end.ask();
+        expect(counters).toMatchObject({ 'packet-too-big-sent': 0, 'drop-too-big': 0 });
+      }
+      // Two connections, a SYN out and a SYN-ACK in for each; the home agent found them lowered.
+      expect((await hosts.node.counter('mss-clamped')) - before).toBe(2);
+      expect(await hosts.homeAgent.counter('mss-clamped')).toBeGreaterThanOrEqual(2);
+    },
+  );
 });
 
 /** The fragments of an IPv6 packet whose payload is cut at `cuts`. */

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "net/clamp-mss.h"
 #include "net/ecn.h"
+#include "net/segment.h"
 
 namespace sojourn {
 namespace {
@@ -38,7 +40,40 @@ Receiver::Receiver(Shared& shared, Counters& counters, int tun, unsigned slot,
 void Receiver::write(const iovec* parts, int count) {
   if (shared_.tables.translations().any() && translator_.take(parts, count, nowMs_)) return;
   counters_.add(Counters::receiveWrites);
-  if (::writev(tun_, parts, count) < 0) counters_.add(Counters::dropWriteError);
+  if (::writev(tun_, parts, count) >= 0) return;
+  const bool refused = errno == EINVAL || errno == EMSGSIZE || errno == EOPNOTSUPP;
+  if (!refused || !writeSegments(parts, count)) counters_.add(Counters::dropWriteError);
+}
+
+// Writes the packets of a super-packet that the TUN refused. False if it is none.
+bool Receiver::writeSegments(const iovec* parts, int count) {
+  VirtioHeader virtio;
+  std::memcpy(&virtio, parts[0].iov_base, sizeof virtio);
+  if (virtio.gsoType == kGsoNone) return false;
+  std::vector<u8> whole;
+  for (int part = 1; part < count; part++) {
+    const auto* from = static_cast<const u8*>(parts[part].iov_base);
+    whole.insert(whole.end(), from, from + parts[part].iov_len);
+  }
+  PacketView view;
+  SegmentPlan plan;
+  if (!viewPacket(whole.data(), whole.size(), view) || !planSegments(virtio, view, 65535, plan)) {
+    return false;
+  }
+  counters_.add(Counters::coalescingOff);
+  coalescer_.stopJoining(plan.protocol);
+  VirtioHeader valid;
+  valid.flags = kVirtioDataValid;
+  u8 header[kMaximumSegmentHeader];
+  for (u32 index = 0; index < plan.count; index++) {
+    writeSegmentHeader(plan, view, index, header);
+    const iovec segment[3] = {
+        {&valid, sizeof valid},
+        {header, plan.headerLength},
+        {whole.data() + segmentOffset(plan, index), segmentLength(plan, index)}};
+    if (::writev(tun_, segment, 3) < 0) counters_.add(Counters::dropWriteError);
+  }
+  return true;
 }
 
 void Receiver::tally(const Tunnel& tunnel, u64 packets, u64 octets) {
@@ -181,6 +216,7 @@ void Receiver::receiveInner(u8* data, size_t length, const Arrival& arrival, uns
   const u32 octets = view.length;
   if (!applyEcn(view, arrival.trafficClass)) return;
   tally(*tunnel, 1, octets);
+  if (clampMss(view, *tunnel)) counters_.add(Counters::mssClamped);
   if (!receiveNested(view, depth)) coalescer_.add(view, arrival.checksum);
 }
 

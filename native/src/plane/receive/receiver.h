@@ -77,6 +77,7 @@ class Receiver final : public PacketSink {
   };
 
   u8* buffer(int index) { return buffers_.get() + static_cast<size_t>(index) * kStride; }
+  bool writeSegments(const iovec* parts, int count);
   bool pollDatagrams(int fd, int family, Protection protection);
   void prepareMessages(int count);
   void receiveMessage(int index, int family, Protection protection);

@@ -46,6 +46,8 @@ class UdpBatch {
  private:
   static constexpr int kMessages = 32;
   static constexpr int kSegments = 64;
+  // After a refusal, packets to that far end go without UDP_SEGMENT for this long.
+  static constexpr u32 kOneByOneSeconds = 60;
 
   struct Message {
     const Tunnel* tunnel;
@@ -60,6 +62,8 @@ class UdpBatch {
     iovec vector[kSegments * 2];
   };
 
+  static bool sendsOneByOne(Endpoint& endpoint);
+  static bool exceedsPath(const Tunnel& tunnel, size_t length);
   Message* openMessage(const OutgoingPacket& packet, size_t length);
   Message& newMessage(const OutgoingPacket& packet, size_t length);
   void prepare(Message& message, mmsghdr& header);
@@ -67,15 +71,16 @@ class UdpBatch {
   void append(Message& message, const iovec& part);
   void countSentMessages(int first, int end);
   bool recover(Message& message, int error);
-  void sendSegments(Message& message, bool fragmented);
-  void sendSegment(Message& message, u8* data, size_t length);
+  void learnPathMtu(const Tunnel& tunnel);
+  bool sendSegments(Message& message);
+  int sendSegment(Message& message, u8* data, size_t length);
   void sendFragmented(const Message& message, u8* data, size_t length);
 
   Counters& counters_;
   const int fd_;
   PathErrors& pathErrors_;
   SlowPath& slowPath_;
-  bool segmentation_;
+  const bool segmentation_;
   int count_ = 0;
   Message messages_[kMessages];
 };

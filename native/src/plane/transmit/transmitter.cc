@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "net/clamp-mss.h"
+
 namespace sojourn {
 
 Transmitter::Transmitter(Shared& shared, Counters& counters, const SendSockets& sockets, int tun,
@@ -146,7 +148,10 @@ void Transmitter::sendSingle(const VirtioHeader& virtio, PacketView& view, const
   const bool partial = (virtio.flags & kVirtioNeedsChecksum) != 0;
   if (partial && !completeChecksum(virtio, view.data, view.length)) {
     counters_.add(Counters::dropMalformed);
-  } else if (view.length > mtu) {
+    return;
+  }
+  if (clampMss(view, tunnel)) counters_.add(Counters::mssClamped);
+  if (view.length > mtu) {
     handleTooBig(view, tunnel, mtu);
   } else if (tunnel.protection == Protection::sealed) {
     sendSealed(view, tunnel);

@@ -11,6 +11,17 @@ bool isPendingError(int error) {
          error == EPROTO || error == EHOSTDOWN || error == ENOPROTOOPT || error == EACCES;
 }
 
+namespace {
+
+// udp_send_skb refuses UDP_SEGMENT with EIO if the device has no checksum offload or the route has
+// a transform (IPsec), and with EINVAL or EMSGSIZE if a segment with its headers exceeds the path
+// MTU. Sandboxes and kernels without it use the others.
+bool refusesSegmentation(int error) {
+  return error == EIO || error == EINVAL || error == ENOPROTOOPT || error == EOPNOTSUPP;
+}
+
+}  // namespace
+
 // The youngest message of the tunnel, if `packet` can join it. Joining an older one would reorder.
 UdpBatch::Message* UdpBatch::openMessage(const OutgoingPacket& packet, size_t length) {
   for (int index = count_ - 1; index >= 0; index--) {
@@ -34,8 +45,17 @@ UdpBatch::Message& UdpBatch::newMessage(const OutgoingPacket& packet, size_t len
   message.segments = 0;
   message.parts = 0;
   message.trafficClass = packet.trafficClass;
-  message.closed = false;
+  message.closed = sendsOneByOne(*packet.tunnel->endpoint);
   return message;
+}
+
+// Expired refusals are forgotten, because the route or the device may be another one by now.
+bool UdpBatch::sendsOneByOne(Endpoint& endpoint) {
+  const u32 until = endpoint.oneByOneUntil.load(std::memory_order_relaxed);
+  if (until == 0) return false;
+  if (monotonicMs() / 1000 < until) return true;
+  endpoint.oneByOneUntil.store(0, std::memory_order_relaxed);
+  return false;
 }
 
 void UdpBatch::add(const OutgoingPacket& packet) {
@@ -110,44 +130,55 @@ void UdpBatch::countSentMessages(int first, int end) {
 }
 
 bool UdpBatch::recover(Message& message, int error) {
-  if (error == EMSGSIZE || (error == EINVAL && message.segments > 1)) {
-    // Too large for the path. udp_send_skb returns EINVAL if a segment with its headers exceeds the
-    // fragment size.
-    pathErrors_.learnFrom(fd_, message.tunnel->path.carrier, message.tunnel->protection);
-    pathErrors_.probe(*message.tunnel);
-    sendSegments(message, true);
-    return true;
-  }
-  if (error == EIO && message.segments > 1) {
-    // udp_send_skb refuses segmentation if the device has no checksum offload or the route has a
-    // transform (IPsec).
-    segmentation_ = false;
+  const bool several = message.segments > 1;
+  if (error != EMSGSIZE && !(several && refusesSegmentation(error))) return false;
+  if (error == EMSGSIZE || error == EINVAL) learnPathMtu(*message.tunnel);
+  // The kernel's errors do not tell apart what it refuses: packets that are too large, or
+  // segmentation. If it takes the same packets one by one, it was segmentation.
+  const bool tooLarge = sendSegments(message);
+  if (several && !tooLarge) {
+    const u32 seconds = static_cast<u32>(monotonicMs() / 1000);
+    message.tunnel->endpoint->oneByOneUntil.store(seconds + kOneByOneSeconds,
+                                                  std::memory_order_relaxed);
     counters_.add(Counters::segmentationOff);
-    sendSegments(message, false);
-    return true;
   }
-  return false;
+  return true;
 }
 
-// Sends the packets of a message one by one, `fragmented` or as they are.
-void UdpBatch::sendSegments(Message& message, bool fragmented) {
+void UdpBatch::learnPathMtu(const Tunnel& tunnel) {
+  pathErrors_.learnFrom(fd_, tunnel.path.carrier, tunnel.protection);
+  pathErrors_.probe(tunnel);
+}
+
+// Sends the packets of a message one by one, those that are too large for the path in fragments.
+// True if one was.
+bool UdpBatch::sendSegments(Message& message) {
   std::vector<u8> whole;
   whole.reserve(message.octets);
   for (int part = 0; part < message.parts; part++) {
     const auto* from = static_cast<const u8*>(message.vector[part].iov_base);
     whole.insert(whole.end(), from, from + message.vector[part].iov_len);
   }
+  bool tooLarge = false;
   for (size_t at = 0; at < whole.size(); at += message.segmentSize) {
     const size_t length = std::min<size_t>(message.segmentSize, whole.size() - at);
-    if (fragmented) {
+    if (exceedsPath(*message.tunnel, length) ||
+        sendSegment(message, whole.data() + at, length) == EMSGSIZE) {
+      tooLarge = true;
       sendFragmented(message, whole.data() + at, length);
-    } else {
-      sendSegment(message, whole.data() + at, length);
     }
   }
+  return tooLarge;
 }
 
-void UdpBatch::sendSegment(Message& message, u8* data, size_t length) {
+// `length`: octets behind the UDP header.
+bool UdpBatch::exceedsPath(const Tunnel& tunnel, size_t length) {
+  const size_t pathMtu = tunnel.endpoint->pathMtu.load(std::memory_order_relaxed);
+  return pathMtu != 0 && tunnel.path.headers() + length > pathMtu;
+}
+
+// Returns 0 or errno. Counts the packet, unless it is too large.
+int UdpBatch::sendSegment(Message& message, u8* data, size_t length) {
   iovec part{data, length};
   msghdr header{};
   header.msg_name = &message.to;
@@ -155,12 +186,16 @@ void UdpBatch::sendSegment(Message& message, u8* data, size_t length) {
   header.msg_iov = &part;
   header.msg_iovlen = 1;
   writeControlFor(message, header, 0);
-  counters_.add(Counters::transmitCalls);
-  if (::sendmsg(fd_, &header, 0) < 0) {
-    countRefused(counters_, *message.tunnel, 1);
-    return;
+  for (int attempt = 0;; attempt++) {
+    counters_.add(Counters::transmitCalls);
+    if (::sendmsg(fd_, &header, 0) >= 0) break;
+    const int error = errno;
+    if (error == EINTR || (isPendingError(error) && attempt == 0)) continue;
+    if (error != EMSGSIZE) countRefused(counters_, *message.tunnel, 1);
+    return error;
   }
   countSent(counters_, *message.tunnel, 1, length);
+  return 0;
 }
 
 void UdpBatch::sendFragmented(const Message& message, u8* data, size_t length) {
