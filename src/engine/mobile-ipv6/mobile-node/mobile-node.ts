@@ -27,6 +27,7 @@ import type { HomeConfiguration, MobileNodeConfiguration } from './configuration
 import { ControlPackets } from './control-packets.ts';
 import { type DesiredParts, desiredParts } from './desired-state/desired-parts.ts';
 import { DesiredStatePublisher } from './desired-state/desired-state-publisher.ts';
+import { tunnelId } from './desired-state/home-part.ts';
 import type { HomeState } from './desired-state/home-state.ts';
 import { Home } from './home/home.ts';
 import { type HomeRole, PLAIN_ROLE } from './home/home-role.ts';
@@ -161,6 +162,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
         this.#resolved(step, input);
         return;
       case 'traffic':
+        this.#sampleTraffic(step, input);
         return;
       case 'clock':
         this.#setClock(step, input.offsetMs);
@@ -224,6 +226,17 @@ class MobileNode implements MobileNodeEngine, NodeContext {
       if (home.homeAgents.name === name) home.homeAgentResolved(step, addresses, failure);
   }
 
+  #sampleTraffic(step: Step, { tunnels }: TrafficInput): void {
+    const states = this.#homeStates();
+    for (const home of this.homes) {
+      const { tunnel } = home.attachment;
+      if (tunnel === undefined) continue;
+      const id = tunnelId(tunnel, states);
+      const sample = tunnels.find((one) => one.tunnel === id);
+      if (sample !== undefined) home.sampleTraffic(step, sample);
+    }
+  }
+
   // --- time and movement ---
 
   deadline(): Monotonic {
@@ -263,6 +276,10 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     const parts = desiredParts(homes, links, this.#configuration);
     const further = this.#extension.parts(homes, egress);
     return further.size === 0 ? parts : new Map([...further, ...parts]);
+  }
+
+  #homeStates(): readonly HomeState[] {
+    return this.homes.map((home) => home.homeState()).filter((state) => state !== undefined);
   }
 
   tunnels(): JsonValue {

@@ -5,11 +5,13 @@
  * RFC 4285 §5, §6   authentication and timestamps
  */
 import { type IpAddress, type Ipv6Address, isIpv6 } from '#base/ip.ts';
+import type { JsonObject } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
 import { verifyMobility } from '#crypto/mobility-auth.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import { homeAddressOption, type Ipv6Packet, type2RoutingHeader } from '#wire/ip/ipv6.ts';
+import { bindingStatusMeaning, bindingStatusName } from '#wire/mobility/binding-status.ts';
 import type { MobilityMessageOf } from '#wire/mobility/message.ts';
 import { findOption } from '#wire/mobility/options.ts';
 
@@ -148,4 +150,9 @@ function matchUpdate<U extends SentUpdate>(
   return returned !== undefined && (returned & mask) === (timestamp & mask)
     ? { kind: 'valid', update: bySequence }
     : ignored('timestamp-mismatch');
+}
+
+/** The fields of an event about a status. */
+export function statusFields(status: number): JsonObject {
+  return { status, statusName: bindingStatusName(status), meaning: bindingStatusMeaning(status) };
 }

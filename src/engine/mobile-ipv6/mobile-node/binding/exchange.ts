@@ -18,7 +18,7 @@ import type { EngineEvent } from '#engine/contract/output.ts';
 import type { BindingUpdateList } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import type { UpdateRateLimit } from '#engine/mobile-ipv6/common/update-rate-limit.ts';
 import type { ExchangeTimer } from '#engine/mobile-ipv6/mobile-node/timers.ts';
-import { bindingStatusMeaning, bindingStatusName, rejects } from '#wire/mobility/binding-status.ts';
+import { rejects } from '#wire/mobility/binding-status.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 import type { HomeConfiguration, MobileNodeConfiguration } from '../configuration.ts';
 import type { HomeAgentAddresses, HomeAgentTarget } from '../home/home-agent-addresses.ts';
@@ -29,6 +29,7 @@ import {
   type Acknowledgement,
   type ReceivedAcknowledgement,
   type SentUpdate,
+  statusFields,
   validateAcknowledgement,
 } from './acknowledgement.ts';
 import { buildBindingUpdate, lifetimeUnits } from './binding-update.ts';
@@ -232,6 +233,10 @@ export class BindingExchange {
     return this.#sent.startedAt;
   }
 
+  get lastSentAt(): Monotonic | undefined {
+    return this.#sent.lastSentAt;
+  }
+
   /** No acknowledgement arrived in time: decides, and reports a silent home agent. */
   handleTimeout(step: Step): TimeoutDecision {
     const { node, silentRounds } = this.#home;
@@ -336,14 +341,8 @@ export class BindingExchange {
   #reportRefusal(step: Step, { status }: Acknowledgement, authentic: boolean): void {
     if (this.#reportedStatus === status) return;
     this.#reportedStatus = status;
-    this.#home.event(step, 'registration-refused', 'warn', {
-      status,
-      statusName: bindingStatusName(status),
-      meaning: bindingStatusMeaning(status),
-      careOfAddress: this.careOfAddress,
-      authentic,
-      atMs: step.now,
-    });
+    const fields = { ...statusFields(status), careOfAddress: this.careOfAddress, authentic };
+    this.#home.event(step, 'registration-refused', 'warn', { ...fields, atMs: step.now });
   }
 
   /** Acknowledgements of earlier transmissions no longer count. */

@@ -21,6 +21,11 @@ interface Update<T extends Target> {
 export class OutstandingUpdates<T extends Target, U extends Update<T>> {
   #sent: readonly U[] = [];
   #target: T | undefined;
+  #lastSentAt: Monotonic | undefined;
+
+  get lastSentAt(): Monotonic | undefined {
+    return this.#lastSentAt;
+  }
 
   /** The home agent of the last transmission. */
   get target(): T | undefined {
@@ -29,6 +34,7 @@ export class OutstandingUpdates<T extends Target, U extends Update<T>> {
 
   add(update: U): void {
     this.#target = update.target;
+    this.#lastSentAt = update.at;
     this.#sent = [...this.#sent, update].slice(-MAX_OUTSTANDING);
   }
 

@@ -82,6 +82,13 @@ export class RegistrationAttempt {
     this.exchange.transmit(step);
   }
 
+  /** Sends again, ahead of the back-off, if the last Binding Update left before `quietMs`. */
+  hasten(step: Step, quietMs: number): void {
+    const sentAt = this.exchange.lastSentAt;
+    if (!this.awaitsResolution && sentAt !== undefined && step.now - sentAt >= quietMs)
+      this.exchange.transmit(step);
+  }
+
   /** A refusal awaits the resolution of the home agent's name. */
   get awaitsResolution(): boolean {
     return this.#pendingRefusal !== undefined;

@@ -7,7 +7,7 @@
  * RFC 5648 §4.1       binding identifier
  */
 import { assert } from '#base/assert.ts';
-import { after, earliest, type Monotonic } from '#base/time.ts';
+import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { Timers } from '#engine/common/timers.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import { NO_BID } from '#engine/mobile-ipv6/common/binding-cache.ts';
@@ -91,8 +91,7 @@ export class BindingRegistration {
   /** The home agent refused the registration or the role, or its name has to be resolved first. */
   get rejected(): boolean {
     const state = this.#state;
-    if (state.phase === 'registering' || state.phase === 'refreshing')
-      return state.attempt.awaitsResolution;
+    if ('attempt' in state) return state.attempt.awaitsResolution;
     return state.phase === 'refused' || state.phase === 'unserved';
   }
 
@@ -147,9 +146,13 @@ export class BindingRegistration {
     return this.#renew(step, this.#attempt(true));
   }
 
-  /** Asks by a Binding Update whether the path works; says whether there is a binding. */
+  /** Asks whether the path works; says whether there is a binding to renew. */
   ask(step: Step): boolean {
     return this.#renew(step, this.#attempt(true, { questionMs: this.#roundTrip.timeoutMs }));
+  }
+
+  hasten(step: Step, quietMs: number): void {
+    if ('attempt' in this.#state) this.#state.attempt.hasten(step, quietMs);
   }
 
   #renew(step: Step, attempt: RegistrationAttempt): boolean {
@@ -304,11 +307,9 @@ export class BindingRegistration {
     const moved = this.#state.phase !== 'refreshing';
     this.#state = { phase: 'registered', tunnel: grant.tunnel };
     this.#setTimers(grant.schedule);
-    const { expiresAt } = grant.schedule;
-    const repeat = this.#owner.applyAcceptance(step, this.#careOf.address, answer, expiresAt);
-    this.#entries.replace(
-      bindingUpdateListEntries(this.#owner, this.#careOf.address, answer, grant),
-    );
+    const { address } = this.#careOf;
+    const repeat = this.#owner.applyAcceptance(step, address, answer, grant.schedule.expiresAt);
+    this.#entries.replace(bindingUpdateListEntries(this.#owner, address, answer, grant));
     this.#owner.persist(step, answer.question);
     node.publishDesired(step);
     this.#reportAcceptance(step, answer, grant, moved, exchange.startedAt);
@@ -316,11 +317,10 @@ export class BindingRegistration {
     if (repeat || answer.toConfirm) this.refresh(step);
   }
 
-  #setTimers({ expiresAt, refreshAt, keepaliveAt }: RefreshSchedule): void {
+  #setTimers({ expiresAt, refreshAt, keepaliveAt = NEVER }: RefreshSchedule): void {
     this.#timers.set('expiry', expiresAt);
     this.#timers.set('refresh', refreshAt);
-    if (keepaliveAt === undefined) this.#timers.clear('keepalive');
-    else this.#timers.set('keepalive', keepaliveAt);
+    this.#timers.set('keepalive', keepaliveAt);
   }
 
   #reportAcceptance(
@@ -328,12 +328,12 @@ export class BindingRegistration {
     answer: MatchedAcknowledgement,
     grant: GrantedBinding,
     moved: boolean,
-    startedAt: Monotonic | undefined,
+    startedAt = answer.update.at,
   ): void {
     if (moved) this.#owner.recordHandover(step, step.now - answer.update.at);
     this.#owner.event(step, moved ? 'registered' : 'refreshed', moved ? 'info' : 'debug', {
       ...acceptanceFields(step.now, this.#owner, this.#careOf, answer, grant),
-      updateAtMs: startedAt ?? answer.update.at,
+      updateAtMs: startedAt,
       atMs: step.now,
     });
   }

@@ -73,7 +73,7 @@ function homeLinkAddresses(
 // --- the tunnel ---
 
 /** Homes with equal endpoints share the tunnel of the first; the id is that home's number. */
-function tunnelId(tunnel: TunnelEndpoints, homes: readonly HomeState[]): number {
+export function tunnelId(tunnel: TunnelEndpoints, homes: readonly HomeState[]): number {
   const key = endpointKey(tunnel);
   return (
     homes.findIndex((other) => other.tunnel !== undefined && endpointKey(other.tunnel) === key) + 1

@@ -239,6 +239,13 @@ export class Attachment {
     if (registration !== this.current) registration?.leave();
   }
 
+  /** Repeats Binding Updates under way that were last sent longer ago than `quietMs`. */
+  hasten(step: Step, quietMs: number): boolean {
+    const before = step.out.length;
+    for (const registration of this.registrations) registration.hasten(step, quietMs);
+    return step.out.length > before;
+  }
+
   /** Binding Updates from the care-of address in use are not answered. */
   tryOtherPaths(step: Step, careOfAddress: IpAddress): void {
     if (careOfAddress === this.current?.careOf.address) this.#race.begin(step, true);

@@ -27,13 +27,14 @@ import type { ReceivedAcknowledgement } from '../binding/acknowledgement.ts';
 import type { UnansweredExchange } from '../binding/exchange.ts';
 import { RecentUpdates } from '../binding/recent-updates.ts';
 import { type AttachedHome, Attachment } from './attachment.ts';
-import { HintLimit } from './hint-limit.ts';
+import { DeadPathDetection } from './dead-path-detection.ts';
 import { HomeAgentAddresses } from './home-agent-addresses.ts';
 import { HomeAgentResolution } from './home-agent-resolution.ts';
 import { HomeAgentSilence } from './home-agent-silence.ts';
 import type { HomeRole } from './home-role.ts';
 import { Ipv4HomeAddress } from './ipv4-home-address.ts';
 import { reportSilentHomeAgent } from './path-events.ts';
+import type { TrafficSample } from './path-watch.ts';
 import { StoredRegistration } from './stored-registration.ts';
 
 /** A wall clock that went ahead by less drifted; by more, the machine may have been suspended. */
@@ -51,8 +52,8 @@ export class Home implements AttachedHome {
   readonly attachment: Attachment;
   readonly #ipv4: Ipv4HomeAddress;
   readonly #resolution: HomeAgentResolution;
+  readonly #deadPath: DeadPathDetection;
   #linkLocalCompatible = false;
-  readonly #hints = new HintLimit();
   #lastHandover: Handover | undefined;
 
   constructor(configuration: HomeConfiguration, node: NodeContext) {
@@ -67,6 +68,7 @@ export class Home implements AttachedHome {
     this.#ipv4 = new Ipv4HomeAddress(configuration, this.stored);
     this.attachment = new Attachment(this);
     this.#resolution = new HomeAgentResolution(this, this.attachment);
+    this.#deadPath = new DeadPathDetection(this.attachment, node);
   }
 
   // --- state shared by the registrations ---
@@ -200,8 +202,12 @@ export class Home implements AttachedHome {
 
   /** An unauthenticated message asks for a new registration; says whether it is sent. */
   requestRefresh(step: Step): boolean {
-    if (this.attachment.phase !== 'registered' || !this.#hints.take(step.now)) return false;
-    return this.attachment.current?.ask(step) === true;
+    return this.#deadPath.request(step);
+  }
+
+  /** The tunnel carried data, or did not. */
+  sampleTraffic(step: Step, sample: TrafficSample): void {
+    this.#deadPath.sample(step, sample);
   }
 
   applyAcceptance(
@@ -218,6 +224,7 @@ export class Home implements AttachedHome {
     }
     this.homeAgents.prefer(target.outerAddress);
     this.attachment.carryDataBy(step, careOfAddress);
+    this.#deadPath.answered(step);
     this.silence.reset();
     const boundUntil = wall(node.wall(step.now) + (expiresAt - step.now));
     stored.recordAccepted(update.timestamp, question ? undefined : boundUntil);
