@@ -1,6 +1,7 @@
 // Packet views, the walk over extension headers, and all packets that are built from an untrusted
 // one.
 #include "net/ecn.h"
+#include "net/home-address.h"
 #include "net/icmp.h"
 #include "net/outer-header.h"
 #include "octets.h"
@@ -34,6 +35,18 @@ void build(const PacketView& view, size_t mtu) {
   }
 }
 
+void exchange(const PacketView& view) {
+  HomeAddressHeaders headers;
+  if (!findHomeAddressHeaders(view, headers)) return;
+  std::vector<u8> copy(view.data, view.data + view.length);
+  PacketView packet = view;
+  packet.data = copy.data();
+  const u32 removed = exchangeHomeAddresses(packet, headers);
+  PacketView again;
+  fuzz::require(viewPacket(packet.data, packet.length, again));
+  fuzz::require(packet.length + removed == view.length);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
@@ -47,6 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
   fuzz::require(view.length <= packet.size() && view.headerLength <= view.length);
   if (view.family == 6) {
     const ChainEnd end = walkChain(view.data, view.length);
+    exchange(view);
     fuzz::require(end.offset <= view.length);
   }
   const u8 after = decapsulatedEcn(view.trafficClass, ecn);

@@ -70,8 +70,8 @@ bool stepOver(const u8* packet, size_t length, ChainEnd& end) {
   if (end.protocol == kProtocolDestination && hasHomeAddressOption(header + 2, size - 2)) {
     end.homeAddressOption = true;
   }
-  if (end.protocol == kProtocolRouting && header[3] > 0) {
-    end.routing = true;
+  if (end.protocol == kProtocolRouting) {
+    if (header[3] > 0) end.routing = true;
     if (header[2] == 2) end.typeTwoRouting = true;
   }
   end.protocol = header[0];

@@ -34,7 +34,7 @@ struct ChainEnd {
   bool fragment = false;           // the packet is a fragment; the walk ends there
   bool homeAddressOption = false;  // RFC 6275 §6.3
   bool routing = false;            // any routing header with segments left
-  bool typeTwoRouting = false;     // RFC 6275 §6.4
+  bool typeTwoRouting = false;     // RFC 6275 §6.4, with any number of segments left
   // Where the last header of the walk is named by the one before it.
   u32 nextHeaderAt = 6;
   // The Fragment header of an atomic fragment (RFC 6946), and where it is named; 0: none.

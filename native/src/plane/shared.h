@@ -56,6 +56,24 @@ struct Shared {
     return mobile != 0 && routes.isPeerTunnel(mobile) ? 0 : mobile;
   }
 
+  // RFC 6275 §9.3.1: the home agent has a binding of the home address, and `careOf` is its care-of
+  // address.
+  bool isBound(const u8* homeAddress, const u8* careOf) const {
+    if (options.lookup != TunnelLookup::byInnerDestination) return false;
+    const Tunnel* tunnel = tables.tunnel(tables.routes().home(6, homeAddress));
+    if (tunnel == nullptr || tunnel->path.family != 6) return false;
+    const bool plain = tunnel->endpoint->identity.encapsulation == kIpInIp;
+    return plain && tunnel->path.remote == Address::of(6, careOf);
+  }
+
+  // RFC 6275 §11.3.3: a home address of this mobile node, whose tunnel is not sealed.
+  bool isOwnHomeAddress(const u8* address) const {
+    if (options.lookup == TunnelLookup::byInnerDestination) return false;
+    const Tunnel* tunnel = tables.tunnel(tables.routes().home(6, address));
+    return tunnel != nullptr && tunnel->protection == Protection::none &&
+           tables.isLocal(6, address);
+  }
+
   // Whether a packet for `tunnel` (null: none) could be sent now.
   bool canSend(const Tunnel* tunnel) const {
     if (tunnel == nullptr) return false;

@@ -25,6 +25,7 @@ namespace sojourn {
   X(replayed, "replayed")                    /* held packets, received once the tunnel was set */  \
   X(heldOutward, "held-outward")                 /* for a virtual address without a tunnel yet */  \
   X(replayedOutward, "replayed-outward")         /* held packets, sent once the tunnel was set */  \
+  X(homeAddressPackets, "home-address-packets")  /* Home Address option or type 2 routing header */ \
   X(translated, "translated")                    /* between the families, super-packets as one */  \
   X(refusalsSent, "refusals-sent")            /* errors about packets that were not translated */  \
   X(packetTooBigSent, "packet-too-big-sent")                                                       \
@@ -37,6 +38,7 @@ namespace sojourn {
   X(mssClamped, "mss-clamped")             /* TCP SYN whose MSS was lowered to the tunnel */       \
   X(dropUnknownEndpoint, "drop-unknown-endpoint")  /* no tunnel has the endpoint */                \
   X(dropPermit, "drop-permit")             /* inner address that does not belong to the tunnel */  \
+  X(dropHomeAddress, "drop-home-address") /* type 2 routing header that RFC 6275 §6.4 forbids */   \
   X(dropNoRoute, "drop-no-route")                  /* no tunnel for the packet */                  \
   X(dropMalformed, "drop-malformed")                                                               \
   X(dropTooBig, "drop-too-big")                    /* larger than the tunnel MTU */                \

@@ -64,6 +64,11 @@ class Routes {
   u32 mobile(int family, const u8* address) const {
     return tunnelOf(mobile_.find(family, address));
   }
+  // The tunnel of a home address, which is a mobile-side prefix of its own.
+  u32 home(int family, const u8* address) const {
+    const Route* route = mobile_.find(family, address);
+    return route != nullptr && route->prefix == Address::of(family, address) ? tunnelOf(route) : 0;
+  }
   u32 peer(int family, const u8* address) const { return tunnelOf(peers_.find(family, address)); }
   // Only packets of peers may come through the tunnel.
   bool isPeerTunnel(u32 tunnel) const { return peerTunnels_.find(tunnel) != nullptr; }

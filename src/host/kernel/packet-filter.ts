@@ -4,7 +4,9 @@
  * A kernel without CONFIG_IPV6_MIP6 answers a Home Address option and a type 2 routing header with
  * ICMPv6 Parameter Problem, and protocols 135, 41 and 4 with Parameter Problem or Protocol
  * Unreachable; a kernel with it processes the headers. The tap gets its copy before netfilter, so
- * an nftables table (nft-child.ts) drops exactly these packets at this host's input.
+ * an nftables table (nft-child.ts) drops exactly these packets at this host's input. The data plane
+ * delivers its copy, hands it to the engine, or counts a drop. It wrote what comes from its own TUN
+ * device, which no rule touches.
  */
 import { extend } from '#base/extend.ts';
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
@@ -13,14 +15,19 @@ import type { SystemError } from '#host/process/system-error.ts';
 import type { PlanePort } from '#runtime/ports.ts';
 import { type NftChild, type OwnTable, openNft, removeTables } from './nft-child.ts';
 
+/** Type and length of a Home Address option, RFC 6275 §6.3. */
+const HOME_ADDRESS_OPTION = '0xc910';
 /** A Home Address option is aligned to 8n+6 (RFC 6275 §6.3); offsets that the rules check. */
 const HOME_ADDRESS_OFFSETS = 4;
 const FIXED_HEADER_OCTETS = 40;
 
 interface PacketFilterOptions {
-  /** Name of the tables, in family ip6 and ip: `sojourn-ha`. */
+  /** Name of the tables, in family ip6 and ip, and of the plane's TUN device: `sojourn-ha`. */
   readonly table: string;
-  /** Outer addresses whose tunnels the plane handles from the start (a home agent's). */
+  /**
+   * The addresses that the plane serves, if they are fixed (a home agent's): their tunnels are
+   * handled from the start, and Mobile IPv6 headers to other addresses are left to the kernel.
+   */
   readonly addresses: readonly IpAddress[];
   /** Called when the nft child ended unexpectedly, and the tables with it. */
   readonly onLost: (error: SystemError) => void;
@@ -123,23 +130,27 @@ function rulesOf({ table, addresses }: PacketFilterOptions): readonly string[] {
   return (['ip6', 'ip'] as const).flatMap((family) => {
     const type = family === 'ip6' ? 'ipv6_addr' : 'ipv4_addr';
     const own = addresses.filter((address) => isIpv6(address) === (family === 'ip6'));
-    const rules = family === 'ip6' ? headerRules() : [];
+    const rules = family === 'ip6' ? headerRules(own) : [];
     return [
       `add set ${family} ${table} outer { type ${type}; }`,
       `add chain ${family} ${table} input { type filter hook input priority raw; policy accept; }`,
+      `add rule ${family} ${table} input iifname "${table}" accept`,
+      // The tap sees no multicast and no broadcast frames.
       ...[...rules, `${family} daddr @outer meta l4proto { 4, 41 }`].map(
-        (match) => `add rule ${family} ${table} input ${match} counter drop`,
+        (match) => `add rule ${family} ${table} input meta pkttype host ${match} counter drop`,
       ),
       ...own.map((address) => `add element ${family} ${table} outer { ${address} }`),
     ];
   });
 }
 
-function headerRules(): string[] {
+function headerRules(fixed: readonly IpAddress[]): string[] {
   const rules = ['rt type 2', 'meta l4proto 135'];
   for (let offset = 0; offset < HOME_ADDRESS_OFFSETS; offset++) {
     const bit = (FIXED_HEADER_OCTETS + 6 + 8 * offset) * 8;
-    rules.push(`ip6 nexthdr 60 dst hdrlength >= ${2 + offset} @nh,${bit},8 0xc9`);
+    rules.push(
+      `ip6 nexthdr 60 dst hdrlength >= ${2 + offset} @nh,${bit},16 ${HOME_ADDRESS_OPTION}`,
+    );
   }
-  return rules;
+  return fixed.length === 0 ? rules : rules.map((rule) => `ip6 daddr @outer ${rule}`);
 }

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 
+#include "net/home-address.h"
 #include "net/segment.h"
 #include "plane/receive/receiver.h"
 
@@ -86,9 +87,15 @@ void Receiver::receiveFrame6(const PacketView& outer, const VirtioHeader& virtio
   const bool control = end.protocol == kProtocolMobility || end.homeAddressOption;
   // The options behind a Fragment header are known once the packet is whole.
   const bool options = end.fragment && end.protocol == kProtocolDestination;
-  if (!tunnelled && !control && !options) return;
+  if (!tunnelled && !control && !options && !end.typeTwoRouting) {
+    if (end.protocol == kProtocolIcmpv6 && !end.fragment) puntProblem(outer, end.offset);
+    return;
+  }
+  const bool mobility = end.protocol == kProtocolMobility;
   if (end.fragment) {
     receiveFragment(outer);
+  } else if (!mobility && (end.homeAddressOption || end.typeTwoRouting)) {
+    if (shared_.tables.isLocal(6, outer.destination())) receiveHomeAddressed(outer, virtio, {});
   } else if (control && end.atomicAt != 0) {
     std::vector<u8> whole = withoutAtomicHeader(outer, end.atomicAt, end.atomicNamedAt);
     PacketView view;
@@ -124,6 +131,58 @@ bool Receiver::reassemble(const PacketView& fragment, bool known, PacketView& wh
   if (packet.empty()) return false;
   assembled_.push_back(std::move(packet));
   return viewPacket(assembled_.back().data(), assembled_.back().size(), whole);
+}
+
+void Receiver::receiveHomeAddressed(PacketView packet, const VirtioHeader& virtio,
+                                    PacketPath path) {
+  HomeAddressHeaders headers;
+  const bool sound = findHomeAddressHeaders(packet, headers);
+  const bool option = headers.optionAt != 0 || !sound;
+  if (option && (!sound || !shared_.isBound(optionAddress(packet, headers), packet.source()))) {
+    const bool answered = walkChain(packet.data, packet.length).homeAddressOption;
+    if (answered) {
+      punt(std::move(path), packet.data, packet.length);
+    } else {
+      counters_.add(Counters::dropHomeAddress);
+    }
+    return;
+  }
+  if (headers.routingAt != 0 && !shared_.isOwnHomeAddress(routingAddress(packet, headers))) {
+    counters_.add(Counters::dropHomeAddress);
+    return;
+  }
+  counters_.add(Counters::homeAddressPackets);
+  const u32 removed = exchangeHomeAddresses(packet, headers);
+  deliverExchanged(packet, virtio, removed);
+}
+
+void Receiver::deliverExchanged(PacketView packet, VirtioHeader virtio, u32 removed) {
+  if (virtio.gsoType == kGsoNone) {
+    coalescer_.add(packet, ChecksumState::unknown);
+    return;
+  }
+  SegmentPlan plan;
+  virtio.checksumStart = static_cast<u16>(virtio.checksumStart - removed);
+  virtio.headerLength =
+      static_cast<u16>(virtio.headerLength > removed ? virtio.headerLength - removed : 0);
+  if (!planSegments(virtio, packet, 65535, plan)) {
+    counters_.add(Counters::dropMalformed);
+    return;
+  }
+  virtio.headerLength = plan.headerLength;
+  coalescer_.addSuper(packet, virtio);
+}
+
+// An ICMPv6 Parameter Problem about a Mobility Header of this mobile node (RFC 6275 §11.3.5). The
+// kernel gets its own copy.
+void Receiver::puntProblem(const PacketView& outer, u32 offset) {
+  constexpr u8 kParameterProblem = 4;
+  if (shared_.options.lookup == TunnelLookup::byInnerDestination) return;
+  if (offset + 8 > outer.length || outer.data[offset] != kParameterProblem) return;
+  PacketView quoted;
+  if (!viewQuoted(outer.data + offset + 8, outer.length - offset - 8, quoted)) return;
+  if (quoted.family != 6 || !shared_.tables.isLocal(6, quoted.source())) return;
+  if (walkChain(quoted.data, quoted.length).protocol == kProtocolMobility) puntIpv6(outer);
 }
 
 void Receiver::puntIpv6(const PacketView& outer) {

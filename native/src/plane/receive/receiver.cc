@@ -23,6 +23,17 @@ bool isIpv4Mapped(const u8* address) {
 
 }  // namespace
 
+namespace {
+
+PacketPath tunnelPath(const Tunnel& tunnel) {
+  PacketPath path;
+  path.kind = PathKind::tunnel;
+  path.tunnel = tunnel.id;
+  return path;
+}
+
+}  // namespace
+
 Receiver::Receiver(Shared& shared, Counters& counters, int tun, unsigned slot,
                    const SendSockets& sockets)
     : shared_(shared),
@@ -209,13 +220,17 @@ void Receiver::receiveInner(u8* data, size_t length, const Arrival& arrival, uns
   }
   const Tunnel* tunnel = permittedTunnel(view, arrival);
   if (tunnel == nullptr) return;
-  if (control != Control::none) {
+  if (control == Control::plain || control == Control::withHomeAddressOption) {
     puntTunnel(view, *tunnel);
     return;
   }
   const u32 octets = view.length;
   if (!applyEcn(view, arrival.trafficClass)) return;
   tally(*tunnel, 1, octets);
+  if (control == Control::homeAddressed) {
+    receiveHomeAddressed(view, {}, tunnelPath(*tunnel));
+    return;
+  }
   if (clampMss(view, *tunnel)) counters_.add(Counters::mssClamped);
   if (!receiveNested(view, depth)) coalescer_.add(view, arrival.checksum);
 }
@@ -326,13 +341,17 @@ Receiver::Control Receiver::controlKind(const PacketView& view) {
   if (view.protocol != kProtocolMobility) {
     if (!isExtensionHeader(view.protocol)) return Control::none;
     end = walkChain(view.data, view.length);
-    if (end.malformed || end.protocol != kProtocolMobility) return Control::none;
+    const bool mobility = end.protocol == kProtocolMobility;
+    if (end.malformed || (!mobility && !end.homeAddressOption)) return Control::none;
   }
   // A home agent that knows only the IPv4 home address of a node writes to it so; no router
   // forwards such an address.
   const u8* destination = view.destination();
   if (!shared_.tables.isLocal(6, destination) && !isIpv4Mapped(destination)) return Control::none;
   if (end.fragment) return Control::fragment;
+  if (view.protocol != kProtocolMobility && end.protocol != kProtocolMobility) {
+    return Control::homeAddressed;
+  }
   return end.homeAddressOption ? Control::withHomeAddressOption : Control::plain;
 }
 
@@ -348,10 +367,7 @@ void Receiver::puntUdp(const PacketView& view, const Arrival& arrival) {
 }
 
 void Receiver::puntTunnel(const PacketView& view, const Tunnel& tunnel) {
-  PacketPath path;
-  path.kind = PathKind::tunnel;
-  path.tunnel = tunnel.id;
-  punt(std::move(path), view.data, view.length);
+  punt(tunnelPath(tunnel), view.data, view.length);
 }
 
 void Receiver::punt(PacketPath&& path, const u8* packet, size_t length) {

@@ -72,6 +72,8 @@ class Receiver final : public PacketSink {
     plain,
     // Handled as on an IPv6 link: it is from a node behind the far end.
     withHomeAddressOption,
+    // No Mobility Header, but a Home Address option.
+    homeAddressed,
     // A fragment of one.
     fragment,
   };
@@ -112,6 +114,11 @@ class Receiver final : public PacketSink {
   void receiveSuperPacket(u8* data, size_t length, const Arrival& arrival, VirtioHeader virtio,
                           u32 offset);
   void puntIpv6(const PacketView& outer);
+  // A packet for this host with Home Address option or type 2 routing header, but no Mobility
+  // Header. `path`: what the engine is told if it has to answer.
+  void receiveHomeAddressed(PacketView packet, const VirtioHeader& virtio, PacketPath path);
+  void deliverExchanged(PacketView packet, VirtioHeader virtio, u32 removed);
+  void puntProblem(const PacketView& outer, u32 offset);
   void punt(PacketPath&& path, const u8* packet, size_t length);
   void tally(const Tunnel& tunnel, u64 packets, u64 octets);
   void flushTally();
