@@ -81,7 +81,8 @@ TEST(both_home_address_headers_are_taken_out) {
 }
 
 TEST(other_options_beside_a_home_address_stay) {
-  const Bytes after = exchanged(packetWith(kProtocolDestination, homeAddressOption(kProtocolUdp, 5)));
+  const Bytes options = homeAddressOption(kProtocolUdp, 5);
+  const Bytes after = exchanged(packetWith(kProtocolDestination, options));
   CHECK_EQUAL(after.size(), kIpv6Header + 24 + 8);
   CHECK_EQUAL(after[8], kHome);
   CHECK_EQUAL(after[kIpv6Header + 2], 5);

@@ -117,9 +117,9 @@ describe.each([
 ])('a solicitation for the address of %s', (_, target, router) => {
   const multicast = solicitedNodeMulticast(target);
   test.each([
-    ['of address resolution', () => peer, multicast, '1'],
-    ['of unreachability detection', () => peer, target, '1'],
-    ['of duplicate address detection', () => ipv6('::'), multicast, '0'],
+    ['an address resolution', () => peer, multicast, '1'],
+    ['an unreachability detection', () => peer, target, '1'],
+    ['a duplicate address detection', () => ipv6('::'), multicast, '0'],
   ])(
     '%s gets one answer, with O = 0, from the home link',
     async (_kind, source, destination, solicited) => {

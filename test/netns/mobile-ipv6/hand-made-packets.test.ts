@@ -300,7 +300,7 @@ describe('a registration', () => {
     expect(await statusesOf(replayed, replayed)).toEqual(['0', '144']);
   });
 
-  test('has a timestamp of its own in each security association', async () => {
+  test('gets its timestamp judged by the security association alone', async () => {
     const [first, second] = ROUTER_KEYS;
     expect(
       await statusesOf(
@@ -312,7 +312,7 @@ describe('a registration', () => {
     ).toEqual(['0', '0', '144', '144']);
   });
 
-  test('is malformed if Binding Authorization Data is not its last option', async () => {
+  test('counts as malformed if Binding Authorization Data is not its last option', async () => {
     const options = [
       { type: 'binding-authorization-data', authenticator: new Uint8Array(12) },
     ] as const;
