@@ -98,13 +98,13 @@ describe('registration', () => {
     script.settled();
     script.setAgentClock(-20_000);
     script.move('ipv6-b');
-    // Timestamps must be newer than the last accepted one, which is in the future for the home
-    // agent now: it refuses for 13 s.
-    script.arrows('mn -> ha  ipv6  Binding Update', 'ha -> mn  ipv6  Binding Acknowledgement 144');
-    script.settled(30_000);
+    // The last accepted timestamp is in the future for the home agent now, so its clock is wrong.
+    // It judges by one that continues from there.
+    script.arrows('mn -> ha  ipv6  Binding Update', 'ha -> mn  ipv6  Binding Acknowledgement 0');
+    script.settled(1_000);
     script.setAgentClock(0);
     script.move('ipv6-a');
-    script.settled(30_000);
+    script.settled(1_000);
   });
 
   test('RFC 6275 §11.7.1: refreshes before the lifetime ends', () => {

@@ -81,6 +81,8 @@ export const QUERIES: Readonly<Record<string, Query>> = {
           mobileNodes: 'number of configured mobile nodes',
           bindings: 'number of bindings',
           pending: 'number of registrations that wait for duplicate address detection',
+          clockBehindSeconds:
+            'how much the clock of this host is at least behind, by registrations accepted before',
           tunnels: 'number of tunnels',
           insecure: 'whether registrations need no authentication',
           ...HOST,

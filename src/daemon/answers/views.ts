@@ -137,6 +137,7 @@ function homeSection(home: JsonObject, nowWallMs: number): string {
     ['last refusal', text(home['lastRefusal'])],
     ['lifetime left', registered ? lifetimeText(binding) : atHome ? undefined : 'not registered'],
     ['last handover', handoverText(home['lastHandover'], nowWallMs)],
+    ['clocks', clocksText(home['clockOffsetMs'])],
   ]);
 }
 
@@ -191,11 +192,25 @@ function homeAgentLines(status: JsonObject): readonly Line[] {
         `configured)${waiting}`,
     ],
     ['tunnels', text(status['tunnels'])],
+    ['clock', behindText(status['clockBehindSeconds'])],
     [
       'security',
       status['insecure'] === true ? 'NONE: registrations are not authenticated' : 'required',
     ],
   ];
+}
+
+function behindText(seconds: JsonValue | undefined): string | undefined {
+  return typeof seconds === 'number' && seconds > 0
+    ? `WRONG: at least ${duration(seconds)} behind`
+    : undefined;
+}
+
+/** A difference that registrations tolerate (RFC 4285 §5.1) is not shown. */
+function clocksText(offsetMs: JsonValue | undefined): string | undefined {
+  if (typeof offsetMs !== 'number' || Math.abs(offsetMs) <= 7_000) return undefined;
+  const direction = offsetMs > 0 ? 'ahead of' : 'behind';
+  return `the home agent's is ${duration(Math.abs(offsetMs) / 1000)} ${direction} this host's`;
 }
 
 /** Refusals of the kernel with their reasons, and the state of the store. */

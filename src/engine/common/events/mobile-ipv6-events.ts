@@ -104,6 +104,19 @@ export const MOBILE_EVENTS = {
     ] as const),
     ...(['authentic', 'atMs'] as const),
   ),
+  'clock-behind': row(
+    'warn',
+    "This home agent's clock is behind registrations that it accepted before. Until it is set, a " +
+      'clock that continues from them judges timestamps.',
+    'aheadSeconds',
+    'remedy',
+  ),
+  'clock-differs': row(
+    ['warn', 'info'],
+    'The home agent refused a timestamp, because its clock differs from this one (warn; info: ' +
+      'the clocks agree again). The next timestamps follow its clock.',
+    ...(['home', 'homeAgent', 'aheadSeconds', 'why', 'remedy', 'atMs'] as const),
+  ),
   'registration-lapsed': row(
     'warn',
     'The lifetime of the registration ended before it was prolonged.',

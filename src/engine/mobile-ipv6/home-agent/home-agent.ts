@@ -15,6 +15,7 @@ import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { AcceptedTimestamps } from './bindings/accepted-timestamps.ts';
 import { Bindings } from './bindings/bindings.ts';
 import { RestartRecovery } from './bindings/restart-recovery.ts';
+import { ClockWarning } from './clock-warning.ts';
 import type { HomeAgentConfiguration } from './configuration.ts';
 import { setDesiredStatic } from './desired-state.ts';
 import { AddressPool } from './grants/address-pool.ts';
@@ -54,6 +55,7 @@ class HomeAgentEngine implements HomeAgent {
   readonly #registrar: Registrar;
   readonly #recovery: RestartRecovery;
   readonly #commands: OperatorCommands;
+  readonly #clockWarning: ClockWarning;
   readonly #unknownEndpoints: UnknownEndpoints;
 
   constructor(configuration: HomeAgentConfiguration) {
@@ -76,7 +78,10 @@ class HomeAgentEngine implements HomeAgent {
     this.#registrar = registrar;
     this.#recovery = new RestartRecovery(context);
     this.#unknownEndpoints = new UnknownEndpoints(context);
-    this.#commands = new OperatorCommands({ ...context, registrar });
+    this.#clockWarning = new ClockWarning(context);
+    this.#commands = new OperatorCommands({
+      ...{ ...context, registrar, clockWarning: this.#clockWarning },
+    });
   }
 
   get counters(): Counters {
@@ -109,12 +114,14 @@ class HomeAgentEngine implements HomeAgent {
         break;
       case 'clock':
         if (this.#clock.set(input.offsetMs)) this.#bindings.storeAll(step);
+        this.#clockWarning.check(step);
         return;
       case 'record':
         this.#recovery.restoreRecord(step, input.table, input.key, input.value);
         return;
       case 'restored':
         this.#recovery.finish(step);
+        this.#clockWarning.check(step);
         setDesiredStatic(step, this.#policy.configuration);
         break;
       case 'network':

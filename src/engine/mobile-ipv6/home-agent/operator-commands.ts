@@ -12,6 +12,7 @@ import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 import type { Binding } from './bindings/binding.ts';
 import type { Bindings } from './bindings/bindings.ts';
 import type { Tunnel } from './bindings/tunnels.ts';
+import type { ClockWarning } from './clock-warning.ts';
 import type { HomeLink } from './home-link/home-link.ts';
 import type { Policy } from './registration-view.ts';
 
@@ -31,6 +32,7 @@ interface OperatorContext {
   readonly homeLink: HomeLink | undefined;
   readonly counters: { readonly counters: Counters };
   readonly registrar: { readonly acknowledgements: Counters };
+  readonly clockWarning: Pick<ClockWarning, 'behindSeconds'>;
 }
 
 export class OperatorCommands {
@@ -40,7 +42,7 @@ export class OperatorCommands {
   constructor(context: OperatorContext) {
     this.#context = context;
     this.#commands = new Map<string, Command>([
-      ['status', () => ({ ok: true, value: this.#status() })],
+      ['status', (step) => ({ ok: true, value: this.#status(step.now) })],
       ['bindings', (step) => ({ ok: true, value: this.#bindings(step.now) })],
       ['prefixes', () => ({ ok: true, value: this.#prefixes() })],
       ['tunnels', () => ({ ok: true, value: [...context.bindings.tunnels()].map(tunnelRow) })],
@@ -58,8 +60,8 @@ export class OperatorCommands {
     step.out.push({ kind: 'reply', id, ok: answer.ok, value: answer.value });
   }
 
-  #status(): JsonObject {
-    const { policy, bindings, homeLink } = this.#context;
+  #status(now: Monotonic): JsonObject {
+    const { policy, bindings, homeLink, clockWarning } = this.#context;
     const { configuration } = policy;
     return {
       role: 'home-agent',
@@ -71,6 +73,7 @@ export class OperatorCommands {
       pending: homeLink?.pendingCount ?? 0,
       tunnels: bindings.tunnelCount,
       insecure: configuration.insecure,
+      clockBehindSeconds: clockWarning.behindSeconds(now),
     };
   }
 

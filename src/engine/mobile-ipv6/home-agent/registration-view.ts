@@ -49,7 +49,7 @@ export interface RegistrationView {
   readonly policy: Policy;
   readonly clock: Pick<WallClock, 'at'>;
   readonly bindings: BindingLookup;
-  readonly timestamps: Pick<AcceptedTimestamps, 'last'>;
+  readonly timestamps: Pick<AcceptedTimestamps, 'last' | 'clockOf'>;
   readonly pool: Pick<AddressPool, 'assigned' | 'configured' | 'offer'>;
   readonly homeLink: HomeLinkLookup | undefined;
 }

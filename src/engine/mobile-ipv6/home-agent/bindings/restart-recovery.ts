@@ -54,7 +54,7 @@ export class RestartRecovery {
     }
     if (table === StoreTable.timestamp) {
       const stored = parseStoredTimestamp(key, value);
-      if (stored !== undefined) this.#restoreTimestamp(stored.homeAddress, stored);
+      if (stored !== undefined) this.#restoreTimestamp(step, stored.homeAddress, stored);
       return;
     }
     const homeAddress = parseIpv6(key);
@@ -64,26 +64,28 @@ export class RestartRecovery {
       const former = parseFormerBinding(value);
       if (former === undefined) return;
       this.#context.bindings.restoreFormer(homeAddress, former);
-      this.#restoreTimestamp(homeAddress, former);
+      this.#restoreTimestamp(step, homeAddress, former);
     }
   }
 
   /** A record without SPI counts for each key of the mobile node. */
   #restoreTimestamp(
+    { now }: Step,
     homeAddress: Ipv6Address,
     { timestamp, spi }: Pick<ReplayNumbers, 'timestamp' | 'spi'>,
   ): void {
-    const { policy, timestamps } = this.#context;
+    const { policy, timestamps, clock } = this.#context;
     const mobileNode = policy.directory.ownerOf(homeAddress);
     if (mobileNode === undefined) return;
+    const moment = { now, wallNow: clock.at(now) };
     const spis = spi === undefined ? mobileNode.registrationKeys.map((key) => key.spi) : [spi];
-    for (const one of spis) timestamps.accept(mobileNode, one, timestamp);
+    for (const one of spis) timestamps.accept(mobileNode, one, timestamp, moment);
   }
 
   #restoreBinding(step: Step, key: BindingKey, value: JsonValue): void {
     const { policy, clock, bindings } = this.#context;
     const stored = parseStoredBinding(step.now, clock, value);
-    if (stored !== undefined) this.#restoreTimestamp(key.homeAddress, stored.state);
+    if (stored !== undefined) this.#restoreTimestamp(step, key.homeAddress, stored.state);
     const mobileNode = policy.directory.ownerOf(key.homeAddress);
     const usable =
       stored !== undefined &&

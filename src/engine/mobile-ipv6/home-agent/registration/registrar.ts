@@ -62,7 +62,7 @@ export class Registrar {
 
   handle(step: Step, request: RegistrationRequest): void {
     const verdict = judgeBindingUpdate(this.#context, step.now, request);
-    this.#recordTimestamp(request, verdict);
+    this.#recordTimestamp(step, request, verdict);
     switch (verdict.kind) {
       case 'discarded':
         this.#context.counters.count(verdict.reason);
@@ -82,13 +82,16 @@ export class Registrar {
   }
 
   /** RFC 4285 §6: also of a refused Binding Update, which must not be replayed later. */
-  #recordTimestamp(request: RegistrationRequest, verdict: Verdict): void {
+  #recordTimestamp({ now }: Step, request: RegistrationRequest, verdict: Verdict): void {
     if (verdict.kind === 'discarded') return;
     const fresh = verdict.kind === 'registration' || verdict.fresh;
     const { mobileNode, registrationKey } = verdict.sender;
     const timestamp = timestampOf(request);
     if (fresh && registrationKey !== undefined && timestamp !== undefined)
-      this.#context.timestamps.accept(mobileNode, registrationKey.spi, timestamp);
+      this.#context.timestamps.accept(mobileNode, registrationKey.spi, timestamp, {
+        now,
+        wallNow: this.#context.clock.at(now),
+      });
   }
 
   /** No host objected to the home address; other registrations may have changed since. */

@@ -28,16 +28,18 @@ export function checkTimestamp(
   const timestamp = timestampOf(update.request);
   if (timestamp === undefined)
     return { status: 'mesg-id-required', reason: 'replay-protection-missing' };
-  const wallNow = view.clock.at(update.now);
-  const last = view.timestamps.last(mobileNode, registrationKey.spi);
-  const newer = last === undefined || timestampLater(timestamp, last);
   const { timestampWindowMs } = view.policy.configuration;
-  const close = timestampCloseEnough(timestamp, wallNow, timestampWindowMs);
+  const { spi } = registrationKey;
+  const moment = { now: update.now, wallNow: view.clock.at(update.now) };
+  const clock = view.timestamps.clockOf(mobileNode, spi, moment, timestampWindowMs);
+  const last = view.timestamps.last(mobileNode, spi);
+  const newer = last === undefined || timestampLater(timestamp, last);
+  const close = timestampCloseEnough(timestamp, clock, timestampWindowMs);
   if (newer && close) return undefined;
   return {
     status: 'id-mismatch',
     reason: 'timestamp-invalid',
-    timestamp: mismatchTimestamp(timestamp, wallNow),
+    timestamp: mismatchTimestamp(timestamp, clock),
   };
 }
 

@@ -359,10 +359,8 @@ export class BindingExchange {
 
   /** Status 144: uses the home agent's clock, or drops the F flag. */
   resynchronizeClock(step: Step, answer: MatchedAcknowledgement): void {
-    const { stored, node } = this.#home;
-    const corrected = correctTimestampOrFlag(stored, this.#origin, answer, (at) => node.wall(at));
-    if (corrected === 'clock') node.count('clock-resynchronized');
-    if (corrected !== undefined) this.#repeatTo(step, answer);
+    if (correctTimestampOrFlag(step, this.#home, this.#origin, answer))
+      this.#repeatTo(step, answer);
   }
 
   /** Sends a corrected Binding Update to the address that refused the former one. */

@@ -4,7 +4,10 @@
  * RFC 6275 §11.7.3  status 135: sequence number of the home agent
  * RFC 4285 §6       status 144: clock of the home agent;  RFC 5555 §4.4.2 F flag refused
  */
+import type { JsonObject } from '#base/json.ts';
 import type { Monotonic, Wall } from '#base/time.ts';
+import type { Step } from '#engine/contract/engine.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
 import { sequenceGreater } from '#engine/mobile-ipv6/common/sequence-number.ts';
 import { findOption, type MobilityOption } from '#wire/mobility/options.ts';
 
@@ -20,11 +23,26 @@ interface Refusal {
   };
 }
 
+/** RFC 4285 §5.1: the default of the difference that is no error. */
+const TOLERATED_MS = 7_000;
+
 /** Sequence number and clock of the home, which its registrations share. */
 interface SharedNumbers {
   readonly sequence: number;
+  readonly clockOffsetMs: number;
   resynchronizeSequence(last: number): void;
-  resynchronizeClock(returned: bigint, sentAt: Wall): void;
+  resynchronizeClock(returned: bigint, sentAt: Wall): 'own' | 'home-agent' | 'unknown';
+}
+
+interface CorrectedHome {
+  readonly stored: SharedNumbers;
+  readonly node: { wall(at: Monotonic): Wall; count(reason: 'clock-resynchronized'): void };
+  event(
+    step: Step,
+    name: EngineEvent['name'],
+    level: EngineEvent['level'],
+    fields: JsonObject,
+  ): void;
 }
 
 interface Origin {
@@ -43,23 +61,54 @@ export function correctSequence(numbers: SharedNumbers, { message, update }: Ref
 }
 
 /**
- * RFC 4285 §6: this node's clock is wrong. Or RFC 5555 §4.4.2: the home agent refuses the F flag
- * with the same number and returns all 64 bits of the timestamp. Says what was corrected.
+ * RFC 4285 §6: a clock is wrong. Or RFC 5555 §4.4.2: the home agent refuses the F flag with the
+ * same number and returns all 64 bits of the timestamp. Says whether something was corrected.
  */
 export function correctTimestampOrFlag(
-  numbers: SharedNumbers,
+  step: Step,
+  home: CorrectedHome,
   origin: Origin,
   { message, update }: Refusal,
-  wallOf: (at: Monotonic) => Wall,
-): 'clock' | 'flag' | undefined {
+): boolean {
+  const { stored, node } = home;
   // The time that a late answer took would count as a difference of the clocks.
-  if (update.sequence !== numbers.sequence) return undefined;
+  if (update.sequence !== stored.sequence) return false;
   const returned = findOption(message.options, 'replay-protection')?.timestamp;
   if (returned !== undefined && returned !== update.timestamp) {
-    numbers.resynchronizeClock(returned, wallOf(update.at));
-    return 'clock';
+    const former = stored.clockOffsetMs;
+    const wrong = stored.resynchronizeClock(returned, node.wall(update.at));
+    node.count('clock-resynchronized');
+    reportClocks(step, home, former, wrong);
+    return true;
   }
-  if (!origin.forceUdp || origin.from.family !== 4) return undefined;
+  if (!origin.forceUdp || origin.from.family !== 4) return false;
   origin.setForceUdp(false);
-  return 'flag';
+  return true;
+}
+
+const WHY = {
+  own: "this host's clock is behind registrations that it made before",
+  'home-agent': "the home agent's clock is behind registrations that it accepted before",
+  unknown: 'the clocks of this host and of the home agent differ',
+} as const;
+const REMEDY = {
+  own: 'set the clock of this host (timedatectl)',
+  'home-agent': 'have the clock of the home agent set',
+  unknown: 'check at both ends whether the clock is synchronized (timedatectl)',
+} as const;
+
+function reportClocks(
+  step: Step,
+  home: CorrectedHome,
+  formerMs: number,
+  wrong: keyof typeof WHY,
+): void {
+  const { clockOffsetMs } = home.stored;
+  const differ = Math.abs(clockOffsetMs) > TOLERATED_MS;
+  if (!differ && Math.abs(formerMs) <= TOLERATED_MS) return;
+  home.event(step, 'clock-differs', differ ? 'warn' : 'info', {
+    aheadSeconds: clockOffsetMs / 1000,
+    ...(differ ? { why: WHY[wrong], remedy: REMEDY[wrong] } : {}),
+    atMs: step.now,
+  });
 }

@@ -126,11 +126,21 @@ export class StoredRegistration {
   /**
    * Status 144 carries the time, to a second, at which the home agent received the Binding Update
    * sent at `sentAt`. That message's own timestamp does not count: it may be ahead of this node's
-   * clock, only to be later than its predecessor.
+   * clock, only to be later than its predecessor. Returns whose clock is known to be wrong, because
+   * it is earlier than the last accepted registration.
    */
-  resynchronizeClock(returned: bigint, sentAt: Wall): void {
+  resynchronizeClock(returned: bigint, sentAt: Wall): 'own' | 'home-agent' | 'unknown' {
     this.#clockOffsetMs = Math.round((wallOfNtp(returned, sentAt) - sentAt) / 1000) * 1000;
+    // A home agent that is behind what it accepted before has lost its store together with its
+    // time: a timestamp later than that would never be close to its clock.
+    const accepted = this.#acceptedTimestamp;
+    const known = accepted !== 0n;
+    const homeAgentBehind = known && timestampLater(accepted, returned);
+    const ownBehind = known && timestampLater(accepted, ntpTimestamp(sentAt));
+    if (homeAgentBehind) this.#acceptedTimestamp = 0n;
     this.#sentTimestamp = this.#acceptedTimestamp;
+    if (homeAgentBehind) return 'home-agent';
+    return ownBehind ? 'own' : 'unknown';
   }
 
   // --- IPv4 home address ---

@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { ipv4, UNSPECIFIED_V4 } from '#base/ip.ts';
+import { wallOfNtp } from '#crypto/replay-timestamp.ts';
 import {
   ALICE,
   HOME_ADDRESS,
   OTHER_CARE_OF,
   OVER_IPV6,
+  optionOf,
   prefix,
   Scene,
   SECOND_HOME_ADDRESS,
@@ -185,5 +187,49 @@ describe('the operator', () => {
       { path: 'net/ipv6/conf/default/accept_ra', value: '2', onlyIfCurrently: '1' },
       { path: 'net/ipv6/conf/all/forwarding', value: '1' },
     ]);
+  });
+});
+
+describe('a home agent whose clock is behind what it accepted', () => {
+  const HOUR_MS = 3_600_000;
+
+  it('tells the time that continues from there, and accepts it', () => {
+    const scene = new Scene();
+    scene.update(OVER_IPV6, { sequence: 1 });
+    const late = scene.restartAt(-HOUR_MS);
+    late.pass(60_000);
+    const rightMs = HOUR_MS + 600_000;
+    const refusal = late.update(OVER_IPV6, { sequence: 2, timestamp: late.timestamp(rightMs) });
+    expect(refusal.message.status).toBe(144);
+    const returned = optionOf(refusal, 'replay-protection')?.timestamp ?? 0n;
+    const behindMs = wallOfNtp(returned, late.wallNow()) - late.wallNow();
+    expect(Math.abs(behindMs - HOUR_MS)).toBeLessThan(2_000);
+    const corrected = { sequence: 3, timestamp: late.timestamp(behindMs) };
+    expect(late.update(OVER_IPV6, corrected).message.status).toBe(0);
+    const { value } = late.ask('status');
+    expect(value).toMatchObject({ clockBehindSeconds: expect.closeTo(HOUR_MS / 1000, -1) });
+    late.jumpClock(HOUR_MS);
+    const next = { sequence: 4, timestamp: late.timestamp(2_000) };
+    expect(late.update(OVER_IPV6, next).message.status).toBe(0);
+    expect(late.ask('status').value).toMatchObject({ clockBehindSeconds: 0 });
+    expect(late.events.map(({ name }) => name)).toContain('clock-behind');
+  });
+
+  it('refuses what was accepted or captured before', () => {
+    const scene = new Scene();
+    const accepted = scene.build(OVER_IPV6, { sequence: 5 });
+    scene.deliver(OVER_IPV6, accepted);
+    const captured = scene.build(OVER_IPV6, { sequence: 6, timestamp: scene.timestamp(60_000) });
+    const late = scene.restartAt(-HOUR_MS);
+    const answerTo = (packet: Uint8Array): number => {
+      late.deliver(OVER_IPV6, packet);
+      return late.acknowledgement().message.status;
+    };
+    expect([answerTo(accepted), answerTo(captured)]).toEqual([144, 144]);
+    late.pass(30_000);
+    const next = { sequence: 7, timestamp: late.timestamp(HOUR_MS + 1_000) };
+    expect(late.update(OVER_IPV6, next).message.status).toBe(0);
+    late.pass(30_000);
+    expect(answerTo(captured)).toBe(135);
   });
 });
