@@ -126,6 +126,7 @@ async function measureOnce(
   await lab.move('mn', outage.network);
   await lab.waitForAddress('mn', 4);
   if (outage.network === 'ds') await lab.waitForAddress('mn', 6);
+  await outage.prepare?.(lab);
   await using tunnel = await contender.start(lab, outage);
   await using probes = await startProbes(lab, traffic, label);
   try {

@@ -17,6 +17,8 @@ export interface Outage extends Site {
   readonly network: NetworkName;
   /** Addresses of the servers' name before the outage. */
   readonly addresses: readonly string[];
+  /** Before the tunnel is set up. */
+  prepare?(lab: Lab): Promise<void>;
   /** The interruption begins when this resolves. */
   begin(lab: Lab, tunnel: Tunnel): Promise<void>;
   end(lab: Lab): Promise<void>;
@@ -37,6 +39,9 @@ async function drop(lab: Lab, router: NetworkName | 'core', rules: readonly stri
 async function heal(lab: Lab, router: NetworkName | 'core'): Promise<void> {
   await lab.attempt(router, ['nft', 'delete table inet outage']);
 }
+
+const linkOf = (server: Server): readonly string[] =>
+  ['iifname', 'oifname'].map((end) => `${end} "to-${server}"`);
 
 /** As a routing protocol does between two sites. */
 async function routeHomeNetwork(server: Server): Promise<void> {
@@ -60,14 +65,17 @@ export const OUTAGES: readonly Outage[] = [
     end: (lab) => heal(lab, 'ds'),
   },
   {
-    name: 'home agent dies, another one serves',
+    name: 'home agent dies, another takes over',
     key: 'home_agent',
     network: 'ds',
     servers: ['home', 'ha2'],
     strongswanRemote: SERVER_NAME,
     addresses: [...HOME_SERVER, ...OTHER_SERVER],
+    // The other one is a standby: it cannot be reached before it takes over.
+    prepare: (lab) => drop(lab, 'core', linkOf('ha2')),
     begin: async (lab) => {
-      await drop(lab, 'core', ['iifname "to-home"', 'oifname "to-home"']);
+      await heal(lab, 'core');
+      await drop(lab, 'core', linkOf('home'));
       await routeHomeNetwork('ha2');
     },
     end: async (lab) => {
