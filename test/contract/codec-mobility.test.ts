@@ -32,6 +32,23 @@ const goldens: readonly Golden<MobilityHeader>[] = [
     value: header({ type: 'binding-refresh-request', options: [] }),
   },
   {
+    name: 'binding refresh request with callback option',
+    // Type 18, length 16, "SJRN", subtype 1, reserved, 27 seconds, token; PadN to eight octets.
+    hex: '3b03 0000 0000 0000 1210 534a524e 01 00 001b 0102030405060708 0104 00000000',
+    value: header({
+      type: 'binding-refresh-request',
+      options: [{ type: 'callback', seconds: 27, token: 0x0102030405060708n }],
+    }),
+  },
+  {
+    name: 'binding refresh request with the option of another experiment',
+    hex: '3b01 0000 0000 0000 1204 534a524e 0100',
+    value: header({
+      type: 'binding-refresh-request',
+      options: [{ type: 'unknown', optionType: 18, data: fromHex('534a524e') }],
+    }),
+  },
+  {
     name: 'home test init',
     hex: '3b01 0100 1234 0000 0102030405060708',
     value: header(

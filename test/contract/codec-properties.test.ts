@@ -35,6 +35,7 @@ const option: fc.Arbitrary<MobilityOption> = fc.oneof(
   fc.record({ type: type('mobile-node-identifier'), subtype: u8, identifier: octets(0, 40) }),
   fc.record({ type: type('authentication'), subtype: u8, spi: u32, authenticator: octets(0, 33) }),
   fc.record({ type: type('replay-protection'), timestamp: u64 }),
+  fc.record({ type: type('callback'), seconds: u16, token: u64 }),
   fc.record({
     type: type('ipv4-home-address'),
     prefixLength: fc.nat(63),

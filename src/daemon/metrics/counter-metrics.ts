@@ -69,6 +69,7 @@ const HOME_AGENT: Rows = {
     [
       ...ERRORS_SENT,
       ...['refresh-requested', 'unknown-endpoint-answered', 'unknown-endpoint-registered'],
+      'callback-sent',
       ...['address-defended', 'neighbour-packet-ignored'],
     ],
     MOBILE_IPV6,
@@ -100,6 +101,7 @@ const MOBILE_NODE: Rows = {
       ...[
         'refresh-requested',
         'binding-error-followed',
+        'callback-received',
         'registration-lapsed',
         'registration-mode-changed',
       ],

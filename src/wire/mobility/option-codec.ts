@@ -25,6 +25,11 @@ import {
   type MobilityOptionOf,
 } from './options.ts';
 
+/** Of the Callback option: "SJRN", which tells it from other experiments. */
+const EXPERIMENT = 0x534a524e;
+const CALLBACK_SUBTYPE = 1;
+const CALLBACK_LENGTH = 16;
+
 /** The row of each option type, by number. */
 const NAME_OF_TYPE: ReadonlyMap<number, string> = new Map(
   Object.entries(MOBILITY_OPTIONS).map(([name, facts]) => [facts.optionType, name]),
@@ -93,9 +98,24 @@ function parseOption(reader: Reader, optionType: number, length: number): Mobili
       };
     case 10:
       return { type: 'replay-protection', timestamp: reader.u64() };
+    case 18:
+      return parseExperiment(reader, length);
     default:
       return parseIpv4Option(reader, optionType, length);
   }
+}
+
+/** An experiment of others stays `unknown`. */
+function parseExperiment(reader: Reader, length: number): MobilityOption {
+  const data = reader.bytes(length).slice();
+  const fields = new DataView(data.buffer);
+  const own =
+    length === CALLBACK_LENGTH &&
+    fields.getUint32(0) === EXPERIMENT &&
+    fields.getUint8(4) === CALLBACK_SUBTYPE;
+  return own
+    ? { type: 'callback', seconds: fields.getUint16(6), token: fields.getBigUint64(8) }
+    : { type: 'unknown', optionType: 18, data };
 }
 
 function parseIpv4Option(reader: Reader, optionType: number, length: number): MobilityOption {
@@ -162,6 +182,8 @@ function dataLength(option: MobilityOption): number {
       return 5 + option.authenticator.length;
     case 'binding-identifier':
       return option.careOfAddress === undefined ? 4 : isIpv6(option.careOfAddress) ? 20 : 8;
+    case 'callback':
+      return CALLBACK_LENGTH;
     case 'unknown':
       return option.data.length;
     default:
@@ -258,6 +280,13 @@ function writeOptionData(option: MobilityOption, writer: Writer): void {
       return;
     case 'replay-protection':
       writer.u64(option.timestamp);
+      return;
+    case 'callback':
+      writer.u32(EXPERIMENT);
+      writer.u8(CALLBACK_SUBTYPE);
+      writer.u8(0);
+      writer.u16(option.seconds);
+      writer.u64(option.token);
       return;
     case 'unknown':
       writer.bytes(option.data);

@@ -10,6 +10,7 @@
  * RFC 5555 §3       IPv4 Home Address, IPv4 Address Acknowledgement, NAT Detection, IPv4 Care-of
  *                   Address
  * RFC 5648 §4.3     Binding Identifier
+ * RFC 5096          Experimental Mobility: docs/reference/mobile-ipv6-callback.md
  */
 import type { IpAddress, Ipv4Address, Ipv6Address } from '#base/ip.ts';
 
@@ -76,6 +77,13 @@ export const MOBILITY_OPTIONS = {
     lengths: exactly(8),
     alignment: aligned(8, 2),
     allowedIn: [5, 6],
+  },
+  callback: {
+    optionType: 18,
+    // Another experiment may have any length.
+    lengths: atLeast(0),
+    alignment: aligned(1, 0),
+    allowedIn: [0, 5, 6],
   },
   'ipv4-home-address': {
     optionType: 29,
@@ -145,6 +153,7 @@ export type MobilityOption =
       readonly authenticator: Uint8Array;
     }
   | { readonly type: 'replay-protection'; readonly timestamp: bigint }
+  | { readonly type: 'callback'; readonly seconds: number; readonly token: bigint }
   | {
       readonly type: 'ipv4-home-address';
       readonly prefixLength: number;

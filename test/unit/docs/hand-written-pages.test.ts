@@ -36,6 +36,7 @@ const ALL_PAGES = [
   'docs/reference/benchmarks.md',
   'docs/explain/conformance.md',
   'docs/reference/ntmobile.md',
+  'docs/reference/mobile-ipv6-callback.md',
   'docs/reference/renamed.md',
 ];
 const WIDEST_LINE = 100;

@@ -14,6 +14,7 @@ import type { Output } from '#engine/contract/output.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { AcceptedTimestamps } from './bindings/accepted-timestamps.ts';
 import { Bindings } from './bindings/bindings.ts';
+import { Callbacks } from './bindings/callbacks.ts';
 import { RestartRecovery } from './bindings/restart-recovery.ts';
 import { ClockWarning } from './clock-warning.ts';
 import type { HomeAgentConfiguration } from './configuration.ts';
@@ -51,6 +52,7 @@ class HomeAgentEngine implements HomeAgent {
   readonly #pool: AddressPool;
   readonly #homeLink: HomeLink | undefined;
   readonly #bindings: Bindings;
+  readonly #callbacks: Callbacks;
   readonly #reception: Reception;
   readonly #registrar: Registrar;
   readonly #recovery: RestartRecovery;
@@ -69,11 +71,13 @@ class HomeAgentEngine implements HomeAgent {
     const bindings = new Bindings({ clock, counters, pool, homeLink, tunnelMtu });
     const timestamps = new AcceptedTimestamps();
     const context = { policy, clock, counters, pool, homeLink, bindings, timestamps };
-    const registrar = new Registrar(context);
+    const callbacks = new Callbacks(context);
+    const registrar = new Registrar({ ...context, callbacks });
     this.#policy = policy;
     this.#pool = pool;
     this.#homeLink = homeLink;
     this.#bindings = bindings;
+    this.#callbacks = callbacks;
     this.#reception = new Reception(context);
     this.#registrar = registrar;
     this.#recovery = new RestartRecovery(context);
@@ -89,7 +93,7 @@ class HomeAgentEngine implements HomeAgent {
   }
 
   deadline(): Monotonic {
-    const bindings = this.#bindings.deadline();
+    const bindings = earliest(this.#bindings.deadline(), this.#callbacks.deadline());
     return this.#homeLink === undefined ? bindings : earliest(bindings, this.#homeLink.deadline());
   }
 
@@ -160,6 +164,7 @@ class HomeAgentEngine implements HomeAgent {
 
   #runTimers(step: Step): void {
     this.#bindings.runTimers(step);
+    this.#callbacks.runTimers(step);
     if (this.#homeLink === undefined) return;
     this.#homeLink.runTimers(step);
     for (;;) {

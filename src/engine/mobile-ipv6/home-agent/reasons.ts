@@ -72,6 +72,8 @@ export const HOME_AGENT_REASONS = {
     'Data came from an endpoint without tunnel, which was registered by then.',
   'unknown-endpoint-ignored':
     'Data came from an endpoint without tunnel, with an inner source that no node may have.',
+  'callback-sent':
+    'Binding Refresh Requests sent because a node behind a NAT asked for a callback.',
   'refresh-requested': 'Binding Refresh Requests sent.',
   'duplicate-address-detected':
     'Duplicate address detection on behalf of a mobile node failed (status 134).',

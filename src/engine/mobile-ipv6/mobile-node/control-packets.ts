@@ -25,9 +25,15 @@ import {
   type MobilityMessage,
   type MobilityMessageOf,
 } from '#wire/mobility/message.ts';
+import { findOption } from '#wire/mobility/options.ts';
 import type { ReceivedAcknowledgement } from './binding/acknowledgement.ts';
 import { HOME_AGENT_UDP_PORT } from './binding/binding-update.ts';
 import type { MobileNodeReason } from './reasons.ts';
+
+interface CalledRegistration {
+  /** A message has the token of a callback; says whether the node asked for it. */
+  callbackReturned(step: Step, token: bigint): boolean;
+}
 
 /** The home to which a message is given. */
 interface ReceivingHome {
@@ -40,6 +46,7 @@ interface ReceivingHome {
     isOuterAddressInUse(address: Ipv4Address): boolean;
   };
   receive(step: Step, received: ReceivedAcknowledgement): void;
+  readonly attachment: { readonly current: CalledRegistration | undefined };
   /** An unauthenticated message asks for a new registration; says whether it is sent. */
   requestRefresh(step: Step): boolean;
 }
@@ -121,12 +128,23 @@ export class ControlPackets {
         return undefined;
       case 'binding-refresh-request':
         if (!home.homeAgents.isInUse(packet.source)) return 'not-from-home-agent';
+        if (this.#isCallback(step, message, home)) return 'callback-received';
         return home.requestRefresh(step) ? 'refresh-requested' : 'request-rate-limited';
       case 'binding-error':
         return this.#handleBindingError(step, path, packet, message, home);
       default:
         return 'unexpected-message';
     }
+  }
+
+  #isCallback(
+    step: Step,
+    { options }: MobilityMessageOf<'binding-refresh-request'>,
+    home: ReceivingHome,
+  ): boolean {
+    const callback = findOption(options, 'callback');
+    const { current } = home.attachment;
+    return callback !== undefined && current?.callbackReturned(step, callback.token) === true;
   }
 
   #handleBindingError(

@@ -23,6 +23,7 @@ import type { Output } from '#engine/contract/output.ts';
 import { BindingUpdateList } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import { UpdateRateLimit } from '#engine/mobile-ipv6/common/update-rate-limit.ts';
 import { bindingStatusName } from '#wire/mobility/binding-status.ts';
+import { NatLifetimes } from './binding/nat-lifetimes.ts';
 import type { HomeConfiguration, MobileNodeConfiguration } from './configuration.ts';
 import { ControlPackets } from './control-packets.ts';
 import { type DesiredParts, desiredParts } from './desired-state/desired-parts.ts';
@@ -74,6 +75,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   #configuration: MobileNodeConfiguration;
   readonly random: RandomBytes;
   readonly movement: MovementDetection;
+  readonly natLifetimes = new NatLifetimes();
   readonly bindingUpdateList = new BindingUpdateList();
   readonly updateRateLimit = new UpdateRateLimit();
   readonly homes: readonly Home[];

@@ -2,6 +2,7 @@
 import type { IpAddress } from '#base/ip.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { ExchangeNode } from './binding/exchange.ts';
+import type { NatLifetimes } from './binding/nat-lifetimes.ts';
 import type { HomeConfiguration } from './configuration.ts';
 import type { HomeRole } from './home/home-role.ts';
 import type { MovementDetection } from './network/movement-detection.ts';
@@ -9,6 +10,7 @@ import type { MovementDetection } from './network/movement-detection.ts';
 export interface NodeContext extends ExchangeNode {
   readonly random: RandomBytes;
   readonly movement: MovementDetection;
+  readonly natLifetimes: NatLifetimes;
   /**
    * Publishes what the first packets from this care-of address need. `publishDesired` has to follow
    * in the same step.

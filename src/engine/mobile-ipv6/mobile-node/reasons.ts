@@ -43,6 +43,8 @@ export const MOBILE_NODE_REASONS = {
   'name-not-resolved': 'The name of a home agent could not be resolved.',
   'sequence-resynchronized': 'Status 135: the sequence number of the home agent was adopted.',
   'clock-resynchronized': 'Status 144: timestamps shifted to the home agent’s clock.',
+  'callback-received':
+    'Callbacks of the home agent, by which the node learns how long a NAT keeps its mapping.',
   'refresh-requested': 'A Binding Refresh Request of the home agent led to a registration.',
   'binding-error-followed': 'A Binding Error of the home agent led to a registration.',
   'binding-error-ignored':

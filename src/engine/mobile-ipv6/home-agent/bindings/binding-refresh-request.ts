@@ -6,12 +6,16 @@
 import type { Output } from '#engine/contract/output.ts';
 import { mobilityPacket } from '#engine/mobile-ipv6/home-agent/mobility-packet.ts';
 import { encodeMobility } from '#wire/mobility/header.ts';
+import type { MobilityOption } from '#wire/mobility/options.ts';
 import type { Binding } from './binding.ts';
 
 /** Through the tunnel like any packet for the home address, without type 2 routing header. */
-export function bindingRefreshRequest({ homeAddress, homeAgentAddress, tunnel }: Binding): Output {
+export function bindingRefreshRequest(
+  { homeAddress, homeAgentAddress, tunnel }: Binding,
+  options: readonly MobilityOption[] = [],
+): Output {
   const request = encodeMobility(
-    { type: 'binding-refresh-request', options: [] },
+    { type: 'binding-refresh-request', options },
     homeAgentAddress,
     homeAddress,
   );

@@ -38,18 +38,18 @@ export interface Acknowledgement {
   readonly timestamp?: bigint | undefined;
 }
 
-/** Accepts a registration; `ipv4` are the answers to the IPv4 Home Address options. */
+/** Accepts a registration; `answers` are those to options of the Binding Update. */
 export function acceptance(
   { refreshAdvice }: HomeAgentConfiguration,
   binding: Binding,
-  ipv4: readonly MobilityOption[],
+  answers: readonly MobilityOption[],
 ): Acknowledgement {
   return {
     status: BINDING_STATUSES.accepted.code,
     sequence: binding.sequence,
     lifetimeUnits: binding.lifetimeUnits,
     mobileRouter: binding.mobileNetworkPrefixes.length > 0,
-    options: [...adviceOptions(refreshAdvice, binding.lifetimeUnits), ...ipv4],
+    options: [...adviceOptions(refreshAdvice, binding.lifetimeUnits), ...answers],
   };
 }
 

@@ -14,6 +14,7 @@ import {
   storeIpv4Assignment,
 } from '#engine/mobile-ipv6/home-agent/bindings/binding-store.ts';
 import type { Bindings } from '#engine/mobile-ipv6/home-agent/bindings/bindings.ts';
+import type { Callbacks } from '#engine/mobile-ipv6/home-agent/bindings/callbacks.ts';
 import { emit } from '#engine/mobile-ipv6/home-agent/events.ts';
 import type { AddressPool, PoolOffer } from '#engine/mobile-ipv6/home-agent/grants/address-pool.ts';
 import type { HomeLink } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
@@ -39,6 +40,7 @@ const BURST = 10;
 /** The state that the registrar reads and changes. */
 interface RegistrarContext extends RegistrationView {
   readonly bindings: Bindings;
+  readonly callbacks: Callbacks;
   readonly timestamps: AcceptedTimestamps;
   readonly pool: AddressPool;
   readonly homeLink: HomeLink | undefined;
@@ -119,12 +121,14 @@ export class Registrar {
   }
 
   #register(step: Step, pending: PendingRegistration): void {
-    const { bindings, policy } = this.#context;
+    const { bindings, callbacks, policy } = this.#context;
     const update = { now: step.now, ...pending };
     const { registration, ipv4 } = grantRegistration(this.#context, update);
     if (ipv4.offer !== undefined) this.#takeFromPool(step, pending.request, ipv4.offer);
     const binding = bindings.register(step, registration);
-    const answer = acceptance(policy.configuration, binding, ipv4.acknowledgements);
+    const callback = callbacks.accept(step, binding, pending.request.update.options);
+    const answers = [...ipv4.acknowledgements, ...callback];
+    const answer = acceptance(policy.configuration, binding, answers);
     this.#acknowledge(step, pending, answer);
   }
 

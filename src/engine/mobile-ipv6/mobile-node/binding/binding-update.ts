@@ -23,7 +23,11 @@ import {
   type MobilityMessageOf,
   NO_BINDING_UPDATE_FLAGS,
 } from '#wire/mobility/message.ts';
-import { IDENTIFIER_SUBTYPE_NAI, type MobilityOption } from '#wire/mobility/options.ts';
+import {
+  IDENTIFIER_SUBTYPE_NAI,
+  type MobilityOption,
+  type MobilityOptionOf,
+} from '#wire/mobility/options.ts';
 
 /** The UDP port on which a home agent listens, RFC 5555 §4.1. */
 export const HOME_AGENT_UDP_PORT = 4191;
@@ -40,6 +44,8 @@ export interface BindingUpdateContent {
   readonly lifetimeUnits: number;
   readonly linkLocalCompatibility: boolean;
   readonly forceUdp: boolean;
+  /** Not in a de-registration. */
+  readonly callback?: MobilityOptionOf<'callback'> | undefined;
   /** '0.0.0.0' requests any address. */
   readonly ipv4HomeAddress: Ipv4Address | undefined;
   readonly identifier: string | undefined;
@@ -70,6 +76,7 @@ function optionsOf(content: BindingUpdateContent): readonly MobilityOption[] {
     });
   }
   options.push(...content.roleOptions.options);
+  if (content.callback !== undefined && content.lifetimeUnits > 0) options.push(content.callback);
   if (identifier !== undefined) {
     const octets = IDENTIFIER_ENCODER.encode(identifier);
     options.push({

@@ -177,7 +177,7 @@ export class BindingExchange {
   #send(step: Step, target: HomeAgentTarget): void {
     const { stored, node, role, configuration } = this.#home;
     const { homeAddress, identifier, registrationKey } = configuration;
-    const { from, forceUdp } = this.#origin;
+    const { from, forceUdp, callback } = this.#origin;
     const registering = this.purpose === 'register';
     const wallNow = node.wall(step.now);
     const units = registering ? this.#lifetimeUnits(step.now, target) : 0;
@@ -191,7 +191,7 @@ export class BindingExchange {
       sequence,
       lifetimeUnits: units,
       linkLocalCompatibility: this.#home.linkLocalCompatibility(registering),
-      forceUdp,
+      ...{ forceUdp, callback },
       ipv4HomeAddress: registering ? stored.requestedIpv4HomeAddress : undefined,
       identifier,
       timestamp,

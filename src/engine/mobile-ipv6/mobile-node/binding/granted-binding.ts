@@ -7,35 +7,43 @@
 import type { IpAddress } from '#base/ip.ts';
 import type { JsonObject } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { BindingUpdateListEntry } from '#engine/mobile-ipv6/common/binding-update-list.ts';
+import { keepaliveSeconds } from '#engine/mobile-ipv6/common/nat-keepalive.ts';
 import {
   acknowledgedEndpoints,
   natDetected,
   type TunnelEndpoints,
 } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
-import { findOption } from '#wire/mobility/options.ts';
+import { findOption, type MobilityOptionOf } from '#wire/mobility/options.ts';
 import type { ExchangeHome, MatchedAcknowledgement } from './exchange.ts';
 import { grantedSeconds, type RefreshSchedule, refreshSchedule } from './refresh-schedule.ts';
 
-export interface GrantedBinding {
+interface GrantedBinding {
   readonly lifetimeSeconds: number;
   readonly nat: boolean;
   readonly tunnel: TunnelEndpoints;
   readonly schedule: RefreshSchedule;
+  /** The home agent's interval of keepalives; undefined where no NAT needs one. */
+  readonly adviceSeconds: number | undefined;
+  /** The home agent will call back. */
+  readonly granted: MobilityOptionOf<'callback'> | undefined;
 }
 
 export function grantedBinding(
   { message, update, target }: MatchedAcknowledgement,
   careOf: CareOfCandidate,
-  keepaliveSeconds: number,
+  configuredSeconds: number,
 ): GrantedBinding {
   const detection = careOf.family === 4 ? findOption(message.options, 'nat-detection') : undefined;
   return {
     lifetimeSeconds: grantedSeconds(message, update),
     nat: natDetected(detection),
     tunnel: acknowledgedEndpoints(careOf, target, detection),
-    schedule: refreshSchedule(message, update, detection, keepaliveSeconds),
+    schedule: refreshSchedule(message, update),
+    adviceSeconds: keepaliveSeconds(detection, configuredSeconds),
+    granted: findOption(message.options, 'callback'),
   };
 }
 
@@ -67,8 +75,24 @@ export function bindingUpdateListEntries(
     : [ipv6Entry, { ...entry, homeAddress: ipv4HomeAddress }];
 }
 
-/** The fields of the event about the acceptance. */
-export function acceptanceFields(
+/** Reports an acceptance; `startedAt`: when the first Binding Update of the exchange was sent. */
+export function reportAcceptance(
+  step: Step,
+  home: ExchangeHome & { recordHandover(step: Step, roundTripMs: number): void },
+  careOf: CareOfCandidate,
+  answer: MatchedAcknowledgement,
+  grant: GrantedBinding,
+  { moved, startedAt }: { readonly moved: boolean; readonly startedAt: Monotonic | undefined },
+): void {
+  if (moved) home.recordHandover(step, step.now - answer.update.at);
+  home.event(step, moved ? 'registered' : 'refreshed', moved ? 'info' : 'debug', {
+    ...acceptanceFields(step.now, home, careOf, answer, grant),
+    updateAtMs: startedAt ?? answer.update.at,
+    atMs: step.now,
+  });
+}
+
+function acceptanceFields(
   now: Monotonic,
   { ipv4HomeAddress }: ExchangeHome,
   { address, device, appearedAt }: CareOfCandidate,

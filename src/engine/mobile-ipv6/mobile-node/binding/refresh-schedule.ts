@@ -3,13 +3,11 @@
  *
  * RFC 6275 §11.7.1  refresh before the lifetime ends
  * RFC 6275 §11.7.3  the granted lifetime, Binding Refresh Advice
- * RFC 5555 §4.3     keepalive by Binding Update
  */
 import { after, type Monotonic } from '#base/time.ts';
 import { expiryOf } from '#engine/mobile-ipv6/common/binding-update-list.ts';
-import { keepaliveSeconds } from '#engine/mobile-ipv6/common/nat-keepalive.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
-import { findOption, type MobilityOptionOf } from '#wire/mobility/options.ts';
+import { findOption } from '#wire/mobility/options.ts';
 import type { Acknowledgement, SentUpdate } from './acknowledgement.ts';
 
 /** Remaining lifetime at a refresh, if the lifetime allows it: room for three retransmissions. */
@@ -24,24 +22,15 @@ export function grantedSeconds(message: Acknowledgement, update: SentUpdate): nu
 export interface RefreshSchedule {
   readonly expiresAt: Monotonic;
   readonly refreshAt: Monotonic;
-  /** Undefined where no NAT needs a keepalive. */
-  readonly keepaliveAt: Monotonic | undefined;
 }
 
-export function refreshSchedule(
-  message: Acknowledgement,
-  update: SentUpdate,
-  natDetection: MobilityOptionOf<'nat-detection'> | undefined,
-  configuredKeepaliveSeconds: number,
-): RefreshSchedule {
+export function refreshSchedule(message: Acknowledgement, update: SentUpdate): RefreshSchedule {
   const lifetimeSeconds = grantedSeconds(message, update);
   const advice = findOption(message.options, 'binding-refresh-advice')?.refreshIntervalUnits ?? 0;
   const adviceSeconds = advice === 0 ? undefined : advice * LIFETIME_UNIT_SECONDS;
-  const keepalive = keepaliveSeconds(natDetection, configuredKeepaliveSeconds);
   return {
     expiresAt: expiryOf(update.at, lifetimeSeconds),
     refreshAt: refreshAt(update.at, lifetimeSeconds, adviceSeconds),
-    keepaliveAt: keepalive === undefined ? undefined : after(update.at, keepalive * 1000),
   };
 }
 

@@ -8,16 +8,23 @@
 import { unreachable } from '#base/assert.ts';
 import type { IpAddress } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
-import type { Step } from '#engine/contract/engine.ts';
+import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import { rejects } from '#wire/mobility/binding-status.ts';
 import type { ReceivedAcknowledgement } from './acknowledgement.ts';
-import type { ExchangeHome } from './exchange.ts';
+import type { ExchangeHome, ExchangeNode } from './exchange.ts';
 import { BindingExchange, type MatchedAcknowledgement } from './exchange.ts';
+import type { NatLifetimes } from './nat-lifetimes.ts';
 import type { DeregistrationOutcome } from './retransmission-policy.ts';
 import { decideRoleRejection, type RoleRefusal } from './role-rejection.ts';
 import { reactionTo } from './status-reactions.ts';
 import type { UpdateOrigin } from './update-origin.ts';
 import type { Pace } from './update-pacing.ts';
+
+interface RegistrationNode extends ExchangeNode {
+  readonly random: RandomBytes;
+  /** What is known about the NATs of the uplinks; all homes use the same. */
+  readonly natLifetimes: NatLifetimes;
+}
 
 /**
  * The methods of a home that its registrations and their attempts call. Registrations are named by
@@ -26,6 +33,7 @@ import type { Pace } from './update-pacing.ts';
 export interface RegistrationOwner extends ExchangeHome {
   /** The home agent acknowledged a binding of this home, and its lifetime has not ended. */
   readonly bound: boolean;
+  readonly node: RegistrationNode;
   /** Takes the grants of an acceptance; says whether to register again at once. */
   applyAcceptance(
     step: Step,

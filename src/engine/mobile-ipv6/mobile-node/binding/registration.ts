@@ -26,14 +26,9 @@ import {
 import type { ReceivedAcknowledgement } from './acknowledgement.ts';
 import { Deregistration } from './deregistration.ts';
 import type { BindingExchange, MatchedAcknowledgement } from './exchange.ts';
-import {
-  acceptanceFields,
-  bindingUpdateListEntries,
-  type GrantedBinding,
-  grantedBinding,
-} from './granted-binding.ts';
+import { bindingUpdateListEntries, grantedBinding, reportAcceptance } from './granted-binding.ts';
+import { NatKeepalive } from './nat-keepalive.ts';
 import { OwnEntries } from './own-entries.ts';
-import type { RefreshSchedule } from './refresh-schedule.ts';
 import {
   type AttemptOutcome,
   RegistrationAttempt,
@@ -54,6 +49,7 @@ export class BindingRegistration {
   readonly #origin: UpdateOrigin;
   readonly #timers = new Timers<RegistrationTimer>();
   readonly #roundTrip = new RoundTripTime();
+  readonly #keepalive: NatKeepalive;
   #careOf: CareOfCandidate;
   #state: State = { phase: 'idle', tunnel: undefined };
   readonly #entries: OwnEntries;
@@ -62,6 +58,7 @@ export class BindingRegistration {
     this.#owner = owner;
     this.#careOf = careOf;
     this.#origin = new UpdateOrigin(careOf, owner.node.configuration.forceUdp, bid);
+    this.#keepalive = new NatKeepalive(owner.node.natLifetimes, owner.node.random);
     this.#entries = new OwnEntries(owner.node.bindingUpdateList);
     this.bid = bid;
   }
@@ -158,6 +155,7 @@ export class BindingRegistration {
   #renew(step: Step, attempt: RegistrationAttempt): boolean {
     if (this.#state.phase !== 'registered') return false;
     this.#timers.clear('refresh', 'keepalive');
+    this.#origin.setCallback(this.#keepalive.request(step.now));
     this.#state = { phase: 'refreshing', attempt, tunnel: this.#state.tunnel };
     attempt.transmit(step);
     return true;
@@ -255,10 +253,28 @@ export class BindingRegistration {
   }
 
   #handleOwnTimer(step: Step, name: RegistrationTimer | undefined): void {
-    if (name === 'keepalive') this.#owner.node.count('keepalive-sent');
+    if (name === 'keepalive' && !this.#keepaliveDue(step)) return;
     if (name === 'keepalive' || name === 'refresh') this.refresh(step);
     else if (name === 'expiry') this.#owner.bindingExpired(step, this.#careOf.address);
     else if (name === 'refused-retry') this.#retryRefused(step);
+  }
+
+  /** Data may have refreshed the NAT mapping meanwhile. */
+  #keepaliveDue({ now }: Step): boolean {
+    const laterAt = this.#keepalive.due(now);
+    if (laterAt === undefined) this.#owner.node.count('keepalive-sent');
+    else this.#timers.set('keepalive', laterAt);
+    return laterAt === undefined;
+  }
+
+  /** The home agent called back; says whether it was asked to. */
+  callbackReturned(step: Step, token: bigint): boolean {
+    return this.#keepalive.returned(step.now, token) && this.refresh(step);
+  }
+
+  /** The tunnel carried data. */
+  carried(now: Monotonic, transmitted: number, received: number): void {
+    this.#keepalive.carried(now, transmitted, received);
   }
 
   #handleExchangeTimer(step: Step): void {
@@ -295,7 +311,7 @@ export class BindingRegistration {
     this.#timers.set('refused-retry', after(step.now, REFUSED_RETRY_MS));
   }
 
-  #accepted(step: Step, { exchange }: RegistrationAttempt, answer: MatchedAcknowledgement): void {
+  #accepted(step: Step, attempt: RegistrationAttempt, answer: MatchedAcknowledgement): void {
     const { node } = this.#owner;
     const grant = grantedBinding(answer, this.#careOf, node.configuration.natKeepaliveSeconds);
     if (grant.lifetimeSeconds === 0) {
@@ -306,36 +322,20 @@ export class BindingRegistration {
     this.#roundTrip.measured(step.now - answer.update.at);
     const moved = this.#state.phase !== 'refreshing';
     this.#state = { phase: 'registered', tunnel: grant.tunnel };
-    this.#setTimers(grant.schedule);
+    const { expiresAt, refreshAt } = grant.schedule;
+    this.#timers.set('expiry', expiresAt);
+    this.#timers.set('refresh', refreshAt);
+    const keepaliveAt = this.#keepalive.accepted(this.#careOf, answer.update.at, grant);
+    this.#timers.set('keepalive', keepaliveAt ?? NEVER);
     const { address } = this.#careOf;
-    const repeat = this.#owner.applyAcceptance(step, address, answer, grant.schedule.expiresAt);
+    const repeat = this.#owner.applyAcceptance(step, address, answer, expiresAt);
     this.#entries.replace(bindingUpdateListEntries(this.#owner, address, answer, grant));
     this.#owner.persist(step, answer.question);
     node.publishDesired(step);
-    this.#reportAcceptance(step, answer, grant, moved, exchange.startedAt);
+    const { startedAt } = attempt.exchange;
+    reportAcceptance(step, this.#owner, this.#careOf, answer, grant, { moved, startedAt });
     if (answer.toConfirm) node.count('binding-confirmed');
     if (repeat || answer.toConfirm) this.refresh(step);
-  }
-
-  #setTimers({ expiresAt, refreshAt, keepaliveAt = NEVER }: RefreshSchedule): void {
-    this.#timers.set('expiry', expiresAt);
-    this.#timers.set('refresh', refreshAt);
-    this.#timers.set('keepalive', keepaliveAt);
-  }
-
-  #reportAcceptance(
-    step: Step,
-    answer: MatchedAcknowledgement,
-    grant: GrantedBinding,
-    moved: boolean,
-    startedAt = answer.update.at,
-  ): void {
-    if (moved) this.#owner.recordHandover(step, step.now - answer.update.at);
-    this.#owner.event(step, moved ? 'registered' : 'refreshed', moved ? 'info' : 'debug', {
-      ...acceptanceFields(step.now, this.#owner, this.#careOf, answer, grant),
-      updateAtMs: startedAt,
-      atMs: step.now,
-    });
   }
 
   // --- removal of a binding ---

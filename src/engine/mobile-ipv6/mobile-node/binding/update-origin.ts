@@ -6,6 +6,7 @@
 import type { IpAddress, Ipv6Address } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 import { NO_BID } from '#engine/mobile-ipv6/common/binding-cache.ts';
+import type { MobilityOptionOf } from '#wire/mobility/options.ts';
 
 /** The part of a care-of address candidate that a Binding Update depends on. */
 interface OriginAddress {
@@ -18,6 +19,7 @@ interface OriginAddress {
 export class UpdateOrigin {
   #from: OriginAddress;
   #forceUdp: boolean;
+  #callback: MobilityOptionOf<'callback'> | undefined;
   /** Binding identifier. */
   readonly bid: number;
 
@@ -34,6 +36,15 @@ export class UpdateOrigin {
   /** Takes what changed about the address, such as its lifetime. */
   update(from: OriginAddress): void {
     this.#from = from;
+  }
+
+  /** What the home agent is asked to do behind a NAT. */
+  get callback(): MobilityOptionOf<'callback'> | undefined {
+    return this.#callback;
+  }
+
+  setCallback(callback: MobilityOptionOf<'callback'> | undefined): void {
+    this.#callback = callback;
   }
 
   get forceUdp(): boolean {

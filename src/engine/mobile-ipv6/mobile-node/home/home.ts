@@ -207,6 +207,7 @@ export class Home implements AttachedHome {
 
   /** The tunnel carried data, or did not. */
   sampleTraffic(step: Step, sample: TrafficSample): void {
+    this.attachment.current?.carried(step.now, sample.transmitted, sample.received);
     this.#deadPath.sample(step, sample);
   }
 

@@ -10,6 +10,7 @@ import { type Monotonic, monotonic, NEVER, wall } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import { BindingUpdateList } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import { UpdateRateLimit } from '#engine/mobile-ipv6/common/update-rate-limit.ts';
+import { NatLifetimes } from '#engine/mobile-ipv6/mobile-node/binding/nat-lifetimes.ts';
 import { BindingRegistration } from '#engine/mobile-ipv6/mobile-node/binding/registration.ts';
 import { Home } from '#engine/mobile-ipv6/mobile-node/home/home.ts';
 import { PLAIN_ROLE } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
@@ -70,6 +71,7 @@ class TwoRegistrations {
     const node: NodeContext = {
       configuration: CONFIGURATION,
       random: (count) => Uint8Array.from({ length: count }, () => counter++ & 255),
+      natLifetimes: new NatLifetimes(),
       movement: new MovementDetection([], new Set([HOME_ADDRESS])),
       bindingUpdateList: this.bindingUpdateList,
       updateRateLimit: new UpdateRateLimit(),
