@@ -41,6 +41,8 @@ const TRAFFICS: readonly Traffic[] = ['both send', 'node sends', 'home side send
 const PATIENCE_MS = 30_000;
 const INTERVAL_US = 20_000;
 const POLL_MS = 20;
+/** Packets of the stream before the outage: 2.5 s. */
+const STREAM = 125;
 
 interface Measured {
   readonly contender: string;
@@ -86,7 +88,7 @@ async function startProbes(lab: Lab, traffic: Traffic, label: string): Promise<P
 async function flows({ receivers }: Probes): Promise<void> {
   for (const probe of receivers) {
     probe.forget();
-    await waitFor(() => probe.received().length > 25, {
+    await waitFor(() => probe.received().length > STREAM, {
       timeoutMs: 20_000,
       what: 'data to flow before the outage',
       intervalMs: POLL_MS,
