@@ -219,7 +219,7 @@ describe('rtnetlink', () => {
     expect(flagsOf(encodeAddressChange('add', address, 1))).toBe(0x605);
     expect(flagsOf(encodeAddressChange('replace', address, 1))).toBe(0x505);
     expect(flagsOf(encodeAddressChange('delete', address, 1))).toBe(0x005);
-    expect(hex(encodeDump('neighbour', 6, 9, 8))).toBe(
+    expect(hex(encodeDump('neighbour', 6, 9, { neighbourFlags: 8 }))).toBe(
       '1c0000001e00010309000000000000000a0000000000000000000800',
     );
     expect(hex(encodeDump('link', undefined, 2)).slice(0, 16)).toBe('2000000012000103');

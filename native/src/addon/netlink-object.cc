@@ -9,11 +9,55 @@
 namespace sojourn::js {
 namespace {
 
+constexpr u64 kUnlimitedMs = 1'000'000;
+
+Napi::Array arrayOf(Napi::Env env, const Datagrams& datagrams) {
+  Napi::Array array = Napi::Array::New(env, datagrams.size());
+  u32 index = 0;
+  for (const std::vector<u8>& datagram : datagrams) {
+    array[index++] = bytesFrom(env, datagram.data(), datagram.size());
+  }
+  return array;
+}
+
+// A dump on another thread, by a socket of its own: a full table takes a second.
+class RouteDump : public Napi::AsyncWorker {
+ public:
+  RouteDump(Napi::Env env, std::vector<u8> message, RelevantRoutes routes)
+      : Napi::AsyncWorker(env),
+        deferred_(Napi::Promise::Deferred::New(env)),
+        message_(std::move(message)),
+        routes_(routes) {}
+
+  Napi::Promise promise() const { return deferred_.Promise(); }
+
+  void Execute() override {
+    try {
+      Netlink netlink;
+      found_ = netlink.dumpRoutes(message_.data(), message_.size(), routes_, kUnlimitedMs)
+                   .value_or(Datagrams{});
+    } catch (const std::exception& error) {
+      SetError(error.what());
+    }
+  }
+
+  void OnOK() override { deferred_.Resolve(arrayOf(Env(), found_)); }
+  void OnError(const Napi::Error& error) override { deferred_.Reject(error.Value()); }
+
+ private:
+  const Napi::Promise::Deferred deferred_;
+  const std::vector<u8> message_;
+  const RelevantRoutes routes_;
+  Datagrams found_;
+};
+
 class NetlinkObject : public Napi::ObjectWrap<NetlinkObject> {
  public:
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "Netlink",
                        {InstanceMethod("request", &NetlinkObject::request),
+                        InstanceMethod("dumpRoutes", &NetlinkObject::dumpRoutes),
+                        InstanceMethod("dumpRoutesLater", &NetlinkObject::dumpRoutesLater),
                         InstanceMethod("subscribe", &NetlinkObject::subscribe),
                         InstanceMethod("close", &NetlinkObject::close)});
   }
@@ -29,13 +73,8 @@ class NetlinkObject : public Napi::ObjectWrap<NetlinkObject> {
     bool overrun;
   };
 
-  static Napi::Array arrayOf(Napi::Env env, const Datagrams& datagrams) {
-    Napi::Array array = Napi::Array::New(env, datagrams.size());
-    u32 index = 0;
-    for (const std::vector<u8>& datagram : datagrams) {
-      array[index++] = bytesFrom(env, datagram.data(), datagram.size());
-    }
-    return array;
+  static u8 protocolOf(const Napi::Value& value) {
+    return static_cast<u8>(value.As<Napi::Number>().Uint32Value());
   }
 
   Netlink& netlink(const Napi::CallbackInfo& info) {
@@ -56,6 +95,26 @@ class NetlinkObject : public Napi::ObjectWrap<NetlinkObject> {
     });
   }
 
+  Napi::Value dumpRoutes(const Napi::CallbackInfo& info) {
+    const Napi::Uint8Array message = bytesOf(info[0]);
+    const RelevantRoutes routes{protocolOf(info[1])};
+    const u64 budgetMs = info[2].As<Napi::Number>().Uint32Value();
+    return withErrors(info.Env(), [&]() -> Napi::Value {
+      const auto found =
+          netlink(info).dumpRoutes(message.Data(), message.ByteLength(), routes, budgetMs);
+      return found ? Napi::Value(arrayOf(info.Env(), *found)) : info.Env().Undefined();
+    });
+  }
+
+  Napi::Value dumpRoutesLater(const Napi::CallbackInfo& info) {
+    const Napi::Uint8Array message = bytesOf(info[0]);
+    auto* dump = new RouteDump(info.Env(), {message.Data(), message.Data() + message.ByteLength()},
+                               {protocolOf(info[1])});
+    const Napi::Promise promise = dump->promise();
+    dump->Queue();
+    return promise;
+  }
+
   void subscribe(const Napi::CallbackInfo& info) {
     const auto list = info[0].As<Napi::Array>();
     std::vector<int> groups;
@@ -64,11 +123,12 @@ class NetlinkObject : public Napi::ObjectWrap<NetlinkObject> {
     }
     Netlink& netlink = this->netlink(info);
     if (subscribed_) throw typeError(info.Env(), "the netlink socket has a subscription already");
+    const RelevantRoutes routes{protocolOf(info[1])};
     notify_ =
-        Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "netlink", 0, 1);
+        Napi::ThreadSafeFunction::New(info.Env(), info[2].As<Napi::Function>(), "netlink", 0, 1);
     subscribed_ = true;
     withErrors(info.Env(), [&] {
-      netlink.subscribe(groups, [this](Datagrams&& datagrams, bool overrun) {
+      netlink.subscribe(groups, routes, [this](Datagrams&& datagrams, bool overrun) {
         notify(std::move(datagrams), overrun);
       });
     });

@@ -3,7 +3,7 @@
  *
  * No RFC: the content of rtnetlink messages.
  */
-import type { IpAddress } from '#base/ip.ts';
+import { familyOf, type IpAddress, type Prefix, prefixContains } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 
 /** One network interface of the host. The daemon's own TUN device is left out. */
@@ -47,4 +47,48 @@ export interface DefaultRouter {
   readonly metric: number;
   readonly validUntil: Monotonic;
   readonly epoch: number;
+  /**
+   * The router serves packets from these addresses only: a policy rule or a source-specific route
+   * leads them there. Undefined: from all addresses.
+   */
+  readonly source?: Prefix;
+  /** Position of the lookup that finds the router: the kernel takes the lowest. Default 0. */
+  readonly rank?: number;
+  /** RFC 4191: 1 high, 0 medium (default), -1 low. */
+  readonly preference?: number;
+}
+
+/** Metrics have 32 bits. */
+const BY_SOURCE_METRIC = 2 ** 32;
+
+/**
+ * The metric of an uplink with this router: one that is found by source alone comes behind those
+ * that the kernel chooses for any source.
+ */
+export function uplinkMetric({ source, metric }: DefaultRouter): number {
+  return source === undefined ? metric : BY_SOURCE_METRIC + metric;
+}
+
+/** The router of packets from the address: a confirmed one first, then as the kernel chooses. */
+export function routerFor(
+  now: Monotonic,
+  { routers }: Pick<NetworkInterface, 'routers'>,
+  address: IpAddress,
+): DefaultRouter | undefined {
+  const family = familyOf(address);
+  return routers
+    .filter(
+      ({ source, validUntil, ...router }) =>
+        router.family === family &&
+        validUntil > now &&
+        (source === undefined || prefixContains(source, address)),
+    )
+    .sort(
+      (a, b) =>
+        b.epoch - a.epoch ||
+        (a.rank ?? 0) - (b.rank ?? 0) ||
+        (b.source?.length ?? 0) - (a.source?.length ?? 0) ||
+        a.metric - b.metric ||
+        (b.preference ?? 0) - (a.preference ?? 0),
+    )[0];
 }

@@ -37,6 +37,7 @@ import {
 import { messagesOf, NetlinkRequests, type NetlinkSocket } from './netlink-requests.ts';
 import { NetworkMirror } from './network-mirror.ts';
 import { OwnRules } from './own-rules.ts';
+import { RouteReader } from './route-reader.ts';
 import { sweepLeftovers } from './sweep.ts';
 
 import { SysctlSettings } from './sysctl.ts';
@@ -66,6 +67,8 @@ interface KernelOptions {
 
 /** Routes are dumped this long before a router's known lifetime ends: refreshes are silent. */
 const REFRESH_LEAD_MS = 2_000;
+/** The same if reading the routes takes a second. */
+const LONG_REFRESH_LEAD_MS = 10_000;
 const LONGEST_TIMER_MS = 2_000_000_000;
 
 /** Throws `SystemError` when netlink is not available. */
@@ -79,6 +82,7 @@ class Kernel implements KernelPort {
   readonly #mirror: NetworkMirror;
   readonly #sysctls: SysctlSettings;
   readonly #rules: OwnRules;
+  readonly #routes: RouteReader;
   readonly #device: TunnelDevice | undefined;
   /** Keys of the added items: `addressKey` and `routeKey`. */
   readonly #own = new Set<string>();
@@ -92,7 +96,15 @@ class Kernel implements KernelPort {
   constructor(options: KernelOptions) {
     this.#options = options;
     this.#requests = new NetlinkRequests(options.netlink);
-    this.#mirror = new NetworkMirror(options.device, options.protocol);
+    this.#mirror = new NetworkMirror(options.device, options.protocol, process.getuid?.());
+    this.#routes = new RouteReader({
+      ...{ requests: this.#requests, mirror: this.#mirror, clock: options.clock, own: this.#own },
+      protocol: options.protocol,
+      onRead: (lost) => {
+        this.#publish();
+        if (lost) this.#disturbed?.();
+      },
+    });
     this.#sysctls = new SysctlSettings(options.sysctlFile);
     this.#rules = new OwnRules(this.#requests, options);
     const { ownDevice } = options;
@@ -107,7 +119,9 @@ class Kernel implements KernelPort {
         groups.ipv6Route,
         groups.ipv4Rule,
         groups.ipv6Rule,
+        groups.nexthop,
       ],
+      options.protocol,
       (datagrams, overrun) => this.#notified(datagrams, overrun),
     );
     this.#reload();
@@ -221,6 +235,7 @@ class Kernel implements KernelPort {
   close(): void {
     this.#closed = true;
     clearTimeout(this.#refresh);
+    this.#routes.close();
     this.#network = undefined;
     this.#disturbed = undefined;
     this.#sysctls.restoreAll();
@@ -236,6 +251,7 @@ class Kernel implements KernelPort {
     // A device that had no IPv6 until now.
     if (messages.some(({ kind }) => kind === 'link' || kind === 'address'))
       disturbed ||= this.#sysctls.canSetAbsent;
+    for (const message of messages) this.#routes.notify(message);
     for (const message of messages)
       if (this.#device?.notify(message) === true || this.#rules.notify(message)) disturbed = true;
     this.#mirror.notify(now, messages);
@@ -243,9 +259,9 @@ class Kernel implements KernelPort {
       this.#reload();
       disturbed = true;
     }
-    if (this.#reloadRoutes(this.#mirror.staleRoutes)) disturbed = true;
+    if (this.#routes.read(this.#mirror.staleRoutes)) disturbed = true;
     this.#publish();
-    if (this.#reloadRoutes(this.#mirror.agedRoutes)) disturbed = true;
+    if (this.#routes.read(this.#agedRoutes())) disturbed = true;
     this.#publish();
     // After the snapshot, because the engine's desired state may follow it.
     if (disturbed) this.#disturbed?.();
@@ -259,25 +275,28 @@ class Kernel implements KernelPort {
   #reload(): void {
     const now = this.#options.clock.now();
     this.#mirror.load(now, this.#requests.dump('link'), this.#requests.dump('address'));
-    for (const family of [4, 6] as const)
-      this.#mirror.loadRoutes(now, family, this.#requests.dump('route', family));
-    this.#rules.load();
+    const rules = ([4, 6] as const).flatMap((family) => this.#requests.dump('rule', family));
+    this.#mirror.loadRouting(rules, this.#nexthops());
+    this.#rules.load(rules);
+    this.#routes.readFirst();
     this.#armRefresh();
   }
 
-  /** True when routes that were added vanished without a notification. */
-  #reloadRoutes(families: readonly (4 | 6)[]): boolean {
-    let lost = false;
-    for (const family of families) {
-      const messages = this.#requests.dump('route', family);
-      this.#mirror.loadRoutes(this.#options.clock.now(), family, messages);
-      const present = new Set(
-        messages.flatMap((message) => (message.kind === 'route' ? [routeKey(message.route)] : [])),
-      );
-      for (const key of this.#own)
-        if (key.startsWith(`route ${family} `) && !present.has(key)) lost = true;
+  /** A full table is not read for lifetimes alone before they end. */
+  #agedRoutes(): readonly (4 | 6)[] {
+    const aged = this.#mirror.agedRoutes;
+    for (const family of aged) if (this.#routes.isLarge(family)) this.#mirror.deferRoutes(family);
+    return this.#mirror.agedRoutes;
+  }
+
+  /** None before Linux 5.3. */
+  #nexthops(): readonly RtnetlinkMessage[] {
+    try {
+      return this.#requests.dump('nexthop');
+    } catch (cause) {
+      if (cause instanceof SystemError && cause.code === 'EOPNOTSUPP') return [];
+      throw cause;
     }
-    return lost;
   }
 
   #armRefresh(): void {
@@ -286,16 +305,20 @@ class Kernel implements KernelPort {
     const until = this.#mirror.routersValidUntil();
     if (until === NEVER) return;
     const waitMs = Math.max(
-      until - REFRESH_LEAD_MS - this.#options.clock.now(),
+      until - this.#refreshLeadMs() - this.#options.clock.now(),
       REFRESH_LEAD_MS / 2,
     );
     this.#refresh = setTimeout(
       () => {
-        this.#mirror.loadRoutes(this.#options.clock.now(), 6, this.#requests.dump('route', 6));
+        if (this.#routes.read([6])) this.#disturbed?.();
         this.#publish();
       },
       Math.min(waitMs, LONGEST_TIMER_MS),
     ).unref();
+  }
+
+  #refreshLeadMs(): number {
+    return this.#routes.isLarge(6) ? LONG_REFRESH_LEAD_MS : REFRESH_LEAD_MS;
   }
 
   #isLoss(message: RtnetlinkMessage): boolean {

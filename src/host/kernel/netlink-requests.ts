@@ -2,6 +2,7 @@ import { getSystemErrorName } from 'node:util';
 import { isMalformed } from '#base/bytes.ts';
 import { SystemError } from '#host/process/system-error.ts';
 import {
+  type DumpFilter,
   encodeDump,
   parseRtnetlink,
   type RtnetlinkKind,
@@ -15,9 +16,25 @@ export interface NetlinkSocket {
    * Throws with `code` on a socket failure.
    */
   request(bytes: Uint8Array): readonly Uint8Array[];
-  /** `overrun`: the kernel dropped notifications (ENOBUFS), so everything has to be dumped. */
+  /**
+   * Sends one request for a dump of routes and returns the default routes and those of
+   * `routeProtocol`. Undefined: the table is so large that it would take longer than `budgetMs`.
+   * Throws with `code`.
+   */
+  dumpRoutes(
+    bytes: Uint8Array,
+    routeProtocol: number,
+    budgetMs: number,
+  ): readonly Uint8Array[] | undefined;
+  /** The same by another thread, however long it takes. */
+  dumpRoutesLater(bytes: Uint8Array, routeProtocol: number): Promise<readonly Uint8Array[]>;
+  /**
+   * Of routes, only default routes and those of `routeProtocol` are reported. `overrun`: the kernel
+   * dropped notifications (ENOBUFS), so everything has to be dumped.
+   */
   subscribe(
     groups: readonly number[],
+    routeProtocol: number,
     handler: (datagrams: readonly Uint8Array[], overrun: boolean) => void,
   ): void;
   close(): void;
@@ -64,13 +81,11 @@ export class NetlinkRequests {
   }
 
   /** All objects of one kind; both families without `family`. */
-  dump(kind: RtnetlinkKind, family?: 4 | 6, neighbourFlags = 0): RtnetlinkMessage[] {
+  dump(kind: RtnetlinkKind, family?: 4 | 6, filter: DumpFilter = {}): RtnetlinkMessage[] {
     let messages: RtnetlinkMessage[] = [];
     for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
       const sequence = this.#next();
-      messages = messagesOf(
-        this.#socket.request(encodeDump(kind, family, sequence, neighbourFlags)),
-      );
+      messages = messagesOf(this.#socket.request(encodeDump(kind, family, sequence, filter)));
       const failed = messages.find(
         (message) => message.kind === 'error' || message.kind === 'done',
       );
@@ -81,6 +96,19 @@ export class NetlinkRequests {
       if (!messages.some((message) => (message.flags & NLM_F_DUMP_INTR) !== 0)) break;
     }
     return messages;
+  }
+
+  /** Default routes, and every route of `protocol`; undefined if that takes too long. */
+  dumpRoutes(family: 4 | 6, protocol: number, budgetMs: number): RtnetlinkMessage[] | undefined {
+    const request = encodeDump('route', family, this.#next());
+    const datagrams = this.#socket.dumpRoutes(request, protocol, budgetMs);
+    return datagrams && messagesOf(datagrams);
+  }
+
+  /** The same without waiting. */
+  async dumpRoutesLater(family: 4 | 6, protocol: number): Promise<RtnetlinkMessage[]> {
+    const request = encodeDump('route', family, this.#next());
+    return messagesOf(await this.#socket.dumpRoutesLater(request, protocol));
   }
 
   #next(): number {

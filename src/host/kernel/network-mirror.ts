@@ -1,6 +1,6 @@
 /**
- * A copy of the kernel's interfaces, addresses and default routes, kept current by rtnetlink
- * messages.
+ * A copy of the kernel's interfaces and addresses, and of the default routes that policy rules lead
+ * to, kept current by rtnetlink messages.
  *
  * Linux (6.1 to 6.18) does not report every change of a route:
  *
@@ -8,13 +8,14 @@
  *   address too, that sends RTM_NEWADDR.
  * - IPv4 routes that vanish with their device or address send no RTM_DELROUTE.
  * - Replacing a route sends only the new one, with NLM_F_REPLACE.
+ * - A nexthop object that changes or vanishes takes routes with it.
  *
  * Each of these requires a dump of the family's routes: before the next snapshot (`staleRoutes`),
  * or after it if only lifetimes can be wrong (`agedRoutes`), so that a new address waits for no
  * dump.
  */
 import { hex } from '#base/bytes.ts';
-import { familyOf, type IpAddress } from '#base/ip.ts';
+import { familyOf, type Prefix, prefixContains } from '#base/ip.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type {
   DefaultRouter,
@@ -27,14 +28,15 @@ import {
   LinkFlag,
   NetlinkFlag,
   RouteTable,
-  RouteType,
 } from '#wire/rtnetlink/layout.ts';
 import type { RtnetlinkAddress, RtnetlinkLink } from '#wire/rtnetlink/links.ts';
 import type { RtnetlinkMessage } from '#wire/rtnetlink/message.ts';
 import type { RtnetlinkRoute } from '#wire/rtnetlink/routes.ts';
+import { type DefaultHop, DefaultRoutes } from './default-routes.ts';
+import { type TableLookup, TableLookups } from './table-lookups.ts';
 
-/** Lifetimes are whole seconds; a smaller difference is no refresh. */
-const REFRESH_SLACK_MS = 1_500;
+/** ARPHRD_NONE: a TUN device or WireGuard. */
+const TUNNEL_HARDWARE = 65_534;
 const NO_ADDRESS = new Uint8Array(0);
 
 interface Link {
@@ -45,25 +47,33 @@ interface Link {
   readonly epoch: number;
   readonly mtu: number;
   readonly linkAddress: Uint8Array;
+  readonly hardwareType: number;
+  readonly masterIndex: number | undefined;
+  /** Of a VRF. */
+  readonly vrfTable: number | undefined;
   readonly ignored: boolean;
 }
 
 export class NetworkMirror {
   readonly #ownDevice: string;
-  readonly #ownProtocol: number;
+  readonly #routes: DefaultRoutes;
+  readonly #lookups: TableLookups;
   readonly #links = new Map<number, Link>();
   /** By name, so that a device that is created again does not reuse an epoch. */
   readonly #epochs = new Map<string, number>();
   readonly #addresses = new Map<number, Map<string, InterfaceAddress>>();
-  readonly #routers = new Map<number, Map<string, DefaultRouter>>();
   readonly #stale = new Set<4 | 6>();
   readonly #aged = new Set<4 | 6>();
   #changed = false;
 
-  /** `ownDevice` is the TUN device; routes of `ownProtocol` name no router. */
-  constructor(ownDevice: string, ownProtocol: number) {
+  /**
+   * `ownDevice` is the TUN device; routes of `ownProtocol` name no router; `userId` is that of this
+   * process, for policy rules.
+   */
+  constructor(ownDevice: string, ownProtocol: number, userId = 0) {
     this.#ownDevice = ownDevice;
-    this.#ownProtocol = ownProtocol;
+    this.#routes = new DefaultRoutes(ownProtocol, (index) => this.#links.get(index)?.epoch ?? 0);
+    this.#lookups = new TableLookups(userId);
   }
 
   /** Takes the notifications of one batch, in order. */
@@ -71,10 +81,17 @@ export class NetworkMirror {
     const routed = new Set<number>();
     for (const message of messages) {
       if (message.kind === 'route') {
+        const replaces = (message.flags & NetlinkFlag.replace) !== 0;
+        if (replaces && message.operation === 'new') this.#routes.replace(message.route);
         if (this.#route(now, message.operation === 'new', message.route, routed)) {
-          if ((message.flags & NetlinkFlag.replace) !== 0)
+          if (replaces || (message.flags & NetlinkFlag.append) !== 0)
             this.#stale.add(familyOf(message.route.destination.address));
         }
+      } else if (message.kind === 'rule') {
+        if (this.#lookups.take(message.operation === 'new', message.rule)) this.#changed = true;
+      } else if (message.kind === 'nexthop') {
+        this.#routes.takeNexthop(message.operation === 'new', message.nexthop);
+        for (const family of [4, 6] as const) this.#stale.add(family);
       } else if (message.kind === 'link') this.#link(message.operation === 'new', message.link);
       else if (message.kind === 'address')
         this.#address(now, message.operation === 'new', message.address, routed);
@@ -108,33 +125,27 @@ export class NetworkMirror {
     this.#changed = true;
   }
 
-  /**
-   * Takes a dump of one family's routes. A router whose lifetime grew was confirmed; one that only
-   * aged was not.
-   */
+  /** Takes whole dumps of policy rules and of nexthop objects. */
+  loadRouting(rules: readonly RtnetlinkMessage[], nexthops: readonly RtnetlinkMessage[]): void {
+    this.#lookups.load(rules.flatMap((one) => (one.kind === 'rule' ? [one.rule] : [])));
+    this.#routes.setNexthops(
+      nexthops.flatMap((one) => (one.kind === 'nexthop' ? [one.nexthop] : [])),
+    );
+    this.#changed = true;
+  }
+
+  /** Takes a dump of one family's routes. */
   loadRoutes(now: Monotonic, family: 4 | 6, messages: readonly RtnetlinkMessage[]): void {
-    const former = new Map([...this.#routers].map(([index, routers]) => [index, new Map(routers)]));
-    for (const routers of this.#routers.values()) {
-      for (const [key, router] of routers) if (router.family === family) routers.delete(key);
-    }
-    const changedBefore = this.#changed;
-    for (const message of messages) {
-      if (message.kind === 'route') this.#route(now, true, message.route, new Set());
-    }
-    let same = true;
-    for (const [index, routers] of this.#routers) {
-      const known = former.get(index) ?? new Map<string, DefaultRouter>();
-      for (const [key, router] of routers) {
-        const before = known.get(key);
-        known.delete(key);
-        if (before !== undefined && merelyAged(before, router, now)) routers.set(key, before);
-        else same = false;
-      }
-      if (known.size > 0) same = false;
-    }
+    const routes = messages.flatMap((one) => (one.kind === 'route' ? [one.route] : []));
+    if (this.#routes.load(now, family, routes)) this.#changed = true;
     this.#stale.delete(family);
     this.#aged.delete(family);
-    this.#changed = changedBefore || !same;
+  }
+
+  /** The family's routes are dumped later; notifications and their consequences count meanwhile. */
+  deferRoutes(family: 4 | 6): void {
+    this.#stale.delete(family);
+    this.#aged.delete(family);
   }
 
   /** Families whose routes have to be dumped before the next snapshot. */
@@ -156,11 +167,7 @@ export class NetworkMirror {
 
   /** The earliest end of a router's lifetime, unless a refresh was not reported. */
   routersValidUntil(): Monotonic {
-    let first: Monotonic = NEVER;
-    for (const routers of this.#routers.values()) {
-      for (const { validUntil } of routers.values()) if (validUntil < first) first = validUntil;
-    }
-    return first;
+    return this.#routes.validUntil();
   }
 
   indexOf(name: string): number | undefined {
@@ -179,10 +186,11 @@ export class NetworkMirror {
 
   snapshot(): readonly NetworkInterface[] {
     const interfaces: NetworkInterface[] = [];
-    for (const { index, name, running, epoch, mtu, linkAddress, ignored } of this.#links.values()) {
-      if (ignored) continue;
+    for (const link of this.#links.values()) {
+      if (link.ignored) continue;
+      const { index, name, running, epoch, mtu, linkAddress } = link;
       const addresses = [...(this.#addresses.get(index)?.values() ?? [])];
-      const routers = [...(this.#routers.get(index)?.values() ?? [])];
+      const routers = this.#routersOf(link);
       interfaces.push({ index, name, running, epoch, mtu, linkAddress, addresses, routers });
     }
     return interfaces;
@@ -201,7 +209,10 @@ export class NetworkMirror {
       up && (link.flags & LinkFlag.lowerUp) !== 0 && (link.flags & LinkFlag.running) !== 0;
     const epoch = (this.#epochs.get(name) ?? 0) + (running && former?.running !== true ? 1 : 0);
     this.#epochs.set(name, epoch);
-    if (former?.up === true && !up) this.#stale.add(4);
+    if (former?.up === true && !up) {
+      this.#stale.add(4);
+      this.#routes.drop((hop) => hop.family === 4 && hop.interfaceIndex === link.index);
+    }
     const ignored = name === this.#ownDevice || (link.flags & LinkFlag.loopback) !== 0;
     const linkAddress = link.address ?? former?.linkAddress ?? NO_ADDRESS;
     const mtu = link.mtu ?? former?.mtu ?? 0;
@@ -213,9 +224,16 @@ export class NetworkMirror {
       epoch,
       mtu,
       linkAddress,
+      hardwareType: link.hardwareType,
+      masterIndex: link.masterIndex,
+      vrfTable: link.vrfTable ?? former?.vrfTable,
       ignored,
     });
-    const same = former?.name === name && former.running === running && former.mtu === mtu;
+    const same =
+      former?.name === name &&
+      former.running === running &&
+      former.mtu === mtu &&
+      former.masterIndex === link.masterIndex;
     if (!ignored && !(same && hex(former.linkAddress) === hex(linkAddress))) this.#changed = true;
   }
 
@@ -223,7 +241,7 @@ export class NetworkMirror {
     if (this.#links.get(index)?.ignored === false) this.#changed = true;
     this.#links.delete(index);
     this.#addresses.delete(index);
-    this.#routers.delete(index);
+    this.#routes.drop((hop) => hop.interfaceIndex === index);
     this.#stale.add(4);
   }
 
@@ -245,19 +263,31 @@ export class NetworkMirror {
       return;
     }
     this.#addresses.get(index)?.delete(`${address.address}/${address.prefixLength}`);
-    if (family === 4) this.#stale.add(4);
+    if (family === 4) {
+      this.#stale.add(4);
+      this.#dropRoutesOf(address);
+    }
     if (this.#isWatched(index)) this.#changed = true;
+  }
+
+  /** The kernel removes routes with the address as source, or all with the last address. */
+  #dropRoutesOf({ address, interfaceIndex }: RtnetlinkAddress): void {
+    const left = this.#addresses.get(interfaceIndex)?.values() ?? [];
+    const last = ![...left].some((one) => familyOf(one.address) === 4);
+    this.#routes.drop(
+      (hop) =>
+        hop.family === 4 &&
+        hop.interfaceIndex === interfaceIndex &&
+        (last || hop.preferredSource === address),
+    );
   }
 
   /** Whether an IPv6 router was reported since the carrier came up. */
   #isRouted(index: number): boolean {
     const epoch = this.#links.get(index)?.epoch;
-    return (
-      this.#routers
-        .get(index)
-        ?.values()
-        .some((router) => router.family === 6 && router.epoch === epoch) === true
-    );
+    for (const hop of this.#routes.all())
+      if (hop.interfaceIndex === index && hop.family === 6 && hop.epoch === epoch) return true;
+    return false;
   }
 
   #isWatched(index: number): boolean {
@@ -289,50 +319,52 @@ export class NetworkMirror {
     if (this.#isWatched(interfaceIndex)) this.#changed = true;
   }
 
-  /** True for a default route of the main table. */
+  /** True for a default route that may name a router. */
   #route(now: Monotonic, present: boolean, route: RtnetlinkRoute, routed: Set<number>): boolean {
-    if (route.destination.length !== 0 || route.table !== RouteTable.main) return false;
-    if (route.routeType !== RouteType.unicast || route.protocol === this.#ownProtocol) return false;
-    const hops = route.nextHops ?? [
-      { interfaceIndex: route.interfaceIndex ?? 0, gateway: route.gateway },
-    ];
-    for (const { interfaceIndex, gateway } of hops) {
+    const hops = this.#routes.take(now, present, route);
+    for (const { interfaceIndex } of hops) {
       routed.add(interfaceIndex);
-      this.#router(now, present, route, interfaceIndex, gateway);
+      if (this.#isWatched(interfaceIndex)) this.#changed = true;
     }
-    return true;
+    return hops.length > 0;
   }
 
-  #router(
-    now: Monotonic,
-    present: boolean,
-    route: RtnetlinkRoute,
-    index: number,
-    gateway: IpAddress | undefined,
-  ): void {
-    const family = familyOf(route.destination.address);
-    const metric = route.priority ?? 0;
-    const key = `${family} ${gateway ?? '-'} ${metric}`;
-    const routers = this.#routers.get(index) ?? new Map<string, DefaultRouter>();
-    this.#routers.set(index, routers);
-    if (present) {
-      const epoch = this.#links.get(index)?.epoch ?? 0;
-      routers.set(key, {
-        family,
-        gateway,
-        metric,
-        validUntil: untilOf(now, route.expiresSeconds),
-        epoch,
-      });
-    } else routers.delete(key);
-    if (this.#isWatched(index)) this.#changed = true;
+  /** The routers on the link that some lookup of the kernel finds, each with the first of them. */
+  #routersOf(link: Link): readonly DefaultRouter[] {
+    const routers: DefaultRouter[] = [];
+    for (const hop of this.#routes.all()) {
+      if (hop.interfaceIndex !== link.index) continue;
+      const { family, gateway, metric, validUntil, epoch, preference } = hop;
+      for (const [rank, lookup] of this.#lookups.of(family).entries()) {
+        if (!this.#finds(lookup, hop, link)) continue;
+        const source = narrower(lookup.source, hop.source);
+        if (source === 'none') continue;
+        const found = { family, gateway, metric, validUntil, epoch, rank, preference };
+        routers.push(source === undefined ? found : { ...found, source });
+        if (lookup.source === undefined) break;
+      }
+    }
+    return routers;
+  }
+
+  #finds({ table, source }: TableLookup, hop: DefaultHop, link: Link): boolean {
+    if (table === undefined)
+      return (
+        link.masterIndex !== undefined && this.#links.get(link.masterIndex)?.vrfTable === hop.table
+      );
+    if (table !== hop.table) return false;
+    if (table === RouteTable.main || table === RouteTable.default || hop.gateway !== undefined)
+      return true;
+    // A VPN's own table leads into its tunnel; a modem's point-to-point link is found by a source.
+    return source !== undefined && link.hardwareType !== TUNNEL_HARDWARE;
   }
 }
 
-/** An expired route remains in the table until it is collected, and ages no further. */
-function merelyAged(before: DefaultRouter, reported: DefaultRouter, now: Monotonic): boolean {
-  if (before.validUntil === reported.validUntil || reported.validUntil <= now) return true;
-  return Math.abs(reported.validUntil - before.validUntil) <= REFRESH_SLACK_MS;
+/** The addresses in both prefixes; undefined stands for all addresses. */
+function narrower(a: Prefix | undefined, b: Prefix | undefined): Prefix | undefined | 'none' {
+  if (a === undefined || b === undefined) return a ?? b;
+  const [wide, narrow] = a.length <= b.length ? [a, b] : [b, a];
+  return prefixContains(wide, narrow.address) ? narrow : 'none';
 }
 
 function untilOf(now: Monotonic, seconds: number | undefined): Monotonic {

@@ -71,12 +71,11 @@ export class OwnRules {
   }
 
   /** Finds the rules of other software that exist already, or were not reported. */
-  load(): void {
+  load(rules: readonly RtnetlinkMessage[]): void {
     this.#foreign.clear();
-    for (const family of [4, 6] as const)
-      for (const message of this.#requests.dump('rule', family))
-        if (message.kind === 'rule' && message.rule.protocol !== this.#options.protocol)
-          this.#learn(message.rule);
+    for (const message of rules)
+      if (message.kind === 'rule' && message.rule.protocol !== this.#options.protocol)
+        this.#learn(message.rule);
   }
 
   #learn(foreign: RtnetlinkRule): void {

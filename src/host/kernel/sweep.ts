@@ -22,13 +22,18 @@ export function sweepLeftovers(requests: NetlinkRequests, protocol: number): voi
   for (const message of [...requests.dump('rule', 4), ...requests.dump('rule', 6)])
     if (message.kind === 'rule' && left(message.rule))
       remove((sequence) => encodeRuleChange('delete', message.rule, sequence));
-  for (const message of [...requests.dump('route', 4), ...requests.dump('route', 6)])
+  const routes = ([4, 6] as const).flatMap((family) =>
+    requests.dump('route', family, { protocol }),
+  );
+  for (const message of routes)
     if (message.kind === 'route' && left(message.route))
       remove((sequence) => encodeRouteChange('delete', message.route, sequence));
   for (const message of requests.dump('address'))
     if (message.kind === 'address' && left(message.address))
       remove((sequence) => encodeAddressChange('delete', message.address, sequence));
-  for (const message of requests.dump('neighbour', undefined, NeighbourFlag.proxy))
+  for (const message of requests.dump('neighbour', undefined, {
+    neighbourFlags: NeighbourFlag.proxy,
+  }))
     if (message.kind === 'neighbour' && left(message.neighbour))
       remove((sequence) => encodeNeighbourChange('delete', message.neighbour, sequence));
 }

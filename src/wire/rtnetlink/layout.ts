@@ -16,7 +16,14 @@ import { type IpAddress, ipFromBytes } from '#base/ip.ts';
 
 export const NetlinkType = { noop: 1, error: 2, done: 3, overrun: 4 } as const;
 /** First of the four numbers (new, delete, get, set) of each kind of message. */
-export const RtnetlinkType = { link: 16, address: 20, route: 24, neighbour: 28, rule: 32 } as const;
+export const RtnetlinkType = {
+  link: 16,
+  address: 20,
+  route: 24,
+  neighbour: 28,
+  rule: 32,
+  nexthop: 104,
+} as const;
 
 export const NetlinkFlag = {
   request: 0x1,
@@ -42,6 +49,7 @@ export const RtnetlinkGroup = {
   ipv6Address: 9,
   ipv6Route: 11,
   ipv6Rule: 19,
+  nexthop: 32,
 } as const;
 
 export const LinkFlag = {

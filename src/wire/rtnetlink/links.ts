@@ -33,6 +33,8 @@ export interface RtnetlinkLink {
   readonly carrier?: boolean | undefined;
   readonly masterIndex?: number | undefined;
   readonly kind?: string | undefined;
+  /** The routing table of a link of kind `vrf`. */
+  readonly vrfTable?: number | undefined;
 }
 
 /** `flags` are IFA_F_* bits; lifetimes are in seconds, 0xffffffff means infinite. */
@@ -71,6 +73,8 @@ const Ifla = {
   carrier: 33,
 } as const;
 const IFLA_INFO_KIND = 1;
+const IFLA_INFO_DATA = 2;
+const IFLA_VRF_TABLE = 1;
 const Ifa = { address: 1, local: 2, label: 3, cacheInfo: 6, flags: 8, protocol: 11 } as const;
 const Nda = { destination: 1, linkLayerAddress: 2, protocol: 12 } as const;
 
@@ -100,6 +104,10 @@ export function parseLink(body: NetlinkReader): RtnetlinkLink | undefined {
     else if (type === Ifla.info) {
       value.attributes(0, (infoType, info) => {
         if (infoType === IFLA_INFO_KIND) found.kind = info.text();
+        if (infoType !== IFLA_INFO_DATA || found.kind !== 'vrf') return;
+        info.attributes(0, (dataType, data) => {
+          if (dataType === IFLA_VRF_TABLE) found.vrfTable = data.u32(0);
+        });
       });
     }
   });
@@ -118,8 +126,13 @@ export function writeLink(link: RtnetlinkLink, writer: NetlinkWriter): void {
   writer.u8Attribute(Ifla.operationalState, link.operationalState);
   writer.u8Attribute(Ifla.carrier, link.carrier === undefined ? undefined : Number(link.carrier));
   writer.u32Attribute(Ifla.master, link.masterIndex);
-  if (link.kind !== undefined)
-    writer.attribute(Ifla.info, () => writer.textAttribute(IFLA_INFO_KIND, link.kind));
+  const { kind, vrfTable } = link;
+  if (kind === undefined) return;
+  writer.attribute(Ifla.info, () => {
+    writer.textAttribute(IFLA_INFO_KIND, kind);
+    if (vrfTable !== undefined)
+      writer.attribute(IFLA_INFO_DATA, () => writer.u32Attribute(IFLA_VRF_TABLE, vrfTable));
+  });
 }
 
 /** Undefined for families other than IP. */

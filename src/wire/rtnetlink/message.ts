@@ -36,6 +36,7 @@ import {
   writeLink,
   writeNeighbour,
 } from './links.ts';
+import { parseNexthop, type RtnetlinkNexthop, writeNexthop } from './nexthops.ts';
 import {
   parseRoute,
   parseRule,
@@ -69,6 +70,7 @@ export type RtnetlinkMessage =
   | (Operated & { readonly kind: 'route'; readonly route: RtnetlinkRoute })
   | (Operated & { readonly kind: 'rule'; readonly rule: RtnetlinkRule })
   | (Operated & { readonly kind: 'neighbour'; readonly neighbour: RtnetlinkNeighbour })
+  | (Operated & { readonly kind: 'nexthop'; readonly nexthop: RtnetlinkNexthop })
   | (Envelope & {
       readonly kind: 'error';
       readonly errno: number;
@@ -142,6 +144,8 @@ function parseObject(
       const neighbour = parseNeighbour(body);
       return neighbour && { ...envelope, kind: 'neighbour', operation, neighbour };
     }
+    case RtnetlinkType.nexthop:
+      return { ...envelope, kind: 'nexthop', operation, nexthop: parseNexthop(body) };
     default:
       return undefined;
   }
@@ -193,6 +197,9 @@ function writeBody(message: RtnetlinkMessage, writer: NetlinkWriter): void {
     case 'neighbour':
       writeNeighbour(message.neighbour, writer);
       return;
+    case 'nexthop':
+      writeNexthop(message.nexthop, writer);
+      return;
     case 'done':
       writer.u32(-message.errno >>> 0);
       return;
@@ -235,6 +242,16 @@ export const rtnetlinkCodec: Codec<readonly RtnetlinkMessage[]> = {
   write: (messages, writer) => writer.bytes(encodeRtnetlink(messages)),
 };
 
+/** Limits of a dump that the kernel applies. */
+export interface DumpFilter {
+  /** NTF_* of neighbours. */
+  readonly neighbourFlags?: number;
+  /** RTPROT_* of routes; needs strict checking. */
+  readonly protocol?: number;
+}
+
+const DUMP_BODY_SIZES = { link: 16, address: 8, route: 12, rule: 12, neighbour: 12, nexthop: 8 };
+
 /**
  * Asks for everything of a kind; answers are `new` messages up to `done`. Family undefined: both.
  */
@@ -242,13 +259,14 @@ export function encodeDump(
   kind: RtnetlinkKind,
   family: 4 | 6 | undefined,
   sequence: number,
-  neighbourFlags = 0,
+  { neighbourFlags = 0, protocol = 0 }: DumpFilter = {},
 ): Uint8Array {
-  const bodySize = { link: 16, address: 8, route: 12, rule: 12, neighbour: 12 }[kind];
+  const bodySize = DUMP_BODY_SIZES[kind];
   const data = new Uint8Array(bodySize);
   data[0] = family === undefined ? 0 : numberOfFamily(family);
   // Proxy entries are dumped only when the request has their flag.
   if (kind === 'neighbour') data[10] = neighbourFlags;
+  if (kind === 'route') data[5] = protocol;
   const flags = NetlinkFlag.request | NetlinkFlag.dump;
   return encodeRtnetlink([
     { kind: 'other', messageType: RtnetlinkType[kind] + 2, flags, sequence, portId: 0, data },

@@ -2,7 +2,7 @@
  * rtnetlink bodies of routes and policy rules.
  *
  * RFC 3549 §3.3 (route); Linux rtnetlink.h, fib_rules.h
- * Left out: attributes that the types below do not name (skipped); next-hop objects.
+ * Left out: attributes that the types below do not name (skipped).
  *
  *   rtmsg        |family 8|dst_len 8|src_len 8|tos 8|table 8|protocol 8|scope 8|type 8|flags 32|
  *   fib_rule_hdr |family 8|dst_len 8|src_len 8|tos 8|table 8|reserved 16|action 8|flags 32|
@@ -51,6 +51,11 @@ export interface RtnetlinkRoute {
   /** Until the kernel drops the route: RTA_CACHEINFO in a report, RTA_EXPIRES in a request. */
   readonly expiresSeconds?: number | undefined;
   readonly nextHops?: readonly RtnetlinkNextHop[] | undefined;
+  /** RTA_NH_ID: the nexthop object; its hops follow only if nexthop_compat_mode is 1. */
+  readonly nexthopId?: number | undefined;
+  readonly typeOfService?: number | undefined;
+  /** RFC 4191 router preference: 1 high, 0 medium, -1 low. */
+  readonly preference?: number | undefined;
 }
 
 interface NumberRange {
@@ -104,9 +109,13 @@ const Rta = {
   table: 15,
   mark: 16,
   via: 18,
+  preference: 20,
   expires: 23,
+  nexthopId: 30,
 } as const;
 const RTAX_MTU = 2;
+/** By the number of ICMPv6's router preference (RFC 4191 §2.1). */
+const PREFERENCES = [0, 1, 0, -1];
 
 const Fra = {
   destination: 1,
@@ -171,7 +180,11 @@ function parseRouteAttribute(
   else if (type === Rta.mark) route.mark = value.u32(0);
   else if (type === Rta.expires) route.expiresSeconds = value.u32(0);
   else if (type === Rta.multipath) route.nextHops = parseNextHops(value);
-  else if (type === Rta.cacheInfo) {
+  else if (type === Rta.nexthopId) route.nexthopId = value.u32(0);
+  else if (type === Rta.preference) {
+    const preference = PREFERENCES[value.u8(0)] ?? 0;
+    if (preference !== 0) route.preference = preference;
+  } else if (type === Rta.cacheInfo) {
     const ticks = value.i32(8);
     // Negative: expired, and not collected yet.
     if (ticks !== 0) route.expiresSeconds = Math.max(0, Math.floor(ticks / USER_HZ));
@@ -195,6 +208,7 @@ export function parseRoute(body: NetlinkReader): RtnetlinkRoute | undefined {
     routeType: body.u8(7),
     flags,
   };
+  if (body.u8(3) !== 0) route.typeOfService = body.u8(3);
   body.attributes(12, (type, value) => {
     if (type === Rta.destination && destinationLength > 0) {
       route.destination = { address: value.ip(), length: destinationLength };
@@ -239,7 +253,7 @@ export function writeRoute(route: RtnetlinkRoute, writer: NetlinkWriter): void {
   writer.u8(numberOfFamily(family));
   writer.u8(route.destination.length);
   writer.u8(route.source?.length ?? 0);
-  writer.u8(0);
+  writer.u8(route.typeOfService ?? 0);
   writer.u8(route.table < 256 ? route.table : 0);
   writer.u8(route.protocol);
   writer.u8(route.scope);
@@ -260,6 +274,9 @@ export function writeRoute(route: RtnetlinkRoute, writer: NetlinkWriter): void {
   if (route.mtu !== undefined)
     writer.attribute(Rta.metrics, () => writer.u32Attribute(RTAX_MTU, route.mtu));
   if (route.nextHops !== undefined) writeNextHops(route.nextHops, family, writer);
+  writer.u32Attribute(Rta.nexthopId, route.nexthopId);
+  if (route.preference !== undefined)
+    writer.u8Attribute(Rta.preference, PREFERENCES.indexOf(route.preference));
 }
 
 function parsePorts(value: NetlinkReader): NumberRange {

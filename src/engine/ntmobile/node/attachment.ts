@@ -5,7 +5,6 @@
  * private IPv4 addresses (RFC 1918) included
  */
 import {
-  familyOf,
   type IpAddress,
   type Ipv4Address,
   type Ipv6Address,
@@ -17,10 +16,12 @@ import {
 } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 import { type InterfacePreference, preferenceBy } from '#engine/common/interface-preference.ts';
-import type {
-  DefaultRouter,
-  InterfaceAddress,
-  NetworkInterface,
+import {
+  type DefaultRouter,
+  type InterfaceAddress,
+  type NetworkInterface,
+  routerFor,
+  uplinkMetric,
 } from '#engine/common/network-interface.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { Endpoint } from '#wire/ntmobile/options.ts';
@@ -176,9 +177,10 @@ function localAddressOf<A extends IpAddress>(
     if (!link.running || preference < 0 || (best !== undefined && preference < best.preference))
       continue;
     const address = usableAddress(now, link, isOurs, excluded);
-    const router = address === undefined ? undefined : routerOf(now, link, familyOf(address));
+    const router = address === undefined ? undefined : confirmedRouter(now, link, address);
     if (address === undefined || router === undefined) continue;
-    const { metric, gateway } = router;
+    const { gateway } = router;
+    const metric = uplinkMetric(router);
     if (best?.preference === preference && metric >= best.metric) continue;
     best = {
       localAddress: { address, device: link.name, gateway, epoch: link.epoch, mtu: link.mtu },
@@ -192,15 +194,16 @@ function localAddressOf<A extends IpAddress>(
 /** Prefers global to unique local addresses, and preferred to deprecated ones. */
 function usableAddress<A extends IpAddress>(
   now: Monotonic,
-  { addresses, epoch }: NetworkInterface,
+  link: NetworkInterface,
   isOurs: (address: IpAddress) => address is A,
   excluded: (address: IpAddress) => boolean,
 ): A | undefined {
   let found: A | undefined;
   let lowest = Number.POSITIVE_INFINITY;
-  for (const each of addresses) {
+  for (const each of link.addresses) {
     const { address } = each;
-    if (!isOurs(address) || !isUsable(now, each, epoch) || excluded(address)) continue;
+    if (!isOurs(address) || !isUsable(now, each, link.epoch) || excluded(address)) continue;
+    if (confirmedRouter(now, link, address) === undefined) continue;
     const rank = (isUniqueLocal(address) ? 2 : 0) + (each.deprecated ? 1 : 0);
     if (rank >= lowest) continue;
     found = address;
@@ -219,17 +222,14 @@ function isUsable(
   return isGlobalUnicast(address);
 }
 
-function routerOf(
+/** A router from before a carrier loss may belong to another link. */
+function confirmedRouter(
   now: Monotonic,
-  { routers, epoch }: NetworkInterface,
-  family: 4 | 6,
+  link: NetworkInterface,
+  address: IpAddress,
 ): DefaultRouter | undefined {
-  let found: DefaultRouter | undefined;
-  for (const router of routers) {
-    if (router.family !== family || router.epoch < epoch || router.validUntil <= now) continue;
-    if (found === undefined || router.metric < found.metric) found = router;
-  }
-  return found;
+  const router = routerFor(now, link, address);
+  return router === undefined || router.epoch < link.epoch ? undefined : router;
 }
 
 /** When the next address or router expires. */

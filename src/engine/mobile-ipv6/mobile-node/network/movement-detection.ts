@@ -16,10 +16,11 @@ import {
 } from '#base/ip.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { type InterfacePreference, preferenceBy } from '#engine/common/interface-preference.ts';
-import type {
-  DefaultRouter,
-  InterfaceAddress,
-  NetworkInterface,
+import {
+  type InterfaceAddress,
+  type NetworkInterface,
+  routerFor,
+  uplinkMetric,
 } from '#engine/common/network-interface.ts';
 import type { CareOfCandidate } from './care-of-candidate.ts';
 import { detectHomeLink, type HomeLink, hasLinkLocalOf } from './home-link-detection.ts';
@@ -132,7 +133,7 @@ export class MovementDetection {
     if (!this.#mayBeCareOf(now, reported)) return undefined;
     const { address } = reported;
     const family = familyOf(address);
-    const router = defaultRouterOf(now, link, family);
+    const router = routerFor(now, link, address);
     if (router === undefined) return undefined;
     const confirmed = reported.epoch === link.epoch && router.epoch === link.epoch;
     if (!confirmed && now < this.#graceEnds(link)) return undefined;
@@ -147,7 +148,7 @@ export class MovementDetection {
       deprecated: reported.deprecated,
       confirmed,
       gateway: router.gateway,
-      metric: router.metric,
+      metric: uplinkMetric(router),
       mtu: link.mtu,
       validUntil: earliest(reported.validUntil, router.validUntil),
       appearedAt: now,
@@ -190,17 +191,6 @@ export class MovementDetection {
   linkLocalCompatible(homeAddress: Ipv6Address): boolean {
     return hasLinkLocalOf(this.#interfaces, homeAddress);
   }
-}
-
-/** The default router of a family: a confirmed one first, then the lowest metric. */
-function defaultRouterOf(
-  now: Monotonic,
-  link: NetworkInterface,
-  family: 4 | 6,
-): DefaultRouter | undefined {
-  return link.routers
-    .filter((router) => router.family === family && router.validUntil > now)
-    .sort((a, b) => b.epoch - a.epoch || a.metric - b.metric)[0];
 }
 
 function keyOf(candidate: CareOfCandidate): string {
