@@ -14,5 +14,5 @@ export interface DemoOutput {
  * also moves slowly.
  */
 export function secondsAMove(output: DemoOutput): number {
-  return output.rate === undefined ? 4 : 16;
+  return output.rate === undefined ? 4 : 8;
 }

@@ -17,7 +17,7 @@ const demo = (name: string, about: string): Part => ({
   about,
   work: {
     kind: 'program',
-    argv: ['node', 'lab/demo.ts', name, '--rate', '200000', '--stay', '1'],
+    argv: ['node', 'lab/demo.ts', name, '--rate', '100000', '--stay', '1'],
   },
 });
 
@@ -30,16 +30,21 @@ export const PARTS: Readonly<Record<string, Part>> = {
   demo: demo('node', 'demo of a mobile node'),
   'demo-nemo': demo('nemo', 'demo of a mobile router'),
   'demo-ntmobile': demo('ntmobile', 'demo of NTMobile nodes'),
-  host: netns('routes, rules, packet filters and sysctls', 'host/'),
-  'mobile-ipv6': netns(
-    'registrations and moves',
-    'mobile-ipv6/registration-capture.test.ts',
-    'mobile-ipv6/advertised-home-agent.test.ts',
-    'mobile-ipv6/security.test.ts',
-    'mobile-ipv6/stale-home-agent.test.ts',
+  host: netns(
+    'routes, rules, packet filters, devices and sysctls',
+    'host/kernel.test.ts',
+    'host/packet-filter.test.ts',
+    'host/devices-without-ipv6.test.ts',
+    'host/tunnel-device.test.ts',
+    'host/mobile-router-host.test.ts',
   ),
-  nemo: netns('mobile routers', 'nemo/mobile-network.test.ts', 'nemo/nemo-router.test.ts'),
-  ntmobile: netns('NTMobile nodes', 'ntmobile/node-daemon.test.ts', 'ntmobile/resolver.test.ts'),
+  'mobile-ipv6': netns(
+    'registrations and moves of a mobile node',
+    'mobile-ipv6/registration-capture.test.ts',
+    'mobile-ipv6/foreign-routes.test.ts',
+  ),
+  nemo: netns('a mobile router', 'nemo/nemo-router.test.ts'),
+  ntmobile: netns('NTMobile nodes', 'ntmobile/node-daemon.test.ts'),
   package: {
     about: 'the Debian package and its units on a machine with systemd',
     work: { kind: 'tests', project: 'systemd', files: [] },

@@ -52,6 +52,12 @@ export async function settings(): Promise<readonly string[]> {
 }
 
 /**
+ * What `ip route get` says of a packet that the kernel does not route. Reverse path filtering is
+ * EXDEV in older kernels (Linux 6.1) and EINVAL in newer ones.
+ */
+const REFUSED = /Invalid argument|Invalid cross-device link|unreachable|No route to host|error -22/;
+
+/**
  * The kernel's route of a packet: a device, `local`, or `nowhere`. `inward`: the interface that the
  * packet arrives on; undefined for the router's own packets.
  */
@@ -79,9 +85,7 @@ export async function routeOf(
   ]);
   if (/^local |^broadcast /.test(stdout)) return 'local';
   if (/^(blackhole|unreachable|prohibit) /.test(stdout) || stdout === '') {
-    return /Invalid argument|unreachable|No route to host|error -22/.test(stdout + stderr)
-      ? 'nowhere'
-      : `${stdout}${stderr}`;
+    return REFUSED.test(stdout + stderr) ? 'nowhere' : `${stdout}${stderr}`;
   }
   return / dev (\S+)/.exec(stdout)?.[1] ?? stdout;
 }
