@@ -3,7 +3,7 @@
  * must be counted.
  */
 import { encode, isMalformed } from '#base/bytes.ts';
-import { bytesOfIpv6, type Ipv6Address, ipv6 } from '#base/ip.ts';
+import { bytesOfIpv6, type Ipv6Address, ipv4, ipv6 } from '#base/ip.ts';
 import { type MobilityKey, signMobility } from '#crypto/mobility-auth.ts';
 import type { MobileNodeReason } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
 import type { SeededRandom } from '#test/sim/random.ts';
@@ -106,8 +106,10 @@ function fromStranger(
   const { ip } = read(genuine);
   const source = ipv6(`2001:db8:300::${random.below(65_536).toString(16)}`);
   const payload = encodeMobility(message, source, ip.destination);
+  const { path } = genuine;
   return {
-    path: genuine.path,
+    // In UDP, the outer address says who sent a message without authentication.
+    path: path.kind === 'udp' ? { ...path, remote: ipv4('203.0.113.254') } : path,
     packet: encode(ipv6Codec, { ...ip, source, extensions: [], payload }),
   };
 }
@@ -269,7 +271,7 @@ export const ACKNOWLEDGEMENT_MUTATIONS = {
     make: (material) => fromStranger(material, { type: 'binding-refresh-request', options: [] }),
   },
   'message that no home agent sends': {
-    reasons: ['unexpected-message', 'unknown-message-type'],
+    reasons: ['unexpected-message', 'unknown-message-type', 'correspondent-role-not-served'],
     make: (material) =>
       fromStranger(
         material,

@@ -158,6 +158,7 @@ export const MUTATIONS = {
       ...EVERY_PARSING_REASON,
       'unknown-binding',
       'home-address-option-not-served',
+      'home-address-option-with-ipsec',
       'no-security-association',
       'authentication-failed',
     ],

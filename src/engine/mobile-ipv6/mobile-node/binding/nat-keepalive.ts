@@ -95,7 +95,10 @@ export class NatKeepalive {
   }
 
   /** The tunnel carried data. */
-  carried(now: Monotonic, transmitted: number, received: number): void {
+  carried(
+    now: Monotonic,
+    { transmitted, received }: { readonly transmitted: number; readonly received: number },
+  ): void {
     if (transmitted > 0) this.#transmittedAt = now;
     if (received > 0) this.#receivedAt = now;
   }
@@ -117,17 +120,19 @@ export class NatKeepalive {
   }
 
   /**
-   * The home agent called back; says whether it was asked to. The mapping survived the silence if
-   * there was one.
+   * The home agent called back. `survived`: after a silence, which the mapping has survived; a
+   * keepalive has to follow. `used`: data has used the mapping meanwhile. `not-asked`: the home
+   * agent was not asked to.
    */
-  returned(now: Monotonic, token: bigint): boolean {
+  returned(now: Monotonic, token: bigint): 'survived' | 'used' | 'not-asked' {
     const lifetime = this.#lifetime;
     const silenceMs = this.#silenceMs;
     if (lifetime === undefined || silenceMs === undefined || this.#requested?.token !== token)
-      return false;
+      return 'not-asked';
     this.#silenceMs = undefined;
-    if (this.#undisturbed(lifetime)) lifetime.survived(now, silenceMs);
-    return true;
+    if (!this.#undisturbed(lifetime)) return 'used';
+    lifetime.survived(now, silenceMs);
+    return 'survived';
   }
 
   /** Nothing of this node has used the mapping since the request. */

@@ -49,7 +49,7 @@ export class BindingRegistration {
   readonly #origin: UpdateOrigin;
   readonly #timers = new Timers<RegistrationTimer>();
   readonly #roundTrip = new RoundTripTime();
-  readonly #keepalive: NatKeepalive;
+  readonly keepalive: NatKeepalive;
   #careOf: CareOfCandidate;
   #state: State = { phase: 'idle', tunnel: undefined };
   readonly #entries: OwnEntries;
@@ -58,7 +58,7 @@ export class BindingRegistration {
     this.#owner = owner;
     this.#careOf = careOf;
     this.#origin = new UpdateOrigin(careOf, owner.node.configuration.forceUdp, bid);
-    this.#keepalive = new NatKeepalive(owner.node.natLifetimes, owner.node.random);
+    this.keepalive = new NatKeepalive(owner.node.natLifetimes, owner.node.random);
     this.#entries = new OwnEntries(owner.node.bindingUpdateList);
     this.bid = bid;
   }
@@ -155,7 +155,7 @@ export class BindingRegistration {
   #renew(step: Step, attempt: RegistrationAttempt): boolean {
     if (this.#state.phase !== 'registered') return false;
     this.#timers.clear('refresh', 'keepalive');
-    this.#origin.setCallback(this.#keepalive.request(step.now));
+    this.#origin.setCallback(this.keepalive.request(step.now));
     this.#state = { phase: 'refreshing', attempt, tunnel: this.#state.tunnel };
     attempt.transmit(step);
     return true;
@@ -253,28 +253,24 @@ export class BindingRegistration {
   }
 
   #handleOwnTimer(step: Step, name: RegistrationTimer | undefined): void {
-    if (name === 'keepalive' && !this.#keepaliveDue(step)) return;
-    if (name === 'keepalive' || name === 'refresh') this.refresh(step);
+    if (name === 'keepalive') this.#keepAlive(step);
+    else if (name === 'refresh') this.refresh(step);
     else if (name === 'expiry') this.#owner.bindingExpired(step, this.#careOf.address);
     else if (name === 'refused-retry') this.#retryRefused(step);
   }
 
   /** Data may have refreshed the NAT mapping meanwhile. */
-  #keepaliveDue({ now }: Step): boolean {
-    const laterAt = this.#keepalive.due(now);
-    if (laterAt === undefined) this.#owner.node.count('keepalive-sent');
-    else this.#timers.set('keepalive', laterAt);
-    return laterAt === undefined;
+  #keepAlive(step: Step): void {
+    const laterAt = this.keepalive.due(step.now);
+    this.#timers.set('keepalive', laterAt ?? NEVER);
+    if (laterAt === undefined && this.refresh(step)) this.#owner.node.count('keepalive-sent');
   }
 
   /** The home agent called back; says whether it was asked to. */
   callbackReturned(step: Step, token: bigint): boolean {
-    return this.#keepalive.returned(step.now, token) && this.refresh(step);
-  }
-
-  /** The tunnel carried data. */
-  carried(now: Monotonic, transmitted: number, received: number): void {
-    this.#keepalive.carried(now, transmitted, received);
+    const outcome = this.keepalive.returned(step.now, token);
+    if (outcome === 'survived') this.refresh(step);
+    return outcome !== 'not-asked';
   }
 
   #handleExchangeTimer(step: Step): void {
@@ -325,7 +321,7 @@ export class BindingRegistration {
     const { expiresAt, refreshAt } = grant.schedule;
     this.#timers.set('expiry', expiresAt);
     this.#timers.set('refresh', refreshAt);
-    const keepaliveAt = this.#keepalive.accepted(this.#careOf, answer.update.at, grant);
+    const keepaliveAt = this.keepalive.accepted(this.#careOf, answer.update.at, grant);
     this.#timers.set('keepalive', keepaliveAt ?? NEVER);
     const { address } = this.#careOf;
     const repeat = this.#owner.applyAcceptance(step, address, answer, expiresAt);

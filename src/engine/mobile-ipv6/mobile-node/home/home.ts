@@ -207,7 +207,7 @@ export class Home implements AttachedHome {
 
   /** The tunnel carried data, or did not. */
   sampleTraffic(step: Step, sample: TrafficSample): void {
-    this.attachment.current?.carried(step.now, sample.transmitted, sample.received);
+    this.attachment.current?.keepalive.carried(step.now, sample);
     this.#deadPath.sample(step, sample);
   }
 

@@ -78,7 +78,8 @@ class Idle {
 
   #callBack(token: bigint): void {
     this.#callback = undefined;
-    if (this.now <= this.#mappedUntil && this.keepalive.returned(this.#time, token)) this.update();
+    const arrives = this.now <= this.#mappedUntil;
+    if (arrives && this.keepalive.returned(this.#time, token) === 'survived') this.update();
   }
 
   #due(): void {
@@ -128,11 +129,22 @@ describe('a keepalive that learns how long the NAT keeps a mapping', () => {
     const before = idle.updates;
     for (let second = 0; second < 600; second += 5) {
       idle.use();
-      idle.keepalive.carried(monotonic(idle.now), 1, 0);
+      idle.keepalive.carried(monotonic(idle.now), { transmitted: 1, received: 0 });
       idle.run(5_000);
     }
     expect(idle.updates).toBe(before);
     expect(idle.lostMs).toBe(0);
+  });
+
+  it('sends nothing while data flows after a request for a callback', () => {
+    const idle = new Idle(180_000).run(30_000);
+    const before = idle.updates;
+    for (let second = 0; second < 600; second += 5) {
+      idle.use();
+      idle.keepalive.carried(monotonic(idle.now), { transmitted: 1, received: 1 });
+      idle.run(5_000);
+    }
+    expect(idle.updates).toBe(before);
   });
 
   it('learns nothing from a callback if data has refreshed the mapping meanwhile', () => {
@@ -140,7 +152,7 @@ describe('a keepalive that learns how long the NAT keeps a mapping', () => {
     const idle = new Idle(10_000, true, lifetimes);
     for (let second = 0; second < 60; second += 5) {
       idle.use();
-      idle.keepalive.carried(monotonic(idle.now), 0, 1);
+      idle.keepalive.carried(monotonic(idle.now), { transmitted: 0, received: 1 });
       idle.run(5_000);
     }
     const interval = lifetimes.of('eth0 192.168.3.1 4').intervalMs(ADVICE_SECONDS * 1000);
@@ -165,6 +177,6 @@ describe('a keepalive that learns how long the NAT keeps a mapping', () => {
   it('ignores a callback with another token', () => {
     const idle = new Idle(60_000);
     idle.run(30_000);
-    expect(idle.keepalive.returned(monotonic(idle.now), 7n)).toBe(false);
+    expect(idle.keepalive.returned(monotonic(idle.now), 7n)).toBe('not-asked');
   });
 });
