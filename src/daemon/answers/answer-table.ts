@@ -96,8 +96,9 @@ export const QUERIES: Readonly<Record<string, Query>> = {
           homes:
             'one entry for each home: `home`, `phase`, `homeAddress`, `ipv4HomeAddress`, ' +
             '`careOfAddress`, `interface`, `encapsulation`, `homeAgent`, ' +
-            '`homeAgentAddresses`, `sequence`, `clockOffsetMs`, `lastHandover` (`to`, ' +
-            '`atWallMs`, `roundTripMs`) and `bindings` as in `sojourn bul`; ' +
+            '`homeAgentAddresses`, `silentPaths` (`interface`, `gateway`, `family`, `failures`, ' +
+            '`silentSeconds`, `retrySeconds`), `sequence`, `clockOffsetMs`, `lastHandover` ' +
+            '(`to`, `atWallMs`, `roundTripMs`) and `bindings` as in `sojourn bul`; ' +
             'for a mobile router also `registrationMode`, `mobileNetworkPrefixes`, ' +
             '`lastRefusal` and `forwarding`',
           'ntmobile?':

@@ -131,6 +131,7 @@ function homeSection(home: JsonObject, nowWallMs: number): string {
     ['home addresses', joined(home['homeAddress'], home['ipv4HomeAddress'])],
     ['home agent', homeAgentText(home)],
     ['care-of address', withDevice(text(home['careOfAddress']), text(device))],
+    ['silent uplinks', silentText(home)],
     ['home link', atHome ? text(device) : undefined],
     ['tunnel', tunnelText(text(home['encapsulation']), binding)],
     ['mobile networks', mobileNetworksText(home)],
@@ -139,6 +140,16 @@ function homeSection(home: JsonObject, nowWallMs: number): string {
     ['last handover', handoverText(home['lastHandover'], nowWallMs)],
     ['clocks', clocksText(home['clockOffsetMs'])],
   ]);
+}
+
+/** Uplinks over which the home agent was silent, and when each is tried again. */
+function silentText(home: JsonObject): string | undefined {
+  const paths = objectsOf(home['silentPaths']).map((path) => {
+    const { interface: device, gateway, family, retrySeconds } = path;
+    const via = text(gateway) === undefined ? '' : ` via ${String(gateway)}`;
+    return `${String(device)}${via} (IPv${String(family)}, retry in ${String(retrySeconds)} s)`;
+  });
+  return paths.length === 0 ? undefined : paths.join(', ');
 }
 
 function homeAgentText(home: JsonObject): string | undefined {

@@ -97,6 +97,8 @@ const MOBILE_NODE: Rows = {
         'home-agent-silent',
         'family-changed',
       ],
+      ...['path-asked', 'path-dead', 'path-tried', 'path-trial', 'path-trial-failed'],
+      ...['home-agent-address-raced', 'binding-confirmed'],
       ...['name-resolved', 'name-not-resolved', 'sequence-resynchronized', 'clock-resynchronized'],
       ...[
         'refresh-requested',

@@ -132,10 +132,7 @@ export class Attachment {
   #followCandidates(step: Step, candidates: readonly CareOfCandidate[]): void {
     if (candidates.length > 0) this.#home.homeAgents.resolveFirst(step);
     const choice = this.uplinks.select(candidates, this.current?.careOf);
-    if (choice === undefined) {
-      this.#detach(step, candidates.length > 0);
-      return;
-    }
+    if (choice === undefined) return void this.#detach(step, candidates);
     const { current } = this;
     const same = candidates.find((one) => sameAttachment(one, current?.careOf));
     const keeps = sameAttachment(choice, same) || this.#race.includes(choice);
@@ -182,12 +179,15 @@ export class Attachment {
     return registration;
   }
 
-  /** `unreachable`: there are addresses, but the home agent has none of their families. */
-  #detach(step: Step, unreachable: boolean): void {
+  /** There are no candidates, or the home agent has no address of their families. */
+  #detach(step: Step, candidates: readonly CareOfCandidate[]): void {
     const { homeAgents, node } = this.#home;
-    if (unreachable) homeAgents.resolve(step);
+    const unreachable = candidates.length > 0;
     const from = this.location;
     const kind = unreachable ? 'resolving' : 'detached';
+    // Once for each network; the timer of the resolution repeats it.
+    const isNew = this.uplinks.update(candidates);
+    if (unreachable && (isNew || this.#situation.kind !== kind)) homeAgents.resolve(step);
     // An interface that the operator has just excluded is still up and would carry packets.
     const device = this.current?.careOf.device;
     if (device !== undefined && node.movement.excludes(device)) this.#carrier = undefined;

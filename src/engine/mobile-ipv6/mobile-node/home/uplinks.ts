@@ -8,7 +8,10 @@ import { isUniqueLocal } from '#base/ip.ts';
 import type { JsonObject } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
+import {
+  type CareOfCandidate,
+  uplinkText,
+} from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
 import {
   alternativesTo,
   type Pin,
@@ -32,6 +35,7 @@ export class Uplinks {
   readonly #home: UplinkUser;
   readonly #silent = new SilentPaths();
   #pinned: Pin | undefined;
+  #seen: ReadonlySet<string> = new Set();
 
   constructor(home: UplinkUser) {
     this.#home = home;
@@ -46,6 +50,13 @@ export class Uplinks {
   /** The operator acted: every uplink may be used again. */
   forgive(): void {
     this.#silent.forgive();
+  }
+
+  /** Says whether some uplink was not among those of the last call. */
+  update(candidates: readonly CareOfCandidate[]): boolean {
+    const before = this.#seen;
+    this.#seen = new Set(candidates.map(uplinkText));
+    return !this.#seen.isSubsetOf(before);
   }
 
   // --- choice ---

@@ -37,6 +37,19 @@ describe('mobile node: name of the home agent', () => {
     expect(pauses).toEqual([1000, 2000, 4000]);
   });
 
+  it('does not resolve the name again each time that the same network is reported', () => {
+    const scene = new Scene(NAMED);
+    scene.network(AWAY);
+    scene.give(failed);
+    for (let report = 0; report < 10; report++) {
+      scene.pass(20);
+      scene.network(AWAY);
+      expect(scene.out.filter(({ kind }) => kind === 'resolve')).toEqual([]);
+    }
+    scene.network({ addresses: ['203.0.113.7/24'] });
+    expect(scene.out).toContainEqual({ kind: 'resolve', name: 'ha.example.org' });
+  });
+
   it('resolves the name again after three unanswered attempts', () => {
     const scene = new Scene(NAMED);
     scene.network(AWAY);
