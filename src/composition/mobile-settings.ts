@@ -2,6 +2,7 @@
  * The keys that the configurations of a mobile node and a mobile router share: the homes and the
  * use of the host. `daemons/mn/config.ts` and `daemons/mr/config.ts` build their schemas from them.
  */
+
 import { z } from 'zod';
 import {
   type IpAddress,
@@ -31,6 +32,7 @@ import {
   udpPortField,
 } from '#daemon/configuration/protocol-fields.ts';
 import { daemonSection } from '#daemon/daemon-settings.ts';
+import { INITIAL_BINDACK_TIMEOUT_FIRST_REGISTRATION_MS } from '#engine/mobile-ipv6/common/binding-update-back-off.ts';
 import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 
 const HOME_LINK_DETAILS =
@@ -211,6 +213,19 @@ const interfaceSection = z.strictObject({
   }),
 });
 
+const firstRegistrationTimeoutField = () =>
+  integerField(100, 32_000)
+    .default(INITIAL_BINDACK_TIMEOUT_FIRST_REGISTRATION_MS)
+    .meta({
+      reloadable: true,
+      description:
+        'time until an unanswered first registration is repeated ' +
+        '(InitialBindackTimeoutFirstReg, RFC 6275 §13); doubled up to 32 s',
+      details:
+        'On a home link the home agent probes for a duplicate of the home address for one ' +
+        'second before it answers: a shorter time causes needless repetitions there.',
+    });
+
 /** The keys beside `homes`; `name` is the daemon's. */
 export function mobileShape(name: string) {
   return {
@@ -237,6 +252,7 @@ export function mobileShape(name: string) {
           'The wait grows to one hour. The commands reregister, prefer and reload end it, and ' +
           'so does a new carrier.',
       }),
+    firstRegistrationTimeoutMs: firstRegistrationTimeoutField(),
     forceUdp: z.boolean().default(true).meta({
       reloadable: true,
       description: 'request UDP encapsulation on IPv4 even without a NAT',

@@ -161,6 +161,12 @@ export const MOBILE_EVENTS = {
     'The home agent did not answer three Binding Updates in a row.',
     ...(['home', 'homeAgent', 'homeAgentOuterAddress', 'careOfAddress', 'atMs'] as const),
   ),
+  'home-agent-without-mobility': row(
+    'warn',
+    'The host at the home agent’s address answered a Binding Update by ICMPv6 Parameter Problem: ' +
+      'no home agent runs there.',
+    ...(['home', 'homeAgent', 'careOfAddress', 'why', 'atMs'] as const),
+  ),
   'path-dead': row(
     'warn',
     'Three Binding Updates over the path in use were not answered; other paths are tried.',

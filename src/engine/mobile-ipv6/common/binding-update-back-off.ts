@@ -7,7 +7,7 @@
 
 const INITIAL_BINDACK_TIMEOUT_MS = 1000;
 /** Longer, because the home agent runs Duplicate Address Detection before it answers. */
-const INITIAL_BINDACK_TIMEOUT_FIRST_REGISTRATION_MS = 1500;
+export const INITIAL_BINDACK_TIMEOUT_FIRST_REGISTRATION_MS = 1500;
 const MAX_BINDACK_TIMEOUT_MS = 32_000;
 
 /** Exponential back-off: `next` gives the timeout of a transmission and doubles the one after. */
@@ -26,7 +26,14 @@ export class BackOff {
   }
 }
 
-/** RFC 6275 §11.8: the home agent takes longer to answer a first registration. */
-export function initialTimeoutMs(bound: boolean): number {
-  return bound ? INITIAL_BINDACK_TIMEOUT_MS : INITIAL_BINDACK_TIMEOUT_FIRST_REGISTRATION_MS;
+/**
+ * RFC 6275 §11.8: the home agent takes longer to answer a first registration; §13: how long is a
+ * setting of the mobile node.
+ */
+export function initialTimeoutMs(
+  bound: boolean,
+  { firstRegistrationTimeoutMs }: { readonly firstRegistrationTimeoutMs?: number },
+): number {
+  if (bound) return INITIAL_BINDACK_TIMEOUT_MS;
+  return firstRegistrationTimeoutMs ?? INITIAL_BINDACK_TIMEOUT_FIRST_REGISTRATION_MS;
 }

@@ -24,6 +24,8 @@ export interface MobileNodeConfiguration {
    * one works; doubled after each further failure.
    */
   readonly failBackSeconds: number;
+  /** RFC 6275 §13, InitialBindackTimeoutFirstReg, milliseconds; default 1500. */
+  readonly firstRegistrationTimeoutMs?: number;
   /** Set the F flag: UDP encapsulation on IPv4 even without a NAT. */
   readonly forceUdp: boolean;
   /** NAT keepalive interval in seconds unless the home agent gives another; RFC 5555: 110. */

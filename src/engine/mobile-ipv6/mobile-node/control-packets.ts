@@ -4,10 +4,11 @@
  * RFC 6275 §11.2     checks of a Mobility Header and the errors of §9.2, §9.3.3;  RFC 8200 §4.2,
  *                    §4.4
  * RFC 6275 §9.3.1    Home Address option: the node has no correspondent bindings;  §9.4.1-2 tests
+ * RFC 6275 §11.3.5   Parameter Problem about a Binding Update
  * RFC 6275 §11.3.6   Binding Error;  §11.7.4 Binding Refresh Request, both from the home agent only
  */
 import { isMalformed } from '#base/bytes.ts';
-import { type IpAddress, type Ipv4Address, type Ipv6Address, ipv4Mapped } from '#base/ip.ts';
+import { type IpAddress, type Ipv4Address, ipv4Mapped } from '#base/ip.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import {
@@ -18,6 +19,7 @@ import {
   testInitFault,
   unboundHomeAddressFault,
 } from '#engine/mobile-ipv6/common/packet-faults.ts';
+import { PROTOCOL_ICMPV6 } from '#wire/ip/icmpv6.ts';
 import { type Ipv6Packet, ipv6Codec, upperLayerDestination } from '#wire/ip/ipv6.ts';
 import { PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
 import {
@@ -28,23 +30,18 @@ import {
 import { findOption } from '#wire/mobility/options.ts';
 import type { ReceivedAcknowledgement } from './binding/acknowledgement.ts';
 import { HOME_AGENT_UDP_PORT } from './binding/binding-update.ts';
+import { type BlamedHome, receiveParameterProblem } from './home/parameter-problem.ts';
 import type { MobileNodeReason } from './reasons.ts';
 
 interface CalledRegistration {
   /** A message has the token of a callback; says whether the node asked for it. */
   callbackReturned(step: Step, token: bigint): boolean;
+  registerAgain(step: Step): void;
 }
 
 /** The home to which a message is given. */
-interface ReceivingHome {
-  readonly configuration: { readonly homeAddress: Ipv6Address };
+interface ReceivingHome extends BlamedHome {
   readonly ipv4HomeAddress: Ipv4Address | undefined;
-  /** Whether packets to the address belong to a registration of this home. */
-  ownsCareOf(address: IpAddress): boolean;
-  readonly homeAgents: {
-    isInUse(address: IpAddress): boolean;
-    isOuterAddressInUse(address: Ipv4Address): boolean;
-  };
   receive(step: Step, received: ReceivedAcknowledgement): void;
   readonly attachment: { readonly current: CalledRegistration | undefined };
   /** An unauthenticated message asks for a new registration; says whether it is sent. */
@@ -80,6 +77,8 @@ export class ControlPackets {
     if (isMalformed(packet)) return 'malformed-packet';
     const fault = extensionFault(packet) ?? unboundHomeAddressFault(packet);
     if (fault !== undefined) return this.#answerFault(step, path, packet, bytes, fault);
+    if (packet.protocol === PROTOCOL_ICMPV6)
+      return receiveParameterProblem(step, this.#homes, packet);
     if (packet.protocol !== PROTOCOL_MOBILITY) return 'unexpected-protocol';
     const read = readMobility(packet, bytes);
     if (read.fault !== undefined) return this.#answerFault(step, path, packet, bytes, read.fault);

@@ -193,7 +193,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   /** Homes, ports, tables and marks do not change while the node runs. */
   reconfigure(now: Monotonic, fresh: MobileNodeConfiguration): void {
     const former = this.#configuration;
-    const { interfaces, optimistic, preferIpv4, forceUdp } = fresh;
+    const { interfaces, optimistic, preferIpv4, firstRegistrationTimeoutMs, forceUdp } = fresh;
     const { natKeepaliveSeconds, lifetimeSeconds, failBackSeconds, defaultRoute, tunnelMtu } =
       fresh;
     this.#configuration = {
@@ -201,6 +201,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
       interfaces,
       optimistic,
       preferIpv4,
+      ...(firstRegistrationTimeoutMs === undefined ? {} : { firstRegistrationTimeoutMs }),
       forceUdp,
       natKeepaliveSeconds,
       lifetimeSeconds,

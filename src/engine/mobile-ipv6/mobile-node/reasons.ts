@@ -49,6 +49,10 @@ export const MOBILE_NODE_REASONS = {
   'binding-error-followed': 'A Binding Error of the home agent led to a registration.',
   'binding-error-ignored':
     'A Binding Error of another node, or with a status that needs no reaction.',
+  'parameter-problem-followed':
+    'A Parameter Problem about a Binding Update: the home agent’s other addresses are used.',
+  'parameter-problem-ignored':
+    'A Parameter Problem that quotes no recent Binding Update, or repeats what is known.',
   'malformed-packet': 'Not an IPv6 packet, or truncated.',
   'malformed-mobility-header': 'Mobility Header or one of its options cannot be read.',
   'unknown-message-type': 'Unknown MH type (Binding Error 2).',

@@ -28,7 +28,7 @@ export class Deregistration {
   ) {
     this.#home = home;
     this.exchange = new BindingExchange(home, origin, purpose, {
-      initialMs: initialTimeoutMs(true),
+      initialMs: initialTimeoutMs(true, home.node.configuration),
     });
   }
 

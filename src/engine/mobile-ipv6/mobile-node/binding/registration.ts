@@ -134,8 +134,8 @@ export class BindingRegistration {
 
   /** `bound`: the home agent has a binding, so that it answers soon. */
   #attempt(bound: boolean, question: Pick<Pace, 'questionMs'> = {}): RegistrationAttempt {
-    const pace = { initialMs: initialTimeoutMs(bound), ...question };
-    return new RegistrationAttempt(this.#owner, this.#origin, pace);
+    const initialMs = initialTimeoutMs(bound, this.#owner.node.configuration);
+    return new RegistrationAttempt(this.#owner, this.#origin, { initialMs, ...question });
   }
 
   /** Renews the binding; says whether there was one to renew. */

@@ -168,7 +168,8 @@ export class Attachment {
   /** RFC 6275 §11.8: on a home link, Duplicate Address Detection precedes the first answer. */
   #patienceMs(step: Step): number {
     const { virtualHomeNetwork } = this.#home.configuration;
-    return virtualHomeNetwork || this.#home.mayBeBound(step) ? 0 : initialTimeoutMs(false);
+    const soon = virtualHomeNetwork || this.#home.mayBeBound(step);
+    return soon ? 0 : initialTimeoutMs(false, this.#home.node.configuration);
   }
 
   #registrationOf(careOf: CareOfCandidate): BindingRegistration {

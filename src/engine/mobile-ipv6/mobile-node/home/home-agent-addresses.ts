@@ -5,11 +5,14 @@
  * Left out: Dynamic Home Agent Address Discovery (RFC 6275 §11.4.1).
  */
 import { type IpAddress, type Ipv4Address, type Ipv6Address, isIpv4, isIpv6 } from '#base/ip.ts';
+import { after, type Monotonic } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
 
 /** The first wait before a name is resolved again; doubles up to `RESOLVE_RETRY_MAX_MS`. */
 const RESOLVE_RETRY_MS = 1000;
 const RESOLVE_RETRY_MAX_MS = 60_000;
+/** RFC 6275 §11.3.5: no Binding Updates to an address without Mobile IPv6 for that long. */
+const REFUSED_MS = 60_000;
 /** Addresses of one family that are tried; a name may have more. */
 const MAX_TARGETS = 8;
 
@@ -28,6 +31,7 @@ export class HomeAgentAddresses {
   #resolving = false;
   #resolvedOnce = false;
   #retryMs = RESOLVE_RETRY_MS;
+  readonly #refusedUntil = new Map<IpAddress, Monotonic>();
 
   /** `inner` is the configured IPv6 address for the inner packet. */
   constructor(
@@ -50,7 +54,8 @@ export class HomeAgentAddresses {
   }
 
   /** Resolves the name, unless a query is under way or the addresses are literal. */
-  resolve({ out }: Step): void {
+  resolve({ now, out }: Step): void {
+    this.#endRefusals(now);
     if (this.#name === undefined || this.#resolving) return;
     this.#resolving = true;
     this.#resolvedOnce = true;
@@ -60,6 +65,22 @@ export class HomeAgentAddresses {
   /** Resolves the name if this run has not resolved it yet. */
   resolveFirst(step: Step): void {
     if (!this.#resolvedOnce) this.resolve(step);
+  }
+
+  /**
+   * The host at an IPv6 address does not serve Mobile IPv6: the other addresses are used for a
+   * while. Says whether that is new.
+   */
+  refuse(now: Monotonic, address: Ipv6Address): boolean {
+    this.#endRefusals(now);
+    if (!this.#ipv6.includes(address) || this.#refusedUntil.has(address)) return false;
+    this.#refusedUntil.set(address, after(now, REFUSED_MS));
+    return true;
+  }
+
+  #endRefusals(now: Monotonic): void {
+    for (const [address, until] of this.#refusedUntil)
+      if (until <= now) this.#refusedUntil.delete(address);
   }
 
   /** In the form that is stored. */
@@ -157,7 +178,9 @@ export class HomeAgentAddresses {
     skip: (address: IpAddress) => boolean,
   ): readonly [HomeAgentTarget, ...HomeAgentTarget[]] | readonly [] {
     const all = family === 6 ? this.#ipv6Targets() : this.#ipv4Targets();
-    const [first, ...others] = all.filter(({ outerAddress }) => !skip(outerAddress));
+    const [first, ...others] = all.filter(
+      ({ outerAddress }) => !skip(outerAddress) && !this.#refusedUntil.has(outerAddress),
+    );
     if (first !== undefined) return [first, ...others.slice(0, MAX_TARGETS - 1)];
     // Where all are skipped, the one in use stays in use.
     return all[0] === undefined ? [] : [all[0]];
@@ -177,6 +200,7 @@ export class HomeAgentAddresses {
 
   /** The home agent answered at this address: it becomes the one in use, also after a restart. */
   prefer(outerAddress: IpAddress): void {
+    this.#refusedUntil.delete(outerAddress);
     this.#ipv6 = keepFirst(
       this.#ipv6,
       this.#ipv6.find((address) => address === outerAddress),

@@ -24,6 +24,14 @@ describe('mobile node: retransmission', () => {
     }
   });
 
+  it('retransmits a first registration after the configured time (RFC 6275 §13)', () => {
+    const scene = new Scene({ firstRegistrationTimeoutMs: 400 });
+    scene.network(A);
+    expect([scene.waitForUpdate(), scene.waitForUpdate(), scene.waitForUpdate()]).toEqual([
+      400, 800, 1600,
+    ]);
+  });
+
   it('MN-2-1-2-1-006 retransmits after 1 s when a binding exists', () => {
     const scene = new Scene();
     scene.registered(A);
