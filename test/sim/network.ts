@@ -50,6 +50,8 @@ export class AccessNetwork {
   readonly home: boolean;
   /** False while the network's routers drop every packet. */
   working = true;
+  /** Families of which its routers drop every packet. */
+  broken: ReadonlySet<4 | 6> = new Set();
   readonly stations = new Map<IpAddress, Station>();
 
   constructor(options: AccessNetworkOptions) {
@@ -60,6 +62,11 @@ export class AccessNetwork {
     this.pool4 = options.pool4;
     this.nats = options.nats ?? [];
     this.home = options.home ?? false;
+  }
+
+  /** Whether its routers forward the frame. */
+  forwards({ destination }: Frame): boolean {
+    return this.working && !this.broken.has(isIpv4(destination) ? 4 : 6);
   }
 
   get router4(): Ipv4Address | undefined {

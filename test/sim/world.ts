@@ -151,7 +151,7 @@ export class World {
   // --- paths through the world ---
 
   transmit(from: string, network: AccessNetwork, frame: Frame): void {
-    if (!network.working) {
+    if (!network.forwards(frame)) {
       this.drop('access network down', from, frame);
       return;
     }
@@ -245,7 +245,7 @@ export class World {
   }
 
   #enter(from: string, network: AccessNetwork, frame: Frame): void {
-    if (!network.working) {
+    if (!network.forwards(frame)) {
       this.drop('access network down', from, frame);
       return;
     }

@@ -19,7 +19,7 @@ import {
 /** Uplinks remembered at most; the one that failed first is forgotten. */
 const MAX_PATHS = 32;
 /** The longest wait before the next trial, unless the configured one is longer. */
-const MAX_RETRY_MS = 3_600_000;
+const MAX_RETRY_MS = 600_000;
 /** Wait before a trial of an uplink that was only slower than another one. */
 const OUTPACED_RETRY_MS = 5000;
 

@@ -93,7 +93,7 @@ const at = (careOfAddress: string) => ({ homes: [{ phase: 'registered', careOfAd
 
 /** Registered over the first uplink, which then stops working; waits until the other is in use. */
 function failedOver(failBackSeconds = 60): Race {
-  const race = new Race(new Scene({ ...PREFERENCES, failBackSeconds, lifetimeSeconds: 6000 }));
+  const race = new Race(new Scene({ ...PREFERENCES, failBackSeconds, lifetimeSeconds: 60_000 }));
   race.network(FIRST, SECOND);
   expect(race.status).toMatchObject(at(VIA_FIRST));
   race.answers = ({ from }) => from === VIA_SECOND;
@@ -129,10 +129,12 @@ describe('mobile node: uplinks in one prefix', () => {
   it('doubles the wait between trials that fail, and registers again after each', () => {
     const race = failedOver();
     const began = race.scene.now;
-    race.run(1_000_000);
+    race.run(2_200_000);
     const trials = race.since(began).filter(({ from }) => from === VIA_FIRST);
     const waits = trials.slice(1).map((trial, index) => trial.at - (trials[index]?.at ?? 0));
-    expect(waits.map((wait) => Math.round(wait / 1000))).toEqual([61, 121, 241, 481]);
+    expect(waits.map((wait) => Math.round(wait / 1000)).slice(0, 5)).toEqual([
+      61, 121, 241, 481, 601,
+    ]);
     for (const trial of trials)
       expect(race.sent).toContainEqual(
         expect.objectContaining({ at: trial.at + 1000, from: VIA_SECOND }),
@@ -154,7 +156,7 @@ describe('mobile node: uplinks in one prefix', () => {
   it.each([
     ['reregister', (race: Race) => race.scene.request('reregister')],
     ['prefer', (race: Race) => race.scene.request('move', { interface: 'eth0' })],
-    ['reload', (race: Race) => race.scene.reconfigure({ lifetimeSeconds: 6001 })],
+    ['reload', (race: Race) => race.scene.reconfigure({ lifetimeSeconds: 60_001 })],
     ['a new carrier', (race: Race) => race.scene.network({ ...FIRST, epoch: 2 }, SECOND)],
   ])('uses a silent uplink at once after %s', (_name, act) => {
     const race = failedOver(3600);
