@@ -9,6 +9,7 @@ import {
   homeOf,
   homeShape,
   mobileShape,
+  withDiscovery,
 } from '#composition/mobile-settings.ts';
 import { type NtmobileSettings, ntmobileSection } from '#composition/ntmobile-settings.ts';
 import type { ConfigurationContext } from '#daemon/configuration/config.ts';
@@ -45,7 +46,7 @@ export function mobileNodeSchema(context: ConfigurationContext) {
     .transform(
       ({ daemon, ntmobile, ...mobileNode }): MobileNodeSettings => ({
         daemon,
-        mobileNode,
+        mobileNode: withDiscovery(mobileNode),
         ntmobile,
       }),
     )

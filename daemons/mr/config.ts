@@ -24,6 +24,7 @@ import {
   mobileShape,
   type PartialSettings,
   type RulePriorities,
+  withDiscovery,
 } from '#composition/mobile-settings.ts';
 import type { ConfigurationContext } from '#daemon/configuration/config.ts';
 import {
@@ -185,7 +186,12 @@ export function mobileRouterSchema(context: ConfigurationContext) {
       ...mobileShape('mr'),
     })
     .superRefine(crossCheck(checkRouter), EVEN_WHEN_FAULTY)
-    .transform(({ daemon, ...mobileRouter }): MobileRouterSettings => ({ daemon, mobileRouter }))
+    .transform(
+      ({ daemon, ...mobileRouter }): MobileRouterSettings => ({
+        daemon,
+        mobileRouter: withDiscovery(mobileRouter),
+      }),
+    )
     .meta({ description: 'mobile router (RFC 3963, RFC 5555)' });
 }
 

@@ -104,6 +104,7 @@ export function mobilePlane(
     udpPort: hasHomes ? node.udpPort : 0,
     mark: node.mark,
     raw: rawPath && hasHomes,
+    discovery: node.discovery === true,
     ...(ntmobile === undefined ? {} : { sealedPort: ntmobile.node.port }),
   };
 }

@@ -332,3 +332,10 @@ export function checkHomes(
     for (const one of [homeAddress, name]) if (one !== undefined) seen.add(one);
   }
 }
+
+/** Only a home link has to be told from others by what its routers advertise. */
+export function withDiscovery<S extends { readonly homes: readonly HomeConfiguration[] }>(
+  node: S,
+): S & { readonly discovery: boolean } {
+  return { ...node, discovery: node.homes.some((home) => !home.virtualHomeNetwork) };
+}

@@ -25,7 +25,14 @@ export type PlaneChoice = Pick<PlaneOptions, 'lookup'> &
   Partial<
     Pick<
       PlaneOptions,
-      'udpPort' | 'sealedPort' | 'mark' | 'raw' | 'linkDevices' | 'noticeUnknownEndpoints'
+      | 'udpPort'
+      | 'sealedPort'
+      | 'mark'
+      | 'raw'
+      | 'linkDevices'
+      | 'discovery'
+      | 'discovery'
+      | 'noticeUnknownEndpoints'
     >
   >;
 

@@ -76,6 +76,8 @@ export interface PlaneOptions {
   readonly raw: boolean;
   /** Home links: the plane punts their Neighbour Discovery and ARP packets with `link` paths. */
   readonly linkDevices: readonly string[];
+  /** The plane punts Router and Neighbour Advertisements of every link with `link` paths. */
+  readonly discovery?: boolean;
   /**
    * How long the plane holds packets from an endpoint without a tunnel, because data may arrive
    * right behind its Binding Update; 0: not at all.

@@ -148,6 +148,7 @@ Options optionsOf(const Napi::Object& object) {
   for (u32 index = 0; index < devices.Length(); index++) {
     options.linkDevices.push_back(devices.Get(index).As<Napi::String>().Utf8Value());
   }
+  options.discovery = object.Get("discovery").ToBoolean();
   return options;
 }
 

@@ -24,6 +24,8 @@ struct Options {
   int mark = 0;
   bool raw = false;
   std::vector<std::string> linkDevices;
+  // Punt Router and Neighbour Advertisements of every link.
+  bool discovery = false;
   u32 holdMs = 50;
   // 0: no sealed tunnels.
   u16 sealedPort = 0;

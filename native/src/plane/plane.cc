@@ -137,6 +137,9 @@ void Plane::openRaw() {
   for (const std::string& device : options.linkDevices) {
     sockets_.links.push_back({device, openLinkTap(device)});
   }
+  if (options.discovery) {
+    sockets_.links.push_back({"", openDiscoveryTap(sockets_.tun->index())});
+  }
 }
 
 void Plane::startWorkers() {

@@ -36,6 +36,11 @@ constexpr u32 network(int offset) { return static_cast<u32>(SKF_NET_OFF + offset
 
 constexpr u32 kAll = 0x40000;
 
+// RFC 4861 §6.1.2, §7.1.2: no router forwarded the packet.
+constexpr u32 kDiscoveryHopLimit = 255;
+constexpr u32 kRouterAdvertisement = 134;
+constexpr u32 kNeighbourAdvertisement = 136;
+
 }  // namespace
 
 Descriptor openRawSocket(int family, int protocol, int mark) {
@@ -139,6 +144,35 @@ Descriptor openLinkTap(const std::string& device) {
   all.mr_ifindex = static_cast<int>(index);
   all.mr_type = PACKET_MR_ALLMULTI;
   ::setsockopt(tap.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof all);
+  return tap;
+}
+
+Descriptor openDiscoveryTap(int exceptIndex) {
+  Descriptor tap(::socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!tap) throwSystemError("packet socket");
+  sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ancillary(SKF_AD_IFINDEX)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<u32>(exceptIndex), 10, 0),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ancillary(SKF_AD_PKTTYPE)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OTHERHOST, 8, 0),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 6),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolIcmpv6, 0, 6),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 7),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kDiscoveryHopLimit, 0, 4),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 40),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kRouterAdvertisement, 1, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kNeighbourAdvertisement, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, kAll),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+  };
+  attachFilter(tap.get(), code);
+  setOption(tap.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING);
+  sockaddr_ll any{};
+  any.sll_family = AF_PACKET;
+  any.sll_protocol = htons(ETH_P_IPV6);
+  if (::bind(tap.get(), reinterpret_cast<sockaddr*>(&any), sizeof any) != 0) {
+    throwSystemError("packet socket");
+  }
   return tap;
 }
 

@@ -27,6 +27,10 @@ Descriptor openTap(int exceptIndex);
 // Neighbour Solicitations, Neighbour Advertisements and ARP of one device. Throws SystemError.
 Descriptor openLinkTap(const std::string& device);
 
+// Incoming Router and Neighbour Advertisements of every device but `exceptIndex`, without the link
+// header. They are addressed to this host or to all nodes.
+Descriptor openDiscoveryTap(int exceptIndex);
+
 // Sends a complete packet to its own destination, by the kernel's route for its source. Returns 0
 // or errno.
 int sendRawPacket(int fd, int family, const u8* packet, size_t length);

@@ -28,6 +28,8 @@ export interface InterfaceAddress {
    * here).
    */
   readonly tentative: boolean;
+  /** Usable although its duplicate address detection has not finished (RFC 4429). */
+  readonly optimistic?: boolean;
   /** DAD failed: never usable. */
   readonly duplicate: boolean;
   readonly deprecated: boolean;

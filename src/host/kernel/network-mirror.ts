@@ -306,9 +306,11 @@ export class NetworkMirror {
     const v6Flag = (flag: number): boolean => familyOf(address) === 6 && (flags & flag) !== 0;
     const addresses = this.#addresses.get(interfaceIndex) ?? new Map<string, InterfaceAddress>();
     this.#addresses.set(interfaceIndex, addresses);
+    const optimistic = v6Flag(AddressFlag.tentative) && v6Flag(AddressFlag.optimistic);
     addresses.set(`${address}/${prefixLength}`, {
       address,
       prefixLength,
+      ...(optimistic ? { optimistic } : {}),
       tentative: v6Flag(AddressFlag.tentative) && !v6Flag(AddressFlag.optimistic),
       duplicate: v6Flag(AddressFlag.duplicateDetectionFailed),
       deprecated: (flags & AddressFlag.deprecated) !== 0 || preferredLifetimeSeconds === 0,

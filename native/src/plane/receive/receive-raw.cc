@@ -1,6 +1,7 @@
 // The receiver's raw path: frames of the AF_PACKET tap and of link taps.
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <net/if.h>
 #include <netinet/in.h>
 
 #include <cerrno>
@@ -22,6 +23,12 @@ size_t linkHeaderOf(msghdr& message) {
     return data.tp_net;
   }
   return 0;
+}
+
+// Empty if the device is gone.
+std::string deviceName(int index) {
+  char name[IF_NAMESIZE] = "";
+  return ::if_indextoname(static_cast<unsigned>(index), name) == nullptr ? "" : name;
 }
 
 }  // namespace
@@ -243,7 +250,7 @@ bool Receiver::pollLink(int fd, const std::string& device) {
     if (from.sll_pkttype == PACKET_OUTGOING) continue;
     PacketPath path;
     path.kind = PathKind::link;
-    path.device = device;
+    path.device = device.empty() ? deviceName(from.sll_ifindex) : device;
     path.arp = ntohs(from.sll_protocol) == ETH_P_ARP;
     std::memcpy(path.linkAddress, from.sll_addr, 6);
     punt(std::move(path), buffer(0), static_cast<size_t>(length));

@@ -49,6 +49,8 @@ export interface MobileNodeConfiguration {
    * address.
    */
   readonly defaultRoute: boolean;
+  /** Router and Neighbour Advertisements of the host's links are inputs. Absent: they are not. */
+  readonly discovery?: boolean;
   /** Largest inner packet. */
   readonly tunnelMtu: { readonly ipip: number; readonly udp: number };
 }

@@ -6,7 +6,7 @@
  * Left out: correspondent registration (§11.6, §11.7.2), ICMP errors to and from correspondents.
  */
 import { unreachable } from '#base/assert.ts';
-import type { IpAddress } from '#base/ip.ts';
+import type { IpAddress, Ipv6Address } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
 import { earliest, type Monotonic, type Wall, wall } from '#base/time.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
@@ -33,6 +33,7 @@ import type { HomeState } from './desired-state/home-state.ts';
 import { Home } from './home/home.ts';
 import { type HomeRole, PLAIN_ROLE } from './home/home-role.ts';
 import { MOBILE_NODE_TABLE } from './home/stored-registration.ts';
+import { parseAdvertisement, type RouterAdvertisement } from './network/discovery-packets.ts';
 import { type Exclusions, MovementDetection, NO_EXCLUSIONS } from './network/movement-detection.ts';
 import type { NodeContext } from './node-context.ts';
 import { handleOperatorCommand } from './operator-commands.ts';
@@ -151,10 +152,12 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   #handle(step: Step, input: MobileNodeInput): void {
     switch (input.kind) {
       case 'datagram':
-        this.#packets.receive(step, input.path, input.packet);
+        if (input.path.kind === 'link') this.#hear(step, input.path.device, input.packet);
+        else this.#packets.receive(step, input.path, input.packet);
         return;
       case 'network':
         this.movement.update(step.now, input.interfaces);
+        this.#solicitRouters(step);
         this.#assess(step);
         return;
       case 'tick':
@@ -240,6 +243,37 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     }
   }
 
+  /** Takes an advertisement of a link. */
+  #hear(step: Step, device: string, bytes: Uint8Array): void {
+    const heard = parseAdvertisement(bytes);
+    const link = this.movement.interfaces.find(({ name }) => name === device);
+    if (heard === undefined) this.count('advertisement-ignored');
+    else if (heard.body.type === 'neighbour-advertisement')
+      for (const { attachment } of this.homes) attachment.homeStay?.hear(step, device, heard.body);
+    else if (link !== undefined) this.#hearRouter(step, link, heard.source, heard.body);
+  }
+
+  #hearRouter(
+    step: Step,
+    link: NetworkInterface,
+    source: Ipv6Address,
+    body: RouterAdvertisement,
+  ): void {
+    const { advertised } = this.movement;
+    if (!advertised.hear(step.now, link, source, body)) return;
+    const undecided = this.homes.some(
+      ({ configuration: { virtualHomeNetwork, homePrefix } }) =>
+        !virtualHomeNetwork && advertised.verdict(step.now, link, homePrefix) === 'unknown',
+    );
+    if (undecided) advertised.solicitAgain(step, link);
+    this.#assess(step);
+  }
+
+  #solicitRouters(step: Step): void {
+    const { advertised, egress } = this.movement;
+    if (this.#configuration.discovery === true) advertised.solicit(step, egress);
+  }
+
   // --- time and movement ---
 
   deadline(): Monotonic {
@@ -247,7 +281,10 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   }
 
   #tick(step: Step): void {
-    if (this.#timers.due(step.now) !== undefined) this.#assess(step);
+    if (this.#timers.due(step.now) !== undefined) {
+      this.#solicitRouters(step);
+      this.#assess(step);
+    }
     for (const home of this.homes) home.tick(step);
   }
 

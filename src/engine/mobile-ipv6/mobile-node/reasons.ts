@@ -59,6 +59,7 @@ export const MOBILE_NODE_REASONS = {
   'payload-protocol-invalid': 'Payload Proto is not 59 (Parameter Problem).',
   'header-length-invalid': 'Header Len is too small for the message (Parameter Problem).',
   'checksum-invalid': 'The Mobility Header checksum is wrong.',
+  'advertisement-ignored': 'A Router or Neighbour Advertisement of a link that is not valid.',
   'unexpected-path': 'A packet on a path that no message for a mobile node uses.',
   'unexpected-protocol': 'No Mobility Header.',
   'unknown-binding':

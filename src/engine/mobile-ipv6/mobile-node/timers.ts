@@ -40,6 +40,7 @@ export type RaceTimer = keyof typeof RACE_TIMERS;
 
 /** One set for each stay on the home link. */
 const HOME_LINK_TIMERS = {
+  solicit: "The home agent's link-layer address was not heard: ask in another way, or send anyway.",
   advertise: 'Repeat the unsolicited Neighbour Advertisement and gratuitous ARP on the home link.',
 } as const satisfies TimerTable;
 

@@ -201,7 +201,7 @@ export class BindingExchange {
     });
     const question = this.#pacing.asks;
     this.#home.persist(step, question);
-    step.out.push({ kind: 'send', path, packet });
+    step.out.push({ kind: 'send', path: this.#origin.link ?? path, packet });
     if (!registering && !sameTarget(this.#sent.target, target)) this.#sent.clear();
     this.#sent.add({ sequence, timestamp, at: step.now, lifetimeUnits: units, target, question });
     this.#home.recentUpdates.record(sequence, this.#wayTo(target));

@@ -5,6 +5,7 @@
  */
 import type { IpAddress, Ipv6Address } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { NO_BID } from '#engine/mobile-ipv6/common/binding-cache.ts';
 import type { MobilityOptionOf } from '#wire/mobility/options.ts';
 
@@ -22,6 +23,11 @@ export class UpdateOrigin {
   #callback: MobilityOptionOf<'callback'> | undefined;
   /** Binding identifier. */
   readonly bid: number;
+  /**
+   * Straight to the home agent's link-layer address; undefined: the kernel finds the way. RFC 6275
+   * §11.5.5
+   */
+  link: Extract<PacketPath, { readonly kind: 'link' }> | undefined;
 
   constructor(from: OriginAddress, forceUdp: boolean, bid = NO_BID) {
     this.bid = bid;

@@ -3,14 +3,15 @@
  *
  * RFC 6275 §11.3.1, §11.5.4 the former care-of address;  §11.5.5
  */
-import { familyOf, type IpAddress, isGlobalUnicast, networkOf, type Prefix } from '#base/ip.ts';
+import { familyOf, type IpAddress, isGlobalUnicast, type Prefix } from '#base/ip.ts';
 import { type ConnectedNetwork, connectedNetworks } from '#engine/common/connected-networks.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import { type DesiredPart, TUN_DEVICE } from '#engine/contract/desired-state.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
 import { homePart } from './home-part.ts';
-import { type HomeState, homeAddressesOf } from './home-state.ts';
+import { type HomeState, homeAddressesOf, homePrefixesOf, remotePrefixes } from './home-state.ts';
+import { hostDefaultPart } from './host-default.ts';
 import { careOfPart, careOfTables, careOfTablesPart, policyPart } from './policy-routing.ts';
 
 export type DesiredParts = ReadonlyMap<string, DesiredPart>;
@@ -43,11 +44,15 @@ export function desiredParts(
   const parts = new Map<string, DesiredPart>();
   for (const state of homes)
     parts.set(`${HOME_PART}${state.home.name}`, homePart(state, homes, configuration));
+  const hostDefault = hostDefaultPart(homes, interfaces);
+  if (hostDefault !== undefined) parts.set('host-default', hostDefault);
   const present = globalAddresses(interfaces);
   const careOfs = careOfAddresses(homes, present);
+  // No host of a home prefix is a neighbour unless the host is on that home link.
+  const elsewhere = homes.filter(({ homeLink }) => homeLink === undefined).flatMap(homePrefixesOf);
   if (careOfs.size > 0) {
     const tables = careOfTables([...careOfs.values()], configuration);
-    parts.set(CARE_OF_TABLES_PART, careOfTablesPart(tables, interfaces, prefixesElsewhere(homes)));
+    parts.set(CARE_OF_TABLES_PART, careOfTablesPart(tables, interfaces, elsewhere));
     parts.set(CARE_OF_PART, careOfPart(tables, configuration));
   }
   const away = homes.filter(
@@ -59,9 +64,13 @@ export function desiredParts(
   const others = globalAddresses(interfaces, isUplinkFor).filter(
     (address) => !careOfs.has(address) && !homeAddresses.has(address),
   );
-  const policy = policyPart(away, atHome, others, configuration);
+  const remote = remotePrefixes(
+    away.filter(({ homeLink }) => homeLink === undefined),
+    interfaces,
+  );
+  const policy = policyPart(away, { atHome, others, remote }, configuration);
   const routes = [
-    ...networksBeside(homeAddresses, interfaces, prefixesElsewhere(homes)),
+    ...networksBeside(homeAddresses, interfaces, elsewhere),
     ...(policy.routes ?? []),
   ];
   const own = routes.map((route) => ({ ...route, table: configuration.table }));
@@ -80,18 +89,6 @@ function networksBeside(
     found.set(familyOf(address), connectedNetworks(source, interfaces, elsewhere));
   }
   return [...found.values()].flat();
-}
-
-/** Home prefixes of homes that are not on their link: no host there is a neighbour. */
-function prefixesElsewhere(homes: readonly HomeState[]): readonly Prefix[] {
-  return homes
-    .filter(({ homeLink }) => homeLink === undefined)
-    .flatMap(({ home, ipv4HomeAddress }) => {
-      const length = home.ipv4HomeLink?.prefixLength;
-      return ipv4HomeAddress === undefined || length === undefined
-        ? [home.homePrefix]
-        : [home.homePrefix, { address: networkOf(ipv4HomeAddress, length), length }];
-    });
 }
 
 /** Addresses of wider than link scope on the running interfaces. */

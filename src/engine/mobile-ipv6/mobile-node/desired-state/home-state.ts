@@ -4,13 +4,28 @@
  *
  * RFC 6275 §11.3.1, §11.5.5;  RFC 5555 §4.4.3;  RFC 3963 §5.5
  */
-import { familyOf, type IpAddress, type Ipv4Address, type Prefix } from '#base/ip.ts';
+import {
+  familyOf,
+  type IpAddress,
+  type Ipv4Address,
+  ipv4,
+  ipv6,
+  networkOf,
+  type Prefix,
+  prefixContains,
+} from '#base/ip.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
 import type { TunnelEndpoints } from './tunnel-endpoints.ts';
 
 /** The kernel's main routing table. */
 export const MAIN_TABLE = 254;
+
+export const DEFAULT: Readonly<Record<4 | 6, Prefix>> = {
+  4: { address: ipv4('0.0.0.0'), length: 0 },
+  6: { address: ipv6('::'), length: 0 },
+};
 
 export interface HomeState {
   readonly home: HomeConfiguration;
@@ -47,4 +62,35 @@ export function homeAddressesOf({ home, ipv4HomeAddress }: HomeState): readonly 
 /** The prefix of this address alone. */
 export function hostPrefix(address: IpAddress): Prefix {
   return { address, length: familyOf(address) === 6 ? 128 : 32 };
+}
+
+/** The prefixes of the home link. */
+export function homePrefixesOf({ home, ipv4HomeAddress }: HomeState): readonly Prefix[] {
+  const length = home.ipv4HomeLink?.prefixLength;
+  return ipv4HomeAddress === undefined || length === undefined
+    ? [home.homePrefix]
+    : [home.homePrefix, { address: networkOf(ipv4HomeAddress, length), length }];
+}
+
+/**
+ * The home prefixes whose hosts are reached through the tunnel. A network that the host is on now
+ * may use the same private IPv4 prefix: those hosts are neighbours.
+ */
+export function remotePrefixes(
+  away: readonly HomeState[],
+  interfaces: readonly NetworkInterface[],
+): readonly Prefix[] {
+  const own = new Set<IpAddress>(away.flatMap(homeAddressesOf));
+  const present = interfaces
+    .filter(({ running }) => running)
+    .flatMap(({ addresses, epoch }) =>
+      addresses.filter((entry) => entry.epoch === epoch && !own.has(entry.address)),
+    );
+  return away
+    .flatMap(homePrefixesOf)
+    .filter(
+      (prefix) =>
+        familyOf(prefix.address) === 6 ||
+        !present.some(({ address }) => prefixContains(prefix, address)),
+    );
 }

@@ -21,6 +21,8 @@
  *        no care-of address of this family: packets never enter the tunnel
  *   p+3  from home address             table
  *        everything that uses the home address
+ *   p+3  to the home prefix            table
+ *        hosts of the home link, whose on-link route may remain on the interface that left it
  *
  * Only if all traffic uses the tunnel, at the later priority d, `defaultRulePriority`:
  *
@@ -43,14 +45,14 @@
  * The rules of the mark stay as long as the node is away. A move changes the routes in table+1
  * first, so the Binding Update and the tunnel need not wait for the rules of a new care-of address.
  *
- * While the home agent is silent the rules from d on are withdrawn: the host, and the query for the
- * home agent's name, then use the visited network directly; packets of a home address wait.
- * Neighbour Discovery and link-local traffic use the kernel's local table and link routes. While
- * the TUN device is missing, `table` has only unreachable routes. No sysctl is needed: strict
- * reverse path filtering looks up a packet from the tunnel as "from home address" and finds the TUN
- * device; for one to the care-of address it finds the interface by the first rule.
+ * While the home agent is silent the rules to the home prefix and those from d on are withdrawn:
+ * the host, and the query for the home agent's name, then use the visited network directly; packets
+ * of a home address wait. Neighbour Discovery and link-local traffic use the kernel's local table
+ * and link routes. While the TUN device is missing, `table` has only unreachable routes. No sysctl
+ * is needed: strict reverse path filtering looks up a packet from the tunnel as "from home address"
+ * and finds the TUN device; for one to the care-of address the first rule finds the interface.
  */
-import { familyOf, type IpAddress, ipv4, ipv6, isIpv4, type Prefix } from '#base/ip.ts';
+import { familyOf, type IpAddress, isIpv4, type Prefix } from '#base/ip.ts';
 import { connectedNetworks } from '#engine/common/connected-networks.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import {
@@ -62,13 +64,8 @@ import {
 } from '#engine/contract/desired-state.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
-import { type HomeState, homeAddressesOf, hostPrefix, MAIN_TABLE } from './home-state.ts';
+import { DEFAULT, type HomeState, homeAddressesOf, hostPrefix, MAIN_TABLE } from './home-state.ts';
 import { MINIMUM_MTU, tunnelMtu } from './tunnel-endpoints.ts';
-
-const DEFAULT: Readonly<Record<4 | 6, Prefix>> = {
-  4: { address: ipv4('0.0.0.0'), length: 0 },
-  6: { address: ipv6('::'), length: 0 },
-};
 
 const FIRST = 'first' as const;
 /** Behind the kernel's rules, the last of which has 32767. */
@@ -120,14 +117,20 @@ export function careOfPart(
   return { rules };
 }
 
-/**
- * The part 'policy': which packets use the tunnel. `atHome`: addresses of homes whose link the host
- * is on. `others`: the host's further addresses on uplinks.
- */
+/** Addresses and prefixes of the host that the rules name. */
+interface PolicyAddresses {
+  /** Addresses of homes whose link the host is on. */
+  readonly atHome: readonly IpAddress[];
+  /** The host's further addresses on uplinks. */
+  readonly others: readonly IpAddress[];
+  /** Home prefixes of homes whose link the host is not on. */
+  readonly remote: readonly Prefix[];
+}
+
+/** The part 'policy': which packets use the tunnel. */
 export function policyPart(
   away: readonly HomeState[],
-  atHome: readonly IpAddress[],
-  others: readonly IpAddress[],
+  { atHome, others, remote }: PolicyAddresses,
   configuration: MobileNodeConfiguration,
 ): DesiredPart {
   const homeAddresses = away.flatMap(homeAddressesOf);
@@ -138,6 +141,7 @@ export function policyPart(
     const own = homeAddresses.filter((address) => familyOf(address) === family);
     rules.push(...markRules(family, atHome, configuration));
     rules.push(...homeAddressRules(family, own, configuration));
+    if (tunnelled && own.length > 0) rules.push(...homePrefixRules(family, remote, configuration));
     if (carriesEverything && own.length > 0)
       rules.push(...defaultRouteRules(family, others, configuration));
   }
@@ -174,6 +178,16 @@ function homeAddressRules(
   return homeAddresses.map((address) => ({
     ...{ family, priority: rulePriority + 3, place: FIRST, table, from: hostPrefix(address) },
   }));
+}
+
+function homePrefixRules(
+  family: 4 | 6,
+  prefixes: readonly Prefix[],
+  { rulePriority, table }: MobileNodeConfiguration,
+): readonly DesiredRule[] {
+  return prefixes
+    .filter(({ address }) => familyOf(address) === family)
+    .map((to) => ({ family, priority: rulePriority + 3, place: FIRST, table, to }));
 }
 
 function defaultRouteRules(

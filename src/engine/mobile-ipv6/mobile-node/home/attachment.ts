@@ -125,7 +125,7 @@ export class Attachment {
     const { virtualHomeNetwork, homePrefix } = this.#home.configuration;
     if (!movement.known) return;
     const homeLink = virtualHomeNetwork ? undefined : movement.homeLink(step.now, homePrefix);
-    if (homeLink === undefined) this.#followCandidates(step, movement.candidates(step.now));
+    if (homeLink === undefined) this.#followCandidates(step, this.uplinks.candidates(step.now));
     else if (this.homeStay?.update(homeLink) !== true) this.#enterHomeLink(step, homeLink);
   }
 
@@ -211,19 +211,19 @@ export class Attachment {
   #enterHomeLink(step: Step, link: HomeLink): void {
     const { node, silence } = this.#home;
     const bound = this.#home.mayBeBound(step);
-    // RFC 6275 §11.5.5: no Duplicate Address Detection while the home agent may defend the address.
     const noDad = bound || this.homeStay?.link.device === link.device;
-    const stay = new ReturningHome(this.#home, link, noDad);
+    const stay = new ReturningHome(this.#home, link, noDad, () => {
+      this.#carrier = undefined;
+    });
     silence.reset();
-    if (!bound || node.configuration.optimistic) this.#carrier = undefined;
+    if (!bound) this.#carrier = undefined;
     this.#leave({ kind: 'on-home-link', stay });
-    node.publishDesired(step);
-    if (bound) {
-      stay.deregister(step);
-      return;
+    if (bound) stay.deregister(step);
+    else {
+      node.publishDesired(step);
+      this.registrations.removeAll();
+      stay.reportArrival(step, undefined);
     }
-    this.registrations.removeAll();
-    stay.reportArrival(step, undefined);
   }
 
   // --- other paths ---

@@ -89,10 +89,6 @@ export class Home implements AttachedHome {
     return this.silence.rounds;
   }
 
-  get linkLocalCompatible(): boolean {
-    return this.#linkLocalCompatible;
-  }
-
   /** A de-registration repeats the bit: it says which addresses the home agent defended. */
   linkLocalCompatibility(registering: boolean): boolean {
     const { virtualHomeNetwork, homeAddress } = this.configuration;

@@ -4,12 +4,14 @@
  *
  * RFC 6275 §11.5.3  selection of the care-of address;  RFC 5555 §4.4.1 silent address families
  */
-import { isUniqueLocal } from '#base/ip.ts';
+import { isUniqueLocal, networkOf, type Prefix, prefixContains } from '#base/ip.ts';
 import type { JsonObject } from '#base/json.ts';
-import type { Monotonic } from '#base/time.ts';
+import { after, type Monotonic } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
+import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import {
   type CareOfCandidate,
+  HOME_ROUTER_WAIT_MS,
   uplinkText,
 } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
 import {
@@ -22,13 +24,29 @@ import {
 import type { HomeAgentAddresses } from './home-agent-addresses.ts';
 import { SilentPaths } from './silent-paths.ts';
 
+type HomeNetwork = Pick<
+  HomeConfiguration,
+  'virtualHomeNetwork' | 'homePrefix' | 'ipv4HomeAddress' | 'ipv4HomeLink'
+>;
+
 /** The parts of the home that the choice depends on. */
 interface UplinkUser {
+  readonly configuration: HomeNetwork;
   readonly node: {
     readonly configuration: { readonly preferIpv4: boolean; readonly failBackSeconds: number };
-    readonly movement: { candidates(now: Monotonic): readonly CareOfCandidate[] };
+    readonly movement: {
+      candidates(now: Monotonic): readonly CareOfCandidate[];
+      recheck(at: Monotonic): void;
+    };
   };
   readonly homeAgents: HomeAgentAddresses;
+}
+
+function ipv4HomePrefix({ ipv4HomeAddress, ipv4HomeLink }: HomeNetwork): Prefix | undefined {
+  if (ipv4HomeLink === undefined || ipv4HomeAddress === 'none' || ipv4HomeAddress === 'dynamic')
+    return undefined;
+  const { prefixLength: length } = ipv4HomeLink;
+  return { address: networkOf(ipv4HomeAddress, length), length };
 }
 
 export class Uplinks {
@@ -61,6 +79,21 @@ export class Uplinks {
 
   // --- choice ---
 
+  /** An address inside the home prefix is none off the home link, however long it remains. */
+  candidates(now: Monotonic): readonly CareOfCandidate[] {
+    const { configuration, node } = this.#home;
+    const candidates = node.movement.candidates(now);
+    if (configuration.virtualHomeNetwork) return candidates;
+    const ipv4Prefix = ipv4HomePrefix(configuration);
+    return candidates.filter(({ address, appearedAt }) => {
+      if (prefixContains(configuration.homePrefix, address)) return false;
+      if (ipv4Prefix === undefined || !prefixContains(ipv4Prefix, address)) return true;
+      const usableAt = after(appearedAt, HOME_ROUTER_WAIT_MS);
+      if (now < usableAt) node.movement.recheck(usableAt);
+      return now >= usableAt;
+    });
+  }
+
   select(
     candidates: readonly CareOfCandidate[],
     current: CareOfCandidate | undefined,
@@ -70,12 +103,12 @@ export class Uplinks {
 
   /** The other uplinks, in the order in which they are tried. */
   alternatives({ now }: Step, current: CareOfCandidate): readonly CareOfCandidate[] {
-    return alternativesTo(current, this.#home.node.movement.candidates(now), this.#rules(current));
+    return alternativesTo(current, this.candidates(now), this.#rules(current));
   }
 
   /** Care-of addresses that are better than the current one if they work, which is not known. */
   preferred({ now }: Step, current: CareOfCandidate): readonly CareOfCandidate[] {
-    return preferredTo(current, this.#home.node.movement.candidates(now), this.#rules(current));
+    return preferredTo(current, this.candidates(now), this.#rules(current));
   }
 
   #rules(current: CareOfCandidate | undefined): SelectionRules {
@@ -124,6 +157,6 @@ export class Uplinks {
 
   /** For the operator: the silent uplinks. */
   describe(now: Monotonic): readonly JsonObject[] {
-    return this.#silent.describe(now, this.#home.node.movement.candidates(now));
+    return this.#silent.describe(now, this.candidates(now));
   }
 }

@@ -29,6 +29,12 @@ export interface CareOfCandidate {
 }
 
 /**
+ * How long an IPv4 address of the home network waits for the home router's advertisement: on the
+ * home link it is no care-of address, and elsewhere a private network may have the same numbers.
+ */
+export const HOME_ROUTER_WAIT_MS = 1000;
+
+/**
  * Whether both are the same point of attachment. The carrier epoch is part of its identity: the
  * same private address may be behind another NAT after the carrier was lost.
  */

@@ -1,12 +1,15 @@
 /**
  * Detects that an interface is on the home link.
  *
- * RFC 6275 §11.5.2  a confirmed address inside the home prefix identifies the home link
+ * RFC 6275 §11.5.2  the home prefix among those that routers advertise identifies the home link
  * RFC 6275 §11.7.1  L bit: a link-local address with the interface identifier of the home address
- * Left out: a home link that announces no prefix (§11.5.2 names router advertisements and the
- * like). Where the operator sets addresses by hand, any second address inside the home prefix
- * identifies the home link. The home address alone does not: it looks the same as one that an
- * earlier run of this daemon left behind, and would hold the node on a home link that it has left.
+ *
+ * Where no advertisement was heard that decides it, a confirmed address inside the home prefix
+ * does, unless its preferred lifetime ended: a router that withdraws its prefix leaves such an
+ * address. Where the operator sets addresses by hand, any second address inside the home prefix
+ * identifies the home link, whatever routers advertise. The home address alone does not: it looks
+ * the same as one that an earlier run of this daemon left behind, and would hold the node on a home
+ * link that it has left.
  */
 import {
   type IpAddress,
@@ -19,6 +22,9 @@ import {
 } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 import type { InterfaceAddress, NetworkInterface } from '#engine/common/network-interface.ts';
+
+/** What routers advertise on a link; `unknown`: nothing was heard that decides it. */
+export type LinkVerdict = 'home' | 'foreign' | 'unknown';
 
 /** The interface on the home link. */
 export interface HomeLink {
@@ -33,20 +39,33 @@ export interface HomeLink {
 export function detectHomeLink(
   now: Monotonic,
   interfaces: readonly NetworkInterface[],
+  verdictOn: (link: NetworkInterface) => LinkVerdict,
   homePrefix: Prefix,
   homeAddresses: ReadonlySet<IpAddress>,
 ): HomeLink | undefined {
-  const link = interfaces.find(({ running, epoch, addresses }) => {
-    if (!running) return false;
-    return addresses.some(
+  const link = interfaces.find((one) => {
+    if (!one.running) return false;
+    const verdict = verdictOn(one);
+    if (verdict === 'home') return true;
+    return one.addresses.some(
       (entry) =>
-        entry.epoch === epoch &&
+        entry.epoch === one.epoch &&
         entry.validUntil > now &&
         prefixContains(homePrefix, entry.address) &&
-        !isSetByDaemon(entry, homeAddresses),
+        !isSetByDaemon(entry, homeAddresses) &&
+        isEvidence(entry, verdict),
     );
   });
   return link === undefined ? undefined : homeLinkOf(link, now);
+}
+
+/** A static address speaks for the operator, one with a lifetime for a router of the past. */
+function isEvidence(
+  { validUntil, deprecated, duplicate }: InterfaceAddress,
+  verdict: LinkVerdict,
+): boolean {
+  if (verdict === 'unknown') return validUntil === NEVER || !deprecated;
+  return validUntil === NEVER && !duplicate;
 }
 
 /**
@@ -62,7 +81,8 @@ function isSetByDaemon(
 
 function homeLinkOf(link: NetworkInterface, seenAt: Monotonic): HomeLink {
   const linkLocal = link.addresses.find(
-    ({ address, duplicate }) => isLinkLocal(address) && isIpv6(address) && !duplicate,
+    ({ address, duplicate, tentative }) =>
+      isLinkLocal(address) && isIpv6(address) && !duplicate && !tentative,
   );
   return {
     device: link.name,

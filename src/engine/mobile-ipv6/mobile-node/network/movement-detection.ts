@@ -22,6 +22,7 @@ import {
   routerFor,
   uplinkMetric,
 } from '#engine/common/network-interface.ts';
+import { AdvertisedLinks } from './advertised-links.ts';
 import type { CareOfCandidate } from './care-of-candidate.ts';
 import { detectHomeLink, type HomeLink, hasLinkLocalOf } from './home-link-detection.ts';
 
@@ -47,6 +48,9 @@ export class MovementDetection {
   readonly #exclusions: Exclusions;
   readonly #appearedAt = new Map<string, Monotonic>();
   readonly #epochSince = new Map<number, { readonly epoch: number; readonly since: Monotonic }>();
+  /** What was heard of the routers of each link. */
+  readonly advertised = new AdvertisedLinks();
+  #recheckAt: Monotonic = NEVER;
   #interfaces: readonly NetworkInterface[] = [];
   #known = false;
 
@@ -114,6 +118,11 @@ export class MovementDetection {
     }));
   }
 
+  /** A home waits until `at` before it uses one of the candidates. */
+  recheck(at: Monotonic): void {
+    this.#recheckAt = at;
+  }
+
   /** Whether an interface of this name never leads to the home agent. */
   excludes(name: string): boolean {
     return this.#preferenceOf({ name }) < 0;
@@ -133,7 +142,10 @@ export class MovementDetection {
     if (!this.#mayBeCareOf(now, reported)) return undefined;
     const { address } = reported;
     const family = familyOf(address);
-    const router = routerFor(now, link, address);
+    // The default router is one that advertises the prefix of the address (RFC 6275 §11.5.4).
+    const advertisers = this.advertised.routersOf(now, link, address);
+    const routers = link.routers.filter(({ gateway }) => gateway && advertisers.has(gateway));
+    const router = routerFor(now, { routers }, address) ?? routerFor(now, link, address);
     if (router === undefined) return undefined;
     const confirmed = reported.epoch === link.epoch && router.epoch === link.epoch;
     if (!confirmed && now < this.#graceEnds(link)) return undefined;
@@ -174,7 +186,8 @@ export class MovementDetection {
 
   /** When `candidates` may next change without a new report. */
   deadline(now: Monotonic): Monotonic {
-    let first: Monotonic = NEVER;
+    let first = this.advertised.deadline(now);
+    if (this.#recheckAt > now && this.#recheckAt < first) first = this.#recheckAt;
     for (const link of this.#interfaces) {
       const times = [...link.addresses, ...link.routers].map(({ validUntil }) => validUntil);
       for (const at of [...times, this.#graceEnds(link)]) if (at > now && at < first) first = at;
@@ -184,7 +197,14 @@ export class MovementDetection {
 
   /** The home link, if an interface is on it. */
   homeLink(now: Monotonic, homePrefix: Prefix): HomeLink | undefined {
-    return detectHomeLink(now, this.egress, homePrefix, this.#homeAddresses);
+    const verdictOn = (link: NetworkInterface) => this.advertised.verdict(now, link, homePrefix);
+    return detectHomeLink(now, this.egress, verdictOn, homePrefix, this.#homeAddresses);
+  }
+
+  /** The link-layer address of the router with that address, if it was advertised on the device. */
+  linkAddressOf(device: string, address: Ipv6Address): Uint8Array | undefined {
+    const link = this.#interfaces.find(({ name }) => name === device);
+    return link && this.advertised.linkAddressOf(link, address);
   }
 
   /** L bit, RFC 6275 §11.7.1. */

@@ -241,9 +241,12 @@ export class Scene {
 /** The Binding Updates among the outputs of a step, checked as a home agent checks them. */
 export function updatesIn(out: readonly Output[]): readonly SeenUpdate[] {
   return out.flatMap((output) => {
-    if (output.kind !== 'send' || output.path.kind === 'link') return [];
+    if (output.kind !== 'send') return [];
+    const { path } = output;
+    if (path.kind === 'link' && path.protocol === 'arp') return [];
     const packet = ipv6Codec.parse(output.packet);
     assert(!isMalformed(packet), 'well-formed packet');
+    if (path.kind === 'link' && packet.protocol !== PROTOCOL_MOBILITY) return [];
     const header = mobilityCodec.parse(packet.payload);
     assert(!isMalformed(header) && header.message.type === 'binding-update', 'a Binding Update');
     assert(mobilityChecksumValid(HOME_ADDRESS, packet.destination, packet.payload), 'checksum');

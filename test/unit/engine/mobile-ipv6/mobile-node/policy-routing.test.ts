@@ -16,11 +16,12 @@ describe('mobile node: policy routing', () => {
     scene.network({ addresses: ['2001:db8:f1::2/64', '203.0.113.7/24'] });
     const six = rules(scene).filter(({ family }) => family === 6);
     expect(
-      six.map(({ priority, table, target, from, mark, invert, suppressPrefixLength }) => ({
+      six.map(({ priority, table, target, from, to, mark, invert, suppressPrefixLength }) => ({
         priority,
         table,
         ...(target && { target }),
         ...(from && { from: `${from.address}/${from.length}` }),
+        ...(to && { to: `${to.address}/${to.length}` }),
         ...(mark && { mark: mark.value }),
         ...(invert && { invert }),
         ...(suppressPrefixLength !== undefined && { suppressPrefixLength }),
@@ -30,6 +31,7 @@ describe('mobile node: policy routing', () => {
       { priority: 1001, table: 5001, mark: 0x534a },
       { priority: 1002, table: 254, mark: 0x534a },
       { priority: 1003, table: 5000, from: '2001:db8:1::10/128' },
+      { priority: 1003, table: 5000, to: '2001:db8:1::/64' },
       { priority: 32_765, table: 0, target: 33_000 },
       { priority: 33_000, table: 254, suppressPrefixLength: 0 },
       { priority: 33_002, table: 5000, mark: 0x534a, invert: true },
@@ -38,7 +40,7 @@ describe('mobile node: policy routing', () => {
     ]);
     const four = rules(scene).filter(({ family }) => family === 4);
     expect(four.map(({ priority }) => priority)).toEqual([
-      ...[1001, 1002, 1003, 32_765, 33_000, 33_001, 33_002, 33_003, 33_004],
+      ...[1001, 1002, 1003, 1003, 32_765, 33_000, 33_001, 33_002, 33_003, 33_004],
     ]);
     expect(scene.desired('policy')?.routes).toMatchObject([
       { table: 5000, device: '%tun', source: HOME_ADDRESS, mtu: 1460 },
@@ -68,6 +70,15 @@ describe('mobile node: policy routing', () => {
     expect(new Set(rules(scene).map(({ priority }) => priority))).toEqual(
       new Set([1000, 1001, 1002, 1003]),
     );
+  });
+
+  it('routes hosts of the home prefix into the tunnel, unless they are neighbours', () => {
+    const scene = new Scene();
+    const toPrefix = () => scene.desired('policy')?.rules?.flatMap(({ to }) => to ?? []);
+    scene.network({ addresses: ['2001:db8:f1::2/64', '203.0.113.7/24'] });
+    expect(toPrefix()).toEqual([HOME.homePrefix, { address: '192.0.2.0', length: 24 }]);
+    scene.network({ addresses: ['2001:db8:f1::2/64', '192.0.2.99/24'] });
+    expect(toPrefix()).toEqual([HOME.homePrefix]);
   });
 
   it('shares one tunnel between two homes of one home agent', () => {

@@ -93,6 +93,7 @@ describe('mobile node: returning home', () => {
     expect(scene.event('returned-home')).toMatchObject({ deregistered: true, roundTripMs: 3 });
     const expected = [
       `NA ${HOME_ADDRESS} to ${ALL_NODES} hop 255 override true solicited false`,
+      `NA fe80::5 to ${ALL_NODES} hop 255 override true solicited false`,
       `ARP ${IPV4_HOME_ADDRESS} is-at 2:0:0:0:0:2 target ${IPV4_HOME_ADDRESS}`,
     ];
     expect(advertisementsIn(scene.out)).toEqual(expected);
@@ -103,7 +104,7 @@ describe('mobile node: returning home', () => {
     expect(scene.request('bindings')).toEqual([]);
   });
 
-  it('advertises the link-local address too if the L bit was registered', () => {
+  it('advertises the link-local address too, whether or not the L bit was registered', () => {
     const scene = new Scene();
     scene.registered({ addresses: ['fe80::10/64', '2001:db8:f1::2/64'] });
     scene.network({ ...AT_HOME, addresses: ['fe80::10/64', '2001:db8:1::abcd/64'] });
@@ -160,7 +161,7 @@ describe('mobile node: returning home', () => {
     scene.registered(AWAY);
     scene.network(AT_HOME);
     scene.answer(scene.update(), { status: 133 });
-    expect(advertisementsIn(scene.out)).toHaveLength(2);
+    expect(advertisementsIn(scene.out)).toHaveLength(3);
     expect(scene.event('returned-home')).toMatchObject({ deregistered: false });
   });
 
