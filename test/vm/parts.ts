@@ -30,6 +30,10 @@ export const PARTS: Readonly<Record<string, Part>> = {
   demo: demo('node', 'demo of a mobile node'),
   'demo-nemo': demo('nemo', 'demo of a mobile router'),
   'demo-ntmobile': demo('ntmobile', 'demo of NTMobile nodes'),
+  'other-ends': {
+    about: 'WireGuard of the kernel beside the mobile node',
+    work: { kind: 'tests', project: 'vm', files: [] },
+  },
   host: netns(
     'routes, rules, packet filters, devices and sysctls',
     'host/kernel.test.ts',
