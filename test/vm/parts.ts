@@ -31,7 +31,7 @@ export const PARTS: Readonly<Record<string, Part>> = {
   'demo-nemo': demo('nemo', 'demo of a mobile router'),
   'demo-ntmobile': demo('ntmobile', 'demo of NTMobile nodes'),
   'other-ends': {
-    about: 'WireGuard of the kernel beside the mobile node',
+    about: 'the kernel’s own Mobile IPv6 and WireGuard, which only a stock kernel has',
     work: { kind: 'tests', project: 'vm', files: [] },
   },
   host: netns(
