@@ -1,6 +1,9 @@
 #include "net/home-address.h"
 
+#include <cstdlib>
+
 #include "check.h"
+#include "net/checksum.h"
 #include "packets.h"
 
 using namespace sojourn;
@@ -105,4 +108,45 @@ TEST(rules_of_rfc6275_for_home_address_headers_hold) {
   packet = packetWith(kProtocolDestination,
                       joined(homeAddressOption(kProtocolRouting), typeTwoRouting(kProtocolUdp)));
   CHECK(!found(packet, headers = {}));
+}
+
+namespace {
+
+// An echo request with a Home Address option and an echo reply with a type 2 routing header, as
+// another implementation sent them.
+const char kRecordedRequest[] =
+    "6007362e00583c4020010db8000a0000505400fffe97e80020010db80100000000000000000000013a02"
+    "01020000c91020010db801000000000000000000001080001141016b000110a70c6b0000000031700200"
+    "00000000101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435"
+    "3637";
+const char kRecordedReply[] =
+    "600c616600582b3f20010db801000000000000000000000120010db8000a000080722bfffe86a6843a02"
+    "02010000000020010db80100000000000000000000108100378e14b9000123a90c6b00000000d9d20c00"
+    "00000000101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f303132333435"
+    "3637";
+
+Bytes octetsOf(const char* digits) {
+  Bytes octets;
+  for (; digits[0] != 0; digits += 2) {
+    const char pair[3] = {digits[0], digits[1], 0};
+    octets.push_back(static_cast<u8>(std::strtoul(pair, nullptr, 16)));
+  }
+  return octets;
+}
+
+}  // namespace
+
+TEST(recorded_packets_have_the_checksum_of_their_home_addresses) {
+  for (const char* digits : {kRecordedRequest, kRecordedReply}) {
+    Bytes packet = exchanged(octetsOf(digits));
+    const PacketView view = testing::viewOf(packet);
+    CHECK_EQUAL(view.protocol, kProtocolIcmpv6);
+    CHECK_EQUAL(view.length, 128 - 24);
+    const u32 length = view.length - kIpv6Header;
+    u64 sum = checksumAdd(packet.data() + 8, packet.size() - 8, 0);
+    u8 rest[4] = {0, kProtocolIcmpv6};
+    store16(rest + 2, length);
+    sum = checksumAdd(rest, sizeof rest, sum);
+    CHECK_EQUAL(checksumFold(sum), 0xffff);
+  }
 }
