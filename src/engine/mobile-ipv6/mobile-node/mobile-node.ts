@@ -77,6 +77,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   readonly random: RandomBytes;
   readonly movement: MovementDetection;
   readonly natLifetimes = new NatLifetimes();
+  readonly lastTimestampOfKey = new Map<number, bigint>();
   readonly bindingUpdateList = new BindingUpdateList();
   readonly updateRateLimit = new UpdateRateLimit();
   readonly homes: readonly Home[];

@@ -11,6 +11,8 @@ export interface NodeContext extends ExchangeNode {
   readonly random: RandomBytes;
   readonly movement: MovementDetection;
   readonly natLifetimes: NatLifetimes;
+  /** The last timestamp sent under each SPI. */
+  readonly lastTimestampOfKey: Map<number, bigint>;
   /**
    * Publishes what the first packets from this care-of address need. `publishDesired` has to follow
    * in the same step.

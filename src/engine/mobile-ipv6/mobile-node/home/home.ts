@@ -60,7 +60,7 @@ export class Home implements AttachedHome {
     this.configuration = configuration;
     this.node = node;
     this.role = node.roleOf(configuration);
-    this.stored = new StoredRegistration(configuration, node.random);
+    this.stored = new StoredRegistration(configuration, node.random, node.lastTimestampOfKey);
     this.homeAgents = new HomeAgentAddresses(
       configuration.homeAgent,
       configuration.homeAgentAddress,

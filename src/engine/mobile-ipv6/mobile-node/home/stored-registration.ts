@@ -31,15 +31,20 @@ const RESTART_JUMP = UNSTORED_SEQUENCES + 16;
 /** A binding that ends sooner, in units of 4 seconds, is renewed rather than asked about. */
 const MIN_REMAINING_UNITS = 10;
 
+/** One second of an NTP timestamp. */
+const NTP_SECOND = 1n << 32n;
+
 /** The part of a home's configuration that the record depends on. */
 interface StoredHome {
   readonly name: string;
   readonly ipv4HomeAddress: 'none' | 'dynamic' | Ipv4Address;
+  readonly registrationKey: { readonly spi: number } | undefined;
 }
 
 export class StoredRegistration {
   readonly #home: StoredHome;
   readonly #random: RandomBytes;
+  readonly #lastOfKey: Map<number, bigint>;
   #sequence: number;
   #clockOffsetMs = 0;
   #acceptedTimestamp = 0n;
@@ -48,8 +53,10 @@ export class StoredRegistration {
   #boundUntilWallMs = 0;
   #persisted: StoredRecord | undefined;
 
-  constructor(home: StoredHome, random: RandomBytes) {
+  /** `lastOfKey`: the last timestamp sent under each SPI, shared by the homes of the node. */
+  constructor(home: StoredHome, random: RandomBytes, lastOfKey: Map<number, bigint>) {
     this.#home = home;
+    this.#lastOfKey = lastOfKey;
     this.#random = random;
     const [high = 0, low = 0] = random(2);
     this.#sequence = (high << 8) | low;
@@ -119,8 +126,26 @@ export class StoredRegistration {
     const sent = this.#sentTimestamp !== 0n;
     if (sent && !timestampLater(timestamp, this.#sentTimestamp))
       timestamp = BigInt.asUintN(64, this.#sentTimestamp + 1n);
+    timestamp = this.#afterOtherHomes(timestamp);
     this.#sentTimestamp = timestamp;
     return timestamp;
+  }
+
+  /**
+   * A home agent judges the timestamps of a security association, which other homes of the node may
+   * use in the same moment. A larger difference comes from another home agent's clock.
+   */
+  #afterOtherHomes(timestamp: bigint): bigint {
+    const spi = this.#home.registrationKey?.spi;
+    if (spi === undefined) return timestamp;
+    const last = this.#lastOfKey.get(spi);
+    const behind = last === undefined ? -1n : BigInt.asIntN(64, last - timestamp);
+    const next =
+      last !== undefined && behind >= 0n && behind < NTP_SECOND
+        ? BigInt.asUintN(64, last + 1n)
+        : timestamp;
+    this.#lastOfKey.set(spi, next);
+    return next;
   }
 
   /**

@@ -1,9 +1,14 @@
 /** Home registration over IPv6 and over IPv4 in UDP. RFC 6275 §11.7, RFC 5555 §4.4.2, RFC 4285. */
 import { describe, expect, it } from 'vitest';
+import { isMalformed } from '#base/bytes.ts';
+import { ipv6 } from '#base/ip.ts';
 import type { Output } from '#engine/contract/output.ts';
-import { homeAddressOption } from '#wire/ip/ipv6.ts';
+import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
+import { homeAddressOption, ipv6Codec } from '#wire/ip/ipv6.ts';
+import { mobilityCodec } from '#wire/mobility/header.ts';
 import { findOption, NO_KEEPALIVE_NEEDED } from '#wire/mobility/options.ts';
 import {
+  HOME,
   HOME_ADDRESS,
   HOME_AGENT,
   HOME_AGENT_V4,
@@ -13,6 +18,31 @@ import {
 
 const FOREIGN_V6 = { addresses: ['2001:db8:f1::2/64'] };
 const FOREIGN_V4 = { addresses: ['203.0.113.7/24'] };
+
+describe('mobile node: timestamps of several homes', () => {
+  it('rise from home to home under one security association (RFC 4285 §6)', () => {
+    const names = ['one', 'two', 'three'];
+    const homes = names.map((name, at) => ({
+      ...HOME,
+      name,
+      homeAddress: ipv6(`2001:db8:1::${100 + at}`),
+    }));
+    // The fraction of a millisecond is random: here it falls from home to home.
+    let counter = 255;
+    const falling = (count: number) => Uint8Array.from({ length: count }, () => counter-- & 255);
+    const scene = new Scene({ homes }, [], (all) => createMobileNode(all, falling));
+    scene.network({ addresses: ['2001:db8:f1::2/64'] });
+    const timestamps = scene.out.flatMap((output) => {
+      const packet = output.kind === 'send' ? ipv6Codec.parse(output.packet) : undefined;
+      if (packet === undefined || isMalformed(packet)) return [];
+      const header = mobilityCodec.parse(packet.payload);
+      if (isMalformed(header) || header.message.type !== 'binding-update') return [];
+      return [findOption(header.message.options, 'replay-protection')?.timestamp ?? 0n];
+    });
+    expect(new Set(timestamps).size).toBe(names.length);
+    expect(timestamps).toEqual(timestamps.toSorted((a, b) => (a < b ? -1 : 1)));
+  });
+});
 
 describe('mobile node: registration over IPv6', () => {
   it('MN-2-1-1-1-001 sends a Home Address option and the alternate care-of address', () => {

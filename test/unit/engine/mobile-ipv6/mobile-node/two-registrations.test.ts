@@ -72,6 +72,7 @@ class TwoRegistrations {
       configuration: CONFIGURATION,
       random: (count) => Uint8Array.from({ length: count }, () => counter++ & 255),
       natLifetimes: new NatLifetimes(),
+      lastTimestampOfKey: new Map(),
       movement: new MovementDetection([], new Set([HOME_ADDRESS])),
       bindingUpdateList: this.bindingUpdateList,
       updateRateLimit: new UpdateRateLimit(),
