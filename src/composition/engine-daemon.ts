@@ -15,6 +15,8 @@ import { openLastingStore } from '#store/lasting-store.ts';
 import type { EngineWithCounters } from './joined-engines.ts';
 
 const DNS_PORT = 53;
+/** A machine that slept is noticed within this time after it woke, even if nothing else happens. */
+const CLOCK_CHECK_MS = 5_000;
 
 /** Ports of the driver that only some daemons have. */
 export type OptionalPorts = Pick<
@@ -79,12 +81,14 @@ export async function startEngineDaemon<S>(
   });
   driver.start();
   await setup.started?.();
+  const clockWatch = setInterval(() => driver.checkClock(), CLOCK_CHECK_MS).unref();
   // From here on the driver closes store, plane and kernel.
   opened.move();
   return {
     reconfigure: (settings) =>
       driver.reconfigure((now, out) => setup.reconfigure(now, settings, out)),
     async stop() {
+      clearInterval(clockWatch);
       await servers.disposeAsync();
       const failures = driver.stop();
       await resources.disposeAsync();

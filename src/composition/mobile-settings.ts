@@ -226,6 +226,19 @@ const firstRegistrationTimeoutField = () =>
         'second before it answers: a shorter time causes needless repetitions there.',
     });
 
+function deregisterOnStopField() {
+  return z
+    .boolean()
+    .default(false)
+    .meta({
+      reloadable: true,
+      description:
+        'de-register when the daemon stops, with one message that may be lost; false keeps the ' +
+        'binding until its lifetime ends, so that a restart continues it (`sojourn deregister` ' +
+        'ends it with a confirmation)',
+    });
+}
+
 /** The keys beside `homes`; `name` is the daemon's. */
 export function mobileShape(name: string) {
   return {
@@ -285,6 +298,7 @@ export function mobileShape(name: string) {
       description:
         'send all traffic through the home agent; false sends only traffic from the home address',
     }),
+    deregisterOnStop: deregisterOnStopField(),
     tunnelMtu: tunnelMtuSection().meta({ reloadable: true }),
     daemon: daemonSection(name),
   };

@@ -13,6 +13,10 @@ export interface Layout {
   readonly units: string;
   readonly users: string;
   readonly stateDirectories: string;
+  /** Which devices systemd-networkd manages. */
+  readonly networks: string;
+  /** Which devices NetworkManager manages. */
+  readonly networkManager: string;
   /** Rules of polkit: the requests to other services that daemons may make. */
   readonly policies: string;
   readonly manual: string;
@@ -41,6 +45,8 @@ export function layoutOf(prefix: string): Layout {
     units: join(systemd, 'systemd/system'),
     users: join(systemd, 'sysusers.d'),
     stateDirectories: join(systemd, 'tmpfiles.d'),
+    networks: join(systemd, 'systemd/network'),
+    networkManager: join(prefix === '/usr' ? '/usr/lib' : '/etc', 'NetworkManager/conf.d'),
     policies: prefix === '/usr' ? join(share, POLICIES) : join('/etc', POLICIES),
     manual: join(share, 'man'),
     documents: join(share, 'doc/sojourn'),

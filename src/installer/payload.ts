@@ -42,6 +42,11 @@ export function payload(repository: string, layout: Layout): readonly PayloadFil
     ...units(repository, layout),
     ...programs(repository, layout),
     copied(repository, 'packaging/polkit/sojourn.rules', join(layout.policies, 'sojourn.rules')),
+    copied(
+      repository,
+      'packaging/networkmanager/sojourn.conf',
+      join(layout.networkManager, '60-sojourn.conf'),
+    ),
     ...manual(repository, layout),
     ...documents(repository, layout),
     ...completions(repository, layout),
@@ -115,7 +120,9 @@ function units(repository: string, layout: Layout): readonly PayloadFile[] {
 }
 
 /** Files of systemd other than units get the name of the suite. */
-function targetOf(name: string, { users, stateDirectories, units }: Layout): string {
+function targetOf(name: string, layout: Layout): string {
+  const { users, stateDirectories, units, networks } = layout;
+  if (name.endsWith('.network')) return join(networks, name);
   if (name === 'sysusers.conf') return join(users, 'sojourn.conf');
   return name === 'tmpfiles.conf' ? join(stateDirectories, 'sojourn.conf') : join(units, name);
 }

@@ -74,6 +74,11 @@ export interface Driver {
   stop(): readonly unknown[];
   /** Runs `change`, which passes a new configuration to the engine, as a separate turn. */
   reconfigure(change: (now: Monotonic, out: Output[]) => void): void;
+  /**
+   * Looks at the wall clock, which goes on while the machine sleeps; timers and the monotonic clock
+   * do not.
+   */
+  checkClock(): void;
   /** Milliseconds since a wake-up that the event loop has not served yet; 0 while it keeps up. */
   overdueMs(): number;
 }

@@ -140,6 +140,10 @@ class DriverLoop implements Driver {
     });
   }
 
+  checkClock(): void {
+    if (this.#clockJumped()) this.#turn(() => {});
+  }
+
   overdueMs(): number {
     // Wake-up time 0 means "at once" and is no timer.
     if (this.#phase !== 'running' || this.#wakeAt === NEVER || this.#wakeAt === 0) return 0;
@@ -187,7 +191,7 @@ class DriverLoop implements Driver {
     }
     this.#inTurn = true;
     try {
-      this.#checkClock();
+      this.#takeClock();
       first();
       this.#drain();
       while (this.#deferred.length > 0) {
@@ -214,9 +218,13 @@ class DriverLoop implements Driver {
     this.#apply(now, out);
   }
 
-  #checkClock(): void {
+  #clockJumped(): boolean {
+    return Math.abs(this.#options.clock.offsetMs() - this.#offsetMs) > CLOCK_SLACK_MS;
+  }
+
+  #takeClock(): void {
+    if (!this.#clockJumped()) return;
     const offsetMs = this.#options.clock.offsetMs();
-    if (Math.abs(offsetMs - this.#offsetMs) <= CLOCK_SLACK_MS) return;
     this.#offsetMs = offsetMs;
     this.#handle(this.#options.clock.now(), [{ kind: 'clock', offsetMs }]);
   }

@@ -308,6 +308,7 @@ function mobileNodeOf(association: TestRegistrationKey) {
     rulePriority: 1_000,
     defaultRulePriority: 32_765,
     defaultRoute: true,
+    deregisterOnStop: false,
     tunnelMtu: TUNNEL_MTU,
   };
 }

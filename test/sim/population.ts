@@ -134,6 +134,7 @@ export function mobileNodeConfiguration(choices: MobileChoices): MobileNodeConfi
     rulePriority: 4191,
     defaultRulePriority: 32_765,
     defaultRoute: true,
+    deregisterOnStop: false,
     tunnelMtu: { ipip: 1460, udp: 1472 },
   };
 }

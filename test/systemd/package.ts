@@ -65,3 +65,21 @@ export function describePackage(machine: () => Machine, daemons: readonly string
     });
   });
 }
+
+export function describeUnmanagedDevices(machine: () => Machine): void {
+  describe('the devices of the daemons', () => {
+    it('stay unmanaged by networkd and NetworkManager', async () => {
+      const script = `
+ip tuntap add dev sojourn-try mode tun
+systemctl restart systemd-networkd
+networkctl --no-pager --no-legend list sojourn-try || true
+systemctl stop systemd-networkd
+ip link delete sojourn-try
+! command -v NetworkManager > /dev/null || NetworkManager --print-config`;
+      const shown = await machine().run(['sh', '-ec', script], { timeoutMs: 60_000 });
+      expect(shown).toMatch(/sojourn-try .* unmanaged/);
+      if (shown.includes('[main]'))
+        expect(shown).toContain('unmanaged-devices=interface-name:sojourn-*');
+    });
+  });
+}

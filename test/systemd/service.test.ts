@@ -27,7 +27,7 @@ import {
 import { describeInstallation } from './installation.ts';
 import { Machine } from './machine.ts';
 import { ADDRESSES, makeNetwork, moveTo } from './network.ts';
-import { describePackage } from './package.ts';
+import { describePackage, describeUnmanagedDevices } from './package.ts';
 
 const DAEMONS = ['as', 'dc', 'ha', 'mn', 'rsn'] as const;
 const REGISTERED = (careOf: string): string =>
@@ -52,6 +52,7 @@ afterAll(async () => {
 });
 
 describePackage(() => machine, DAEMONS);
+describeUnmanagedDevices(() => machine);
 
 describe('units', () => {
   let before: Readonly<Record<'ha' | 'mn', readonly string[]>> = { ha: [], mn: [] };

@@ -96,6 +96,7 @@ const CONFIGURATION: MobileRouterConfiguration = {
   rulePriority: 1000,
   defaultRulePriority: 32_765,
   defaultRoute: true,
+  deregisterOnStop: false,
   tunnelMtu: { ipip: 1460, udp: 1472 },
 };
 

@@ -106,6 +106,23 @@ describe('a home agent an hour behind', () => {
   });
 });
 
+test('a mobile node registers again within seconds after its machine slept', async () => {
+  await journey.mobileNode.stop();
+  const node = new DaemonProcess(spawner, 'mn', 'mn', mobileNodeConfiguration(OPTIONS));
+  await node.start();
+  await waitFor(async () => (await journey.count(node, 'registration-accepted')) > 0, {
+    timeoutMs: 10_000,
+    what: 'a registration',
+  });
+  const sent = await journey.count(node, 'binding-update-sent');
+  // Less than the lifetime, so that the node does not try to return to a binding that ended.
+  shift(300_000);
+  await waitFor(async () => (await journey.count(node, 'binding-update-sent')) > sent, {
+    timeoutMs: 8_000,
+    what: 'a Binding Update after the sleep',
+  });
+});
+
 test('a mobile node an hour behind registers and says that the clocks differ', async () => {
   const node = await restartBehind('mn', false);
   await waitFor(

@@ -21,6 +21,7 @@ const PAGES = [
   'docs/guides/mobile-network.md',
   'docs/guides/ntmobile-servers.md',
   'docs/guides/operating.md',
+  'docs/guides/beside-other-software.md',
   'docs/guides/troubleshooting.md',
 ];
 const ALL_PAGES = [

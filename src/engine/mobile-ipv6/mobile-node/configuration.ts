@@ -51,6 +51,8 @@ export interface MobileNodeConfiguration {
   readonly defaultRoute: boolean;
   /** Router and Neighbour Advertisements of the host's links are inputs. Absent: they are not. */
   readonly discovery?: boolean;
+  /** Send a de-registration when the daemon stops; false = a restart resumes the binding. */
+  readonly deregisterOnStop: boolean;
   /** Largest inner packet. */
   readonly tunnelMtu: { readonly ipip: number; readonly udp: number };
 }

@@ -187,7 +187,8 @@ class MobileNode implements MobileNodeEngine, NodeContext {
         });
         return;
       case 'stop':
-        // The binding stays: a restart resumes it, and otherwise its lifetime ends.
+        // By default the binding stays: a restart resumes it, and otherwise its lifetime ends.
+        if (this.#configuration.deregisterOnStop) for (const home of this.homes) home.release(step);
         return;
       default:
         unreachable(input);
@@ -200,6 +201,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     const { interfaces, optimistic, preferIpv4, firstRegistrationTimeoutMs, forceUdp } = fresh;
     const { natKeepaliveSeconds, lifetimeSeconds, failBackSeconds, defaultRoute, tunnelMtu } =
       fresh;
+    const { deregisterOnStop } = fresh;
     this.#configuration = {
       ...former,
       interfaces,
@@ -211,6 +213,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
       lifetimeSeconds,
       failBackSeconds,
       defaultRoute,
+      deregisterOnStop,
       tunnelMtu,
     };
     this.movement.setPreferences(interfaces);

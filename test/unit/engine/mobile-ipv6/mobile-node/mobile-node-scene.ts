@@ -76,6 +76,7 @@ export const CONFIGURATION: MobileNodeConfiguration = {
   rulePriority: 1000,
   defaultRulePriority: 32_765,
   defaultRoute: true,
+  deregisterOnStop: false,
   tunnelMtu: { ipip: 1460, udp: 1472 },
 };
 
