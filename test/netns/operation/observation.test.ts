@@ -73,7 +73,9 @@ async function unsolicited(): Promise<void> {
   await datagram('cn', ADDRESSES.coordinatorIpv4, SEALED_PORT, 'a0000001');
   await datagram('cn', ADDRESSES.relayIpv4, SEALED_PORT, 'f0000001');
   const home = '20010db8010000000000000000000010';
-  const packet = `600000000008113f${home}20010db8000f00020000000000000002${'0035003500080000'}`;
+  // As long as the Binding Error that answers it.
+  const payload = `${'0035003500200000'}${'00'.repeat(24)}`;
+  const packet = `600000000020113f${home}20010db8000f00020000000000000002${payload}`;
   await datagram('cn', ADDRESSES.homeAgentIpv4, UDP_PORT, packet);
 }
 
