@@ -270,8 +270,10 @@ export function formatPrefix(prefix: Prefix): string {
 
 /** False for addresses of the other family. */
 export function prefixContains(prefix: Prefix, address: IpAddress): boolean {
-  return (
-    familyOf(prefix.address) === familyOf(address) &&
-    networkOf(address, prefix.length) === networkOf(prefix.address, prefix.length)
-  );
+  if (familyOf(prefix.address) !== familyOf(address)) return false;
+  const [own, other] = [cachedAddressBytes(prefix.address), addressToBytes(address)];
+  const whole = prefix.length >> 3;
+  for (let at = 0; at < whole; at++) if (own[at] !== other[at]) return false;
+  const mask = (0xff00 >> (prefix.length & 7)) & 0xff;
+  return (((own[whole] ?? 0) ^ (other[whole] ?? 0)) & mask) === 0;
 }

@@ -37,6 +37,7 @@ import {
 import { messagesOf, NetlinkRequests, type NetlinkSocket } from './netlink-requests.ts';
 import { NetworkMirror } from './network-mirror.ts';
 import { OwnRules } from './own-rules.ts';
+import { Pace } from './pace.ts';
 import { RouteReader } from './route-reader.ts';
 import { sweepLeftovers } from './sweep.ts';
 
@@ -83,6 +84,10 @@ class Kernel implements KernelPort {
   readonly #sysctls: SysctlSettings;
   readonly #rules: OwnRules;
   readonly #routes: RouteReader;
+  /** Of what follows notifications. */
+  readonly #pace: Pace;
+  #harmed = false;
+  #overrun = false;
   readonly #device: TunnelDevice | undefined;
   /** Keys of the added items: `addressKey` and `routeKey`. */
   readonly #own = new Set<string>();
@@ -107,6 +112,7 @@ class Kernel implements KernelPort {
     });
     this.#sysctls = new SysctlSettings(options.sysctlFile);
     this.#rules = new OwnRules(this.#requests, options);
+    this.#pace = new Pace(options.clock, () => this.#follow());
     const { ownDevice } = options;
     this.#device = ownDevice && new TunnelDevice(ownDevice, this.#requests);
     const groups = RtnetlinkGroup;
@@ -236,6 +242,7 @@ class Kernel implements KernelPort {
     this.#closed = true;
     clearTimeout(this.#refresh);
     this.#routes.close();
+    this.#pace.cancel();
     this.#network = undefined;
     this.#disturbed = undefined;
     this.#sysctls.restoreAll();
@@ -247,18 +254,25 @@ class Kernel implements KernelPort {
     if (this.#closed) return;
     const messages = messagesOf(datagrams);
     const now = this.#options.clock.now();
-    let disturbed = messages.some((message) => this.#isLoss(message));
+    if (messages.some((message) => this.#isLoss(message))) this.#harmed = true;
     // A device that had no IPv6 until now.
     if (messages.some(({ kind }) => kind === 'link' || kind === 'address'))
-      disturbed ||= this.#sysctls.canSetAbsent;
+      this.#harmed ||= this.#sysctls.canSetAbsent;
     for (const message of messages) this.#routes.notify(message);
     for (const message of messages)
-      if (this.#device?.notify(message) === true || this.#rules.notify(message)) disturbed = true;
+      if (this.#device?.notify(message) === true || this.#rules.notify(message))
+        this.#harmed = true;
     this.#mirror.notify(now, messages);
-    if (overrun) {
-      this.#reload();
-      disturbed = true;
-    }
+    this.#overrun ||= overrun;
+    this.#pace.request();
+  }
+
+  #follow(): void {
+    if (this.#closed) return;
+    let disturbed = this.#harmed || this.#overrun;
+    if (this.#overrun) this.#reload();
+    this.#overrun = false;
+    this.#harmed = false;
     if (this.#routes.read(this.#mirror.staleRoutes)) disturbed = true;
     this.#publish();
     if (this.#routes.read(this.#agedRoutes())) disturbed = true;
@@ -276,7 +290,7 @@ class Kernel implements KernelPort {
     const now = this.#options.clock.now();
     this.#mirror.load(now, this.#requests.dump('link'), this.#requests.dump('address'));
     const rules = ([4, 6] as const).flatMap((family) => this.#requests.dump('rule', family));
-    this.#mirror.loadRouting(rules, this.#nexthops());
+    this.#mirror.loadRouting(rules, this.#requests.dumpNexthops());
     this.#rules.load(rules);
     this.#routes.readFirst();
     this.#armRefresh();
@@ -287,16 +301,6 @@ class Kernel implements KernelPort {
     const aged = this.#mirror.agedRoutes;
     for (const family of aged) if (this.#routes.isLarge(family)) this.#mirror.deferRoutes(family);
     return this.#mirror.agedRoutes;
-  }
-
-  /** None before Linux 5.3. */
-  #nexthops(): readonly RtnetlinkMessage[] {
-    try {
-      return this.#requests.dump('nexthop');
-    } catch (cause) {
-      if (cause instanceof SystemError && cause.code === 'EOPNOTSUPP') return [];
-      throw cause;
-    }
   }
 
   #armRefresh(): void {

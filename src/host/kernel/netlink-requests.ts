@@ -98,6 +98,16 @@ export class NetlinkRequests {
     return messages;
   }
 
+  /** None before Linux 5.3. */
+  dumpNexthops(): RtnetlinkMessage[] {
+    try {
+      return this.dump('nexthop');
+    } catch (cause) {
+      if (cause instanceof SystemError && cause.code === 'EOPNOTSUPP') return [];
+      throw cause;
+    }
+  }
+
   /** Default routes, and every route of `protocol`; undefined if that takes too long. */
   dumpRoutes(family: 4 | 6, protocol: number, budgetMs: number): RtnetlinkMessage[] | undefined {
     const request = encodeDump('route', family, this.#next());

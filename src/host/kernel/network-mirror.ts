@@ -272,8 +272,8 @@ export class NetworkMirror {
 
   /** The kernel removes routes with the address as source, or all with the last address. */
   #dropRoutesOf({ address, interfaceIndex }: RtnetlinkAddress): void {
-    const left = this.#addresses.get(interfaceIndex)?.values() ?? [];
-    const last = ![...left].some((one) => familyOf(one.address) === 4);
+    const left = this.#addresses.get(interfaceIndex)?.values();
+    const last = left?.some((one) => familyOf(one.address) === 4) !== true;
     this.#routes.drop(
       (hop) =>
         hop.family === 4 &&
