@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "plane/hold-queue.h"
 #include "plane/options.h"
+#include "plane/path-prober.h"
 #include "plane/punt-queue.h"
 #include "plane/send-sockets.h"
 #include "plane/traffic-notice.h"
@@ -24,6 +25,7 @@ struct Shared {
   InwardHold inwardHold;
   OutwardHold outwardHold;
   TransmitQueue transmitQueue;
+  PathProber prober;
   PuntQueue punts;
   TrafficNotice trafficNotice;
 

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "base/system-error.h"
@@ -97,15 +98,19 @@ void Worker::run() {
 // Sleeps until there is work; returns at once if a source still has some. False: the plane stops.
 bool Worker::wait() {
   epoll_event events[kEvents];
-  int timeout = 0;
-  if (ready_ == 0) {
-    reader_.offline();
-    timeout = hasHeld() ? kHoldCheckMs : -1;
-  }
-  const int count = ::epoll_wait(epoll_.get(), events, kEvents, timeout);
-  if (timeout != 0) reader_.online(shared_.tables.domain());
+  const bool sleeps = ready_ == 0;
+  if (sleeps) reader_.offline();
+  const int count = ::epoll_wait(epoll_.get(), events, kEvents, sleeps ? timeoutMs() : 0);
+  if (sleeps) reader_.online(shared_.tables.domain());
   for (int index = 0; index < count; index++) ready_ |= events[index].data.u32;
   return !isReady(kStop);
+}
+
+int Worker::timeoutMs() const {
+  const int held = hasHeld() ? kHoldCheckMs : -1;
+  const int probes = isProber() ? shared_.prober.timeoutMs(monotonicMs()) : -1;
+  if (held < 0 || probes < 0) return std::max(held, probes);
+  return std::min(held, probes);
 }
 
 void Worker::serve(u64 nowMs) {
@@ -118,6 +123,7 @@ void Worker::serve(u64 nowMs) {
     clear(kTransmitQueue);
     transmitter_->sendQueued(nowMs);
   }
+  if (isProber() && shared_.prober.isReady(nowMs)) transmitter_->sendProbes(nowMs);
   if (hasHeld()) serveHeld(nowMs);
   if (TrafficNotice::packets(counters_) != packets) noticeTraffic();
 }

@@ -53,6 +53,9 @@ class Worker {
   void serveLinks();
   void serveErrors();
   bool hasHeld() const;
+  // Whether this thread sends probes of paths.
+  bool isProber() const { return role_.first && transmitter_; }
+  int timeoutMs() const;
   void serveHeld(u64 nowMs);
   bool isReady(u32 sources) const { return (ready_ & sources) != 0; }
   void clear(u32 sources) { ready_ &= ~sources; }

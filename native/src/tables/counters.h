@@ -33,6 +33,9 @@ namespace sojourn {
   X(innerFragments, "inner-fragments")             /* made of IPv4 packets without DF */           \
   X(outerFragments, "outer-fragments")             /* RFC 2473 §7.1 */                             \
   X(pathMtuLearnt, "path-mtu-learnt")                                                              \
+  X(pathMtuProbed, "path-mtu-probed")      /* paths on which larger packets vanish, RFC 8899 */    \
+  X(pathProbesSent, "path-probes-sent")                                                            \
+  X(pathProbesAnswered, "path-probes-answered")                                                    \
   X(segmentationOff, "segmentation-off")   /* UDP_SEGMENT refused: one by one for a minute */      \
   X(coalescingOff, "coalescing-off")       /* the TUN refused a super-packet: written in parts */  \
   X(mssClamped, "mss-clamped")             /* TCP SYN whose MSS was lowered to the tunnel */       \

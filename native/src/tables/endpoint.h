@@ -56,12 +56,24 @@ struct Endpoint {
   // monotonic clock.
   std::atomic<u16> pathMtu{0};
   std::atomic<u32> pathMtuAt{0};
+  // The largest outer packet that passed by probes (plane/path-prober.h); 0: no limit was found.
+  std::atomic<u16> probedMtu{0};
+  // When a large packet starts the next search, and when that looks for a larger size. In ms.
+  std::atomic<u64> probeDueMs{0};
+  std::atomic<u64> raiseDueMs{0};
   // The kernel refused UDP_SEGMENT to this far end; 0: it did not. In seconds of the same clock.
   std::atomic<u32> oneByOneUntil{0};
   // Tunnels and legs that lead here.
   u32 references = 1;
 
   explicit Endpoint(const Key& key) : identity(key) {}
+  // The largest outer packet by ICMP and by probes; 0: nothing is known.
+  size_t largestOuter() const {
+    const u16 learnt = pathMtu.load(std::memory_order_relaxed);
+    const u16 probed = probedMtu.load(std::memory_order_relaxed);
+    if (learnt == 0 || probed == 0) return learnt | probed;
+    return learnt < probed ? learnt : probed;
+  }
   Key key() const { return identity; }
   bool matches(const Key& other) const { return identity == other; }
   static u64 hash(const Key& key) {

@@ -266,6 +266,11 @@ export const PLANE_COUNTER_METRICS: Rows = {
   }),
   reassembled: row('sojourn_plane_reassembled_packets_total'),
   'path-mtu-learnt': row('sojourn_path_mtu_learnt_total'),
+  'path-mtu-probed': row('sojourn_path_mtu_probed_total'),
+  ...renamed('sojourn_path_probes_total', 'kind', {
+    'path-probes-sent': 'sent',
+    'path-probes-answered': 'answered',
+  }),
   'unknown-endpoint-notices': row('sojourn_plane_unknown_endpoint_notices_total'),
   ...renamed('sojourn_plane_offload_refusals_total', 'offload', {
     'segmentation-off': 'udp-segmentation',

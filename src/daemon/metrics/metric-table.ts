@@ -163,6 +163,15 @@ export const METRICS = {
     WITH_PLANE,
     'Reductions of the path MTU of a tunnel by Packet Too Big.',
   ),
+  sojourn_path_mtu_probed_total: counter(
+    WITH_PLANE,
+    'Paths on which larger packets vanish without Packet Too Big, found by probes (RFC 8899).',
+  ),
+  sojourn_path_probes_total: counter(
+    WITH_PLANE,
+    'Probes of the path MTU, and answers to those of the far end.',
+    { kind: 'sent or answered' },
+  ),
   sojourn_plane_drops_total: counter(
     [...WITH_PLANE, 'dc'],
     'Packets that the data plane dropped, or the sockets of a daemon without one.',

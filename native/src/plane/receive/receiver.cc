@@ -205,6 +205,7 @@ void Receiver::receiveInner(u8* data, size_t length, const Arrival& arrival, uns
     counters_.add(Counters::dropMalformed);
     return;
   }
+  if (view.protocol == kProtocolIcmpv6 && depth == 0 && receiveProbe(view, arrival)) return;
   const bool plainUdp = arrival.from.encapsulation == kPlainUdp;
   const bool mayBeControl = plainUdp || shared_.tables.knowsLocal();
   const Control control = mayBeControl ? controlKind(view) : Control::none;
@@ -233,6 +234,30 @@ void Receiver::receiveInner(u8* data, size_t length, const Arrival& arrival, uns
   }
   if (clampMss(view, *tunnel)) counters_.add(Counters::mssClamped);
   if (!receiveNested(view, depth)) coalescer_.add(view, arrival.checksum);
+}
+
+// A probe of the path, or an answer to one, from the far end of a tunnel. False if it is none.
+bool Receiver::receiveProbe(const PacketView& view, const Arrival& arrival) {
+  PathProbe probe;
+  if (!readPathProbe(view, probe)) return false;
+  const Tunnel* opened = arrival.authenticated;
+  if (opened == nullptr && shared_.tables.endpoint(arrival.from) == nullptr) return false;
+  if (probe.answer) {
+    shared_.prober.confirm(opened == nullptr ? arrival.from : opened->endpoint->identity, probe,
+                           nowMs_);
+  } else {
+    OuterPath path;
+    path.carrier = arrival.from.encapsulation.carrier();
+    path.family = arrival.from.family;
+    path.remotePort = arrival.from.port;
+    path.local = arrival.local;
+    path.remote = arrival.from.remote;
+    const u32 tunnel = opened == nullptr ? 0 : opened->id;
+    if (!shared_.prober.answer(probe, tunnel, path, nowMs_)) return true;
+  }
+  // Another thread sends what follows.
+  shared_.transmitQueue.wake();
+  return true;
 }
 
 // A tunnel in the tunnel, from a node behind this host's mobile router. False if the packet is not

@@ -13,6 +13,7 @@ Transmitter::Transmitter(Shared& shared, Counters& counters, const SendSockets& 
                          unsigned slot)
     : shared_(shared),
       counters_(counters),
+      sockets_(sockets),
       tun_(tun),
       errors_(counters, tun),
       pathErrors_(shared, counters, errors_),
@@ -95,6 +96,10 @@ void Transmitter::send(const VirtioHeader& virtio, PacketView& view, const Tunne
   }
   Endpoint& endpoint = *tunnel.endpoint;
   if (endpoint.pathMtu.load(std::memory_order_relaxed) != 0) PathErrors::expire(endpoint, nowMs_);
+  if (PathProber::isLarge(tunnel, view.length + tunnel.overhead()) &&
+      PathProber::isDue(tunnel, nowMs_) && shared_.prober.start(tunnel, nowMs_)) {
+    shared_.transmitQueue.wake();
+  }
   const size_t mtu = tunnel.effectiveMtu();
   if (virtio.gsoType == kGsoNone) {
     sendSingle(virtio, view, tunnel, mtu);

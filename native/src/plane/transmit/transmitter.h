@@ -25,6 +25,8 @@ class Transmitter {
   void sendQueued(u64 nowMs);
   // Sends held packets whose tunnels exist by now, and drops those that waited too long.
   void sendHeld(u64 nowMs);
+  // Sends probes of paths and answers to them. For the first transmitting thread of a plane.
+  void sendProbes(u64 nowMs);
   // The TUN device was deleted. Its descriptor keeps reporting an error.
   bool deviceGone() const { return gone_; }
   // Reads the error queue of a raw socket.
@@ -59,12 +61,16 @@ class Transmitter {
   void sendInOuterFragments(const PacketView& view, const Tunnel& tunnel);
   void handleTooBig(const PacketView& view, const Tunnel& tunnel, size_t mtu);
   void fragmentInner(const PacketView& view, const Tunnel& tunnel, size_t mtu);
+  void sendProbe(const PathProber::Outgoing& outgoing);
+  int sendSealedProbe(const Tunnel& tunnel, const std::vector<u8>& packet);
+  int sendWhole(const OuterPath& path, Protection protection, const std::vector<u8>& packet);
   void addPlain(const OutgoingPacket& packet);
   void addSealed(const OutgoingPacket& packet);
   void flush();
 
   Shared& shared_;
   Counters& counters_;
+  const SendSockets sockets_;
   const int tun_;
   ErrorSender errors_;
   PathErrors pathErrors_;

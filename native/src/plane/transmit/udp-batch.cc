@@ -173,7 +173,7 @@ bool UdpBatch::sendSegments(Message& message) {
 
 // `length`: octets behind the UDP header.
 bool UdpBatch::exceedsPath(const Tunnel& tunnel, size_t length) {
-  const size_t pathMtu = tunnel.endpoint->pathMtu.load(std::memory_order_relaxed);
+  const size_t pathMtu = tunnel.endpoint->largestOuter();
   return pathMtu != 0 && tunnel.path.headers() + length > pathMtu;
 }
 

@@ -12,6 +12,12 @@ const ROUTER = { ipv4: '198.51.100.254', ipv6: 'fe80::1' } as const;
 const FORWARDING = `for f in /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding
 do echo 1 > $f; done`;
 
+const SILENT = `add table inet silent
+add chain inet silent out { type filter hook output priority 0; }
+add rule inet silent out icmp type destination-unreachable counter drop
+add rule inet silent out icmpv6 type packet-too-big counter drop
+`;
+
 function routerOf(end: { readonly namespace: string }): string {
   return end.namespace.replace(/-(ha|mn)$/, '-router');
 }
@@ -57,12 +63,33 @@ export async function routedCable(name: string): Promise<readonly string[]> {
   return [left, router, right];
 }
 
-/** Sets the MTU of the router's link to the node; the node itself knows it if `access`. */
-export async function narrow(
+/** Sets the MTU of the link between router and node, which the node knows. */
+export async function narrowAccess(
   node: { readonly namespace: string },
   mtu: number,
-  access: boolean,
 ): Promise<void> {
   await ipBatch([`link set right mtu ${mtu}`], { namespace: routerOf(node) });
-  if (access) await ipBatch([`link set eth0 mtu ${mtu}`], { namespace: node.namespace });
+  await ipBatch([`link set eth0 mtu ${mtu}`], { namespace: node.namespace });
+}
+
+/** The router forwards no larger packets in either direction, as if a link behind it were small. */
+export async function narrowBehind(
+  node: { readonly namespace: string },
+  mtu: number,
+): Promise<void> {
+  const routes = [
+    [OUTER.homeAgent4, 'left'],
+    [OUTER.homeAgent6, 'left'],
+    [OUTER.node4, 'right'],
+    [OUTER.node6, 'right'],
+  ] as const;
+  await ipBatch(
+    routes.map(([address, device]) => `route replace ${address} dev ${device} mtu lock ${mtu}`),
+    { namespace: routerOf(node) },
+  );
+}
+
+/** The router sends no Packet Too Big from now on. */
+export async function silenceRouter(node: { readonly namespace: string }): Promise<void> {
+  await run(['nft', '-f', '-'], { namespace: routerOf(node), input: SILENT });
 }

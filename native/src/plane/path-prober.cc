@@ -1,0 +1,148 @@
+#include "plane/path-prober.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+
+#include "base/clock.h"
+
+namespace sojourn {
+namespace {
+
+constexpr u64 kAnswerWindowMs = 100;
+
+u64 randomNonce() {
+  u64 nonce = 0;
+  if (::getrandom(&nonce, sizeof nonce, 0) != sizeof nonce) nonce = mixKey(monotonicMs(), 1);
+  return nonce;
+}
+
+u16 sizeOf(size_t octets) { return static_cast<u16>(std::min<size_t>(octets, 65535)); }
+
+}  // namespace
+
+bool PathProber::start(const Tunnel& tunnel, u64 nowMs) {
+  Endpoint& endpoint = *tunnel.endpoint;
+  // A peer address that is not validated yet has a small allowance, which is for data.
+  if (tunnel.relayLeg || tunnel.limit != nullptr) {
+    endpoint.probeDueMs.store(nowMs + kConfirmMs, std::memory_order_relaxed);
+    return false;
+  }
+  const size_t smallest = smallestOf(tunnel.path.family);
+  const size_t known = endpoint.pathMtu.load(std::memory_order_relaxed);
+  size_t largest = tunnel.mtu + tunnel.overhead();
+  if (known != 0) largest = std::min(largest, known);
+  const size_t probed = endpoint.probedMtu.load(std::memory_order_relaxed);
+  const size_t assumed = probed == 0 ? largest : std::min(largest, probed);
+  const bool raise = nowMs >= endpoint.raiseDueMs.load(std::memory_order_relaxed);
+  const std::lock_guard<std::mutex> guard(mutex_);
+  // Until it is finished.
+  endpoint.probeDueMs.store(nowMs + kUnansweredMs, std::memory_order_relaxed);
+  if (assumed <= smallest && !(raise && largest > smallest)) return false;
+  if (searches_.size() >= kSearches || searches_.contains(endpoint.identity)) return false;
+  const PathSizes sizes{sizeOf(smallest), sizeOf(std::max(assumed, smallest)), sizeOf(largest)};
+  searches_.emplace(endpoint.identity,
+                    Search{tunnel.id, randomNonce(), PathSearch(sizes, raise), raise});
+  nextMs_.store(0, std::memory_order_relaxed);
+  return true;
+}
+
+void PathProber::confirm(const Endpoint::Key& from, const PathProbe& answer, u64 nowMs) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  const auto found = searches_.find(from);
+  if (found == searches_.end() || found->second.nonce != answer.nonce) return;
+  found->second.search.confirm(answer.size, nowMs);
+  nextMs_.store(0, std::memory_order_relaxed);
+}
+
+bool PathProber::answer(const PathProbe& probe, u32 tunnel, const OuterPath& path, u64 nowMs) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  if (nowMs - answersSinceMs_ >= kAnswerWindowMs) {
+    answersSinceMs_ = nowMs;
+    answersSent_ = 0;
+  }
+  if (answersSent_ >= kAnswers || answers_.size() >= kAnswers) return false;
+  answersSent_++;
+  answers_.push_back({.tunnel = tunnel,
+                      .path = path,
+                      .packet = writePathProbe(
+                          {.answer = true, .size = probe.size, .nonce = probe.nonce}, 0),
+                      .answer = true});
+  nextMs_.store(0, std::memory_order_relaxed);
+  return true;
+}
+
+int PathProber::timeoutMs(u64 nowMs) const {
+  const u64 next = nextMs_.load(std::memory_order_relaxed);
+  if (next == kNever) return -1;
+  return next <= nowMs ? 0 : static_cast<int>(std::min<u64>(next - nowMs, 60'000));
+}
+
+std::vector<PathProber::Outgoing> PathProber::take(const Tables& tables, u64 nowMs, u64& lowered) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  std::vector<Outgoing> out = std::move(answers_);
+  answers_.clear();
+  for (auto entry = searches_.begin(); entry != searches_.end();) {
+    const Tunnel* tunnel = tables.tunnel(entry->second.tunnel);
+    // The tunnel moved or ended: its new far end has a search of its own.
+    const bool stays = tunnel != nullptr && tunnel->endpoint->identity == entry->first;
+    if (stays && step(entry->second, *tunnel, nowMs, out, lowered)) {
+      ++entry;
+    } else {
+      entry = searches_.erase(entry);
+    }
+  }
+  schedule();
+  return out;
+}
+
+void PathProber::schedule() {
+  u64 next = kNever;
+  for (const auto& [key, entry] : searches_) next = std::min(next, entry.search.deadline());
+  nextMs_.store(next, std::memory_order_relaxed);
+}
+
+// False: the search is over.
+bool PathProber::step(Search& entry, const Tunnel& tunnel, u64 nowMs, std::vector<Outgoing>& out,
+                      u64& lowered) {
+  std::vector<u16> sizes;
+  entry.search.poll(nowMs, sizes);
+  apply(entry, tunnel, lowered);
+  for (const u16 size : sizes) {
+    if (size <= tunnel.overhead()) continue;
+    out.push_back({.tunnel = tunnel.id,
+                   .path = tunnel.path,
+                   .packet = writePathProbe({.size = size, .nonce = entry.nonce},
+                                            size - tunnel.overhead())});
+  }
+  if (!entry.search.done()) return true;
+  finish(entry, *tunnel.endpoint, nowMs);
+  return false;
+}
+
+void PathProber::apply(const Search& entry, const Tunnel& tunnel, u64& lowered) {
+  if (!entry.search.answered()) return;
+  Endpoint& endpoint = *tunnel.endpoint;
+  const size_t full = tunnel.mtu + tunnel.overhead();
+  const u16 before = endpoint.probedMtu.load(std::memory_order_relaxed);
+  const u16 after = entry.search.usable() >= full ? u16{0} : entry.search.usable();
+  const size_t known = endpoint.pathMtu.load(std::memory_order_relaxed);
+  // What ICMP said already is not learnt here.
+  if (before == 0 && known != 0 && after >= known) return;
+  if (after == before) return;
+  if (after != 0 && (before == 0 || after < before)) lowered++;
+  endpoint.probedMtu.store(after, std::memory_order_relaxed);
+}
+
+void PathProber::finish(const Search& entry, Endpoint& endpoint, u64 nowMs) {
+  const bool answered = entry.search.answered();
+  endpoint.probeDueMs.store(nowMs + (answered ? kConfirmMs : kUnansweredMs),
+                            std::memory_order_relaxed);
+  const u64 raiseDue = endpoint.raiseDueMs.load(std::memory_order_relaxed);
+  if (entry.raise || raiseDue == 0) {
+    const u64 wait = raiseDue == 0 ? kFirstRaiseMs : kRaiseMs;
+    endpoint.raiseDueMs.store(nowMs + wait, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace sojourn

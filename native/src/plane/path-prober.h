@@ -1,0 +1,92 @@
+// Path MTU discovery of all far ends (net/path-search.h). It runs only while large packets are
+// sent: an idle tunnel costs no packet and no timer.
+//
+// Any packet thread starts a search or reports an answer; the first transmitting thread sends
+// probes and answers.
+#pragma once
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "net/path-probe.h"
+#include "net/path-search.h"
+#include "tables/tables.h"
+
+namespace sojourn {
+
+class PathProber {
+ public:
+  // While large packets are sent, their size is confirmed this often.
+  static constexpr u64 kConfirmMs = 4'000;
+  // RFC 8899 §5.1.1 PMTU_RAISE_TIMER; the first attempt comes sooner, because loss may have
+  // misled the search.
+  static constexpr u64 kRaiseMs = 600'000;
+  static constexpr u64 kFirstRaiseMs = 30'000;
+  // A far end that does not answer is asked again after this.
+  static constexpr u64 kUnansweredMs = 60'000;
+
+  // An inner packet for the tunnel, or for the path if the tunnel is 0.
+  struct Outgoing {
+    u32 tunnel = 0;
+    OuterPath path;
+    std::vector<u8> packet;
+    bool answer = false;
+  };
+
+  // Whether an outer packet of `octets` is large enough that its path has to be known.
+  static bool isLarge(const Tunnel& tunnel, size_t octets) {
+    return octets > smallestOf(tunnel.path.family);
+  }
+  // For packet threads that send: true if the path of the tunnel is due for a search.
+  static bool isDue(const Tunnel& tunnel, u64 nowMs) {
+    return nowMs >= tunnel.endpoint->probeDueMs.load(std::memory_order_relaxed);
+  }
+
+  // True if a search began: the caller wakes the thread that sends.
+  bool start(const Tunnel& tunnel, u64 nowMs);
+  // The answer to a probe from the far end `from`.
+  void confirm(const Endpoint::Key& from, const PathProbe& answer, u64 nowMs);
+  // Answers a probe, with fewer octets. False if too many answers wait or were sent just now.
+  bool answer(const PathProbe& probe, u32 tunnel, const OuterPath& path, u64 nowMs);
+
+  // Milliseconds until take() has work; -1: nothing to do.
+  int timeoutMs(u64 nowMs) const;
+  bool isReady(u64 nowMs) const { return nowMs >= nextMs_.load(std::memory_order_relaxed); }
+  // The packets to send now. `lowered`: paths that turned out to be smaller than assumed.
+  std::vector<Outgoing> take(const Tables& tables, u64 nowMs, u64& lowered);
+
+ private:
+  static constexpr size_t kSearches = 1024;
+  static constexpr size_t kAnswers = 512;
+  static constexpr u64 kNever = ~u64{0};
+
+  struct Search {
+    u32 tunnel;
+    u64 nonce;
+    PathSearch search;
+    bool raise;
+  };
+  struct KeyHash {
+    size_t operator()(const Endpoint::Key& key) const { return Endpoint::hash(key); }
+  };
+
+  static size_t smallestOf(u8 family) { return family == 6 ? kIpv6MinimumMtu : kSmallest4; }
+  static constexpr size_t kSmallest4 = 576;
+
+  void schedule();
+  bool step(Search& search, const Tunnel& tunnel, u64 nowMs, std::vector<Outgoing>& out,
+            u64& lowered);
+  static void apply(const Search& search, const Tunnel& tunnel, u64& lowered);
+  static void finish(const Search& search, Endpoint& endpoint, u64 nowMs);
+
+  mutable std::mutex mutex_;
+  std::unordered_map<Endpoint::Key, Search, KeyHash> searches_;
+  std::vector<Outgoing> answers_;
+  u64 answersSinceMs_ = 0;
+  size_t answersSent_ = 0;
+  std::atomic<u64> nextMs_{kNever};
+};
+
+}  // namespace sojourn

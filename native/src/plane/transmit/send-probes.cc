@@ -1,0 +1,72 @@
+// Probes of paths and their answers. They leave whole: a fragmented probe says nothing.
+#include <cerrno>
+
+#include "plane/transmit/transmitter.h"
+#include "sockets/raw-socket.h"
+
+namespace sojourn {
+
+void Transmitter::sendProbes(u64 nowMs) {
+  nowMs_ = nowMs;
+  u64 lowered = 0;
+  for (const PathProber::Outgoing& outgoing :
+       shared_.prober.take(shared_.tables, nowMs, lowered)) {
+    sendProbe(outgoing);
+  }
+  if (lowered > 0) counters_.add(Counters::pathMtuProbed, lowered);
+}
+
+void Transmitter::sendProbe(const PathProber::Outgoing& outgoing) {
+  const Tunnel* tunnel =
+      outgoing.tunnel == 0 ? nullptr : shared_.tables.tunnel(outgoing.tunnel);
+  if (outgoing.tunnel != 0 && tunnel == nullptr) return;
+  const bool sealed = tunnel != nullptr && tunnel->protection == Protection::sealed;
+  const int error = sealed ? sendSealedProbe(*tunnel, outgoing.packet)
+                           : sendWhole(outgoing.path, Protection::none, outgoing.packet);
+  // This host's own link is too small, or the kernel learnt it.
+  if (error == EMSGSIZE && tunnel != nullptr) pathErrors_.probe(*tunnel);
+  if (error != 0) return;
+  counters_.add(outgoing.answer ? Counters::pathProbesAnswered : Counters::pathProbesSent);
+}
+
+int Transmitter::sendSealedProbe(const Tunnel& tunnel, const std::vector<u8>& packet) {
+  flush();
+  std::memcpy(sealer_.packetSpace(tunnel), packet.data(), packet.size());
+  OutgoingPacket sealed;
+  if (!sealer_.seal(tunnel, 6, 0, packet.size(), sealed)) return EAGAIN;
+  const auto* data = static_cast<const u8*>(sealed.parts[0].iov_base);
+  const int error = sendWhole(tunnel.path, Protection::sealed,
+                              std::vector<u8>(data, data + sealed.parts[0].iov_len));
+  sealer_.reset();
+  return error;
+}
+
+// `packet`: the octets behind the outer IP header, or behind UDP. Returns 0 or errno.
+int Transmitter::sendWhole(const OuterPath& path, Protection protection,
+                           const std::vector<u8>& packet) {
+  if (path.carrier == Carrier::ip) {
+    std::vector<u8> outer(kMaximumOuterHeader);
+    outer.resize(writeOuterHeader(path, 6, 0, packet.size(), outer.data()));
+    outer.insert(outer.end(), packet.begin(), packet.end());
+    return sendRawPacket(sockets_.complete(path.family), path.family, outer.data(), outer.size());
+  }
+  const bool sealed = protection == Protection::sealed;
+  SocketAddress to;
+  to.set(path.family, path.remote, path.remotePort);
+  ControlBuffer control;
+  iovec part{const_cast<u8*>(packet.data()), packet.size()};
+  msghdr message{};
+  message.msg_name = &to;
+  message.msg_namelen = to.length;
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  writeControl(message, control, {.source = &path.local, .family = path.family});
+  const int fd = sealed ? sockets_.sealed[path.family == 6] : sockets_.udp;
+  for (int attempt = 0; attempt < 2; attempt++) {
+    if (::sendmsg(fd, &message, MSG_DONTWAIT) >= 0) return 0;
+    if (!isPendingError(errno)) break;
+  }
+  return errno;
+}
+
+}  // namespace sojourn
