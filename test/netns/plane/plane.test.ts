@@ -329,9 +329,7 @@ describe('the TUN device', () => {
       expect(stdout).toContain(
         `EADDRINUSE UDP port ${PORT}: Address already in use - another program has this port`,
       );
-      expect(stdout).toContain(
-        `EBUSY device ${TUN}: Device or resource busy - another daemon uses`,
-      );
+      expect(stdout).toContain(`EBUSY device ${TUN}: Device or resource busy - the name is taken`);
       await hosts[Symbol.asyncDispose]();
     },
   );
