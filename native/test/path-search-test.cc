@@ -1,8 +1,8 @@
-#include "net/path-search.h"
+#include "path-mtu/path-search.h"
 
 #include <algorithm>
 
-#include "net/path-probe.h"
+#include "path-mtu/path-probe.h"
 #include "check.h"
 #include "packets.h"
 

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "plane/hold-queue.h"
 #include "plane/options.h"
-#include "plane/path-prober.h"
+#include "path-mtu/path-prober.h"
 #include "plane/punt-queue.h"
 #include "plane/send-sockets.h"
 #include "plane/traffic-notice.h"

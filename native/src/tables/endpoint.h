@@ -56,7 +56,7 @@ struct Endpoint {
   // monotonic clock.
   std::atomic<u16> pathMtu{0};
   std::atomic<u32> pathMtuAt{0};
-  // The largest outer packet that passed by probes (plane/path-prober.h); 0: no limit was found.
+  // The largest outer packet that passed by probes (path-mtu/path-prober.h); 0: no limit was found.
   std::atomic<u16> probedMtu{0};
   // When a large packet starts the next search, and when that looks for a larger size. In ms.
   std::atomic<u64> probeDueMs{0};

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "net/clamp-mss.h"
+#include "path-mtu/clamp-mss.h"
 #include "net/ecn.h"
 #include "net/segment.h"
 

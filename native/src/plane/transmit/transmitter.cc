@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "net/clamp-mss.h"
+#include "path-mtu/clamp-mss.h"
 
 namespace sojourn {
 

@@ -1,4 +1,4 @@
-#include "net/path-search.h"
+#include "path-mtu/path-search.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "plane/path-prober.h"
+#include "path-mtu/path-prober.h"
 
 #include <sys/random.h>
 

@@ -1,4 +1,4 @@
-#include "net/path-probe.h"
+#include "path-mtu/path-probe.h"
 
 #include <algorithm>
 

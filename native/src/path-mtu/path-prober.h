@@ -1,4 +1,4 @@
-// Path MTU discovery of all far ends (net/path-search.h). It runs only while large packets are
+// Path MTU discovery of all far ends (path-mtu/path-search.h). It runs only while large packets are
 // sent: an idle tunnel costs no packet and no timer.
 //
 // Any packet thread starts a search or reports an answer; the first transmitting thread sends
@@ -10,8 +10,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "net/path-probe.h"
-#include "net/path-search.h"
+#include "path-mtu/path-probe.h"
+#include "path-mtu/path-search.h"
 #include "tables/tables.h"
 
 namespace sojourn {

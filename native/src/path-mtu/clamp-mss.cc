@@ -1,4 +1,4 @@
-#include "net/clamp-mss.h"
+#include "path-mtu/clamp-mss.h"
 
 #include "net/checksum.h"
 
