@@ -254,6 +254,7 @@ export const PLANE_COUNTER_METRICS: Rows = {
   ),
   'relay-packets': row('sojourn_relay_packets_total'),
   'relay-octets': row('sojourn_relay_bytes_total'),
+  'home-address-packets': row('sojourn_plane_home_address_packets_total'),
   translated: row('sojourn_plane_translated_packets_total'),
   ...renamed('sojourn_plane_errors_sent_total', 'error', {
     'packet-too-big-sent': 'packet-too-big',

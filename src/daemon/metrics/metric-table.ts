@@ -204,6 +204,10 @@ export const METRICS = {
   sojourn_plane_errors_sent_total: counter(WITH_PLANE, 'ICMP errors that the data plane sent.', {
     error: 'packet-too-big, unreachable or not-translated (an error that RFC 7915 requires)',
   }),
+  sojourn_plane_home_address_packets_total: counter(
+    ['ha', 'mn', 'mr'],
+    'Data packets with a Home Address option or a type 2 routing header that were delivered.',
+  ),
   sojourn_plane_translated_packets_total: counter(
     ['rsn'],
     'Packets and super-packets (GSO) that were translated between the address families.',
