@@ -26,6 +26,7 @@ afterAll(async () => await journey?.close());
 afterEach(async () => {
   await journey.lab.unplug('mn', 'eth1');
   await attempt('sysctl -qw net.ipv6.conf.eth0.accept_ra_defrtr=1');
+  await attempt('sysctl -qw net.ipv6.conf.eth0.accept_ra=2');
   await attempt('sysctl -qw net.ipv6.conf.eth1.accept_ra_defrtr=1');
   for (const family of ['-4', '-6']) {
     await attempt(`ip ${family} rule del priority 500`);
@@ -88,13 +89,14 @@ describe('a mobile node with an uplink by policy routing', () => {
 describe('a mobile node with default routes for some sources', () => {
   it('keeps its care-of address when the route of another source is deleted', async () => {
     const gateway = await onlyIpv6();
-    await inNode('sysctl -qw net.ipv6.conf.eth0.accept_ra_defrtr=0');
+    await inNode('sysctl -qw net.ipv6.conf.eth0.accept_ra=0');
     const route = (source: string) => `default from ${source} via ${gateway} dev eth0 metric 99`;
     await inNode(`ip -6 route add ${route('2001:db8:d::/64')}`);
     await inNode(`ip -6 route add ${route('2001:db8:77::/64')}`);
     await inNode('ip -6 route flush default dev eth0 metric 1024');
     await inNode(`ip -6 route del ${route('2001:db8:77::/64')}`);
     await journey.mobileNode.request('reregister');
+    // Nothing else, such as a router advertisement, makes the daemon look again.
     await until('a registration', async () => (await careOfAddress()).startsWith('2001:db8:d:'));
     await until('an answer of the home address', reachesHome);
     await inNode(`ip -6 route del ${route('2001:db8:d::/64')}`);
