@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
-import { Background } from '#lab/shell.ts';
+import { Background, waitFor } from '#lab/shell.ts';
 import type { HostLocation, HostNetworking } from './host-networking.ts';
 import { withPrivateMounts } from './private-mounts.ts';
 
@@ -57,7 +57,15 @@ export class NetworkdHost implements HostNetworking {
     await this.#daemon.ready('Enumeration completed');
   }
 
-  async carrierLost(): Promise<void> {}
+  /** Resolves when the daemon has seen it: it takes a shorter loss for none. */
+  async carrierLost(name: string): Promise<void> {
+    const output = () => this.#daemon?.output() ?? '';
+    const last = (text: string): number => output().lastIndexOf(`${name}: ${text}`);
+    await waitFor(() => last('Lost carrier') > last('Gained carrier'), {
+      timeoutMs: 10_000,
+      what: `systemd-networkd to see that ${name} has no carrier`,
+    });
+  }
 
   carrierFound(): void {}
 

@@ -45,6 +45,7 @@ interface Link {
   readonly running: boolean;
   readonly up: boolean;
   readonly epoch: number;
+  readonly carrierUpCount: number | undefined;
   readonly mtu: number;
   readonly linkAddress: Uint8Array;
   readonly hardwareType: number;
@@ -207,7 +208,9 @@ export class NetworkMirror {
     // A link with carrier is not RUNNING while it is dormant (802.1X not finished).
     const running =
       up && (link.flags & LinkFlag.lowerUp) !== 0 && (link.flags & LinkFlag.running) !== 0;
-    const epoch = (this.#epochs.get(name) ?? 0) + (running && former?.running !== true ? 1 : 0);
+    const carrierUpCount = link.carrierUpCount ?? former?.carrierUpCount;
+    const regained = former?.running !== true || carrierUpCount !== former.carrierUpCount;
+    const epoch = (this.#epochs.get(name) ?? 0) + (running && regained ? 1 : 0);
     this.#epochs.set(name, epoch);
     if (former?.up === true && !up) {
       this.#stale.add(4);
@@ -222,6 +225,7 @@ export class NetworkMirror {
       running,
       up,
       epoch,
+      carrierUpCount,
       mtu,
       linkAddress,
       hardwareType: link.hardwareType,
@@ -232,7 +236,7 @@ export class NetworkMirror {
     const same =
       former?.name === name &&
       former.running === running &&
-      former.mtu === mtu &&
+      [former.epoch, former.mtu].join() === [epoch, mtu].join() &&
       former.masterIndex === link.masterIndex;
     if (!ignored && !(same && hex(former.linkAddress) === hex(linkAddress))) this.#changed = true;
   }
@@ -251,7 +255,7 @@ export class NetworkMirror {
     address: RtnetlinkAddress,
     routed: ReadonlySet<number>,
   ): void {
-    const index = address.interfaceIndex;
+    const { interfaceIndex: index } = address;
     const family = familyOf(address.address);
     if (present) {
       this.#putAddress(now, address, undefined);

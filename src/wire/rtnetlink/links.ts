@@ -31,6 +31,8 @@ export interface RtnetlinkLink {
   readonly address?: Uint8Array | undefined;
   readonly operationalState?: number | undefined;
   readonly carrier?: boolean | undefined;
+  /** How often the carrier was gained: a short loss is not always reported by itself. */
+  readonly carrierUpCount?: number | undefined;
   readonly masterIndex?: number | undefined;
   readonly kind?: string | undefined;
   /** The routing table of a link of kind `vrf`. */
@@ -71,6 +73,7 @@ const Ifla = {
   operationalState: 16,
   info: 18,
   carrier: 33,
+  carrierUpCount: 47,
 } as const;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
@@ -97,6 +100,7 @@ export function parseLink(body: NetlinkReader): RtnetlinkLink | undefined {
   body.attributes(16, (type, value) => {
     if (type === Ifla.name) found.name = value.text();
     else if (type === Ifla.mtu) found.mtu = value.u32(0);
+    else if (type === Ifla.carrierUpCount) found.carrierUpCount = value.u32(0);
     else if (type === Ifla.address) found.address = value.copy(0, value.length);
     else if (type === Ifla.operationalState) found.operationalState = value.u8(0);
     else if (type === Ifla.carrier) found.carrier = value.u8(0) !== 0;
@@ -122,6 +126,7 @@ export function writeLink(link: RtnetlinkLink, writer: NetlinkWriter): void {
   writer.u32(link.changeMask);
   writer.textAttribute(Ifla.name, link.name);
   writer.u32Attribute(Ifla.mtu, link.mtu);
+  writer.u32Attribute(Ifla.carrierUpCount, link.carrierUpCount);
   writer.bytesAttribute(Ifla.address, link.address);
   writer.u8Attribute(Ifla.operationalState, link.operationalState);
   writer.u8Attribute(Ifla.carrier, link.carrier === undefined ? undefined : Number(link.carrier));

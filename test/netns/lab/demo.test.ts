@@ -35,12 +35,19 @@ describe('npm run demo', () => {
     expect(help.stdout).toMatch(/^ +nemo .*mobile router/m);
     expect(help.stdout).toMatch(/^ +ntmobile .*IPv6-only server/m);
     expect((await attempt([...DEMO, 'neemo'])).code).toBe(64);
+    expect((await attempt([...DEMO, '--hosts', 'netplan'])).code).toBe(64);
   });
 
-  test.each(['node', 'nemo'])(
-    '%s: shows an ordinary user every handover without a broken connection',
-    async (name) => {
-      const argv = [...AS_NOBODY, ...DEMO, name, '--stay', '0', '--json'];
+  test.each([
+    ['node', 'flush'],
+    ['nemo', 'flush'],
+    ['node', 'kernel'],
+    ['node', 'networkmanager'],
+    ['nemo', 'networkd'],
+  ])(
+    '%s with hosts of kind %s: shows an ordinary user every handover without a broken connection',
+    async (name, hosts) => {
+      const argv = [...AS_NOBODY, ...DEMO, name, '--hosts', hosts, '--stay', '0', '--json'];
       const { stdout, stderr, code } = await attempt(argv, { timeoutMs: 120_000 });
       expect(code, stdout + stderr).toBe(0);
       const report: unknown = JSON.parse(stdout);

@@ -27,6 +27,11 @@ const LEAST_SILENCE_MS = 1000;
  * second), while another router was already heard.
  */
 const OTHER_ROUTER_GRACE_MS = 3000;
+/**
+ * How long the host has to form its own address (RFC 6275 §11.5.2) before it gets the home address
+ * on a link: a network manager takes an interface that has an address for one of other software.
+ */
+const CONFIGURATION_GRACE_MS = 5000;
 const MAX_RTR_SOLICITATIONS = 3;
 const RTR_SOLICITATION_INTERVAL_MS = 4000;
 /** Bounds of what an attacker on the link can make the node remember. */
@@ -134,7 +139,14 @@ export class AdvertisedLinks {
     const serving = heard.filter(({ servesUntil }) => servesUntil > now);
     const present = serving.filter((router) => !isLost(router, now));
     const ofHome = (router: Router): boolean => advertises(router, homePrefix, now);
-    if (present.some(ofHome)) return 'home';
+    if (present.some(ofHome)) {
+      const since = earliest(...heard.filter(ofHome).map(({ firstHeardAt }) => firstHeardAt));
+      const configured = link.addresses.some(
+        ({ address, epoch, validUntil }) =>
+          epoch === link.epoch && validUntil !== NEVER && prefixContains(homePrefix, address),
+      );
+      return configured || now >= after(since, CONFIGURATION_GRACE_MS) ? 'home' : 'unknown';
+    }
     if (present.length === 0) {
       if (serving.some(ofHome)) return 'home';
       return heard.some((router) => withdrew(router, homePrefix, now)) ? 'foreign' : 'unknown';
@@ -177,6 +189,7 @@ export class AdvertisedLinks {
         take(router.servesUntil);
         for (const { validUntil } of router.prefixes) take(validUntil);
         take(after(router.firstHeardAt, OTHER_ROUTER_GRACE_MS));
+        take(after(router.firstHeardAt, CONFIGURATION_GRACE_MS));
         if (!alone) take(lostAt(router));
       }
     }

@@ -84,12 +84,14 @@ const begin = () => new Scene({ discovery: true });
 const phase = (scene: Scene) => JSON.stringify(scene.request('status'));
 
 describe('the home link by what routers advertise', () => {
-  it('begins at the advertisement of the home prefix, before the host has an address', () => {
+  it('begins when the host has formed its address, or had 5 s for it', () => {
     const scene = begin();
     scene.network({ addresses: ['fe80::5/64'] });
     expect(discovery(scene)).toEqual(['router-solicitation from :: to ff02::2']);
     advertise(scene, HOME_ROUTER, { prefix: HOME_PREFIX });
-    expect(phase(scene)).toContain('"at-home"');
+    expect(phase(scene)).not.toContain('"at-home"');
+    while (!phase(scene).includes('"at-home"')) scene.wait();
+    expect(scene.now).toBe(5000);
   });
 
   it('ends when the home router withdraws prefix and service, although the address stays', () => {
@@ -200,6 +202,7 @@ describe('the return to the home link', () => {
     scene.registered(AWAY);
     scene.network({ addresses: ['fe80::5/64'], epoch: 2 });
     advertise(scene, HOME_ROUTER, { prefix: HOME_PREFIX, own: true });
+    scene.network({ ...AT_HOME, epoch: 2 });
     expect(discovery(scene)[0]).toContain('neighbour-solicitation');
     expect(scene.update().path).toMatchObject({ kind: 'link', linkAddress: ROUTER_LINK });
   });
