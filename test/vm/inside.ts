@@ -4,7 +4,9 @@
  * 1 if something failed.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { reexecInLab } from '#lab/enter.ts';
 import { NOTHING, sumOf, type Tally, tallyOf } from '#test/tally.ts';
 import { PARTS, type Part } from './parts.ts';
@@ -19,12 +21,15 @@ async function runPart(name: string, { work }: Part): Promise<Tally> {
     if (code !== 0) return { ...NOTHING, faults: [`${work.argv.join(' ')}: exit code ${code}`] };
     return { ...NOTHING, files: new Map([[name, { passed: 1, failures: [] }]]) };
   }
-  const report = `${REPORT_DIRECTORY}/${name}.json`;
+  // The lab has a /run of its own.
+  const report = join(tmpdir(), `${name}.json`);
   const argv = ['vitest', 'run', '--project', work.project, ...work.files];
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
   const command = [...argv, ...reporters];
   const inLab = work.project !== 'systemd';
-  return tallyOf(report, await (inLab ? reexecInLab(command) : runHere(command)), argv.join(' '));
+  const code = await (inLab ? reexecInLab(command) : runHere(command));
+  if (existsSync(report)) copyFileSync(report, join(REPORT_DIRECTORY, `${name}.json`));
+  return tallyOf(report, code, argv.join(' '));
 }
 
 function runHere([command = '', ...args]: readonly string[]): Promise<number> {
