@@ -9,6 +9,7 @@ import {
   type Ipv4Address,
   type Ipv6Address,
   isGlobalUnicast,
+  isIpv4,
   isIpv6,
   isUniqueLocal,
   type Prefix,
@@ -229,7 +230,13 @@ function confirmedRouter(
   address: IpAddress,
 ): DefaultRouter | undefined {
   const router = routerFor(now, link, address);
-  return router === undefined || router.epoch < link.epoch ? undefined : router;
+  if (router === undefined || router.epoch >= link.epoch) return router;
+  // A DHCP client that gets its former lease again sets a route that the kernel has: it reports the
+  // address alone.
+  const lease = link.addresses.find((one) => one.address === address && one.epoch >= link.epoch);
+  const { gateway } = router;
+  if (lease === undefined || gateway === undefined || !isIpv4(gateway)) return undefined;
+  return prefixContains({ address, length: lease.prefixLength }, gateway) ? router : undefined;
 }
 
 /** When the next address or router expires. */
