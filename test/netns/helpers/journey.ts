@@ -137,6 +137,11 @@ export class Journey implements AsyncDisposable {
     return objectsOf(objectOf(await this.mobileNode.request('status'))['homes'])[0] ?? {};
   }
 
+  /** No better path is left out because it was silent. */
+  async usesBestPath(): Promise<boolean> {
+    return objectsOf((await this.home())['silentPaths'] ?? []).length === 0;
+  }
+
   /** The home agent's binding, without remaining times; undefined when there is none. */
   async binding(): Promise<JsonObject | undefined> {
     const [found] = objectsOf(await this.homeAgent.request('bindings'));

@@ -12,19 +12,35 @@ export class NetworkStates {
   readonly #lab: Lab;
   readonly #node: string;
   readonly #state: () => Promise<readonly string[]>;
+  readonly #atRest: () => Promise<boolean>;
   readonly #recorded = new Map<AttachmentPoint, readonly string[]>();
   readonly #visited: AttachmentPoint[] = [];
 
-  /** `state`: lines of all hosts concerned, among them the rules of the moving `node`. */
-  constructor(lab: Lab, node: string, state: () => Promise<readonly string[]>) {
+  /**
+   * `state`: lines of all hosts concerned, among them the rules of the moving `node`. `atRest`: the
+   * node uses its best path. On a slow machine another one may win the race of its first Binding
+   * Updates; the node comes back by a trial.
+   */
+  constructor(
+    lab: Lab,
+    node: string,
+    state: () => Promise<readonly string[]>,
+    atRest: () => Promise<boolean>,
+  ) {
     this.#lab = lab;
     this.#node = node;
     this.#state = state;
+    this.#atRest = atRest;
   }
 
   /** Expects that the state in `network` is soon the same as on the previous visit. */
   async expectSame(network: AttachmentPoint): Promise<void> {
     this.#visited.push(network);
+    await waitFor(this.#atRest, {
+      ...SOON,
+      timeoutMs: 30_000,
+      what: `the best path of ${network}`,
+    });
     const former = this.#recorded.get(network);
     if (former === undefined) {
       this.#recorded.set(network, await this.#settled(network));

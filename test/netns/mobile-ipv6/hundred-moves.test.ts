@@ -62,7 +62,7 @@ test(`sessions survive ${MOVES} random moves (SOJOURN_SEED=${SEED})`, async () =
   const { homeAgent, mobileNode } = journey;
   const pids = [homeAgent.pid, mobileNode.pid];
   const networks = randomNetworks(SEED);
-  const states = new NetworkStates(journey.lab, 'mn', stateOfDaemons);
+  const states = new NetworkStates(journey.lab, 'mn', stateOfDaemons, () => journey.usesBestPath());
   for (let move = 0; move < MOVES; move += 1) {
     const network = networks.next().value;
     await journey.moveTo(network);

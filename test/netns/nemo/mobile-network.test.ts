@@ -74,7 +74,7 @@ async function openSessions(): Promise<Sessions> {
 test(`sessions of the hosts survive ${MOVES} random moves (SOJOURN_SEED=${SEED})`, async () => {
   console.log(`SOJOURN_SEED=${SEED}`);
   const networks = randomNetworks(SEED);
-  const states = new NetworkStates(journey.lab, 'mr', stateOfDaemons);
+  const states = new NetworkStates(journey.lab, 'mr', stateOfDaemons, () => journey.usesBestPath());
   for (let move = 0; move < MOVES; move += 1) {
     const network = networks.next().value;
     await journey.moveTo(network);
