@@ -77,7 +77,7 @@ describe('a mobile node beside rules of other software', () => {
     await journey.moveTo('dsb');
     const rules = await inNode('ip -6 rule show');
     const priorities = [...rules.matchAll(/^(\d+):/gm)].map(([, number]) => Number(number));
-    expect(priorities).toEqual([
+    expect([...new Set(priorities)]).toEqual([
       ...[0, 1000, 1001, 1002, 1003, 32_765, 32_766],
       ...[33_000, 33_002, 33_003, 33_004],
     ]);
