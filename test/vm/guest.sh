@@ -7,7 +7,6 @@ stty -F /dev/console -opost 2>/dev/null
 mkdir -p /dev/pts /dev/shm /run/lock /run/netns
 mount -t devpts -o ptmxmode=0666,mode=620 devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount --make-rshared /
 for link in fd:/proc/self/fd stdin:fd/0 stdout:fd/1 stderr:fd/2; do
   [ -e "/dev/${link%%:*}" ] || ln -s "${link#*:}" "/dev/${link%%:*}"
