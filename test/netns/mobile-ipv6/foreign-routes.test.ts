@@ -29,8 +29,19 @@ afterAll(async () => await journey?.close());
 
 beforeEach(async () => await vpn.removeRoutes());
 
-async function moves(network: 'ds' | 'dsb' | 'nat-prc' | 'ar4'): Promise<void> {
+/** Moves; in a dual-stack network until the care-of address is the IPv6 one. */
+async function moveTo(network: 'ds' | 'dsb' | 'nat-prc' | 'ar4'): Promise<void> {
   await journey.moveTo(network);
+  if (!network.startsWith('ds')) return;
+  await waitFor(async () => String((await journey.home())['careOfAddress']).includes(':'), {
+    timeoutMs: 10_000,
+    what: `an IPv6 care-of address in ${network}`,
+  });
+  await journey.settled(network);
+}
+
+async function moves(network: 'ds' | 'dsb' | 'nat-prc' | 'ar4'): Promise<void> {
+  await moveTo(network);
   careOf = String((await journey.home())['careOfAddress']);
 }
 

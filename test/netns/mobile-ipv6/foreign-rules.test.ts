@@ -36,6 +36,17 @@ afterEach(async () => {
   for (const line of undo.toReversed()) await journey.lab.attempt('mn', line);
 });
 
+/** Moves; in a dual-stack network until the care-of address is the IPv6 one. */
+async function moveTo(network: 'ds' | 'dsb' | 'nat-prc' | 'ar4'): Promise<void> {
+  await journey.moveTo(network);
+  if (!network.startsWith('ds')) return;
+  await waitFor(async () => String((await journey.home())['careOfAddress']).includes(':'), {
+    timeoutMs: 10_000,
+    what: `an IPv6 care-of address in ${network}`,
+  });
+  await journey.settled(network);
+}
+
 /** Adds a rule for both families until the end of the test. */
 async function rule(words: string): Promise<void> {
   for (const family of FAMILIES) {
@@ -74,7 +85,7 @@ async function expectDefaultBy(device: string): Promise<void> {
 
 describe('a mobile node beside rules of other software', () => {
   it('sends other traffic home by a rule right before the kernel’s main table', async () => {
-    await journey.moveTo('dsb');
+    await moveTo('dsb');
     const rules = await inNode('ip -6 rule show');
     const priorities = [...rules.matchAll(/^(\d+):/gm)].map(([, number]) => Number(number));
     expect([...new Set(priorities)]).toEqual([
@@ -90,7 +101,7 @@ describe('a mobile node beside rules of other software', () => {
     await rule('fwmark 0x80000/0xff0000 lookup default priority 5230');
     await rule('fwmark 0x80000/0xff0000 unreachable priority 5250');
     await rule('lookup 52 priority 5270');
-    await journey.moveTo('ds');
+    await moveTo('ds');
     expect(await path('100.101.102.103')).toBe('vpn0');
     expect(await path('100.101.102.103', 'from 100.100.1.1')).toBe('vpn0');
     expect(await path('fd7a:115c::77')).toBe('vpn0');
@@ -103,7 +114,7 @@ describe('a mobile node beside rules of other software', () => {
     await vpnRoutes(['0.0.0.0/0', '::/0'], '52');
     await rule('lookup 52 priority 5270');
     const before = await vpn.strayed();
-    await journey.moveTo('dsb');
+    await moveTo('dsb');
     await expectDefaultBy('vpn0');
     await expectHome();
     expect(await vpn.strayed()).toBe(before);
@@ -115,12 +126,12 @@ describe('a mobile node beside rules of other software', () => {
   ] as const)(
     'carries a VPN that wants everything and came %s the registration: the rules of wg-quick',
     async (_, early) => {
-      if (!early) await journey.moveTo('nat-prc');
+      if (!early) await moveTo('nat-prc');
       await vpnRoutes(['0.0.0.0/0', '::/0'], WIREGUARD_MARK);
       await rule(`not fwmark ${WIREGUARD_MARK} lookup ${WIREGUARD_MARK} priority 32765`);
       await rule('lookup main suppress_prefixlength 0 priority 32764');
       const before = await vpn.strayed();
-      if (early) await journey.moveTo('ds');
+      if (early) await moveTo('ds');
       await waitFor(async () => (await path(ADDRESSES.correspondentIpv4)) === 'vpn0', {
         timeoutMs: 2_000,
         what: 'the default of the VPN',
@@ -133,7 +144,7 @@ describe('a mobile node beside rules of other software', () => {
   );
 
   it('keeps its own packets out of a VPN whose rules come before all others', async () => {
-    await journey.moveTo('ds');
+    await moveTo('ds');
     await vpnRoutes(['0.0.0.0/0', '::/0'], WIREGUARD_MARK);
     const before = await vpn.strayed();
     // Without a priority the kernel puts a rule before every other one but its own.
@@ -148,14 +159,14 @@ describe('a mobile node beside rules of other software', () => {
       });
     await expectDefaultBy('vpn0');
     expect(await path(ADDRESSES.correspondentIpv6, `mark ${WIREGUARD_MARK}`)).toBe('sojourn-mn');
-    await journey.moveTo('dsb');
+    await moveTo('dsb');
     await expectHome();
     expect(await vpn.strayed()).toBe(before);
   });
 
   it('answers a container at the care-of address, and carries its traffic home', async () => {
     await container();
-    await journey.moveTo('ds');
+    await moveTo('ds');
     const careOf = String((await journey.home())['careOfAddress']);
     const { address: ipv4 } = await journey.lab.waitForAddress('mn', 4);
     for (const address of [careOf, ipv4, HOME.ipv4Address, ADDRESSES.correspondentIpv4])
