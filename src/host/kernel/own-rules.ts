@@ -135,10 +135,10 @@ export class OwnRules {
   }
 }
 
-/** The daemon's marks. */
+/** The daemon's marks; a rule for the value 0 is about packets without one. */
 function marksOf(rules: readonly DesiredRule[]): readonly number[] {
   const marks = rules.flatMap(({ mark, invert }) =>
-    mark === undefined || invert === true ? [] : [mark.value],
+    mark === undefined || mark.value === 0 || invert === true ? [] : [mark.value],
   );
   return marks.length === 0 ? [0] : marks;
 }

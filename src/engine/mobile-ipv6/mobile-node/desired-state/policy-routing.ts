@@ -21,7 +21,7 @@
  *        no care-of address of this family: packets never enter the tunnel
  *   p+3  from home address             table
  *        everything that uses the home address
- *   p+3  to the home prefix            table
+ *   p+3  to the home prefix, no mark   table
  *        hosts of the home link, whose on-link route may remain on the interface that left it
  *
  * Only if all traffic uses the tunnel, at the later priority d, `defaultRulePriority`:
@@ -180,14 +180,19 @@ function homeAddressRules(
   }));
 }
 
+/**
+ * A packet of the daemon that finds no route in main must not enter its own tunnel: `mark` matches
+ * packets without the bits of the daemon's.
+ */
 function homePrefixRules(
   family: 4 | 6,
   prefixes: readonly Prefix[],
-  { rulePriority, table }: MobileNodeConfiguration,
+  { rulePriority, table, mark: bits }: MobileNodeConfiguration,
 ): readonly DesiredRule[] {
+  const unmarked = bits === 0 ? {} : { mark: { value: 0, mask: bits } };
   return prefixes
     .filter(({ address }) => familyOf(address) === family)
-    .map((to) => ({ family, priority: rulePriority + 3, place: FIRST, table, to }));
+    .map((to) => ({ family, priority: rulePriority + 3, place: FIRST, table, to, ...unmarked }));
 }
 
 function defaultRouteRules(

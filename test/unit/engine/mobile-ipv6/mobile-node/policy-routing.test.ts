@@ -31,7 +31,7 @@ describe('mobile node: policy routing', () => {
       { priority: 1001, table: 5001, mark: 0x534a },
       { priority: 1002, table: 254, mark: 0x534a },
       { priority: 1003, table: 5000, from: '2001:db8:1::10/128' },
-      { priority: 1003, table: 5000, to: '2001:db8:1::/64' },
+      { priority: 1003, table: 5000, to: '2001:db8:1::/64', mark: 0 },
       { priority: 32_765, table: 0, target: 33_000 },
       { priority: 33_000, table: 254, suppressPrefixLength: 0 },
       { priority: 33_002, table: 5000, mark: 0x534a, invert: true },
