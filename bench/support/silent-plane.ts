@@ -11,6 +11,7 @@ export class SilentPlane implements PlanePort {
   };
   readonly deviceIndex = 1;
   reopenDevice(): void {}
+  renewUdpPort(): void {}
   tunnelSet(): void {}
   tunnelDelete(): void {}
   routeSet(): void {}

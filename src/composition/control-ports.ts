@@ -26,6 +26,7 @@ export function planeWithoutTunnels(sockets: DatagramSockets): PlanePort {
     deviceIndex: 0,
     ...{
       reopenDevice: noTunnels,
+      renewUdpPort: noTunnels,
       tunnelSet: noTunnels,
       tunnelDelete: noTunnels,
       routeSet: noTunnels,

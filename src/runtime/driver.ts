@@ -17,6 +17,7 @@ import { OperatorCommands } from './operator-commands.ts';
 import { Reconciler } from './reconciler.ts';
 import { RecordWriter } from './record-writer.ts';
 import { TrafficSampler } from './traffic-sampler.ts';
+import { renewUdpPort } from './udp-port-renewal.ts';
 
 export type { Driver, DriverInput, DriverOptions } from './driver-options.ts';
 
@@ -272,6 +273,9 @@ class DriverLoop implements Driver {
       case 'persist':
       case 'event':
       case 'message':
+        break;
+      case 'renew-udp-port':
+        this.#count(renewUdpPort(this.#options.plane) ? 'udp-port-renewed' : 'udp-port-refused');
         break;
       case 'reply':
         if (!this.#commands.reply(output.id, output.ok, output.value))

@@ -112,6 +112,11 @@ export interface PlanePort {
    * namespace. Tables and counters stay.
    */
   reopenDevice(): void;
+  /**
+   * Sends and receives the datagrams of RFC 5555 through another local port, which paths still name
+   * by `udpPort` of the options. Throws, and nothing has changed.
+   */
+  renewUdpPort(): void;
   tunnelSet(tunnel: DesiredTunnel): void;
   tunnelDelete(id: number): void;
   routeSet(route: DesiredPlaneRoute): void;

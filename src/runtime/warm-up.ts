@@ -217,6 +217,7 @@ class VirtualPlane implements PlanePort {
   }
 
   reopenDevice(): void {}
+  renewUdpPort(): void {}
   tunnelSet(): void {}
   tunnelDelete(): void {}
   routeSet(): void {}

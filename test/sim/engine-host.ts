@@ -166,6 +166,7 @@ export class EngineHost {
         this.#replies.set(output.id, output);
         return;
       case 'persist':
+      case 'renew-udp-port':
         return;
     }
   }

@@ -17,6 +17,7 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
                        {InstanceMethod("features", &PlaneObject::features),
                         InstanceMethod("deviceIndex", &PlaneObject::deviceIndex),
                         InstanceMethod("reopenDevice", &PlaneObject::reopenDevice),
+                        InstanceMethod("renewUdpPort", &PlaneObject::renewUdpPort),
                         InstanceMethod("tunnelSet", &PlaneObject::tunnelSet),
                         InstanceMethod("tunnelDelete", &PlaneObject::tunnelDelete),
                         InstanceMethod("routeSet", &PlaneObject::routeSet),
@@ -120,6 +121,10 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
   void reopenDevice(const Napi::CallbackInfo& info) {
     Plane& reopened = plane(info);
     withErrors(info.Env(), [&] { reopened.reopenDevice(); });
+  }
+  void renewUdpPort(const Napi::CallbackInfo& info) {
+    Plane& renewed = plane(info);
+    withErrors(info.Env(), [&] { renewed.renewUdpPort(); });
   }
   void tunnelSet(const Napi::CallbackInfo& info) {
     plane(info).tunnelSet(tunnelOf(objectOf(info[0], "tunnel")));

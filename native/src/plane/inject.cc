@@ -136,7 +136,7 @@ int Plane::injectRaw(const Tunnel& tunnel, const PacketView& view) {
   const int family = tunnel.path.family;
   const int fd = family == 6 ? sockets_.complete6.get() : sockets_.complete4.get();
   const OuterFragmentation fragmentation{.mtu = tunnel.mtu + tunnel.overhead(),
-                                         .sourcePort = shared_.options.udpPort,
+                                         .sourcePort = shared_.udpPort,
                                          .identification = 1};
   int error = 0;
   for (const std::vector<u8>& one :

@@ -20,14 +20,14 @@ std::set<Plane*> openPlanes;
 
 }  // namespace
 
-SendSockets Sockets::sendSockets(size_t pair, const Options& options) const {
+SendSockets Sockets::sendSockets(size_t pair, const Shared& shared) const {
   SendSockets send;
   if (pair < udp.size()) send.udp = udp[pair].get();
-  send.udpPort = options.udpPort;
+  send.udpPort = shared.udpPort;
   for (int six = 0; six < 2; six++) {
     if (pair < sealed[six].size()) send.sealed[six] = sealed[six][pair].get();
   }
-  send.sealedPort = options.sealedPort;
+  send.sealedPort = shared.options.sealedPort;
   for (int outer = 0; outer < 2; outer++) {
     for (int inner = 0; inner < 2; inner++) send.raw[outer][inner] = raw[outer][inner].get();
   }
@@ -95,18 +95,36 @@ void Plane::openDevice() {
       std::make_unique<Receiver>(shared_, counters_, sockets_.tun->queue(0), options.ownSlot());
 }
 
-void Plane::reopenDevice() {
+// Stops the packet threads so that `startWorkers` can start others.
+void Plane::pause() {
   stop();
   u64 stopped = 0;
   if (::read(sockets_.stop.get(), &stopped, sizeof stopped) < 0 && errno != EAGAIN) {
     throwSystemError("eventfd");
   }
+  shared_.tables.domain().removeReaders();
+}
+
+void Plane::renewUdpPort() {
+  const Options& options = shared_.options;
+  if (options.udpPort == 0) return;
+  UdpFeatures features;
+  const u16 port = freeUdpPort(4);
+  std::vector<Descriptor> renewed =
+      openUdpSockets(4, port, options.pairs(), options.mark, features);
+  pause();
+  sockets_.udp = std::move(renewed);
+  shared_.udpPort = port;
+  startWorkers();
+}
+
+void Plane::reopenDevice() {
+  pause();
   // The kernel removes the device with its last descriptor, wherever it is by now.
   heldReceiver_.reset();
   sockets_.tun.reset();
   sockets_.links.clear();
   openDevice();
-  shared_.tables.domain().removeReaders();
   startWorkers();
 }
 

@@ -31,7 +31,7 @@ struct Sockets {
   std::vector<LinkTap> links;
   Descriptor stop;
 
-  SendSockets sendSockets(size_t pair, const Options& options) const;
+  SendSockets sendSockets(size_t pair, const Shared& shared) const;
 };
 
 class Worker;
@@ -47,6 +47,9 @@ class Plane {
   // Replaces a TUN device that was deleted, renamed or moved to another network namespace. Tables
   // and counters stay. Throws SystemError if the name is taken; a later call tries again.
   void reopenDevice();
+  // Sends and receives the datagrams of RFC 5555 through another port, which the kernel chooses: a
+  // NAT on the path makes a new mapping. Throws SystemError, and nothing has changed.
+  void renewUdpPort();
   void tunnelSet(const TunnelSpec& spec);
   void tunnelDelete(u32 id) { shared_.tables.tunnelDelete(id); }
   void routeSet(const RouteSpec& spec);
@@ -65,6 +68,7 @@ class Plane {
   RouteSpec withoutPeer(const RouteSpec& spec) const;
   void wakeForHeld();
   void stop();
+  void pause();
   static void stopAll();
   void openSockets(size_t pairs);
   void openSealed(size_t pairs, UdpFeatures& features);

@@ -26,7 +26,7 @@ Worker::Worker(Shared& shared, const Sockets& sockets, const ThreadRole& role)
     : shared_(shared),
       sockets_(sockets),
       role_(role),
-      send_(sockets.sendSockets(role.pair, shared.options)),
+      send_(sockets.sendSockets(role.pair, shared)),
       reader_(shared.tables.domain().addReader()),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (!epoll_) throwSystemError("epoll");

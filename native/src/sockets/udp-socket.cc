@@ -94,6 +94,16 @@ std::vector<Descriptor> openUdpSockets(int family, u16 port, size_t count, int m
   return sockets;
 }
 
+u16 freeUdpPort(int family) {
+  const Descriptor udp = newUdpSocket(family);
+  bindWildcard(family, udp.get(), 0);
+  SocketAddress address;
+  address.length = sizeof address.six;
+  auto* name = reinterpret_cast<sockaddr*>(&address);
+  if (::getsockname(udp.get(), name, &address.length) != 0) throwSystemError("UDP port");
+  return address.port(family);
+}
+
 sockaddr_in socketAddress(const Address& address, u16 port) {
   sockaddr_in result{};
   result.sin_family = AF_INET;

@@ -20,6 +20,9 @@ struct UdpFeatures {
 std::vector<Descriptor> openUdpSockets(int family, u16 port, size_t count, int mark,
                                        UdpFeatures& features);
 
+// A port that no socket has at the moment. Throws SystemError.
+u16 freeUdpPort(int family);
+
 sockaddr_in socketAddress(const Address& address, u16 port);
 sockaddr_in6 socketAddress6(const Address& address, u16 port);
 

@@ -97,7 +97,14 @@ const MOBILE_NODE: Rows = {
         'home-agent-silent',
         'family-changed',
       ],
-      ...['path-asked', 'path-dead', 'path-tried', 'path-trial', 'path-trial-failed'],
+      ...[
+        'path-asked',
+        'path-dead',
+        'path-tried',
+        'path-trial',
+        'path-trial-failed',
+        'udp-port-renewed',
+      ],
       ...['home-agent-address-raced', 'binding-confirmed'],
       ...['name-resolved', 'name-not-resolved', 'sequence-resynchronized', 'clock-resynchronized'],
       ...[

@@ -28,6 +28,8 @@ export type Output =
   | { readonly kind: 'reply'; readonly id: number; readonly ok: boolean; readonly value: JsonValue }
   /** Asks the host's resolver for A and AAAA records; the answer is a `resolved` input. */
   | { readonly kind: 'resolve'; readonly name: string }
+  /** The plane uses another local port for UDP tunnels (RFC 5555), which the kernel chooses. */
+  | { readonly kind: 'renew-udp-port' }
   | NtmobileOutput;
 
 /** An event for operators; level and fields are those of its row in common/event-table.ts. */

@@ -53,6 +53,10 @@ export class FakePlane implements PlanePort {
     this.log.push('device');
   }
 
+  renewUdpPort(): void {
+    this.log.push('UDP port');
+  }
+
   tunnelSet(tunnel: DesiredTunnel): void {
     this.log.push(`tunnel ${tunnel.id} → ${tunnel.path.remote}`);
     this.tunnels.set(tunnel.id, tunnel);

@@ -3,13 +3,14 @@ import type { DaemonPairOptions } from '#lab/daemons.ts';
 import type { NetworkName } from '#lab/network.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { renameHost } from '#lab/services.ts';
+import { waitFor } from '#lab/shell.ts';
 import { answeredPinger, breakPath, stallOf } from '#test/netns/helpers/broken-path.ts';
 import { Journey, objectsOf } from '#test/netns/helpers/journey.ts';
 
 /**
  * The path or the home agent dies in silence while the node sends. The node asks, and takes the
- * next way: the other family, another address of the home agent, or the address that its name has
- * now.
+ * next path: the other family, another address of the home agent, the address that its name has now,
+ * or another local port.
  */
 
 /** Three seconds, and a request of the pinger that the new path answers. */
@@ -87,6 +88,21 @@ describe('a node whose path dies while it sends', () => {
     const stall = await stallOf(pinger, since);
     console.info(`back after ${Math.round(stall)} ms`);
     expect(stall).toBeLessThan(BACK_WITHIN_MS);
+  });
+
+  test('uses another local port where a NAT keeps a dead mapping of the former one', async () => {
+    await arrive('nat-prc');
+    using pinger = await answeredPinger('mn', ADDRESSES.correspondentIpv4);
+    const since = await breakPath(journey.lab, 'nat-prc', ['oifname "wan" udp sport 4191']);
+    const stall = await stallOf(pinger, since);
+    console.info(`back after ${Math.round(stall)} ms`);
+    expect(stall).toBeLessThan(BACK_WITHIN_MS);
+    await waitFor(async () => (await journey.home())['phase'] === 'registered', {
+      timeoutMs: 5_000,
+      what: 'the acknowledgement by the other port',
+    });
+    expect((await journey.home())['encapsulation']).toBe('udp');
+    expect(await journey.count(journey.mobileNode, 'udp-port-renewed')).toBe(1);
   });
 });
 

@@ -29,6 +29,27 @@ describe('the driver, failures', () => {
     expect(control.ask('counters')).toMatchObject([{ value: { driver: { 'send-errno-101': 1 } } }]);
   });
 
+  it('counts a UDP port that the host refuses, and goes on', () => {
+    const { driver, engine, plane, control, log, settle } = world();
+    engine.answers.set('datagram', () => [{ kind: 'renew-udp-port' }, SEND]);
+    engine.answers.set('request', (input) =>
+      input.kind === 'request' ? [{ kind: 'reply', id: input.id, ok: true, value: {} }] : [],
+    );
+    driver.start();
+    log.length = 0;
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(log).toEqual(['UDP port', 'send ipv6 40']);
+    plane.renewUdpPort = () => {
+      throw Object.assign(new Error('UDP port'), { code: 'EADDRINUSE' });
+    };
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(control.ask('counters')).toMatchObject([
+      { value: { driver: { 'udp-port-renewed': 1, 'udp-port-refused': 1, sent: 2 } } },
+    ]);
+  });
+
   it('repeats a failed send after the desired state of the same step is applied', () => {
     const { driver, engine, plane, kernel, settle } = world();
     engine.answers.set('datagram', () => [SEND, desiredAddressOutput('eth0')]);

@@ -35,6 +35,7 @@ import { type HomeRole, PLAIN_ROLE } from './home/home-role.ts';
 import { MOBILE_NODE_TABLE } from './home/stored-registration.ts';
 import { parseAdvertisement, type RouterAdvertisement } from './network/discovery-packets.ts';
 import { type Exclusions, MovementDetection, NO_EXCLUSIONS } from './network/movement-detection.ts';
+import { UdpPort } from './network/udp-port.ts';
 import type { NodeContext } from './node-context.ts';
 import { handleOperatorCommand } from './operator-commands.ts';
 import { MOBILE_NODE_REASONS, type MobileNodeReason } from './reasons.ts';
@@ -79,6 +80,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   readonly natLifetimes = new NatLifetimes();
   readonly lastTimestampOfKey = new Map<number, bigint>();
   readonly bindingUpdateList = new BindingUpdateList();
+  readonly udpPort = new UdpPort((reason) => this.count(reason));
   readonly updateRateLimit = new UpdateRateLimit();
   readonly homes: readonly Home[];
   readonly #extension: MobileNodeExtension;

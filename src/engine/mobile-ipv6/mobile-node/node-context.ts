@@ -6,11 +6,13 @@ import type { NatLifetimes } from './binding/nat-lifetimes.ts';
 import type { HomeConfiguration } from './configuration.ts';
 import type { HomeRole } from './home/home-role.ts';
 import type { MovementDetection } from './network/movement-detection.ts';
+import type { UdpPort } from './network/udp-port.ts';
 
 export interface NodeContext extends ExchangeNode {
   readonly random: RandomBytes;
   readonly movement: MovementDetection;
   readonly natLifetimes: NatLifetimes;
+  readonly udpPort: UdpPort;
   /** The last timestamp sent under each SPI. */
   readonly lastTimestampOfKey: Map<number, bigint>;
   /**

@@ -33,6 +33,7 @@ export const MOBILE_NODE_REASONS = {
   'path-asked': 'Binding Updates sent because data was not answered: does the path still work?',
   'path-dead': 'The path in use counted as dead: three Binding Updates were not answered.',
   'path-tried': 'Other paths on which a registration began because the one in use was silent.',
+  'udp-port-renewed': 'UDP tunnels use another local port, since a NAT may keep a dead mapping.',
   'path-trial': 'A better path, silent or unconfirmed before, was tried while data stayed.',
   'path-trial-failed': 'A trial of a better path was not answered.',
   'home-agent-address-raced':

@@ -67,6 +67,14 @@ export interface RegistrationOwner extends ExchangeHome {
   deregistered(step: Step, outcome: DeregistrationOutcome): void;
 }
 
+/** Why a Binding Update under way is repeated ahead of the back-off. */
+export interface Haste {
+  /** Since the last transmission. */
+  readonly quietMs: number;
+  /** That was long enough for an answer: the attempt counts as unanswered. */
+  readonly timedOut: boolean;
+}
+
 export type AttemptOutcome =
   | { readonly kind: 'accepted'; readonly answer: MatchedAcknowledgement }
   /** Accepted by a home agent that does not serve the role. */
@@ -91,10 +99,11 @@ export class RegistrationAttempt {
   }
 
   /** Sends again, ahead of the back-off, if the last Binding Update left before `quietMs`. */
-  hasten(step: Step, quietMs: number): void {
+  hasten(step: Step, { quietMs, timedOut }: Haste): void {
     const sentAt = this.exchange.lastSentAt;
-    if (!this.awaitsResolution && sentAt !== undefined && step.now - sentAt >= quietMs)
-      this.exchange.transmit(step);
+    if (this.awaitsResolution || sentAt === undefined || step.now - sentAt < quietMs) return;
+    if (timedOut) this.#retransmit(step);
+    else this.exchange.transmit(step);
   }
 
   /** A refusal awaits the resolution of the home agent's name. */

@@ -31,6 +31,7 @@ import { NatKeepalive } from './nat-keepalive.ts';
 import { OwnEntries } from './own-entries.ts';
 import {
   type AttemptOutcome,
+  type Haste,
   RegistrationAttempt,
   type RegistrationOwner,
 } from './registration-attempt.ts';
@@ -148,8 +149,8 @@ export class BindingRegistration {
     return this.#renew(step, this.#attempt(true, { questionMs: this.#roundTrip.timeoutMs }));
   }
 
-  hasten(step: Step, quietMs: number): void {
-    if ('attempt' in this.#state) this.#state.attempt.hasten(step, quietMs);
+  hasten(step: Step, haste: Haste): void {
+    if ('attempt' in this.#state) this.#state.attempt.hasten(step, haste);
   }
 
   #renew(step: Step, attempt: RegistrationAttempt): boolean {

@@ -18,7 +18,7 @@ import {
 import type { HomeLink } from '#engine/mobile-ipv6/mobile-node/network/home-link-detection.ts';
 import type { NodeContext } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
 import type { ReceivedAcknowledgement } from '../binding/acknowledgement.ts';
-import type { RegistrationOwner } from '../binding/registration-attempt.ts';
+import type { Haste, RegistrationOwner } from '../binding/registration-attempt.ts';
 import type { RegistrationPhase } from '../binding/registration-state.ts';
 import type { TunnelEndpoints } from '../desired-state/tunnel-endpoints.ts';
 import type { HomeAgentSilence } from './home-agent-silence.ts';
@@ -186,7 +186,7 @@ export class Attachment {
     const unreachable = candidates.length > 0;
     const from = this.location;
     const kind = unreachable ? 'resolving' : 'detached';
-    // Once for each network; the timer of the resolution repeats it.
+    // Once for each network; a timer repeats it.
     const isNew = this.uplinks.update(candidates);
     if (unreachable && (isNew || this.#situation.kind !== kind)) homeAgents.resolve(step);
     // An interface that the operator has just excluded is still up and would carry packets.
@@ -240,10 +240,10 @@ export class Attachment {
     if (registration !== this.current) registration?.leave();
   }
 
-  /** Repeats Binding Updates under way that were last sent longer ago than `quietMs`. */
-  hasten(step: Step, quietMs: number): boolean {
+  /** Repeats Binding Updates under way; says whether there were any. */
+  hasten(step: Step, haste: Haste): boolean {
     const before = step.out.length;
-    for (const registration of this.registrations) registration.hasten(step, quietMs);
+    for (const registration of this.registrations) registration.hasten(step, haste);
     return step.out.length > before;
   }
 
@@ -265,7 +265,6 @@ export class Attachment {
   #takeOver(step: Step, winner: BindingRegistration): void {
     const from = this.location;
     const former = this.current;
-    const { node } = this.#home;
     if (former?.bid !== winner.bid) return;
     const losers = this.#race.end(winner.careOf);
     // A former path that is registered works: the winner was on trial.
@@ -273,7 +272,7 @@ export class Attachment {
       for (const careOf of [...losers, former.careOf]) this.uplinks.recordOutpaced(step, careOf);
     former.leave();
     this.#situation = { kind: 'away', registration: winner };
-    if (former.careOf.family !== winner.careOf.family) node.count('family-changed');
+    if (former.careOf.family !== winner.careOf.family) this.#home.node.count('family-changed');
     reportHandover(this.#home, step, from, winner.careOf);
   }
 
@@ -299,6 +298,7 @@ export class Attachment {
     const registration = this.registrations.get(careOfAddress);
     if (registration === undefined) return;
     this.#carrier = registration;
+    this.#home.node.udpPort.answered(registration.tunnel);
     this.uplinks.recordAnswer(step, registration.careOf);
     if (registration !== this.current) this.#takeOver(step, registration);
     this.#race.currentAnswered(step);

@@ -5,20 +5,21 @@
  * RFC 6275 §11.3.6  Binding Error;  §11.7.4 Binding Refresh Request
  */
 import type { Step } from '#engine/contract/engine.ts';
+import type { Haste } from '#engine/mobile-ipv6/mobile-node/binding/registration-attempt.ts';
 import type { MobileNodeReason } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
 import { HintLimit } from './hint-limit.ts';
 import { PathWatch, type TrafficSample } from './path-watch.ts';
 
 /** A Binding Update under way is not repeated sooner because of a hint. */
-const HINT_MS = 250;
+const HINT: Haste = { quietMs: 250, timedOut: false };
 /** While data waits, a path that does not answer is asked at least this often. */
-const WAITING_DATA_MS = 3000;
+const WAITING_DATA: Haste = { quietMs: 3000, timedOut: true };
 
 /** The parts of the node's attachment that are asked. */
 interface AskedAttachment {
   readonly current: { ask(step: Step): boolean } | undefined;
-  /** Repeats Binding Updates under way that were last sent longer ago than `quietMs`. */
-  hasten(step: Step, quietMs: number): boolean;
+  /** Repeats Binding Updates under way; says whether there were any. */
+  hasten(step: Step, haste: Haste): boolean;
 }
 
 interface QuestionCounter {
@@ -40,7 +41,7 @@ export class DeadPathDetection {
   sample(step: Step, sample: TrafficSample): void {
     if (!this.#watch.sample(step.now, sample)) return;
     if (this.#attachment.current?.ask(step) === true) this.#node.count('path-asked');
-    else this.#attachment.hasten(step, WAITING_DATA_MS);
+    else this.#attachment.hasten(step, WAITING_DATA);
   }
 
   /** The home agent accepted a registration. */
@@ -52,6 +53,6 @@ export class DeadPathDetection {
   request(step: Step): boolean {
     if (!this.#hints.take(step.now)) return false;
     const { current } = this.#attachment;
-    return current?.ask(step) === true || this.#attachment.hasten(step, HINT_MS);
+    return current?.ask(step) === true || this.#attachment.hasten(step, HINT);
   }
 }

@@ -166,6 +166,7 @@ export class Home implements AttachedHome {
   reportSilence(step: Step, exchange: UnansweredExchange): void {
     if (!this.attachment.recordSilence(step, exchange.careOfAddress)) return;
     this.silence.recordRound();
+    this.node.udpPort.unanswered(step, this.attachment.current?.tunnel);
     reportSilentHomeAgent(this, step, exchange);
     // Before the name is resolved again: the query must not enter a tunnel that leads nowhere.
     this.node.publishDesired(step);

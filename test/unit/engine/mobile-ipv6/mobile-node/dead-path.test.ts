@@ -11,7 +11,12 @@ const VIRTUAL_HOME = { ...HOME, virtualHomeNetwork: true };
 const SIX = '2001:db8:f1::2';
 const FOUR = '203.0.113.7';
 const DUAL = { addresses: [`${SIX}/64`, `${FOUR}/24`] };
+const ONLY_IPV4 = { addresses: [`${FOUR}/24`] };
 const AWAY = { addresses: [`${SIX}/64`] };
+/** The home agent's answer to a node behind a NAT, RFC 5555 §4.3. */
+const BEHIND_NAT = {
+  options: [{ type: 'nat-detection', forceUdp: false, refreshTimeSeconds: 60 }],
+} as const;
 const SAMPLE_MS = 250;
 
 /** A node with traffic, whose home agent answers while `works`. */
@@ -20,6 +25,7 @@ class Path {
   readonly sent: { readonly at: number; readonly from: string; readonly units: number }[] = [];
   readonly events: string[] = [];
   persisted = 0;
+  readonly portRenewedAt: number[] = [];
   resolvedAt = Number.NaN;
   works: (from: string, to: string) => boolean = () => true;
   #sampleAt = 0;
@@ -33,6 +39,7 @@ class Path {
     for (const output of scene.out) {
       if (output.kind === 'event') this.events.push(output.event.name);
       if (output.kind === 'persist') this.persisted++;
+      if (output.kind === 'renew-udp-port') this.portRenewedAt.push(scene.now);
       if (output.kind === 'resolve') this.resolvedAt = scene.now;
     }
     for (const update of scene.updates()) {
@@ -40,7 +47,7 @@ class Path {
       const from = path.kind === 'udp' ? path.local : packet.source;
       this.sent.push({ at: scene.now, from, units: message.lifetimeUnits });
       if (!this.works(from, path.kind === 'udp' ? path.remote : packet.destination)) continue;
-      scene.answer(update);
+      scene.answer(update, path.kind === 'udp' ? BEHIND_NAT : {});
       this.react();
     }
   }
@@ -156,6 +163,15 @@ describe('mobile node: traffic without answer', () => {
     const began = path.scene.now;
     path.traffic(2500, 1, 0);
     expect(path.resolvedAt - began).toBeLessThan(2500);
+    path.scene.give({ kind: 'resolved', name: 'ha.example', addresses: [HOME_AGENT] });
+    path.react();
+    // The name changes late: it is resolved after each round, about every nine seconds.
+    for (let repeat = 0; repeat < 4; repeat++) {
+      path.traffic(12_000, 1, 0);
+      expect(path.scene.now - path.resolvedAt).toBeLessThan(12_000);
+      path.scene.give({ kind: 'resolved', name: 'ha.example', addresses: [HOME_AGENT] });
+      path.react();
+    }
     path.scene.give({ kind: 'resolved', name: 'ha.example', addresses: [moved] });
     path.react();
     expect(path.scene.request('status')).toMatchObject({ homes: [{ phase: 'registered' }] });
@@ -172,6 +188,26 @@ describe('mobile node: traffic without answer', () => {
     path.sent.length = 0;
     path.traffic(60_000, 0, 0);
     expect(path.sent.length).toBeLessThan(25);
+  });
+
+  it('changes the UDP port at growing intervals, each time before a Binding Update', () => {
+    const path = Path.registered(new Scene({ homes: [VIRTUAL_HOME], forceUdp: true }), ONLY_IPV4);
+    path.works = () => false;
+    path.traffic(600_000, 1, 0);
+    const [first = Number.NaN, ...later] = path.portRenewedAt;
+    expect(first).toBeLessThanOrEqual(2000);
+    expect(path.sent.some(({ at }) => at >= first && at <= first + 1000)).toBe(true);
+    const waits = later.map((at, index) => at - (path.portRenewedAt[index] ?? 0));
+    for (const [index, wait] of waits.entries())
+      expect(wait).toBeGreaterThanOrEqual(Math.min(3000 * 2 ** index, 60_000));
+    expect(waits.length).toBeGreaterThan(1);
+  });
+
+  it('keeps its port while Binding Updates over IPv6 are not answered', () => {
+    const path = Path.registered(new Scene({ homes: [VIRTUAL_HOME] }), AWAY);
+    path.works = () => false;
+    path.traffic(30_000, 1, 0);
+    expect(path.portRenewedAt).toEqual([]);
   });
 });
 

@@ -16,6 +16,7 @@ import { Home } from '#engine/mobile-ipv6/mobile-node/home/home.ts';
 import { PLAIN_ROLE } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
 import { MovementDetection } from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
+import { UdpPort } from '#engine/mobile-ipv6/mobile-node/network/udp-port.ts';
 import type { NodeContext } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
 import { ipv6Codec } from '#wire/ip/ipv6.ts';
 import { mobilityCodec } from '#wire/mobility/header.ts';
@@ -72,6 +73,7 @@ class TwoRegistrations {
       configuration: CONFIGURATION,
       random: (count) => Uint8Array.from({ length: count }, () => counter++ & 255),
       natLifetimes: new NatLifetimes(),
+      udpPort: new UdpPort(() => undefined),
       lastTimestampOfKey: new Map(),
       movement: new MovementDetection([], new Set([HOME_ADDRESS])),
       bindingUpdateList: this.bindingUpdateList,
