@@ -17,7 +17,10 @@ namespace sojourn {
 
 struct Shared {
   Shared(const Options& given, std::function<void()> wake)
-      : options(given), udpPort(given.udpPort), tables(given.ownSlot() + 1), punts(std::move(wake)) {}
+      : options(given),
+        udpPort(given.udpPort),
+        tables(given.ownSlot() + 1),
+        punts(std::move(wake)) {}
 
   const Options options;
   // The port that the sockets of RFC 5555 have now. Changes while no packet thread runs; elsewhere

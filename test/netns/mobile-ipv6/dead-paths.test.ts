@@ -9,8 +9,8 @@ import { Journey, objectsOf } from '#test/netns/helpers/journey.ts';
 
 /**
  * The path or the home agent dies in silence while the node sends. The node asks, and takes the
- * next path: the other family, another address of the home agent, the address that its name has now,
- * or another local port.
+ * next path: the other family, another address of the home agent, the address that its name has
+ * now, or another local port.
  */
 
 /** Three seconds, and a request of the pinger that the new path answers. */
