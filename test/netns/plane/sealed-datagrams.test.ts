@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromHex, hex } from '#base/bytes.ts';
 import { waitFor } from '#lab/shell.ts';
+import { isPathProbe } from '#test/netns/helpers/plane/path-probes.ts';
 import {
   INNER,
   type PlaneEnd,
@@ -16,6 +17,7 @@ import {
   keyOf,
   keysOf,
   Listener,
+  OVERHEAD,
   openByHand,
   pathTo,
   sealByHand,
@@ -124,6 +126,14 @@ describe.each([AES, CHACHA])('the framing, over IPv$family with $cipher', ({ fam
   });
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
+  const sentByNode = async (): Promise<{ readonly data: number; readonly probes: number }> => {
+    const { counters } = await hosts.node.ask();
+    return {
+      data: counters['transmit-packets'] ?? 0,
+      probes: counters['path-probes-sent'] ?? 0,
+    };
+  };
+
   it.each([0, 0xabcdef1])(
     'opens with an independent reader, relay index %i',
     async (relayIndex) => {
@@ -134,7 +144,7 @@ describe.each([AES, CHACHA])('the framing, over IPv$family with $cipher', ({ fam
         relayIndex,
       });
       const generation = relayIndex === 0 ? 5 : 6;
-      const before = await hosts.node.counter('transmit-packets');
+      const before = await sentByNode();
       await hosts.node.ask({ associationsSet: keysOf('node', cipher, generation, [1]) });
       await hosts.node.ask({ tunnelSet: tunnel });
       await ping(hosts.node.namespace, INNER.homeAgent6, '-s', '700', '-w', '1');
@@ -146,9 +156,14 @@ describe.each([AES, CHACHA])('the framing, over IPv$family with $cipher', ({ fam
       await ping(hosts.node.namespace, INNER.homeAgent4, '-s', '700', '-w', '1');
       const key = keyOf('homeAgent', cipher, generation);
       // ping repeats for a second while no answer comes.
-      const sent = await hosts.node.counter('transmit-packets');
+      const sent = await sentByNode();
+      const overhead = OVERHEAD[family] + (relayIndex === 0 ? 0 : 4);
+      const datagrams = await listener.datagrams(
+        sent.data - before.data + sent.probes - before.probes,
+      );
       const lengths = new Set<string>();
-      for (const [at, datagram] of (await listener.datagrams(sent - before)).entries()) {
+      let probes = 0;
+      for (const [at, datagram] of datagrams.entries()) {
         const sealed = relayIndex === 0 ? datagram : datagram.subarray(4);
         if (relayIndex !== 0) expect(datagram.readUInt32BE(0)).toBe(0xd0000000 + relayIndex);
         expect([sealed.readUInt32BE(0), sealed.readUInt32BE(4)]).toEqual([
@@ -156,9 +171,12 @@ describe.each([AES, CHACHA])('the framing, over IPv$family with $cipher', ({ fam
           at + 1,
         ]);
         const inner = openByHand(sealed, key, BigInt(at + 1));
-        lengths.add(`${hex(inner.subarray(0, 1))} ${inner.length}`);
+        // Data that is larger than the smallest path MTU lets the node probe the path.
+        if (isPathProbe(inner, overhead)) probes += 1;
+        else lengths.add(`${hex(inner.subarray(0, 1))} ${inner.length}`);
       }
       expect([...lengths]).toEqual([`60 ${700 + 8 + 40}`, `45 ${700 + 8 + 20}`]);
+      expect(probes).toBe(sent.probes - before.probes);
     },
   );
 });
