@@ -37,7 +37,8 @@ describe.each(PATHS)('%s over IPv%i, a silent path of %i octets', (encapsulation
 
   it.each([INNER.homeAgent6, INNER.homeAgent4])('carries TCP both ways: %s', async (target) => {
     expect(await download(hosts, target, '-n', '4M', '-R')).toBeGreaterThanOrEqual(4 << 20);
-    expect(await download(hosts, target, '-n', '6M')).toBeGreaterThan(1 << 20);
+    // iperf3 ends an upload while its last megabytes wait in the sending socket.
+    expect(await download(hosts, target, '-n', '12M')).toBeGreaterThan(1 << 20);
   });
 
   it('finds the size exactly from both ends', async () => {
