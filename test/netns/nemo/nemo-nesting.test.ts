@@ -57,12 +57,8 @@ const BINDING_UPDATE: MobilityMessage = {
   lifetimeUnits: 10,
   options: [],
 };
-const ECHO: Icmpv6Body = {
-  type: 'echo-request',
-  identifier: 9,
-  sequence: 1,
-  data: new Uint8Array(32).fill(7),
-};
+const DATA = new Uint8Array(32).fill(7);
+const ECHO: Icmpv6Body = { type: 'echo-request', identifier: 9, sequence: 1, data: DATA };
 const DISCOVERY: Icmpv6Body = { type: 'home-agent-address-discovery-request', identifier: 3 };
 const SOLICITATION: Icmpv6Body = { type: 'mobile-prefix-solicitation', identifier: 4, options: [] };
 
@@ -220,6 +216,10 @@ const { homeAddress: HOME } = NESTED;
 const throughAgent = (inner: Uint8Array): ForwardedPacket =>
   fromHost(inside(HOME_AGENT, inner), 'cn', inner);
 
+/** RFC 6275 §9.3.1: the home agent has the binding, so the home address becomes the source. */
+const solicitation = (seen = icmp(HOME, HOME_AGENT, SOLICITATION)): ForwardedPacket =>
+  fromHost(icmp(HOST, HOME_AGENT, SOLICITATION, HOME), 'home', seen);
+
 const SAME_AGENT: readonly Case[] = [
   [
     [
@@ -237,7 +237,7 @@ const SAME_AGENT: readonly Case[] = [
   ],
   [
     ['NEMO-HA_9_2_4 prefix solicitation of a node', 'NEMO-HA_9_2_18 prefix solicitation of a node'],
-    () => fromHost(icmp(HOST, HOME_AGENT, SOLICITATION, HOME), 'home'),
+    solicitation,
   ],
   [
     [
@@ -283,7 +283,7 @@ const SAME_AGENT: readonly Case[] = [
       'NEMO-HA_9_2_12 prefix solicitation of a router',
       'NEMO-HA_9_2_26 prefix solicitation of a router',
     ],
-    () => fromHost(icmp(HOST, HOME_AGENT, SOLICITATION, HOME), 'home'),
+    solicitation,
   ],
   [
     [
