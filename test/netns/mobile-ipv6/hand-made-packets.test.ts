@@ -82,18 +82,21 @@ async function seenWhile(
   const { lab } = journey;
   const file = `${lab.logDirectory}/hand-made-${performance.now()}.pcap`;
   const capture = await lab.capture(at[0], at[1], file);
+  // The correspondent's own kernel does not know the answers, and reports that.
+  const seen = async (): Promise<readonly Fields[]> => {
+    const all = await dissect(file, filter, [...new Set(['ipv6.src', ...fields])]);
+    return all.filter((field) => field('ipv6.src').split(',')[0] !== STRANGER);
+  };
   await action();
   if (least > 0)
-    await waitFor(async () => (await dissect(file, filter, ['frame.number'])).length >= least, {
+    await waitFor(async () => (await seen()).length >= least, {
       timeoutMs: 6_000,
       what: `${least} packets of ${filter}`,
     });
   await lab.exec('cn', ['ping', '-n', '-c', '2', '-i', '0.2', '-W', '2', AGENT]);
   await lab.exec('cn', ['ping', '-n', '-c', '2', '-i', '0.2', '-W', '2', careOf]);
   await capture.stop();
-  const all = await dissect(file, filter, [...new Set(['ipv6.src', ...fields])]);
-  // The correspondent's own kernel does not know the answers, and reports that.
-  return all.filter((field) => field('ipv6.src').split(',')[0] !== STRANGER);
+  return await seen();
 }
 
 async function expectCounted(
