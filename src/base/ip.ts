@@ -228,6 +228,11 @@ export function solicitedNodeMulticast(address: Ipv6Address): Ipv6Address {
   return ipv6FromBytes(bytes);
 }
 
+/** The Ethernet address of an IPv6 multicast group, RFC 2464 §7. */
+export function multicastLinkAddress(group: Ipv6Address): Uint8Array {
+  return Uint8Array.of(0x33, 0x33, ...bytesOfIpv6(group).subarray(12));
+}
+
 /** The low 64 bits, eight fresh octets. */
 export function interfaceIdentifier(address: Ipv6Address): Uint8Array {
   return cachedAddressBytes(address).slice(8);

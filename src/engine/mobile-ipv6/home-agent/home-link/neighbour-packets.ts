@@ -8,15 +8,15 @@
  * RFC 6275 §10.4.1   fields of the advertisements on behalf of a mobile node
  * RFC 5227 §3        ARP announcement
  */
-import { concatBytes, encode, isMalformed } from '#base/bytes.ts';
+import { encode, isMalformed } from '#base/bytes.ts';
 import {
   ALL_NODES,
-  bytesOfIpv6,
   type Ipv4Address,
   type Ipv6Address,
   isGlobalUnicast,
   isMulticast,
   isUnspecified,
+  multicastLinkAddress,
   solicitedNodeMulticast,
   UNSPECIFIED_V6,
 } from '#base/ip.ts';
@@ -35,7 +35,6 @@ import { ipv6Codec } from '#wire/ip/ipv6.ts';
 const HOP_LIMIT = 255;
 const BROADCAST = new Uint8Array(6).fill(255);
 const NO_HARDWARE = new Uint8Array(6);
-const MULTICAST_PREFIX = Uint8Array.of(0x33, 0x33);
 
 export type LinkPath = Extract<PacketPath, { readonly kind: 'link' }>;
 type Solicitation = Extract<Icmpv6Body, { readonly type: 'neighbour-solicitation' }>;
@@ -77,11 +76,6 @@ export function linkSource(
 export interface NeighbourPacket {
   readonly source: Ipv6Address;
   readonly body: Solicitation | Advertisement;
-}
-
-/** RFC 2464 §7. */
-function multicastLinkAddress(multicast: Ipv6Address): Uint8Array {
-  return concatBytes(MULTICAST_PREFIX, bytesOfIpv6(multicast).subarray(12));
 }
 
 function discovery(

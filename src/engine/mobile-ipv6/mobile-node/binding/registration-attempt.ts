@@ -11,8 +11,12 @@ import type { Monotonic } from '#base/time.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import { rejects } from '#wire/mobility/binding-status.ts';
 import type { ReceivedAcknowledgement } from './acknowledgement.ts';
-import type { ExchangeHome, ExchangeNode } from './exchange.ts';
-import { BindingExchange, type MatchedAcknowledgement } from './exchange.ts';
+import {
+  BindingExchange,
+  type ExchangeHome,
+  type ExchangeNode,
+  type MatchedAcknowledgement,
+} from './exchange.ts';
 import type { NatLifetimes } from './nat-lifetimes.ts';
 import type { DeregistrationOutcome } from './retransmission-policy.ts';
 import { decideRoleRejection, type RoleRefusal } from './role-rejection.ts';

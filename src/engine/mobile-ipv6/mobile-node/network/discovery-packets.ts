@@ -5,14 +5,14 @@
  * RFC 4861 §6.3.7          Router Solicitation
  * RFC 6275 §11.5.5         Neighbour Solicitation and Advertisement of a node that returns home
  */
-import { concatBytes, encode, isMalformed } from '#base/bytes.ts';
+import { encode, isMalformed } from '#base/bytes.ts';
 import {
   ALL_NODES,
-  bytesOfIpv6,
   type Ipv6Address,
   ipv6,
   isLinkLocal,
   isMulticast,
+  multicastLinkAddress,
   solicitedNodeMulticast,
   UNSPECIFIED_V6,
 } from '#base/ip.ts';
@@ -38,7 +38,6 @@ export const LINK_ADDRESS_SIZE = 6;
 const ALL_ROUTERS = ipv6('ff02::2');
 /** A Neighbour Discovery packet that passed a router has a lower one. */
 const HOP_LIMIT = 255;
-const MULTICAST_PREFIX = Uint8Array.of(0x33, 0x33);
 
 /** A valid advertisement. */
 interface HeardAdvertisement {
@@ -72,7 +71,7 @@ function toGroup(
   const addresses = { source, destination, protocol: PROTOCOL_ICMPV6, payload };
   const packet = encode(ipv6Codec, { ...header, ...addresses });
   // RFC 2464 §7.
-  const linkAddress = concatBytes(MULTICAST_PREFIX, bytesOfIpv6(destination).subarray(12));
+  const linkAddress = multicastLinkAddress(destination);
   return { kind: 'send', path: { kind: 'link', device, protocol: 'ipv6', linkAddress }, packet };
 }
 
