@@ -11,13 +11,19 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import { createServer, type ServerResponse } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
 
-const CHUNK_OCTETS = 32 * 1024;
+const MOST_CHUNK_OCTETS = 32 * 1024;
+/** A slow server sends small chunks often: a pause between chunks must not look like a stall. */
+const CHUNKS_PER_SECOND = 100;
 
 const [file = '', port = '80', pace = '0'] = process.argv.slice(2);
 let octetsPerSecond = Number(pace);
 process.on('SIGUSR1', () => {
   octetsPerSecond = Number.POSITIVE_INFINITY;
 });
+
+function chunkOctets(): number {
+  return Math.max(1, Math.min(MOST_CHUNK_OCTETS, Math.floor(octetsPerSecond / CHUNKS_PER_SECOND)));
+}
 
 function drained(response: ServerResponse): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -32,18 +38,14 @@ async function send(handle: FileHandle, size: number, response: ServerResponse):
   let last = performance.now();
   while (sent < size) {
     const now = performance.now();
-    allowance = Math.min(allowance + ((now - last) / 1000) * octetsPerSecond, 4 * CHUNK_OCTETS);
+    const chunk = chunkOctets();
+    allowance = Math.min(allowance + ((now - last) / 1000) * octetsPerSecond, 4 * chunk);
     last = now;
-    if (allowance < CHUNK_OCTETS && octetsPerSecond !== Number.POSITIVE_INFINITY) {
+    if (allowance < chunk && octetsPerSecond !== Number.POSITIVE_INFINITY) {
       await delay(2);
       continue;
     }
-    const { bytesRead, buffer } = await handle.read(
-      Buffer.alloc(CHUNK_OCTETS),
-      0,
-      CHUNK_OCTETS,
-      sent,
-    );
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(chunk), 0, chunk, sent);
     if (bytesRead === 0) throw new Error(`${file} became shorter`);
     allowance -= bytesRead;
     sent += bytesRead;
