@@ -1,7 +1,8 @@
 # Second stage of the virtual machine's first process, on the host's root directory: prepares the
 # machine as Debian's boot does, runs the parts, stores the exit code and switches the machine off.
 cd "$project"
-export HOME=/root LANG=C.UTF-8 TERM=dumb
+# CI: vitest prints each test once, instead of redrawing a summary on a console that cannot.
+export HOME=/root LANG=C.UTF-8 TERM=dumb CI=true
 export PATH="$project/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 stty -F /dev/console -opost 2>/dev/null
 mkdir -p /dev/pts /dev/shm /run/lock /run/netns

@@ -1,16 +1,15 @@
 /**
- * Runs the plan inside the virtual machine, and reports on the console: each part with its result
- * and time, then the failures with their reasons; the last line is `N passed, N failed`. Exit code
- * 1 if something failed.
+ * Runs the plan inside the virtual machine: prints each part with its result and time, and leaves
+ * the sum and the failures with their reasons in `tally.json`. Exit code 1 if something failed.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { reexecInLab } from '#lab/enter.ts';
 import { NOTHING, sumOf, type Tally, tallyOf } from '#test/tally.ts';
 import { PARTS, type Part } from './parts.ts';
-import { PlanSchema, REPORT_DIRECTORY } from './plan.ts';
+import { PlanSchema, REPORT_DIRECTORY, type TallyFile } from './plan.ts';
 
 /** Lines of the kernel's log that report a fault of the kernel. */
 const KERNEL_FAULT = /\b(BUG|WARNING|Oops|general protection fault|Out of memory|Call Trace):?/;
@@ -24,7 +23,7 @@ async function runPart(name: string, { work }: Part): Promise<Tally> {
   // The lab has a /run of its own.
   const report = join(tmpdir(), `${name}.json`);
   const argv = ['vitest', 'run', '--project', work.project, ...work.files];
-  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const reporters = ['--reporter=verbose', '--reporter=json', `--outputFile.json=${report}`];
   const command = [...argv, ...reporters];
   const inLab = work.project !== 'systemd';
   const code = await (inLab ? reexecInLab(command) : runHere(command));
@@ -62,19 +61,21 @@ async function runParts(names: readonly string[]): Promise<number> {
     tallies.push(tally);
   }
   const sum = sumOf([...tallies, { ...NOTHING, faults: kernelFaults() }]);
-  const failures = failuresOf(sum);
-  for (const failure of failures) console.log(`\nFAILED ${failure}`);
-  console.log(`\n${summaryOf(sum)}`);
-  return failures.length === 0 ? 0 : 1;
+  const tally: TallyFile = { passed: passedOf(sum), failures: [...failuresOf(sum)] };
+  writeFileSync(join(REPORT_DIRECTORY, 'tally.json'), JSON.stringify(tally));
+  return tally.failures.length === 0 ? 0 : 1;
 }
 
 function failuresOf({ files, faults }: Tally): readonly string[] {
   return [...[...files.values()].flatMap(({ failures }) => failures), ...faults];
 }
 
+function passedOf({ files }: Tally): number {
+  return [...files.values()].reduce((sum, file) => sum + file.passed, 0);
+}
+
 function summaryOf(tally: Tally): string {
-  const passed = [...tally.files.values()].reduce((sum, file) => sum + file.passed, 0);
-  return `${passed} passed, ${failuresOf(tally).length} failed`;
+  return `${passedOf(tally)} passed, ${failuresOf(tally).length} failed`;
 }
 
 const plan = PlanSchema.parse(JSON.parse(readFileSync(`${REPORT_DIRECTORY}/plan.json`, 'utf8')));

@@ -10,3 +10,11 @@ export const PlanSchema = z.union([
 ]);
 
 export type Plan = z.infer<typeof PlanSchema>;
+
+/** What a machine's parts came to, in `tally.json` of the report directory. */
+export const TallyFileSchema = z.object({
+  passed: z.number(),
+  failures: z.array(z.string()),
+});
+
+export type TallyFile = z.infer<typeof TallyFileSchema>;

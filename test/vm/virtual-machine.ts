@@ -10,7 +10,7 @@
 import { spawn } from 'node:child_process';
 import type { StockKernel } from './stock-kernel.ts';
 
-interface MachineOptions {
+export interface MachineOptions {
   readonly kernel: StockKernel;
   readonly initramfs: string;
   /** The project's directory on the host, and so in the machine. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { PARTS } from '#test/vm/parts.ts';
+import { PARTS, shares } from '#test/vm/parts.ts';
 
 const PROJECT = join(import.meta.dirname, '../../..');
 
@@ -12,5 +12,28 @@ describe('the parts of test/vm/run', () => {
 
   it.each(files)('names the existing file %s', (file) => {
     expect(existsSync(join(PROJECT, file))).toBe(true);
+  });
+});
+
+describe('the shares of two machines', () => {
+  const all = Object.keys(PARTS);
+
+  it('hold each part once, in its order', () => {
+    const [first = [], second = []] = shares(all, 2);
+    expect([...first, ...second].toSorted()).toEqual(all.toSorted());
+    for (const share of [first, second])
+      expect(share).toEqual(all.filter((name) => share.includes(name)));
+  });
+
+  it('take about the same time', () => {
+    const [first = 0, second = 0] = shares(all, 2).map((share) =>
+      share.reduce((sum, name) => sum + (PARTS[name]?.seconds ?? 0), 0),
+    );
+    const longest = Math.max(...all.map((name) => PARTS[name]?.seconds ?? 0));
+    expect(Math.abs(first - second)).toBeLessThan(longest / 2);
+  });
+
+  it('are no more than the parts', () => {
+    expect(shares(['demo'], 2)).toEqual([['demo']]);
   });
 });
