@@ -33,7 +33,7 @@ describe('the shares of two machines', () => {
     expect(Math.abs(first - second)).toBeLessThan(longest / 2);
   });
 
-  it('are no more than the parts', () => {
+  it('never outnumber the parts', () => {
     expect(shares(['demo'], 2)).toEqual([['demo']]);
   });
 });
