@@ -22,6 +22,8 @@ export const SESSION_COUNTERS = {
   'initiation-unreadable': 'a Tunnel Request that cannot be decrypted, or without a common suite',
   'initiation-old': 'a Tunnel Request that is not newer than the last accepted one',
   'initiation-refused': 'a Tunnel Request from an unauthorized initiator',
+  'initiation-path': 'a Tunnel Request to a coordinator or relay that has a path id',
+  'initiation-limit': 'a Tunnel Request beyond the rate limit of its initiator',
   'cookie-sent': 'a Tunnel Request under load that was answered by a cookie',
   'response-unexpected': 'a Tunnel Response without a pending Tunnel Request',
   'response-forged': 'a Tunnel Response that cannot be authenticated',

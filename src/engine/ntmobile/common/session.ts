@@ -14,7 +14,6 @@ import { REPLAY_WINDOW } from '#crypto/replay-window.ts';
 import { Opener, Sealer } from '#crypto/sealed.ts';
 import type { Timed } from '#engine/common/timer-heap.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import { ResponseCache } from './response-cache.ts';
 
 /** The initiator of a session makes new keys at this age. */
@@ -76,7 +75,7 @@ export class KeyGeneration {
 }
 
 /** Shared by all sessions without a path: a coordinator has very many. */
-const NO_PATH = new Uint8Array(8);
+export const NO_PATH = new Uint8Array(8);
 
 /** The peer, as the handshake authenticated it. */
 interface SessionPeer {
@@ -119,8 +118,8 @@ export class Session implements Timed {
   unconfirmed: readonly KeyGeneration[] = NONE;
   /** Timestamp of the newest Tunnel Request that was accepted from the peer, microseconds. */
   lastTimestamp = 0n;
-  /** Options of the peer's payload in the newest handshake. */
-  peerOptions: readonly NtmobileOption[] = NONE;
+  /** State of the rate limit of Tunnel Requests from the peer. */
+  initiationsUntil: Monotonic | undefined;
   readonly answers = new ResponseCache();
   /** The initiator's newest Tunnel Request, while another message has to carry it. */
   piggybackedInitiation: Uint8Array | undefined;
@@ -130,7 +129,8 @@ export class Session implements Timed {
   constructor(peer: SessionPeer, use: number, pathId: Uint8Array, udpPath: UdpPath) {
     this.peer = peer;
     this.use = use;
-    this.pathId = equalBytes(pathId, NO_PATH) ? NO_PATH : pathId;
+    // A copy: a view would keep the whole datagram in memory.
+    this.pathId = equalBytes(pathId, NO_PATH) ? NO_PATH : pathId.slice();
     this.udpPath = udpPath;
   }
 

@@ -6,24 +6,41 @@
  * A peer's faults are counted by reason and change nothing. Decisions that depend on the role are
  * made by its {@link SessionListener}.
  */
-import { isMalformed } from '#base/bytes.ts';
+import { equalBytes, isMalformed } from '#base/bytes.ts';
 import { after, earliest, type Monotonic } from '#base/time.ts';
 import { CounterSet } from '#engine/common/counters.ts';
+import { RateLimit } from '#engine/common/rate-limit.ts';
 import { TimerHeap } from '#engine/common/timer-heap.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import { type NtmobileDatagramOf, ntmobileDatagramCodec } from '#wire/ntmobile/datagram.ts';
+import {
+  HandshakeUse,
+  type NtmobileDatagramOf,
+  ntmobileDatagramCodec,
+} from '#wire/ntmobile/datagram.ts';
 import type { NtmobileMessage, NtmobileMessageType } from '#wire/ntmobile/message.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import { ControlMessages, type ControlRequest } from './control-messages.ts';
 import { HandshakeResponder, type ReadInitiation } from './handshake-responder.ts';
 import { HANDSHAKE_RETRANSMISSION_MS, Initiations, type InitiatorIdentity } from './initiations.ts';
-import { KEY_END_MS, KeyGeneration, REKEY_MS, Session, type SessionTarget } from './session.ts';
+import {
+  KEY_END_MS,
+  KeyGeneration,
+  NO_PATH,
+  REKEY_MS,
+  Session,
+  type SessionTarget,
+} from './session.ts';
 import { SESSION_COUNTERS, type SessionCounter, type SessionListener } from './session-listener.ts';
 import { SessionTable } from './session-table.ts';
 import { sendDatagram } from './udp-path.ts';
 
 const UNCONFIRMED_MS = 10_000;
+/**
+ * Tunnel Requests from one initiator: an honest one retransmits once a second. Each costs public
+ * key operations.
+ */
+const INITIATIONS = new RateLimit(2, 16);
 
 interface SessionsOptions extends InitiatorIdentity {
   readonly handshakesPerSecond?: number;
@@ -249,17 +266,22 @@ export class Sessions<P> {
   /** Sends a Tunnel Response; returns the reason when the handshake is refused. */
   #respond(step: Step, read: ReadInitiation): SessionCounter | undefined {
     const { publicKey, use, pathId, payload, udpPath } = read.initiation;
+    // One session for each key and use: only the paths of two nodes have ids.
+    if (use !== HandshakeUse.node && !equalBytes(pathId, NO_PATH)) return 'initiation-path';
     const known = this.#table.findByInitiator(publicKey, use, pathId);
     if (known !== undefined && payload.timestamp <= known.lastTimestamp) return 'initiation-old';
+    const until = INITIATIONS.admit(step.now, known?.initiationsUntil);
+    if (until === undefined) return 'initiation-limit';
+    if (known !== undefined) known.initiationsUntil = until;
     const options = this.#listener.authorizeInitiation(step, read.initiation);
     if (options === undefined) return 'initiation-refused';
     const offer = read.respond(step.now, this.#freshSpi(), options);
     if (offer === undefined) return 'initiation-unreadable';
     const peer = { publicKey, credential: payload.credential };
-    const session = known ?? this.#newResponding(new Session(peer, use, pathId, udpPath));
+    const session = known ?? this.#newResponding(step, new Session(peer, use, pathId, udpPath));
     if (known !== undefined) known.peer = { ...peer, publicKey: known.peer.publicKey };
     session.lastTimestamp = payload.timestamp;
-    session.peerOptions = payload.options;
+    session.initiationsUntil = until;
     this.#table.offer(session, offer.generation);
     this.#listener.responseSent?.(step, session);
     if (session.current === undefined) this.#arm(step, session);
@@ -267,9 +289,9 @@ export class Sessions<P> {
     return undefined;
   }
 
-  #newResponding(session: Session): Session {
+  #newResponding(step: Step, session: Session): Session {
     const oldest = this.#table.addResponding(session);
-    if (oldest !== undefined) this.discard(oldest);
+    if (oldest !== undefined) this.#end(step, oldest);
     return session;
   }
 
@@ -282,7 +304,6 @@ export class Sessions<P> {
     const { session, payload, keys } = finished;
     session.udpPath = udpPath;
     session.piggybackedInitiation = undefined;
-    session.peerOptions = payload.options;
     const material = {
       receiveSpi: response.spi,
       sendSpi: payload.spi,

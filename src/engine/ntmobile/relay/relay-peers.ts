@@ -145,11 +145,10 @@ export class RelayPeers implements SessionListener<RelayPurpose>, AttachedListen
 
   authorizeInitiation(
     { now }: Step,
-    { use, pathId, publicKey, payload, udpPath }: IncomingInitiation,
+    { use, publicKey, payload, udpPath }: IncomingInitiation,
   ): readonly NtmobileOption[] | undefined {
     // A handshake through a leg or for a path is between two nodes, not with the relay.
     if (use !== HandshakeUse.relay || udpPath.relayIndex !== 0) return undefined;
-    if (pathId.some((octet) => octet !== 0)) return undefined;
     const { credential } = payload;
     const holder = this.#credentials.holderOf(now, { credential, publicKey });
     return holder === undefined ? undefined : [];

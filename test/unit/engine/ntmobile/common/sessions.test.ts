@@ -49,7 +49,6 @@ describe('a session', () => {
     expect(other?.current?.dataKeys?.send).toEqual(session.current?.dataKeys?.receive);
     expect(other?.current?.dataKeys?.receive).toEqual(session.current?.dataKeys?.send);
     expect(other?.current?.suite).toBe(Suite.aes128Gcm);
-    expect(session.peerOptions).toEqual([{ type: 'lifetime', seconds: 7 }]);
     expect(coordinator.initiations[0]?.payload.options).toEqual([{ type: 'lifetime', seconds: 5 }]);
   });
 
