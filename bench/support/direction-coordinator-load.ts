@@ -92,6 +92,8 @@ class Coordinator {
         ...{
           maximumLifetimeSeconds: 100_000,
           maximumRegistrations: 1_000_000,
+          maximumGeneralNodes: 1_000_000,
+          maximumGeneralNodesOfNode: 1_000_000,
           relayRateKilobits: 1000,
         },
         handshakesPerSecond: 1e9,

@@ -74,6 +74,14 @@ function limitShape() {
     maximumRegistrations: integerField(1, 10_000_000)
       .default(100_000)
       .meta({ reloadable: true, description: 'maximum number of registered nodes' }),
+    maximumGeneralNodes: integerField(1, 10_000_000).default(65_536).meta({
+      reloadable: true,
+      description: 'maximum number of names of servers without NTMobile that have addresses',
+    }),
+    maximumGeneralNodesOfNode: integerField(1, 1_000_000).default(1024).meta({
+      reloadable: true,
+      description: 'maximum number of such names of one node; fewer when few are free',
+    }),
     relayRateKilobits: integerField(1, 100_000_000).default(100_000).meta({
       reloadable: true,
       description: 'rate limit of each leg of a path at a relay',
@@ -140,6 +148,8 @@ interface Fields {
   readonly generalIpv4Prefix: Prefix;
   readonly maximumLifetimeSeconds: number;
   readonly maximumRegistrations: number;
+  readonly maximumGeneralNodes: number;
+  readonly maximumGeneralNodesOfNode: number;
   readonly relayRateKilobits: number;
   readonly handshakesPerSecond: number;
   readonly nameServer: DirectionCoordinatorSettings['nameServer'];

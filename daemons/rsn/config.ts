@@ -114,7 +114,12 @@ function limitsSection() {
   return z
     .strictObject({
       legs: limit(10_000_000, 20_000, 'maximum number of legs of paths between nodes'),
-      legsOfNode: limit(100_000, 256, 'maximum number of legs of one node'),
+      legsOfNode: limit(
+        100_000,
+        512,
+        'maximum number of legs, two for each path, of the paths that one node asked for; fewer ' +
+          'when few are free',
+      ),
       generalNodes: limit(10_000_000, 65_536, 'maximum number of servers without NTMobile'),
       generalNodesOfNode: limit(1_000_000, 1024, 'maximum number of such servers of one node'),
       resolutions: limit(100_000, 256, 'maximum number of parallel name resolutions'),

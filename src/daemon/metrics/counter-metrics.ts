@@ -129,11 +129,13 @@ const SESSIONS: Rows = each('sojourn_control_actions_total', 'action', ['cookie-
 
 const DIRECTION_COORDINATOR: Rows = {
   ...SESSIONS,
+  ...each('sojourn_control_actions_total', 'action', ['general-expired'], NTMOBILE),
   ...renamed('sojourn_node_registration_changes_total', 'change', {
     registered: 'registered',
     'registration-refused': 'refused',
     'registration-ended': 'ended',
     'registration-revoked': 'revoked',
+    'registration-evicted': 'evicted',
   }),
   ...renamed('sojourn_directions_total', 'result', {
     directed: 'given',
@@ -143,6 +145,10 @@ const DIRECTION_COORDINATOR: Rows = {
     'direction-no-relay': 'no-relay',
     'direction-unreachable': 'unreachable',
     'direction-relay-refused': 'relay-refused',
+    'direction-rate': 'rate',
+    'direction-pending': 'pending',
+    'direction-limit': 'limit',
+    'direction-names': 'names',
   }),
 };
 
@@ -157,8 +163,9 @@ const RELAY: Rows = {
     released: 'released',
     'leg-unpaired': 'alone',
     'attach-wrong-token': 'wrong-token',
-    'attach-taken': 'taken',
     'attach-limit': 'limit',
+    'attach-share': 'share',
+    'leg-superseded': 'superseded',
   }),
   ...each(
     'sojourn_control_actions_total',
@@ -180,6 +187,7 @@ const RELAY: Rows = {
     'direction-malformed': 'malformed',
     'direction-conflict': 'conflict',
     'direction-limit': 'limit',
+    'direction-share': 'share',
     'direction-no-name': 'unknown-name',
     'direction-unresolved': 'unresolved',
     'direction-forbidden': 'forbidden',
@@ -199,6 +207,7 @@ const NTMOBILE_NODE: Rows = {
   ...renamed('sojourn_ntmobile_path_changes_total', 'change', {
     'path-made': 'made',
     'path-ended': 'ended',
+    'path-unestablished': 'unestablished',
     'path-silent': 'silent',
     'direct-path-found': 'direct-path-found',
     'direct-path-lost': 'direct-path-lost',

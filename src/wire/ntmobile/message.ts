@@ -81,6 +81,7 @@ export const NtmobileStatus = {
   busy: 9,
   wrongToken: 10,
   unknownPath: 11,
+  addressInUse: 12,
 } as const;
 
 /** The sender of a request chooses `transaction`; the answer repeats it. */

@@ -65,6 +65,8 @@ export class CoordinatorHost implements Host {
           maximumLifetimeSeconds: 600,
           maximumRegistrations: 1000,
           relayRateKilobits: 10_000,
+          maximumGeneralNodes: 1000,
+          maximumGeneralNodesOfNode: 1000,
           handshakesPerSecond: 1000,
         },
       },

@@ -5,7 +5,11 @@
  */
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { NtmobileMessage, NtmobileMessageType } from '#wire/ntmobile/message.ts';
-import type { NtmobileOption } from '#wire/ntmobile/options.ts';
+import {
+  filterNtmobileOptions,
+  type NtmobileOption,
+  type NtmobileOptionOf,
+} from '#wire/ntmobile/options.ts';
 import type { Relay } from './relays.ts';
 
 /** The type of the answer to each request. */
@@ -22,6 +26,17 @@ export function answerTo(
 ): NtmobileMessage {
   const type = ANSWER_TO[request.type] ?? 'error';
   return { type, answer: true, status, transaction: request.transaction, options };
+}
+
+/**
+ * A node has few addresses. Every candidate of one node makes another node send datagrams there.
+ */
+const CANDIDATES_KEPT = 16;
+
+export function candidatesIn(
+  options: readonly NtmobileOption[],
+): readonly NtmobileOptionOf<'candidate'>[] {
+  return filterNtmobileOptions(options, 'candidate').slice(0, CANDIDATES_KEPT);
 }
 
 /** The endpoint that the coordinator received a message from. */

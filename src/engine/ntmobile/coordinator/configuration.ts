@@ -28,6 +28,9 @@ export interface CoordinatorConfiguration {
   readonly maximumLifetimeSeconds: number;
   /** The maximum number of registered nodes. */
   readonly maximumRegistrations: number;
+  /** The maximum number of names of general nodes, in total and of one node. */
+  readonly maximumGeneralNodes: number;
+  readonly maximumGeneralNodesOfNode: number;
   /** The rate that relays grant each leg of a path. */
   readonly relayRateKilobits: number;
   /** Handshakes per second that are accepted without a cookie. */

@@ -26,6 +26,7 @@ import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import { answerTo, observedEndpointOption } from './answers.ts';
+import { AskerBudgets } from './asker-budgets.ts';
 import type { CoordinatorConfiguration } from './configuration.ts';
 import { DirectionRequests } from './direction-requests.ts';
 import { DirectionWriter, type PendingDirection } from './directions.ts';
@@ -34,7 +35,7 @@ import { COORDINATOR_COUNTERS, type CoordinatorCounter } from './reasons.ts';
 import { Registrar } from './registrar.ts';
 import { Registrations } from './registrations.ts';
 import { Relays } from './relays.ts';
-import { GENERAL_NODES_TABLE, REGISTRATIONS_TABLE } from './stored-records.ts';
+import { GENERAL_NODES_TABLE, REGISTRATIONS_TABLE, readGeneralNode } from './stored-records.ts';
 
 /** Never throws for a peer's fault. `clock` must be the first input. */
 export interface DirectionCoordinator
@@ -62,6 +63,7 @@ class DirectionCoordinatorEngine
   readonly #counters = new CounterSet<CoordinatorCounter>(COORDINATOR_COUNTERS);
   readonly #registrations = new Registrations();
   readonly #relays = new Relays();
+  readonly #budgets = new AskerBudgets();
   readonly #sessions: Sessions<PendingDirection>;
   readonly #generalNodes: GeneralNodes;
   readonly #writer: DirectionWriter;
@@ -69,13 +71,16 @@ class DirectionCoordinatorEngine
   readonly #directionRequests: DirectionRequests;
 
   constructor(configuration: CoordinatorConfiguration, random: RandomBytes) {
-    const { own, handshakesPerSecond, secret, systemPrefix, generalIpv4Prefix } = configuration;
+    const { own, handshakesPerSecond, generalIpv4Prefix } = configuration;
     const suites = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
     const sessions = new Sessions<PendingDirection>(
       { own, random, suites, handshakesPerSecond, credential: () => undefined },
       this,
     );
-    const generalNodes = new GeneralNodes(secret, systemPrefix, generalIpv4Prefix);
+    const generalNodes = new GeneralNodes({
+      configuration: () => this.#configuration,
+      ...{ ipv4Prefix: generalIpv4Prefix, clock: this.#clock, counters: this.#counters },
+    });
     const writer = new DirectionWriter(configuration, this.#clock);
     const tables = { registrations: this.#registrations, relays: this.#relays };
     const counters = this.#counters;
@@ -85,7 +90,7 @@ class DirectionCoordinatorEngine
     this.#writer = writer;
     this.#registrar = new Registrar(configuration, { ...tables, counters, clock: this.#clock });
     this.#directionRequests = new DirectionRequests({
-      ...{ ...tables, sessions, generalNodes, writer, counters },
+      ...{ ...tables, sessions, generalNodes, writer, counters, budgets: this.#budgets },
       zone: () => this.#configuration.zone,
     });
   }
@@ -102,7 +107,8 @@ class DirectionCoordinatorEngine
   }
 
   deadline(): Monotonic {
-    return earliest(this.#sessions.deadline(), this.#registrar.deadline());
+    const parts = [this.#sessions, this.#registrar, this.#generalNodes];
+    return earliest(...parts.map((part) => part.deadline()));
   }
 
   reconfigure(now: Monotonic, configuration: CoordinatorConfiguration): void {
@@ -135,6 +141,7 @@ class DirectionCoordinatorEngine
     }
     this.#sessions.tick(step);
     this.#registrar.tick(step);
+    this.#generalNodes.tick(step);
     for (const { session } of this.#registrar.recheckCredentials(step))
       if (session !== undefined) this.#sessions.discard(session);
   }
@@ -160,6 +167,11 @@ class DirectionCoordinatorEngine
     request: ReceivedMessage,
   ): NtmobileMessage | 'later' | undefined {
     const { message, udpPath } = request;
+    const hasRate = ['registration-request', 'address-request'].includes(message.type);
+    if (hasRate && !this.#budgets.takeRequest(step.now, session)) {
+      this.#counters.count('request-rate');
+      return answerTo(message, NtmobileStatus.busy);
+    }
     switch (message.type) {
       case 'registration-request':
         return this.#registrar.register(step, session, request);
@@ -192,7 +204,8 @@ class DirectionCoordinatorEngine
   // --- store and operator ---
 
   #restore(step: Step, { table, key, value }: Extract<CommonInput, { kind: 'record' }>): void {
-    if (table === GENERAL_NODES_TABLE) this.#generalNodes.restore(key, value);
+    if (table === GENERAL_NODES_TABLE)
+      this.#generalNodes.restore(step, key, readGeneralNode(value));
     else if (table === REGISTRATIONS_TABLE) this.#registrar.restore(step, key, value);
   }
 
@@ -234,6 +247,7 @@ class DirectionCoordinatorEngine
       zone,
       publicKey: `hex:${hex(own.publicKey)}`,
       registrations: this.#registrations.size,
+      generalNodes: this.#generalNodes.size,
     };
   }
 }

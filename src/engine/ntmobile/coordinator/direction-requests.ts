@@ -4,15 +4,17 @@
  *
  * No RFC: docs/reference/ntmobile.md §6
  */
+import { hex } from '#base/bytes.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
+import { NO_PATH, type Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { HandshakeUse } from '#wire/ntmobile/datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import { findNtmobileOption, type NtmobileOption } from '#wire/ntmobile/options.ts';
 import { answerTo } from './answers.ts';
+import type { AskerBudgets } from './asker-budgets.ts';
 import {
   type DirectionWriter,
   mayReach,
@@ -23,11 +25,9 @@ import type { GeneralNode, GeneralNodes } from './general-nodes.ts';
 import type { CoordinatorCounter } from './reasons.ts';
 import { NodeRegistration, type Registrations } from './registrations.ts';
 import type { Relay, Relays } from './relays.ts';
-import { GENERAL_NODES_TABLE } from './stored-records.ts';
 
 /** Less than half of the requester's timeout of 8 s, so that a second relay can be tried. */
 const DIRECTION_ATTEMPT_MS = 3_000;
-const NO_PATH = new Uint8Array(8);
 
 interface DirectionRequestsOptions {
   readonly sessions: Sessions<PendingDirection>;
@@ -36,11 +36,12 @@ interface DirectionRequestsOptions {
   readonly generalNodes: GeneralNodes;
   readonly writer: DirectionWriter;
   readonly counters: CounterSet<CoordinatorCounter>;
+  readonly budgets: AskerBudgets;
   /** The domain that contains the names of all nodes. */
   zone(): string;
 }
 
-type Requested = Pick<PendingDirection, 'requester' | 'request' | 'pathId'>;
+type Requested = Omit<PendingDirection, 'relay' | 'target' | 'isRetry' | 'askedFor'>;
 
 export class DirectionRequests {
   readonly #options: DirectionRequestsOptions;
@@ -63,11 +64,14 @@ export class DirectionRequests {
     const requester = this.#registrations.findByNodeId(nodeIdOf(session.peer.publicKey));
     if (requester?.session !== session || !requester.active)
       return this.#refusal(request, NtmobileStatus.notRegistered, 'direction-not-registered');
+    const { budgets, zone } = this.#options;
+    const excess = budgets.takeDirection(step.now, session, zone(), requester);
+    if (excess !== undefined) return this.#refusal(request, NtmobileStatus.busy, excess);
     const pathId = findNtmobileOption(request.options, 'path-id')?.pathId ?? NO_PATH;
     const target = this.#targetOf(request);
     if (target === undefined)
       return this.#refusal(request, NtmobileStatus.noSuchName, 'direction-unknown-name');
-    const requested: Requested = { requester, request, pathId };
+    const requested: Requested = { requester, asker: session, request, pathId };
     return target instanceof NodeRegistration
       ? this.#directToNode(step, requested, target)
       : this.#directToGeneral(step, requested, target);
@@ -98,13 +102,26 @@ export class DirectionRequests {
       return this.#refusal(request, NtmobileStatus.notAllowed, 'direction-not-allowed');
     if (!registration.active)
       return this.#refusal(request, NtmobileStatus.peerNotReachable, 'direction-unreachable');
+    const askedFor = hex(registration.holder.nodeId);
+    const excess = this.#begin(step, requested, askedFor);
+    if (excess !== undefined) return excess;
     const relay = this.#relays.choose(step.now, [requester.roundTrips, registration.roundTrips]);
     const target = { kind: 'node', registration } as const;
-    const direction: PendingDirection = { ...requested, relay, target };
+    const direction: PendingDirection = { ...requested, askedFor, relay, target };
     if (registration.session?.current !== undefined)
       this.#directResponder(step, registration.session, direction);
     else this.#callResponder(step, registration, direction);
     return 'later';
+  }
+
+  /** Charges the requester for a pending direction; the answer when it has too many. */
+  #begin(
+    { now }: Step,
+    { asker, pathId, request }: Requested,
+    target: string,
+  ): NtmobileMessage | undefined {
+    const excess = this.#options.budgets.begin(now, asker, { target, pathId });
+    return excess === undefined ? undefined : this.#refusal(request, NtmobileStatus.busy, excess);
   }
 
   #directResponder(step: Step, session: Session, direction: PendingDirection): void {
@@ -151,17 +168,16 @@ export class DirectionRequests {
     const relay = this.#relays.choose(step.now, [requester.roundTrips], current);
     if (relay === undefined)
       return this.#refusal(request, NtmobileStatus.noRelay, 'direction-no-relay');
-    const { node, isNew } = this.#options.generalNodes.findOrAllocate(name);
-    if (isNew) {
-      const value = { virtualIpv4: node.virtualIpv4 ?? null };
-      step.out.push({ kind: 'persist', table: GENERAL_NODES_TABLE, key: name, value });
+    const excess = this.#begin(step, requested, name);
+    if (excess !== undefined) return excess;
+    const { generalNodes, budgets } = this.#options;
+    const node = generalNodes.reserve(step, name, hex(requester.holder.nodeId));
+    if (node === undefined) {
+      budgets.end(requested.asker, name);
+      return this.#refusal(request, NtmobileStatus.busy, 'direction-names');
     }
-    this.#directRelay(
-      step,
-      relay,
-      { ...requested, relay, target: { kind: 'general', node } },
-      node,
-    );
+    const target = { kind: 'general', node } as const;
+    this.#directRelay(step, relay, { ...requested, askedFor: name, relay, target }, node);
     return 'later';
   }
 
@@ -223,28 +239,48 @@ export class DirectionRequests {
     answer: NtmobileMessage | undefined,
   ): void {
     if (answer === undefined && this.#retryOtherRelay(step, direction, node)) return;
+    if (answer?.status === NtmobileStatus.addressInUse && this.#retryOtherAddress(step, direction))
+      return;
     const granted =
       answer?.type === 'relay-direction-response' && answer.status === NtmobileStatus.granted;
-    if (answer !== undefined && granted)
+    const { generalNodes } = this.#options;
+    if (answer !== undefined && granted) {
+      generalNodes.granted(step, node, hex(direction.requester.holder.nodeId));
       this.#grant(step, direction, this.#writer.toGeneral(direction, node, answer));
-    else this.#refuse(step, direction, statusOfRelay(answer), 'direction-relay-refused');
+      return;
+    }
+    generalNodes.refused(node);
+    this.#refuse(step, direction, statusOfRelay(answer), 'direction-relay-refused');
+  }
+
+  /** The relay still uses the IPv4 address for a name that the coordinator has forgotten. */
+  #retryOtherAddress(step: Step, direction: PendingDirection): boolean {
+    const { target, relay, isRetry } = direction;
+    if (target.kind !== 'general' || relay === undefined || isRetry === true) return false;
+    const node = this.#options.generalNodes.reassign(step, target.node);
+    if (node === undefined) return false;
+    const again = { ...direction, isRetry: true, target: { kind: 'general', node } } as const;
+    this.#directRelay(step, relay, again, node);
+    return true;
   }
 
   #grant(
     step: Step,
-    { requester, request }: PendingDirection,
+    { requester, request, asker, askedFor }: PendingDirection,
     options: readonly NtmobileOption[],
   ): void {
     this.#options.counters.count('directed');
+    this.#options.budgets.end(asker, askedFor);
     this.#answerRequester(step, requester, answerTo(request, NtmobileStatus.granted, options));
   }
 
   #refuse(
     step: Step,
-    { requester, request }: PendingDirection,
+    { requester, request, asker, askedFor }: PendingDirection,
     status: number,
     reason: CoordinatorCounter,
   ): void {
+    this.#options.budgets.end(asker, askedFor);
     this.#answerRequester(step, requester, this.#refusal(request, status, reason));
   }
 

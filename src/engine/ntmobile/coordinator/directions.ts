@@ -18,17 +18,18 @@
  */
 import type { Monotonic } from '#base/time.ts';
 import { makeRelayToken, relayTokenKey } from '#crypto/relay-token.ts';
+import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
+import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { WallClock } from '#engine/ntmobile/common/wall-clock.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
   DirectionRole,
   FAMILY_IPV4,
   FAMILY_IPV6,
-  filterNtmobileOptions,
   findNtmobileOption,
   type NtmobileOption,
 } from '#wire/ntmobile/options.ts';
-import { relayOption } from './answers.ts';
+import { candidatesIn, relayOption } from './answers.ts';
 import type { CoordinatorConfiguration } from './configuration.ts';
 import type { GeneralNode } from './general-nodes.ts';
 import type { NodeRegistration } from './registrations.ts';
@@ -42,6 +43,9 @@ const DEFAULT_TIME_TO_LIVE_SECONDS = 60;
 /** A Direction Request that waits for the answer of the other node or the relay. */
 export interface PendingDirection {
   readonly requester: NodeRegistration;
+  /** The session of the request, and its target: what the budget of the node counts. */
+  readonly asker: Session;
+  readonly askedFor: string;
   readonly request: NtmobileMessage;
   readonly pathId: Uint8Array;
   readonly relay: Relay | undefined;
@@ -98,12 +102,17 @@ export class DirectionWriter {
     responder: NodeRegistration,
   ): readonly NtmobileOption[] {
     const { requester, pathId, request } = direction;
-    const given = filterNtmobileOptions(request.options, 'candidate');
+    const given = candidatesIn(request.options);
     return [
       { type: 'path-id', pathId },
       { type: 'role', role: DirectionRole.responder },
       ...describe(requester, given.length > 0 ? given : requester.candidates),
-      ...this.#legOptions(now, direction, responder, DirectionRole.responder),
+      ...this.#legOptions(
+        now,
+        direction,
+        [responder.holder, requester.holder],
+        DirectionRole.responder,
+      ),
     ];
   }
 
@@ -115,12 +124,17 @@ export class DirectionWriter {
     confirmation: NtmobileMessage,
   ): readonly NtmobileOption[] {
     const { requester, pathId } = direction;
-    const given = filterNtmobileOptions(confirmation.options, 'candidate');
+    const given = candidatesIn(confirmation.options);
     return [
       { type: 'path-id', pathId },
       { type: 'role', role: DirectionRole.initiator },
       ...describe(responder, given.length > 0 ? given : responder.candidates),
-      ...this.#legOptions(now, direction, requester, DirectionRole.initiator),
+      ...this.#legOptions(
+        now,
+        direction,
+        [requester.holder, responder.holder],
+        DirectionRole.initiator,
+      ),
       { type: 'time-to-live', seconds: DEFAULT_TIME_TO_LIVE_SECONDS },
     ];
   }
@@ -129,14 +143,15 @@ export class DirectionWriter {
   #legOptions(
     now: Monotonic,
     { relay, pathId }: PendingDirection,
-    { holder: { nodeId } }: NodeRegistration,
+    [{ nodeId }, { nodeId: peerId }]: readonly [CredentialHolder, CredentialHolder],
     role: number,
   ): readonly NtmobileOption[] {
     if (relay === undefined) return [];
     const { secret, relayRateKilobits: rateKilobits } = this.#configuration;
     const notAfterSeconds = BigInt(Math.floor(this.#clock.wallAt(now) / 1000) + TOKEN_SECONDS);
     const key = relayTokenKey(secret, relay.nodeId);
-    const token = makeRelayToken(key, { role, rateKilobits, pathId, nodeId, notAfterSeconds });
+    const fields = { role, rateKilobits, pathId, nodeId, peerId, notAfterSeconds };
+    const token = makeRelayToken(key, fields);
     return [relayOption(relay), { type: 'relay-token', token }];
   }
 

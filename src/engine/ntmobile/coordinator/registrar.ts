@@ -21,7 +21,7 @@ import {
   findNtmobileOption,
   type NtmobileOption,
 } from '#wire/ntmobile/options.ts';
-import { answerTo, observedEndpointOption, relayOption } from './answers.ts';
+import { answerTo, candidatesIn, observedEndpointOption, relayOption } from './answers.ts';
 import type { CoordinatorConfiguration } from './configuration.ts';
 import type { CoordinatorCounter } from './reasons.ts';
 import { NOT_MEASURED, NodeRegistration, type Registrations } from './registrations.ts';
@@ -136,13 +136,12 @@ export class Registrar {
     if (credential === undefined || holder === undefined)
       return this.#refuse(request, NtmobileStatus.notAllowed);
     const isNew = this.#registrations.findByNodeId(holder.nodeId) === undefined;
-    if (isNew && this.#registrations.size >= this.#configuration.maximumRegistrations)
-      return this.#refuse(request, NtmobileStatus.busy);
+    if (isNew && !this.#makeRoom(step)) return this.#refuse(request, NtmobileStatus.busy);
     const registration = new NodeRegistration({
       ...{ holder, publicKey, credential, udpPath, session },
-      candidates: filterNtmobileOptions(request.options, 'candidate'),
+      candidates: candidatesIn(request.options),
       mapping: findNtmobileOption(request.options, 'mapping')?.mapping ?? 0,
-      roundTrips: roundTripsIn(request),
+      roundTrips: this.#roundTripsIn(request),
     });
     const credentialMs = holder.notAfter - this.#clock.wallAt(now);
     const until = earliest(after(now, seconds * 1000), after(now, credentialMs));
@@ -152,6 +151,17 @@ export class Registrar {
     const granted = Math.max(0, Math.floor((until - now) / 1000));
     const options = this.#registrationOptions(now, udpPath, granted);
     return answerTo(request, NtmobileStatus.granted, options);
+  }
+
+  /** At the limit, the registration that expired first makes room; a valid one never does. */
+  #makeRoom(step: Step): boolean {
+    if (this.#registrations.size < this.#configuration.maximumRegistrations) return true;
+    const expired = this.#registrations.longestExpired();
+    if (expired === undefined) return false;
+    this.#registrations.remove(expired);
+    this.#counters.count('registration-evicted');
+    forget(step, hex(expired.holder.nodeId));
+    return true;
   }
 
   #registerRelay(
@@ -207,6 +217,15 @@ export class Registrar {
     return answerTo(request, status);
   }
 
+  /** Microseconds to registered relays by node id; a node may name any others. */
+  #roundTripsIn({ options }: NtmobileMessage): ReadonlyMap<string, number> {
+    const measured = filterNtmobileOptions(options, 'round-trip').flatMap(
+      ({ nodeId, microseconds }) =>
+        this.#relays.has(nodeId) ? [[hex(nodeId), microseconds] as const] : [],
+    );
+    return measured.length === 0 ? NOT_MEASURED : new Map(measured);
+  }
+
   // --- end ---
 
   /** Expires registrations, and removes those that expired longer than REMEMBERED_MS ago. */
@@ -217,7 +236,7 @@ export class Registrar {
       due = this.#registrations.takeDue(step.now)
     ) {
       if (due.active) {
-        due.active = false;
+        this.#registrations.setExpired(due);
         this.#counters.count('registration-ended');
         this.#registrations.arm(due, after(step.now, REMEMBERED_MS));
       } else {
@@ -283,13 +302,6 @@ export class Registrar {
       session: session?.current !== undefined,
     }));
   }
-}
-
-/** Microseconds to relays by node id. */
-function roundTripsIn({ options }: NtmobileMessage): ReadonlyMap<string, number> {
-  const measured = filterNtmobileOptions(options, 'round-trip');
-  if (measured.length === 0) return NOT_MEASURED;
-  return new Map(measured.map(({ nodeId, microseconds }) => [hex(nodeId), microseconds]));
 }
 
 function forget({ out }: Step, key: string): void {

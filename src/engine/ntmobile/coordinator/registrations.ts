@@ -53,6 +53,8 @@ export class Registrations {
   readonly #byName = new Map<string, NodeRegistration>();
   readonly #byAddress = new Map<Ipv4Address | Ipv6Address, NodeRegistration>();
   readonly #timers = new TimerHeap<NodeRegistration>();
+  /** In the order of their expiry. */
+  readonly #expired = new Set<NodeRegistration>();
 
   get size(): number {
     return this.#byNodeId.size;
@@ -101,6 +103,16 @@ export class Registrations {
     this.#timers.set(registration, until);
   }
 
+  setExpired(registration: NodeRegistration): void {
+    registration.active = false;
+    this.#expired.add(registration);
+  }
+
+  longestExpired(): NodeRegistration | undefined {
+    const [longest] = this.#expired;
+    return longest;
+  }
+
   /** Sets when {@link takeDue} returns the registration next. */
   arm(registration: NodeRegistration, at: Monotonic): void {
     this.#timers.set(registration, at);
@@ -113,6 +125,7 @@ export class Registrations {
   remove(registration: NodeRegistration): void {
     const { nodeId, name, virtualIpv6, virtualIpv4 } = registration.holder;
     this.#timers.remove(registration);
+    this.#expired.delete(registration);
     if (this.#byNodeId.get(hex(nodeId)) === registration) this.#byNodeId.delete(hex(nodeId));
     if (this.#byName.get(name) === registration) this.#byName.delete(name);
     for (const address of [virtualIpv6, virtualIpv4]) {

@@ -33,6 +33,10 @@ export class Relays {
     this.#silentUntil.delete(hex(relay.nodeId));
   }
 
+  has(nodeId: Uint8Array): boolean {
+    return this.#byNodeId.has(hex(nodeId));
+  }
+
   /** Removes the relay with this session. */
   removeBySession(session: Session): void {
     for (const [id, relay] of this.#byNodeId)

@@ -5,7 +5,7 @@
  * No RFC: the records are this program's own
  */
 import { fromHex, hex, isMalformed, Reader, Writer } from '#base/bytes.ts';
-import { type IpAddress, parseIpAddress } from '#base/ip.ts';
+import { type IpAddress, type Ipv4Address, isIpv6, parseIpAddress } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import { type Wall, wall } from '#base/time.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
@@ -15,6 +15,32 @@ import type { NodeRegistration } from './registrations.ts';
 
 export const REGISTRATIONS_TABLE = 'registrations';
 export const GENERAL_NODES_TABLE = 'general-nodes';
+
+/** A general node; `payer`: the node that it counts for, in hexadecimal digits. */
+export interface StoredGeneralNode {
+  readonly virtualIpv4: Ipv4Address | undefined;
+  readonly payer: string;
+  /** Undefined in the records of former versions. */
+  readonly usedAt: Wall | undefined;
+}
+
+export function generalNodeRecord({ virtualIpv4, payer, usedAt }: StoredGeneralNode): JsonObject {
+  return { virtualIpv4: virtualIpv4 ?? null, payer, usedAt: usedAt ?? null };
+}
+
+/** Undefined for an invalid record. */
+export function readGeneralNode(value: JsonValue): StoredGeneralNode | undefined {
+  if (typeof value !== 'object' || value === null || !('virtualIpv4' in value)) return undefined;
+  const virtualIpv4 = address(value['virtualIpv4']);
+  if (virtualIpv4 !== undefined && isIpv6(virtualIpv4)) return undefined;
+  const { payer } = value;
+  const usedAt = number(value['usedAt']);
+  return {
+    virtualIpv4,
+    payer: typeof payer === 'string' ? payer : '',
+    usedAt: usedAt === undefined ? undefined : wall(usedAt),
+  };
+}
 
 interface StoredNodeRegistration {
   readonly publicKey: Uint8Array;

@@ -30,6 +30,13 @@ const LONGEST_TIME_TO_LIVE_SECONDS = 300;
 /** T_first-login: applications ask again after 5 s, and most names are not names of the system. */
 const FIRST_LOGIN_MS = 2_000;
 
+/** Refusals that may be different soon. */
+const PASSING: readonly number[] = [
+  NtmobileStatus.peerNotReachable,
+  NtmobileStatus.noRelay,
+  NtmobileStatus.busy,
+];
+
 /** Follows Route Directions. */
 interface DirectionFollower {
   /** The addresses for applications; undefined when the direction is not acceptable. */
@@ -201,8 +208,7 @@ export class Names {
         : undefined;
     if (addresses === undefined) {
       this.#context.counters.count('direction-refused');
-      const { peerNotReachable, noRelay } = NtmobileStatus;
-      if (answer === undefined || answer.status === peerNotReachable || answer.status === noRelay)
+      if (answer === undefined || PASSING.includes(answer.status))
         this.#directions.lost(step.now, direction);
       const outcome = answer?.status === NtmobileStatus.noSuchName ? 'no-such-name' : 'failure';
       this.#answerWaiting(step, direction, { outcome });

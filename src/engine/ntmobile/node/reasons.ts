@@ -14,6 +14,8 @@ export const NTMOBILE_NODE_COUNTERS = {
   'leg-refused': 'a relay refused a leg',
   'path-made': 'a path to another node was established',
   'path-ended': 'a path to another node ended',
+  'path-unestablished':
+    'paths that another node asked for and did not establish, or replaced by another one',
   'path-silent': 'another node does not answer through the relay',
   'direct-path-found': 'a direct path answered a check',
   'direct-path-lost': 'a direct path does not answer any more',

@@ -98,6 +98,7 @@ export class RouteDirections {
     const known = pathManager.path(pathId);
     if (other === undefined || (known !== undefined && known.peer.name !== other.name))
       return confirm(NtmobileStatus.notAllowed);
+    if (known === undefined && !pathManager.mayRespond(other)) return confirm(NtmobileStatus.busy);
     pathManager.makePath(step, { pathId, other, initiator: false }, options);
     return confirm(NtmobileStatus.granted, [
       { type: 'path-id', pathId },

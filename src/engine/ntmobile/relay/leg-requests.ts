@@ -7,6 +7,7 @@ import { hex } from '#base/bytes.ts';
 import type { Monotonic } from '#base/time.ts';
 import { openRelayToken, type RelayToken } from '#crypto/relay-token.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
+import { fairShare } from '#engine/common/fair-share.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { ReceivedMessage } from '#engine/ntmobile/common/session-listener.ts';
 import type { WallClock } from '#engine/ntmobile/common/wall-clock.ts';
@@ -17,6 +18,9 @@ import type { RelayLimits } from './configuration.ts';
 import type { FirstDatagrams } from './first-datagrams.ts';
 import type { Legs, RelayLeg } from './legs.ts';
 import type { RelayCounter } from './reasons.ts';
+
+/** The share of the free legs that the paths of one node may take, however few are free. */
+const SHARE = { divisor: 16, least: 8 } as const;
 
 interface LegRequestsOptions {
   limits(): Pick<RelayLimits, 'maximumLegs' | 'maximumLegsOfNode'>;
@@ -42,12 +46,14 @@ export class LegRequests {
     if (token === undefined)
       return this.#refuse(request, NtmobileStatus.wrongToken, 'attach-wrong-token');
     const { pathId, role, rateKilobits } = token;
-    const known = legs.find(pathId, role);
-    if (known !== undefined && known.node !== node)
-      return this.#refuse(request, NtmobileStatus.notAllowed, 'attach-taken');
-    if (known === undefined && !this.#hasRoom(node))
-      return this.#refuse(request, NtmobileStatus.busy, 'attach-limit');
-    const leg = known ?? legs.add(step, { pathId, role, node, rateKilobits });
+    const fields = { pathId, role, node, rateKilobits, peerId: hex(token.peerId) };
+    const known = legs.find(fields);
+    if (known === undefined) {
+      legs.supersede(step, fields);
+      const excess = this.#excess(role === DirectionRole.initiator ? node.nodeId : fields.peerId);
+      if (excess !== undefined) return this.#refuse(request, NtmobileStatus.busy, excess);
+    }
+    const leg = known ?? legs.add(step, fields);
     legs.setRate(step, leg, rateKilobits);
     counters.count('attached');
     const observed = { address: udpPath.remote, port: udpPath.remotePort };
@@ -59,10 +65,14 @@ export class LegRequests {
     ]);
   }
 
-  #hasRoom(node: AttachedNode): boolean {
+  /** The reason why no leg may be added for the node that asked for its path. */
+  #excess(payer: string): RelayCounter | undefined {
     const { legs, limits } = this.#options;
     const { maximumLegs, maximumLegsOfNode } = limits();
-    return legs.size < maximumLegs && legs.countOf(node) < maximumLegsOfNode;
+    if (legs.size >= maximumLegs) return 'attach-limit';
+    const table = { maximum: maximumLegs, used: legs.size };
+    const share = fairShare(table, { ...SHARE, most: maximumLegsOfNode });
+    return legs.countOfPayer(payer) < share ? undefined : 'attach-share';
   }
 
   /** Returns the option that confirms an accepted first datagram. */

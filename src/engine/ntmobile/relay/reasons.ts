@@ -9,8 +9,9 @@ export const RELAY_COUNTERS = {
   attached: 'legs that were granted or refreshed',
   'attach-wrong-token':
     'a Relay Attach Request with a token that is forged, expired, or of another node',
-  'attach-taken': 'a Relay Attach Request for a leg that another node has',
-  'attach-limit': 'a Relay Attach Request beyond the limit of legs, per node or in total',
+  'attach-limit': 'a Relay Attach Request beyond the limit of legs in total',
+  'attach-share': 'a Relay Attach Request beyond the legs of the node that asked for the path',
+  'leg-superseded': 'legs that a newer path of the same two nodes replaced',
   'first-datagram-passed':
     'Tunnel Requests inside a Relay Attach Request that were forwarded to the other node',
   'first-datagram-refused':
@@ -28,7 +29,9 @@ export const RELAY_COUNTERS = {
   'direction-conflict':
     'a Relay Direction with virtual addresses that are not for general nodes, or are in use',
   'direction-limit':
-    'a Relay Direction beyond a limit: general nodes per node or in total, or name resolutions',
+    'a Relay Direction beyond a limit in total: general nodes, or name resolutions',
+  'direction-share':
+    'a Relay Direction beyond the share of its node: general nodes, or name resolutions',
   'direction-no-name': 'a Relay Direction for a name that does not exist or has no address',
   'direction-unresolved': 'a Relay Direction for a name that was not resolved in time',
   'direction-forbidden': 'a Relay Direction for a name with forbidden addresses only',

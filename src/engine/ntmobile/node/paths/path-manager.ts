@@ -29,8 +29,12 @@ import { establishedOf, NodePaths } from './node-paths.ts';
 import { PathHandshakes } from './path-handshakes.ts';
 import { PathReport } from './path-report.ts';
 import { PeerTunnels } from './peer-tunnels.ts';
+import { PendingPaths } from './pending-paths.ts';
 import { RelayLink } from './relay-link.ts';
 import { TunnelIds } from './tunnel-ids.ts';
+
+/** Established paths that one peer asked for: it has more than one after a restart. */
+const PATHS_OF_PEER = 4;
 
 /** The parts of the node that paths use. */
 interface PathManagerContext {
@@ -54,6 +58,7 @@ export class PathManager {
   readonly #relays = new Map<string, RelayLink>();
   readonly #tunnelIds = new TunnelIds();
   readonly #paths = new NodePaths(this.#tunnelIds);
+  readonly #pending = new PendingPaths();
   readonly general: GeneralTunnels;
   readonly #handshakes: PathHandshakes;
   readonly #report = new PathReport();
@@ -107,6 +112,7 @@ export class PathManager {
   deadline(): Monotonic {
     return earliest(
       this.#paths.deadline(),
+      this.#pending.deadline(),
       ...[...this.#relays.values()].map((relay) => relay.deadline()),
     );
   }
@@ -114,6 +120,13 @@ export class PathManager {
   tick(step: Step): void {
     for (const relay of this.#relays.values()) relay.tick(step);
     for (const path of this.#paths.all()) path.tick(step);
+    for (const path of this.#pending.overdue(step.now)) this.#endPending(step, path);
+  }
+
+  /** Ends a path that its peer asked for and does not establish. */
+  #endPending(step: Step, path: NodePath): void {
+    this.#context.counters.count('path-unestablished');
+    this.endPath(step, path);
   }
 
   /** The node moved. Relays are informed first: their legs must follow before data arrives. */
@@ -190,7 +203,7 @@ export class PathManager {
     const { pathId, other, initiator } = directed;
     const known = this.#paths.get(hex(pathId));
     const path = known ?? new NodePath(this.#pathContext, pathId, other, initiator);
-    if (known === undefined) this.#paths.add(path, hex(other.publicKey));
+    if (known === undefined) this.#add(step, path);
     path.candidatesReceived(step, filterNtmobileOptions(options, 'candidate'));
     const relay = findNtmobileOption(options, 'relay');
     const token = findNtmobileOption(options, 'relay-token')?.token;
@@ -200,6 +213,18 @@ export class PathManager {
     } else if (initiator)
       this.#handshakes.startDirect(step, path, filterNtmobileOptions(options, 'candidate'));
     return path;
+  }
+
+  #add(step: Step, path: NodePath): void {
+    const peer = hex(path.peer.publicKey);
+    const replaced = path.initiator ? undefined : this.#pending.add(step.now, peer, path);
+    this.#paths.add(path, peer);
+    if (replaced !== undefined) this.#endPending(step, replaced);
+  }
+
+  /** Whether a peer may ask for one more path to this node. */
+  mayRespond({ publicKey }: PeerNode): boolean {
+    return this.#pending.mayAdd(hex(publicKey));
   }
 
   #firstDatagram(step: Step, id: string): Uint8Array | undefined {
@@ -248,10 +273,20 @@ export class PathManager {
     if (path.session !== session) {
       if (path.session !== undefined) this.#context.sessions.discard(path.session);
       this.#context.counters.count('path-made');
+      this.#pending.remove(hex(path.peer.publicKey), path);
       for (const other of this.#paths.peer(hex(path.peer.publicKey))?.paths ?? [])
         if (other !== path) other.markSuspect(step);
     }
     path.established(step, session);
+    this.#endExcess(step, path);
+  }
+
+  /** Beyond a few paths that the peer asked for, the oldest one ends. */
+  #endExcess(step: Step, { peer: { publicKey } }: NodePath): void {
+    const asked = [...(this.#paths.peer(hex(publicKey))?.paths ?? [])].filter(
+      ({ initiator, session }) => !initiator && session?.current !== undefined,
+    );
+    for (const oldest of asked.slice(0, -PATHS_OF_PEER)) this.#endPending(step, oldest);
   }
 
   ended(step: Step, session: Session): void {
@@ -272,6 +307,7 @@ export class PathManager {
     this.#handshakes.abandon(path);
     path.session = undefined;
     path.relay?.release(step, path.pathId);
+    this.#pending.remove(peer, path);
     this.#paths.remove(path, peer);
     this.#context.counters.count('path-ended');
     this.#tunnels.update(step, peer);

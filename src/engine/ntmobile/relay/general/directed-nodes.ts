@@ -13,28 +13,32 @@ import { type IpAddress, type Ipv4Address, type Prefix, prefixContains } from '#
 import type { JsonObject } from '#base/json.ts';
 import { after, type Monotonic } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
+import { fairShare } from '#engine/common/fair-share.ts';
 import { TimerHeap } from '#engine/common/timer-heap.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { DesiredTranslation } from '#engine/contract/ntmobile.ts';
+import { HOLD_MS } from '#engine/ntmobile/common/hold.ts';
 import { sealedTunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { AttachedNode } from '../attached-node.ts';
 import type { RelayLimits } from '../configuration.ts';
 import { DIRECTED_TABLE, SHADOWS_TABLE } from '../stored-records.ts';
 import { DirectedNode } from './directed-node.ts';
-import { type GeneralNode, HOLD_MS } from './general-node.ts';
+import type { GeneralNode } from './general-node.ts';
 import type { GeneralNodes } from './general-nodes.ts';
 import { ShadowAddresses, shadowIpv6 } from './shadow-addresses.ts';
 
 const FIRST_TUNNEL = 1;
+/** The share of the free general nodes that one node may use, however few are free. */
+const SHARE = { divisor: 16, least: 16 } as const;
 
 interface DirectedNodesOptions {
   readonly systemPrefix: Prefix;
   /** Contain the virtual IPv4 addresses of nodes and of general nodes. */
   readonly virtualIpv4Prefixes: readonly Prefix[];
   readonly translatorIpv4Prefix: Prefix;
-  limits(): Pick<RelayLimits, 'maximumGeneralNodesOfNode'>;
+  limits(): Pick<RelayLimits, 'maximumGeneralNodes' | 'maximumGeneralNodesOfNode'>;
   /** MTU of the link that has the local address. */
   linkMtu(local: IpAddress): number;
   readonly generalNodes: GeneralNodes;
@@ -103,11 +107,17 @@ export class DirectedNodes {
    */
   mayUse(now: Monotonic, nodeId: string, general: GeneralNode | undefined): boolean {
     const used = this.#byNodeId.get(nodeId)?.generalNodes;
-    if (used === undefined || used.size < this.#options.limits().maximumGeneralNodesOfNode)
-      return true;
+    if (used === undefined || used.size < this.#share()) return true;
     if (general !== undefined && used.has(general)) return true;
     const [oldestAt] = used.values();
     return oldestAt !== undefined && now - oldestAt >= HOLD_MS;
+  }
+
+  /** The general nodes that one node may use, fewer when the relay is full. */
+  #share(): number {
+    const { generalNodes, limits } = this.#options;
+    const { maximumGeneralNodes: maximum, maximumGeneralNodesOfNode: most } = limits();
+    return fairShare({ maximum, used: generalNodes.size }, { ...SHARE, most });
   }
 
   /**

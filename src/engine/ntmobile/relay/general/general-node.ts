@@ -4,7 +4,6 @@
  *
  * RFC 7915 §1  if the server lacks a family, the virtual address of that family is translated to
  *              the virtual address of the other family
- * RFC 5382 §5, RFC 4787 §4.3  idle connections live two hours or longer
  *
  * While the general node is known, a virtual address stays mapped or translated as it is, because
  * existing connections depend on it. The kernel maps within one family and stores the mapping for
@@ -15,10 +14,8 @@ import { type Monotonic, monotonic, NEVER } from '#base/time.ts';
 import type { Timed } from '#engine/common/timer-heap.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
 import type { DesiredAddressMap, DesiredTranslation } from '#engine/contract/ntmobile.ts';
+import { HOLD_MS } from '#engine/ntmobile/common/hold.ts';
 import { FAMILY_IPV4, FAMILY_IPV6 } from '#wire/ntmobile/options.ts';
-
-/** How long state is held for connections that may still exist. */
-export const HOLD_MS = 2 * 3_600_000;
 
 /** The name and virtual addresses that the coordinator assigned to a general node. */
 export interface GeneralAddresses {

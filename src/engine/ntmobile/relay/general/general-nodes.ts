@@ -6,7 +6,8 @@
 import type { Ipv4Address, Ipv6Address } from '#base/ip.ts';
 import { after, type Monotonic } from '#base/time.ts';
 import { TimerHeap } from '#engine/common/timer-heap.ts';
-import { type GeneralAddresses, type GeneralNode, HOLD_MS } from './general-node.ts';
+import { HOLD_MS } from '#engine/ntmobile/common/hold.ts';
+import type { GeneralAddresses, GeneralNode } from './general-node.ts';
 
 /** In the order of their last direction, oldest first. */
 export class GeneralNodes {

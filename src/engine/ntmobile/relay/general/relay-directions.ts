@@ -99,11 +99,14 @@ export class RelayDirections {
     if (direction === undefined)
       return this.#refuse(request, NtmobileStatus.malformed, 'direction-malformed');
     const { addresses, nodeIds } = direction;
-    if (!this.#areGeneral(addresses) || this.#generalNodes.conflicts(addresses))
+    if (!this.#areGeneral(addresses))
       return this.#refuse(request, NtmobileStatus.notAllowed, 'direction-conflict');
+    if (this.#generalNodes.conflicts(addresses))
+      return this.#refuse(request, NtmobileStatus.addressInUse, 'direction-conflict');
     const known = this.#find(addresses);
-    const withinLimits = nodeIds.every((id) => this.#directed.mayUse(step.now, id, known));
-    if (!withinLimits || !this.#hasRoom(step.now, known))
+    if (!nodeIds.every((id) => this.#directed.mayUse(step.now, id, known)))
+      return this.#refuse(request, NtmobileStatus.busy, 'direction-share');
+    if (!this.#hasRoom(step.now, known))
       return this.#refuse(request, NtmobileStatus.busy, 'direction-limit');
     if (known !== undefined && known.freshUntil - step.now >= MINIMUM_FRESH_MS)
       return this.#grant(step, direction, known);
@@ -134,6 +137,8 @@ export class RelayDirections {
     const isPending = this.#resolutions.has(direction.addresses.name);
     if (!isPending && this.#resolutions.size >= maximumResolutions)
       return this.#refuse(direction.request, NtmobileStatus.busy, 'direction-limit');
+    if (!isPending && !this.#resolutions.hasShare(direction, maximumResolutions))
+      return this.#refuse(direction.request, NtmobileStatus.busy, 'direction-share');
     this.#resolutions.start(step, direction);
     return 'later';
   }
@@ -174,7 +179,7 @@ export class RelayDirections {
   ): NtmobileMessage {
     // Other general nodes may have been added during the resolution.
     if (this.#generalNodes.conflicts(direction.addresses))
-      return this.#refuse(direction.request, NtmobileStatus.notAllowed, 'direction-conflict');
+      return this.#refuse(direction.request, NtmobileStatus.addressInUse, 'direction-conflict');
     const known = this.#find(direction.addresses);
     if (!this.#hasRoom(step.now, known))
       return this.#refuse(direction.request, NtmobileStatus.busy, 'direction-limit');

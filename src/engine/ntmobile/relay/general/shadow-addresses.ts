@@ -6,15 +6,13 @@
  * docs/reference/ntmobile.md §10
  */
 import {
-  addressToBytes,
   cachedAddressBytes,
   type Ipv4Address,
   type Ipv6Address,
-  ipv4FromBytes,
   ipv6FromBytes,
   type Prefix,
-  prefixContains,
 } from '#base/ip.ts';
+import { Ipv4Pool } from '#engine/ntmobile/common/ipv4-pool.ts';
 
 /** Subnet of the system prefix that contains IPv4 addresses in the low octets. */
 const SHADOW_SUBNET = 2;
@@ -29,11 +27,10 @@ export function shadowIpv6({ address }: Prefix, virtualIpv4: Ipv4Address): Ipv6A
 
 /** Allocates the IPv4 shadow addresses of nodes. */
 export class ShadowAddresses {
-  readonly #prefix: Prefix;
-  readonly #taken = new Set<Ipv4Address>();
+  readonly #pool: Ipv4Pool;
 
   constructor(prefix: Prefix) {
-    this.#prefix = prefix;
+    this.#pool = new Ipv4Pool(prefix);
   }
 
   /**
@@ -41,35 +38,15 @@ export class ShadowAddresses {
    * the node id, so that a relay without its store usually allocates the same address again.
    */
   allocate(nodeId: string): Ipv4Address | undefined {
-    const { address, length } = this.#prefix;
-    const network = new DataView(addressToBytes(address).buffer).getUint32(0);
-    const count = 2 ** (32 - length);
-    const start = Number.parseInt(nodeId.slice(0, 8), 16);
-    for (let attempt = 0; attempt < count; attempt += 1) {
-      const offset = (start + attempt) % count;
-      const isNetworkOrBroadcast = offset === 0 || offset === count - 1;
-      if (isNetworkOrBroadcast) continue;
-      const octets = new Uint8Array(4);
-      new DataView(octets.buffer).setUint32(0, network + offset);
-      const candidate = ipv4FromBytes(octets);
-      if (!this.#taken.has(candidate)) return this.#take(candidate);
-    }
-    return undefined;
+    return this.#pool.allocate(Number.parseInt(nodeId.slice(0, 8), 16));
   }
 
   /** Returns whether the stored address is in the prefix and free. */
   restore(address: Ipv4Address): boolean {
-    if (this.#taken.has(address) || !prefixContains(this.#prefix, address)) return false;
-    this.#take(address);
-    return true;
+    return this.#pool.take(address);
   }
 
   release(address: Ipv4Address): void {
-    this.#taken.delete(address);
-  }
-
-  #take(address: Ipv4Address): Ipv4Address {
-    this.#taken.add(address);
-    return address;
+    this.#pool.release(address);
   }
 }

@@ -147,7 +147,7 @@ export class Peer implements SessionListener<string> {
   ended(): void {}
 }
 
-const COORDINATOR = keyPairOf(randomOf(77)(32));
+export const COORDINATOR = keyPairOf(randomOf(77)(32));
 export const RELAY_KEY = keyPairOf(randomOf(9)(32)).publicKey;
 export const SECOND_RELAY_KEY = keyPairOf(randomOf(10)(32)).publicKey;
 
@@ -190,6 +190,7 @@ export class Scene {
         generalIpv4Prefix: prefix('198.19.0.0/16'),
       },
       ...{ secondEndpoints: [SECOND], maximumLifetimeSeconds: 300, maximumRegistrations: 3 },
+      ...{ maximumGeneralNodes: 10_000, maximumGeneralNodesOfNode: 100 },
       ...{ relayRateKilobits: 10_000, handshakesPerSecond: 100 },
       ...this.#changes,
     };

@@ -3,11 +3,16 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
 import { NtmobileStatus } from '#wire/ntmobile/message.ts';
 import { DirectionRole, findNtmobileOption } from '#wire/ntmobile/options.ts';
-import { PATH, Peer } from './relay-peer.ts';
+import { nodeIdOfSeed, PATH, Peer } from './relay-peer.ts';
 import { Scene } from './relay-scene.ts';
 
 const { initiator, responder, general } = DirectionRole;
 const ELSEWHERE = { address: ipv4('192.0.2.77'), port: 4000 };
+/** Overrides of a token: path `fill`, to the node with that seed. */
+const path = (fill: number, other: number) => ({
+  pathId: new Uint8Array(8).fill(fill),
+  peerId: nodeIdOfSeed(other),
+});
 let scene: Scene;
 
 beforeEach(() => {
@@ -113,16 +118,67 @@ describe('a leg', () => {
     expect(scene.engine.counters).toMatchObject({ 'attach-wrong-token': 1, attached: 0 });
   });
 
-  it('belongs to one node, and is refused beyond the limits', () => {
-    const [a, b, c] = [scene.node(1), scene.node(2), scene.node(3)];
-    a.attach(initiator);
-    expect(b.attach(initiator)?.status).toBe(NtmobileStatus.notAllowed);
-    const path = (fill: number) => ({ pathId: new Uint8Array(8).fill(fill) });
-    expect(a.attach(initiator, path(1))?.status).toBe(0);
-    expect(a.attach(initiator, path(2))?.status).toBe(NtmobileStatus.busy);
-    for (const fill of [3, 4]) expect(b.attach(initiator, path(fill))?.status).toBe(0);
-    expect(c.attach(initiator, path(5))?.status).toBe(NtmobileStatus.busy);
+  it('counts for the node that asked for its path, and is refused beyond its limit', () => {
+    const [a, b] = [scene.node(1), scene.node(2)];
+    expect(a.attach(initiator, path(1, 2))?.status).toBe(0);
+    expect(b.attach(responder, path(1, 1))?.status).toBe(0);
+    expect(a.attach(initiator, path(2, 3))?.status).toBe(NtmobileStatus.busy);
+    expect(scene.engine.counters).toMatchObject({ 'attach-share': 1 });
+    for (const other of [3, 4]) expect(b.attach(initiator, path(other, other))?.status).toBe(0);
+    expect(scene.node(3).attach(initiator, path(5, 4))?.status).toBe(NtmobileStatus.busy);
+    expect(scene.engine.counters).toMatchObject({ 'attach-limit': 1 });
     expect(scene.legs).toHaveLength(4);
+  });
+
+  it('joins only legs of the two nodes that the tokens name', () => {
+    const [a, b, c] = [scene.node(1), scene.node(2), scene.node(3)];
+    a.attach(initiator, path(1, 2));
+    // The other node of this path is another one, although the path id is the same.
+    c.attach(responder, path(1, 2));
+    expect(scene.legs).toMatchObject([{ other: 0 }, { other: 0 }]);
+    b.attach(responder, path(1, 1));
+    expect(scene.legs.map(({ remote, other }) => `${remote} ${other !== 0}`)).toEqual([
+      ...['203.0.113.1 true', '203.0.113.3 false', '203.0.113.2 true'],
+    ]);
+  });
+
+  it('replaces the pending one that the same node asked for', () => {
+    scene = new Scene({ maximumLegs: 1000, maximumLegsOfNode: 200 });
+    scene.start();
+    const [victim, other] = [scene.node(2), scene.node(3)];
+    // Node 1 asks for 150 paths, and never attaches.
+    for (let at = 0; at < 150; at += 1)
+      expect(victim.attach(responder, path(at + 1, 1))?.status).toBe(0);
+    expect(scene.legs).toHaveLength(1);
+    expect(scene.engine.counters).toMatchObject({ 'leg-superseded': 149 });
+    expect(victim.attach(responder, path(9, 3))?.status).toBe(0);
+    expect(other.attach(initiator, path(9, 2))?.status).toBe(0);
+    expect(scene.legs.filter(({ other: joined }) => joined !== 0)).toHaveLength(2);
+  });
+
+  it('replaces the oldest one of many paths between the same two nodes', () => {
+    scene = new Scene({ maximumLegs: 1000, maximumLegsOfNode: 200 });
+    scene.start();
+    const [attacker, victim, other] = [scene.node(1), scene.node(2), scene.node(3)];
+    for (let at = 0; at < 30; at += 1) {
+      attacker.attach(initiator, path(at + 1, 2));
+      victim.attach(responder, path(at + 1, 1));
+    }
+    expect(scene.legs.length).toBeLessThanOrEqual(10);
+    expect(victim.attach(responder, path(9, 3))?.status).toBe(0);
+    expect(other.attach(initiator, path(9, 2))?.status).toBe(0);
+  });
+
+  it('remains available to nodes with few paths while others take all they can', () => {
+    scene = new Scene({ maximumLegs: 320, maximumLegsOfNode: 320, handshakesPerSecond: 1000 });
+    scene.start();
+    const greedy = Array.from({ length: 12 }, (_, at) => scene.node(at + 60));
+    for (let round = 1; round < 40; round += 1)
+      for (const node of greedy) node.attach(initiator, path(round, 100 + round));
+    expect(scene.engine.counters['attach-share']).toBeGreaterThan(10);
+    expect(scene.engine.counters['attach-limit']).toBe(0);
+    expect(scene.node(1).attach(initiator, path(1, 2))?.status).toBe(0);
+    expect(scene.node(2).attach(responder, path(1, 1))?.status).toBe(0);
   });
 
   it('ends on release, and its peer leg ends after a timeout', () => {

@@ -35,6 +35,10 @@ const CREDENTIAL = Uint8Array.of(1, 0, 0, 5, 1);
 export const generalIpv6 = (n: number): Ipv6Address => ipv6(`fd12:3456:789a:1::${n}`);
 export const generalIpv4 = (n: number): Ipv4Address => ipv4(`198.19.0.${n}`);
 
+/** The node id of the peer with that seed. */
+export const nodeIdOfSeed = (seed: number): Uint8Array =>
+  nodeIdOf(keyPairOf(randomOf(seed)(32)).publicKey);
+
 /** The parts of the scene that a peer uses. */
 interface PeerNetwork {
   readonly now: Monotonic;
@@ -146,6 +150,7 @@ export class Peer implements SessionListener<string> {
       rateKilobits: 1000,
       pathId: PATH,
       nodeId,
+      peerId: nodeIdOfSeed(this.seed === 1 ? 2 : 1),
       notAfterSeconds,
       ...overrides,
     });

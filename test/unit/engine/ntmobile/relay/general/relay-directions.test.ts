@@ -108,10 +108,10 @@ describe('RelayDirections', () => {
 
   it('refuses virtual addresses of another name', () => {
     direct('www.example', 1);
-    expect(direct('six.example', 1).status).toBe(6);
+    expect(direct('six.example', 1).status).toBe(12);
     expect(
       direct('six.example', 2, [node], [{ type: 'virtual-ipv4', address: generalIpv4(1) }]).status,
-    ).toBe(6);
+    ).toBe(12);
   });
 
   it('ignores a direction that a node sends', () => {
@@ -138,6 +138,19 @@ describe('limits of the relay', () => {
     expect(direct('www.example', 4).status).toBe(9);
     scene.answerName('slow1.example', 'failing');
     expect(direct('www.example', 4).status).toBe(0);
+  });
+
+  it('leave resolutions to other nodes while the names of one node have no answer', () => {
+    scene = new Scene({ maximumResolutions: 32, maximumGeneralNodes: 100 });
+    scene.start();
+    const [attacker, other] = [scene.node(1), scene.node(2)];
+    for (let at = 0; at < 60; at += 1) {
+      scene.names.set(`n${at}.attack.example`, 'silent');
+      scene.coordinator.direct(`n${at}.attack.example`, at + 10, [attacker]);
+    }
+    expect(scene.engine.counters['direction-share']).toBeGreaterThan(40);
+    scene.names.set('www.example', [R4]);
+    expect(scene.coordinator.direct('www.example', 1, [other]).status).toBe(0);
   });
 
   it('release the general node that a node used two hours ago for a new one', () => {
