@@ -16,23 +16,15 @@ import {
   isGlobalUnicast,
   isMulticast,
   isUnspecified,
-  multicastLinkAddress,
   solicitedNodeMulticast,
   UNSPECIFIED_V6,
 } from '#base/ip.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
+import { discoveryFrame, discoveryMessage } from '#engine/mobile-ipv6/common/discovery-frame.ts';
 import { ArpOperation, type ArpPacket, arpCodec } from '#wire/ip/arp.ts';
-import {
-  encodeIcmpv6,
-  icmpv6ChecksumValid,
-  icmpv6Codec,
-  PROTOCOL_ICMPV6,
-} from '#wire/ip/icmpv6.ts';
 import type { Icmpv6Body } from '#wire/ip/icmpv6-messages.ts';
-import { ipv6Codec } from '#wire/ip/ipv6.ts';
 
-const HOP_LIMIT = 255;
 const BROADCAST = new Uint8Array(6).fill(255);
 const NO_HARDWARE = new Uint8Array(6);
 
@@ -78,31 +70,11 @@ export interface NeighbourPacket {
   readonly body: Solicitation | Advertisement;
 }
 
-function discovery(
-  device: string,
-  linkAddress: Uint8Array,
-  source: Ipv6Address,
-  destination: Ipv6Address,
-  body: Icmpv6Body,
-): Output {
-  const payload = encodeIcmpv6(body, 0, source, destination);
-  const header = {
-    trafficClass: 0,
-    flowLabel: 0,
-    hopLimit: HOP_LIMIT,
-    source,
-    destination,
-    extensions: [],
-  };
-  const packet = encode(ipv6Codec, { ...header, protocol: PROTOCOL_ICMPV6, payload });
-  return { kind: 'send', path: { kind: 'link', device, protocol: 'ipv6', linkAddress }, packet };
-}
-
 /** The probe of duplicate address detection for `target`. */
 export function dadProbe(device: string, target: Ipv6Address): Output {
   const destination = solicitedNodeMulticast(target);
   const body: Solicitation = { type: 'neighbour-solicitation', target, options: [] };
-  return discovery(device, multicastLinkAddress(destination), UNSPECIFIED_V6, destination, body);
+  return discoveryFrame(device, { source: UNSPECIFIED_V6, destination, body });
 }
 
 /** Asks for the link-layer address of `target`. */
@@ -113,7 +85,7 @@ export function solicitation(
   const destination = solicitedNodeMulticast(target);
   const options = [{ type: 'source-link-layer-address', address: linkAddress }] as const;
   const body: Solicitation = { type: 'neighbour-solicitation', target, options };
-  return discovery(device, multicastLinkAddress(destination), source, destination, body);
+  return discoveryFrame(device, { source, destination, body });
 }
 
 /**
@@ -130,7 +102,7 @@ export function advertisement(
   // A node in duplicate address detection has no address yet that could be answered.
   const toAll = answer === undefined || isUnspecified(answer.to);
   const destination = toAll ? ALL_NODES : answer.to;
-  const linkAddress = toAll ? multicastLinkAddress(ALL_NODES) : answer.linkAddress;
+  const linkAddress = toAll ? undefined : answer.linkAddress;
   const body: Advertisement = {
     type: 'neighbour-advertisement',
     router: mobileRouter,
@@ -139,7 +111,7 @@ export function advertisement(
     target,
     options: [{ type: 'target-link-layer-address', address: from.linkAddress }],
   };
-  return discovery(from.device, linkAddress, from.source, destination, body);
+  return discoveryFrame(from.device, { source: from.source, destination, body }, linkAddress);
 }
 
 function arp(device: string, linkAddress: Uint8Array, packet: ArpPacket): Output {
@@ -180,23 +152,19 @@ export function arpRequest(bytes: Uint8Array): ArpPacket | undefined {
 
 /** A solicitation or advertisement that passes RFC 4861 §7.1, or undefined. */
 export function neighbourPacket(bytes: Uint8Array): NeighbourPacket | undefined {
-  const packet = ipv6Codec.parse(bytes);
-  if (isMalformed(packet) || packet.protocol !== PROTOCOL_ICMPV6 || packet.hopLimit !== HOP_LIMIT)
-    return undefined;
-  if (!icmpv6ChecksumValid(packet.source, packet.destination, packet.payload)) return undefined;
-  const message = icmpv6Codec.parse(packet.payload);
-  if (isMalformed(message) || message.code !== 0) return undefined;
-  const { body } = message;
+  const message = discoveryMessage(bytes);
+  if (message === undefined) return undefined;
+  const { source, destination, body } = message;
   if (body.type === 'neighbour-advertisement') {
-    const wrong = isMulticast(body.target) || (isMulticast(packet.destination) && body.solicited);
-    return wrong ? undefined : { source: packet.source, body };
+    const wrong = isMulticast(body.target) || (isMulticast(destination) && body.solicited);
+    return wrong ? undefined : { source, body };
   }
   if (body.type !== 'neighbour-solicitation' || isMulticast(body.target)) return undefined;
-  const probing = isUnspecified(packet.source);
+  const probing = isUnspecified(source);
   const wrongProbe =
-    packet.destination !== solicitedNodeMulticast(body.target) ||
+    destination !== solicitedNodeMulticast(body.target) ||
     body.options.some(({ type }) => type === 'source-link-layer-address');
-  return probing && wrongProbe ? undefined : { source: packet.source, body };
+  return probing && wrongProbe ? undefined : { source, body };
 }
 
 /** The link-layer address in an advertisement. */
