@@ -96,7 +96,7 @@ export interface MatchedAcknowledgement {
   readonly update: SentUpdate;
   readonly target: HomeAgentTarget;
   /**
-   * The home agent may have followed a later Binding Update by another way, or grants a short
+   * The home agent may have followed a later Binding Update by another path, or grants a short
    * lifetime only: the binding has to be confirmed.
    */
   readonly toConfirm: boolean;
@@ -204,10 +204,10 @@ export class BindingExchange {
     step.out.push({ kind: 'send', path: this.#origin.link ?? path, packet });
     if (!registering && !sameTarget(this.#sent.target, target)) this.#sent.clear();
     this.#sent.add({ sequence, timestamp, at: step.now, lifetimeUnits: units, target, question });
-    this.#home.recentUpdates.record(sequence, this.#wayTo(target));
+    this.#home.recentUpdates.record(sequence, this.#pathTo(target));
   }
 
-  #wayTo({ outerAddress }: HomeAgentTarget) {
+  #pathTo({ outerAddress }: HomeAgentTarget) {
     const { bid } = this.#origin;
     return { bid, careOfAddress: this.careOfAddress, homeAgent: outerAddress };
   }
@@ -333,7 +333,7 @@ export class BindingExchange {
     }
     const provisional =
       lifetimeUnits <= PROVISIONAL_LIFETIME_UNITS && !sameTarget(this.#targets[0], target);
-    const toConfirm = provisional || recentUpdates.overtaken(sequence, this.#wayTo(target));
+    const toConfirm = provisional || recentUpdates.overtaken(sequence, this.#pathTo(target));
     return { message, update, target, toConfirm, question };
   }
 
