@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { HOME } from '#lab/daemons.ts';
 import { nowMs, run, waitFor } from '#lab/shell.ts';
+import { breakPath, repairPath } from '#test/netns/helpers/broken-path.ts';
 import { Journey } from '#test/netns/helpers/journey.ts';
 
 /**
@@ -17,7 +18,7 @@ let journey: Journey;
 beforeAll(async () => {
   const homeAgent = { natKeepaliveSeconds: ADVICE_SECONDS };
   journey = await Journey.create({
-    networks: ['nat-prc'],
+    networks: ['nat-prc', 'nat-eim'],
     daemons: { homeLink: false, homeAgent },
   });
   for (const name of ['udp_timeout', 'udp_timeout_stream'])
@@ -63,4 +64,35 @@ test('an idle node learns how long its NAT keeps a mapping, and stays callable',
   expect(await journey.count(journey.mobileNode, 'callback-received')).toBeGreaterThan(0);
   const call = ['ping', '-n', '-c', '1', '-W', '1', HOME.virtualIpv4Address];
   await journey.lab.exec('cn', call);
+});
+
+/** The router drops the next callback, and nothing else. */
+async function loseCallback(): Promise<void> {
+  await breakPath(journey.lab, 'nat-eim', ['iifname "wan" udp sport 4191 counter']);
+  const list = ['nft', 'list', 'table', 'inet', 'broken'];
+  const lost = async () => / packets [1-9]/.test(await journey.lab.exec('nat-eim', list));
+  await waitFor(lost, { timeoutMs: 10_000, what: 'a lost callback' });
+  await repairPath(journey.lab, 'nat-eim');
+}
+
+test('a node that lost a callback learns the whole interval of its home agent', async () => {
+  // This NAT keeps a mapping longer than that.
+  const before = await keepalives();
+  await journey.moveTo('nat-eim');
+  // The first keepalive asks for the first callback.
+  const asked = async () => (await keepalives()) > before;
+  await waitFor(asked, { timeoutMs: 10_000, what: 'the first keepalive' });
+  await journey.settled('nat-eim');
+  await loseCallback();
+  await waitFor(
+    async () => {
+      const updates = () => journey.count(journey.mobileNode, 'binding-update-sent');
+      const before = await updates();
+      const began = nowMs();
+      const next = { timeoutMs: 20_000, what: 'the next Binding Update' };
+      await waitFor(async () => (await updates()) > before, next);
+      return nowMs() - began > (ADVICE_SECONDS - 1) * 1000;
+    },
+    { timeoutMs: 60_000, what: 'the whole interval' },
+  );
 });

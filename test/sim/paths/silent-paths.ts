@@ -4,10 +4,10 @@
  */
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
-import { converge, sendFromCorrespondent, sendFromMobile } from './convergence.ts';
-import { Violation } from './engine-host.ts';
-import type { MobileHost } from './mobile-host.ts';
-import type { AccessNetwork } from './network.ts';
+import { converge, sendFromCorrespondent, sendFromMobile } from '../convergence.ts';
+import { Violation } from '../engine-host.ts';
+import type { MobileHost } from '../mobile-host.ts';
+import type { AccessNetwork } from '../network.ts';
 import {
   CORRESPONDENT,
   CORRESPONDENT_V4,
@@ -16,8 +16,8 @@ import {
   homeAgentConfiguration,
   mobileNodeConfiguration,
   usualNetworks,
-} from './population.ts';
-import { World } from './world.ts';
+} from '../population.ts';
+import { World } from '../world.ts';
 
 /** Three seconds of detection and the next path; one more for a path that is slow to answer. */
 const BACK_WITHIN_MS = 4_000;
