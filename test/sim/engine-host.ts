@@ -55,6 +55,7 @@ export class EngineHost {
   #requests = 0;
   #replies = new Map<number, { readonly ok: boolean; readonly value: JsonValue }>();
   steps = 0;
+  #afterStep: (() => void)[] | undefined;
   /** Called after every step, with its input and its outputs. */
   onStep: (input: AnyInput, outputs: readonly Output[]) => void = () => {};
 
@@ -106,9 +107,18 @@ export class EngineHost {
       throw new Violation(`${this.name}: deadline ${deadline} not after the tick at ${now}`);
     for (const output of outputs)
       if (output.kind === 'persist') this.#persist(output.table, output.key, output.value);
+    this.#afterStep = [];
     for (const output of outputs) this.#apply(output);
+    for (const action of this.#afterStep) action();
+    this.#afterStep = undefined;
     this.onStep(input, outputs);
     this.#arm(deadline);
+  }
+
+  /** Runs `action` once the outputs of the step under way are applied, or now. */
+  afterStep(action: () => void): void {
+    if (this.#afterStep === undefined) action();
+    else this.#afterStep.push(action);
   }
 
   request(

@@ -25,6 +25,8 @@ export interface Frame {
  */
 export interface SentData extends DataPacket {
   readonly sender: string;
+  /** The IPv6 home address of the node that owns the source address. */
+  readonly home: IpAddress | undefined;
   readonly forged: boolean;
 }
 

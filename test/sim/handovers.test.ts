@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
+import { withLateReports } from './late-reports.ts';
 import { RandomMoves } from './random-moves.ts';
 
 /** `SOJOURN_SEED` and `SOJOURN_MOVES` select another seed and number of moves. */
@@ -30,6 +31,24 @@ describe('random handovers', () => {
     expect(result.duplicates).toBeGreaterThan(0);
     if (world.mobiles > 1) expect(result.spoofs).toBeGreaterThan(0);
   });
+
+  test.each([
+    { seed: 2, delayMs: 1_000 },
+    { seed: 4, delayMs: 1_000 },
+    { seed: 13, delayMs: 1_000 },
+    { seed: 21, delayMs: 250 },
+    { seed: 34, delayMs: 3_000 },
+  ])(
+    'take data from registered endpoints only, with reports $delayMs ms after a lease: seed $seed',
+    ({ seed, delayMs }) => {
+      const result = new RandomMoves({
+        ...{ seed, moves: 600, mobiles: 4, homeLink: seed % 2 === 0 },
+        makeHomeAgent: createHomeAgent,
+        makeMobileNode: withLateReports(createMobileNode, delayMs),
+      }).run();
+      expect(result.spoofs).toBeGreaterThan(0);
+    },
+  );
 
   test('converge when a late copy of a Binding Update with an early timestamp is accepted', () => {
     const moves = 40;

@@ -42,6 +42,8 @@ export class HomeAgentHost implements Station {
   readonly #noticedAt = new Map<string, number>();
   /** Called with every control packet that the engine sends. */
   onSend: (packet: Uint8Array) => void = () => {};
+  /** Called with data that the plane accepted from a tunnel. */
+  onData: (outer: Outer, data: SentData) => void = () => {};
   /** Called around each control packet that the engine is given. */
   onControl: (path: PacketPath, packet: Uint8Array, deliver: () => void) => void = (
     _path,
@@ -63,7 +65,10 @@ export class HomeAgentHost implements Station {
     this.tunnels = new TunnelEnd(
       'home-agent',
       world.schedule,
-      (data) => this.#forwardInner(data),
+      (data, outer) => {
+        this.onData(outer, data);
+        this.#forwardInner(data);
+      },
       (outer, data) => this.#meetUnknown(outer, data),
     );
     this.engine = new EngineHost(name, world.schedule, world.trace, make, {

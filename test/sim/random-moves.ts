@@ -2,15 +2,14 @@
  * Random handovers of several mobile nodes under loss, reordering, duplication, reboots of NATs,
  * crashes, replays and spoofing.
  */
-import { isIpv4 } from '#base/ip.ts';
-import { describeTunnel } from '#engine/contract/desired-state.ts';
+import { type IpAddress, isIpv4 } from '#base/ip.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { converge, sendFromCorrespondent, sendFromMobile } from './convergence.ts';
-import { keyOfOuter } from './data-plane.ts';
 import { Violation } from './engine-host.ts';
 import type { HomeAgentHost } from './home-agent-host.ts';
 import type { MobileHost } from './mobile-host.ts';
+import type { MobileInterface } from './mobile-interface.ts';
 import {
   CORRESPONDENT,
   CORRESPONDENT_V4,
@@ -23,6 +22,7 @@ import {
   type UsualNetworks,
   usualNetworks,
 } from './population.ts';
+import { encapsulate } from './tunnel-end.ts';
 import { type MakeEngine, PERFECT, WALL_OFFSET_MS, World } from './world.ts';
 
 interface RandomMovesOptions {
@@ -48,6 +48,8 @@ interface RandomMovesResult {
   readonly natReboots: number;
   /** Packets sent with another node's home address as inner source. */
   readonly spoofs: number;
+  /** Those that came from the endpoint of that node's binding, which it had left. */
+  readonly inherited: number;
   readonly longestConvergenceMs: number;
 }
 
@@ -113,6 +115,7 @@ export class RandomMoves {
       mobileRestarts: this.#mobileRestarts,
       natReboots: this.#natReboots,
       spoofs: this.#spoofs,
+      inherited: world.checks.inherited.size,
       longestConvergenceMs: Math.round(this.#longest),
     };
   }
@@ -199,58 +202,46 @@ export class RandomMoves {
   }
 
   /**
-   * A node sends with another node's home address as inner source, inside its own tunnel or from
-   * any address.
+   * A node sends with another node's home address as inner source, from each of its addresses and
+   * inside its own tunnels.
    */
   #spoof(attacker: MobileHost): void {
     const { world } = this;
     const victim = world.random.pick(world.mobiles);
-    const address = victim.homeAddresses()[0];
-    if (victim === attacker || address === undefined || this.#shareEndpoint(attacker, victim))
-      return;
+    if (victim === attacker) return;
+    const address = world.random.pick(victim.homeAddresses());
+    const correspondent = isIpv4(address) ? CORRESPONDENT_V4 : CORRESPONDENT;
     this.#spoofs++;
-    const forged = world.data(attacker.name, address, CORRESPONDENT);
     for (const tunnel of attacker.tunnels.plane.tunnels.values()) {
-      const { encapsulation, local, localPort, remote, remotePort } = describeTunnel(tunnel);
-      const out = attacker.interfaceOf(local)?.network;
-      const outer = {
-        encapsulation,
-        source: local,
-        sourcePort: localPort,
-        destination: remote,
-        destinationPort: remotePort,
-      };
-      if (out !== undefined && keyOfOuter(outer) !== '')
-        world.transmit(attacker.name, out, { ...outer, data: forged });
+      const out = attacker.interfaceOf(tunnel.path.local)?.network;
+      const data = world.data(attacker.name, address, correspondent);
+      if (out !== undefined) world.transmit(attacker.name, out, encapsulate(tunnel, { data }));
+    }
+    for (const device of attacker.interfaces.values())
+      for (const { address: source } of device.usable())
+        this.#spoofFrom(attacker, device, source, address, correspondent);
+  }
+
+  #spoofFrom(
+    { name }: MobileHost,
+    { network }: MobileInterface,
+    source: IpAddress,
+    inner: IpAddress,
+    correspondent: IpAddress,
+  ): void {
+    const { world } = this;
+    const destination = this.#networks.home === network ? undefined : this.#addressFor(source);
+    if (network === undefined || destination === undefined) return;
+    const ports = { sourcePort: 4191, destinationPort: 4191 };
+    for (const encapsulation of ['ipip', 'udp'] as const) {
+      const data = world.data(name, inner, correspondent);
+      world.transmit(name, network, { encapsulation, source, destination, ...ports, data });
     }
   }
 
-  /**
-   * For the home agent, a node that got the address which another node left is the same endpoint
-   * until the other node registers again.
-   */
-  #shareEndpoint(attacker: MobileHost, victim: MobileHost): boolean {
-    const { plane } = this.#agent.tunnels;
-    const ids = [attacker, victim].map((mobile) =>
-      mobile.homeAddresses().map((address) => plane.routeOf(address)?.tunnel),
-    );
-    const [of, other] = ids.map((each) => each.filter((id) => id !== undefined));
-    return (
-      of === undefined ||
-      other === undefined ||
-      of.length === 0 ||
-      other.some((id) => of.includes(id)) ||
-      this.#abandoned(attacker, victim)
-    );
-  }
-
-  /** The victim's binding has a care-of address that the attacker holds now. */
-  #abandoned(attacker: MobileHost, victim: MobileHost): boolean {
-    const { plane } = this.#agent.tunnels;
-    return victim.homeAddresses().some((address) => {
-      const tunnel = plane.tunnels.get(plane.routeOf(address)?.tunnel ?? 0);
-      return tunnel !== undefined && attacker.interfaceOf(tunnel.path.remote) !== undefined;
-    });
+  #addressFor(source: IpAddress): IpAddress | undefined {
+    const { addresses, ipv4Addresses } = this.#agent.configuration;
+    return isIpv4(source) ? ipv4Addresses[0] : addresses[0];
   }
 
   #disturb(): void {

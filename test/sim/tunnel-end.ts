@@ -46,7 +46,7 @@ export class TunnelEnd {
   plane: DataPlane;
   readonly #side: PlaneSide;
   readonly #schedule: Schedule;
-  readonly #accept: (data: SentData) => void;
+  readonly #accept: (data: SentData, outer: Outer) => void;
   /** Called with data that has no tunnel; it may be held too. */
   readonly #unknown: (outer: Outer, data: SentData) => void;
   #held: Held[] = [];
@@ -54,7 +54,7 @@ export class TunnelEnd {
   constructor(
     side: PlaneSide,
     schedule: Schedule,
-    accept: (data: SentData) => void,
+    accept: (data: SentData, outer: Outer) => void,
     unknown: (outer: Outer, data: SentData) => void = () => {},
   ) {
     this.#unknown = unknown;
@@ -88,7 +88,7 @@ export class TunnelEnd {
     const outer = outerOf(frame);
     const verdict = this.plane.inbound(outer, data);
     if (verdict.kind === 'accept') {
-      this.#accept(data);
+      this.#accept(data, outer);
       return;
     }
     this.#unknown(outer, data);

@@ -3,6 +3,7 @@
  * check of that property.
  */
 import { describe, expect, test } from 'vitest';
+import { isIpv6 } from '#base/ip.ts';
 import { monotonic, NEVER } from '#base/time.ts';
 import type { Engine } from '#engine/contract/engine.ts';
 import type { Output } from '#engine/contract/output.ts';
@@ -44,6 +45,15 @@ function withDeadline<C>(
       deadline: () => monotonic(deadline(engine)),
     };
   };
+}
+
+/** Routes and permits of the whole home prefix instead of one home address. */
+function withWideRoutes(output: Output): Output {
+  if (output.kind !== 'set-desired' || output.part?.planeRoutes === undefined) return output;
+  const planeRoutes = output.part.planeRoutes.map((route) =>
+    isIpv6(route.prefix.address) ? { ...route, prefix: { ...route.prefix, length: 64 } } : route,
+  );
+  return { ...output, part: { ...output.part, planeRoutes } };
 }
 
 const homeAgent: MakeEngine<HomeAgentConfiguration> = createHomeAgent;
@@ -88,6 +98,11 @@ const BROKEN: readonly {
     name: 'a home agent with a timer in the past',
     caughtBy: /deadline .* not after the tick|busy loop/,
     makeHomeAgent: withDeadline(homeAgent, () => 1),
+  },
+  {
+    name: 'a home agent that takes the data of every home address from every endpoint',
+    caughtBy: /took data .* not from/,
+    makeHomeAgent: altered(homeAgent, (_input, outputs) => outputs.map(withWideRoutes)),
   },
   {
     name: 'a mobile node without retransmissions and keepalives',
