@@ -3,6 +3,7 @@
  * inside the lab's namespaces; `--help` lists the names.
  */
 import { Command } from 'commander';
+import { ATTACK_KEYS, type AttackSettings, attacks } from './attacks.ts';
 import { type CoordinatorSettings, directionCoordinator } from './direction-coordinator.ts';
 import { type HandoverSettings, handover } from './handover.ts';
 import { homeAgent } from './home-agent.ts';
@@ -194,6 +195,22 @@ program
   .option('--threads <n>', 'threads of each data plane', Number, 2)
   .action(async ({ json, ...settings }: { json: boolean } & RelaySettings) => {
     printReport(await relay(settings), json);
+  });
+
+program
+  .command('attacks')
+  .description(
+    'floods against real daemons with the attacker on the same cores: rate, success and latency ' +
+      'of honest clients, memory, counters',
+  )
+  .option('--json', 'one JSON object on standard output', false)
+  .option('--seconds <n>', 'time of each attack in which honest attempts count', Number, 5)
+  .option('--rate <n>', 'packets or attempts a second of every attack', Number)
+  .option('--only <key,…>', `targets or attacks: ${ATTACK_KEYS.join(', ')}; default: all`, (text) =>
+    text.split(','),
+  )
+  .action(async ({ json, ...settings }: { json: boolean } & AttackSettings) => {
+    printReport(await attacks(settings), json);
   });
 
 await program.parseAsync();
