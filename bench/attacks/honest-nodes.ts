@@ -18,7 +18,7 @@ import { mobilityCodec, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
 import { PATIENCE_MS } from './attack.ts';
 import { homeAddressOf, identifierOf, registrationKeyOf } from './population.ts';
 
-export interface HonestNodesOptions {
+interface HonestNodesOptions {
   readonly homeAgent: string;
   readonly homeAgentIpv4: string;
   /** A /64, its first four groups. The host has the addresses `…::1:NODE`. */

@@ -10,7 +10,7 @@ import { PATIENCE_MS } from './attack.ts';
 import { identityOf } from './ntmobile-identity.ts';
 import { type Server, SessionClient } from './session-client.ts';
 
-export interface HonestPeersOptions {
+interface HonestPeersOptions {
   /** Hexadecimal digits. */
   readonly publicKey: string;
   readonly use: number;

@@ -7,7 +7,7 @@ import { get } from 'node:https';
 import { nowMs } from '#lab/shell.ts';
 import { PATIENCE_MS } from './attack.ts';
 
-export interface HonestTlsOptions {
+interface HonestTlsOptions {
   readonly server: string;
   readonly port: number;
   readonly sources: readonly string[];

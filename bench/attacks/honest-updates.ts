@@ -10,7 +10,7 @@ import { isJsonObject } from '#daemon/control/json-lines.ts';
 import { nowMs } from '#lab/shell.ts';
 import { PATIENCE_MS } from './attack.ts';
 
-export interface HonestUpdatesOptions {
+interface HonestUpdatesOptions {
   readonly socket: string;
 }
 

@@ -10,7 +10,6 @@ import {
   type IpAddress,
   type Ipv4Address,
   type Ipv6Address,
-  ipv4,
   ipv6,
   isIpv6,
   solicitedNodeMulticast,
@@ -31,7 +30,6 @@ import { HandshakeUse, MAC_OCTETS } from '#wire/ntmobile/datagram.ts';
 export type Pool = readonly Uint8Array[];
 
 const HOP_LIMIT = 64;
-const SEALED_PORT = 7890;
 /** Octets of the encrypted payload of a usual initiation. */
 const INITIATION_PAYLOAD = 264;
 const INITIATION_KEYS = 96;
@@ -66,7 +64,7 @@ function inIpv4(source: Ipv4Address, destination: Ipv4Address, payload: Uint8Arr
 }
 
 /** The addresses and ports of a forged datagram. */
-export interface Ends {
+interface Ends {
   readonly source: IpAddress;
   readonly sourcePort: number;
   readonly destination: IpAddress;
@@ -179,12 +177,7 @@ export function query(zone: string, index: number): Uint8Array {
   return Buffer.concat([header, name, Buffer.from([0, 255, 0, 1])]);
 }
 
-export const SEALED = SEALED_PORT;
-/** An address in one /64, or in one of 65,536 /48 prefixes of the documentation prefix. */
+/** An address in one of 32,768 /48 prefixes. */
 export function spreadSource(index: number): Ipv6Address {
   return ipv6(`2001:db8:${(0x1000 + (index & 0x7fff)).toString(16)}::${(index + 1).toString(16)}`);
-}
-
-export function spreadIpv4Source(index: number): Ipv4Address {
-  return ipv4(`198.19.${(index >>> 8) & 255}.${index & 255}`);
 }

@@ -7,7 +7,10 @@ import { isAbsolute, join } from 'node:path';
 import { z } from 'zod';
 import type { AccountServerSettings, CertificateSource } from '#account-server/account-server.ts';
 import { readCertificate } from '#account-server/certificate.ts';
-import type { DirectionCoordinatorEntry, RateLimit } from '#account-server/configuration.ts';
+import type {
+  AccountServerConfiguration,
+  DirectionCoordinatorEntry,
+} from '#account-server/configuration.ts';
 import { hex } from '#base/bytes.ts';
 import { type IpAddress, type Prefix, parseIpAddress } from '#base/ip.ts';
 import type { ConfigurationContext } from '#daemon/configuration/config.ts';
@@ -228,15 +231,66 @@ function hashingSection() {
 function limitsSection() {
   return z
     .strictObject({
-      source: rateSection(60, 30, 'requests from one IPv4 address or one IPv6 /64'),
+      source: rateSection(
+        60,
+        30,
+        'logins and renewals from one IPv4 address or one IPv6 /64; eight times as many from a ' +
+          '/24 or /48',
+      ),
       account: rateSection(
         6,
         10,
         'password attempts for one account, and credentials issued to it',
       ),
+      system: rateSection(
+        120,
+        60,
+        'requests for the system description from one IPv4 address or one IPv6 /64; eight times ' +
+          'as many from a /24 or /48',
+      ),
+      connections: connectionsSection(),
     })
     .prefault({})
     .meta({ description: 'rate limits', reloadable: true });
+}
+
+function connectionsSection() {
+  const count = (otherwise: number, description: string) =>
+    integerField(1, 1_000_000).default(otherwise).meta({ description });
+  return z
+    .strictObject({
+      total: count(1024, 'open connections'),
+      reserved: integerField(0, 1_000_000).default(256).meta({
+        description:
+          'those of total for IPv4 addresses and IPv6 /64 from which a node logged in or renewed',
+      }),
+      perSource: count(64, 'open connections from one IPv4 address or one IPv6 /64'),
+      perNetwork: count(256, 'open connections from one IPv4 /24 or one IPv6 /48'),
+      rate: rateSection(
+        1200,
+        200,
+        'new connections from one IPv4 address or one IPv6 /64; four times as many from a /24 ' +
+          'or /48',
+      ),
+    })
+    .prefault({})
+    .superRefine(crossCheck(checkConnections), EVEN_WHEN_FAULTY)
+    .meta({
+      description: 'open connections, before their TLS handshake',
+      details:
+        'When a limit is reached, the oldest connection within it that has not asked for ' +
+        'anything is closed for the new one.',
+    });
+}
+
+interface ConnectionParts {
+  readonly total?: number | undefined;
+  readonly reserved?: number | undefined;
+}
+
+function checkConnections({ total, reserved }: ConnectionParts, report: Report): void {
+  if (total !== undefined && reserved !== undefined && reserved >= total)
+    report('is not less than total', 'leave connections for new nodes', ['reserved']);
 }
 
 interface WholeParts {
@@ -291,7 +345,7 @@ interface Fields {
   readonly renewalGraceSeconds: number;
   readonly devicesPerAccount: number;
   readonly hashing: { readonly costLog2: number; readonly concurrency: number };
-  readonly limits: { readonly source: RateLimit; readonly account: RateLimit };
+  readonly limits: AccountServerConfiguration['limits'];
 }
 
 function settingsOf(fields: Fields): AccountServerSettings {

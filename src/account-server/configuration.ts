@@ -2,7 +2,9 @@
  * The configuration of an account server, as plain data. `daemons/as/config.ts` builds it from the
  * YAML file; tests build it by hand.
  */
+import type { ConnectionLimit } from '#base/connection-limits.ts';
 import type { Prefix } from '#base/ip.ts';
+import type { RateLimit } from '#base/rate-limiter.ts';
 import type { Endpoint } from '#wire/ntmobile/options.ts';
 
 export interface DirectionCoordinatorEntry {
@@ -10,12 +12,6 @@ export interface DirectionCoordinatorEntry {
   /** X25519. */
   readonly publicKey: Uint8Array;
   readonly endpoints: readonly Endpoint[];
-}
-
-/** A burst, then a sustained rate. */
-export interface RateLimit {
-  readonly perMinute: number;
-  readonly burst: number;
 }
 
 /** RFC 7914: N is 2^costLog2; one hash needs 128 N r octets of memory. */
@@ -40,5 +36,11 @@ export interface AccountServerConfiguration {
   readonly renewalGraceSeconds: number;
   readonly devicesPerAccount: number;
   readonly hashing: { readonly cost: HashingCost; readonly concurrency: number };
-  readonly limits: { readonly source: RateLimit; readonly account: RateLimit };
+  readonly limits: {
+    readonly source: RateLimit;
+    readonly account: RateLimit;
+    /** For the system description. */
+    readonly system: RateLimit;
+    readonly connections: ConnectionLimit;
+  };
 }

@@ -10,16 +10,17 @@
  */
 
 import type { Server } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { z } from 'zod';
 import { hex } from '#base/bytes.ts';
-import { formatPrefix, type IpAddress, isIpv6, parseIpAddress, UNSPECIFIED_V6 } from '#base/ip.ts';
+import { formatPrefix, type IpAddress, isIpv6, UNSPECIFIED_V6 } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import { StoreError } from '#store/database.ts';
 import type { Authorities } from './authorities.ts';
 import type { Certificate } from './certificate.ts';
 import type { AccountServerConfiguration } from './configuration.ts';
+import { addressOf, ConnectionGate } from './connection-gate.ts';
 import type { IssuedCredential } from './enrolment.ts';
 import { loginSchema, renewalSchema } from './login-requests.ts';
 import { isRefusal, publicAnswer, type Refusal, refusal } from './reasons.ts';
@@ -27,12 +28,14 @@ import type { AccountService, ServiceClock } from './service.ts';
 
 const MAX_BODY_OCTETS = 4096;
 const MAX_HEADER_OCTETS = 8192;
-const MAX_CONNECTIONS = 1024;
-/** Connections last seconds, so this is enough for a NAT with hundreds of nodes behind it. */
-const MAX_CONNECTIONS_PER_SOURCE = 64;
 const CHECK_INTERVAL_MS = 2_000;
+/** From the first octet of a request to its last. */
 const REQUEST_TIMEOUT_MS = 10_000;
+/** From the end of the TLS handshake to the last octet of the header. */
+const HEADERS_TIMEOUT_MS = 5_000;
+const IDLE_TIMEOUT_MS = 5_000;
 const HANDSHAKE_TIMEOUT_MS = 5_000;
+const REQUESTS_PER_CONNECTION = 16;
 
 interface HttpsOptions {
   readonly service: AccountService;
@@ -52,17 +55,22 @@ export class AccountHttpsServer {
   readonly #options: Omit<HttpsOptions, 'configuration'>;
   #configuration: AccountServerConfiguration;
   readonly #app: FastifyInstance<Server>;
-  /** The number of open connections by source address. */
-  readonly #connections = new Map<string, number>();
+  readonly #gate: ConnectionGate;
 
   constructor(options: HttpsOptions) {
     this.#options = options;
     this.#configuration = options.configuration;
+    this.#gate = new ConnectionGate({
+      limit: options.configuration.limits.connections,
+      now: () => options.clock.now(),
+      count: (reason) => options.service.count(reason),
+    });
     const { cert, key } = options.certificate;
     const app = fastify({
       https: {
         ...{ cert, key, minVersion: 'TLSv1.3', handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
         ...{ maxHeaderSize: MAX_HEADER_OCTETS, connectionsCheckingInterval: CHECK_INTERVAL_MS },
+        headersTimeout: HEADERS_TIMEOUT_MS,
       },
       ...{
         logger: false,
@@ -70,10 +78,10 @@ export class AccountHttpsServer {
         requestTimeout: REQUEST_TIMEOUT_MS,
         forceCloseConnections: true,
       },
-      keepAliveTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: IDLE_TIMEOUT_MS,
+      maxRequestsPerSocket: REQUESTS_PER_CONNECTION,
     });
-    app.server.maxConnections = MAX_CONNECTIONS;
-    app.server.on('connection', (socket) => this.#limitConnections(socket));
+    this.#gate.guard(app.server);
     app.server.on('tlsClientError', () => options.service.count('tls-failed'));
     app.removeContentTypeParser('text/plain');
     app.setErrorHandler((error, _request, reply) => this.#handleError(error, reply));
@@ -97,6 +105,7 @@ export class AccountHttpsServer {
   /** Applies to later answers. */
   reconfigure(configuration: AccountServerConfiguration): void {
     this.#configuration = configuration;
+    this.#gate.setLimit(configuration.limits.connections);
   }
 
   /** Applies to new connections. Throws if the key does not match the certificate. */
@@ -108,28 +117,20 @@ export class AccountHttpsServer {
     await this.#app.close();
   }
 
-  /** Limits connections before the TLS handshake, which is expensive. */
-  #limitConnections(socket: Socket): void {
-    const { remoteAddress: from = '' } = socket;
-    const open = this.#connections.get(from) ?? 0;
-    if (open >= MAX_CONNECTIONS_PER_SOURCE) {
-      this.#options.service.count('too-many-connections');
-      socket.destroy();
-      return;
-    }
-    this.#connections.set(from, open + 1);
-    socket.once('close', () => {
-      const left = (this.#connections.get(from) ?? 1) - 1;
-      if (left > 0) this.#connections.set(from, left);
-      else this.#connections.delete(from);
-    });
-  }
-
   #addRoutes(): void {
     const { service } = this.#options;
-    this.#app.get('/v1/system', (_request, reply) => {
-      service.count('system-asked');
-      return reply.send(this.#systemAnswer());
+    // A body that arrives slowly does not count as a request yet.
+    this.#app.addHook('preHandler', async ({ socket }) => this.#gate.serving(socket));
+    this.#app.addHook('onResponse', async ({ socket }) => this.#gate.answered(socket));
+    this.#app.get('/v1/system', {
+      onRequest: async (request, reply) => {
+        const refused = service.admitQuestion(addressOf(request.socket));
+        if (refused !== undefined) return this.#refuse(reply, refused);
+      },
+      handler: async (_request, reply) => {
+        service.count('system-asked');
+        return reply.send(this.#systemAnswer());
+      },
     });
     this.#addPostRoute('/v1/login', loginSchema, (request, source) =>
       service.login(request, source),
@@ -151,14 +152,15 @@ export class AccountHttpsServer {
     this.#app.post(path, {
       // The rate limit is checked before the body is read.
       onRequest: async (request, reply) => {
-        const refused = service.admit(sourceOf(request.socket.remoteAddress));
+        const refused = service.admit(addressOf(request.socket));
         if (refused !== undefined) return this.#refuse(reply, refused);
       },
       handler: async (request, reply) => {
         const parsed = schema.safeParse(request.body);
         if (!parsed.success) return this.#refuse(reply, refusal('malformed-request'));
-        const result = await act(parsed.data, sourceOf(request.socket.remoteAddress));
+        const result = await act(parsed.data, addressOf(request.socket));
         if (isRefusal(result)) return this.#answerRefusal(reply, result);
+        this.#gate.authenticated(request.socket);
         return reply.header('cache-control', 'no-store').send(this.#credentialAnswer(result));
       },
     });
@@ -240,12 +242,6 @@ function directionCoordinators({
       isIpv6(address) ? `[${address}]:${port}` : `${address}:${port}`,
     ),
   }));
-}
-
-/** The unspecified address if the connection is already closed. */
-function sourceOf(remoteAddress: string | undefined): IpAddress {
-  const plain = (remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '').replace(/%.*$/, '');
-  return parseIpAddress(plain) ?? UNSPECIFIED_V6;
 }
 
 function portOf(address: AddressInfo | string | null): number {

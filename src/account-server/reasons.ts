@@ -5,7 +5,7 @@ export const REASONS = {
   'renewal-granted': 'a renewal was answered with a credential',
   'system-asked': 'a client requested the system description',
   'malformed-request': 'invalid JSON, unknown or missing members, body too long, or unknown path',
-  'rate-limited-source': 'too many requests from one address (or IPv6 /64)',
+  'rate-limited-source': 'too many requests from one IPv4 address or /24, or IPv6 /64 or /48',
   'rate-limited-account': 'too many attempts for one account',
   busy: 'the queue of password checks is full',
   'wrong-time': 'the time in the request differs from the server time by more than five minutes',
@@ -22,7 +22,11 @@ export const REASONS = {
   'too-many-devices': 'the account has the maximum number of devices',
   'no-addresses': 'every virtual IPv4 address is in use',
   'store-failed': 'the store could not be read or written',
-  'too-many-connections': 'too many open connections from one address',
+  'too-many-connections':
+    'a connection was refused: all others of its network, or all, are being served',
+  'connections-too-fast': 'a connection was refused: too many new ones from its network',
+  'connection-shed':
+    'a connection that had asked for nothing was closed, to make room for a new one',
   'tls-failed': 'a TLS 1.3 handshake failed',
 } as const;
 export type Reason = keyof typeof REASONS;

@@ -6,7 +6,9 @@
  * A check whose result would reveal the state of an account runs only after authentication.
  */
 import { equalBytes, hex } from '#base/bytes.ts';
-import { type IpAddress, isIpv6, networkOf } from '#base/ip.ts';
+import { siteOf, sourceOf } from '#base/connection-limits.ts';
+import type { IpAddress } from '#base/ip.ts';
+import { type RateLimit, RateLimiter } from '#base/rate-limiter.ts';
 import type { Monotonic, Wall } from '#base/time.ts';
 import { type ProofOfKey, proofValid } from '#crypto/login-proof.ts';
 import type { KeyPair } from '#crypto/primitives.ts';
@@ -20,7 +22,6 @@ import { Devices } from './devices.ts';
 import { Enrolment, type IssuedCredential, tokenHash } from './enrolment.ts';
 import type { LoginRequest, RenewalRequest } from './login-requests.ts';
 import { type PasswordHash, PasswordHasher } from './password-hashing.ts';
-import { RateLimiter } from './rate-limiter.ts';
 import { isRefusal, REASONS, type Reason, type Refusal, refusal } from './reasons.ts';
 
 const CLOCK_TOLERANCE_MS = 300_000;
@@ -39,6 +40,34 @@ interface ServiceOptions {
   readonly exchange: KeyPair;
   readonly clock: ServiceClock;
   readonly events: EventSink;
+}
+
+/** An IPv4 /24 or IPv6 /48 has the limit of as many sources. */
+const SOURCES_PER_SITE = 8;
+
+/** Limits each IPv4 address or IPv6 /64, and the site around it. */
+class SourceLimiter {
+  readonly #sources: RateLimiter;
+  readonly #sites: RateLimiter;
+
+  constructor(limit: RateLimit) {
+    this.#sources = new RateLimiter(limit);
+    this.#sites = new RateLimiter(siteLimitOf(limit));
+  }
+
+  setLimit(limit: RateLimit): void {
+    this.#sources.setLimit(limit);
+    this.#sites.setLimit(siteLimitOf(limit));
+  }
+
+  /** Undefined if admitted, otherwise the wait in milliseconds. */
+  take(source: IpAddress, now: Monotonic): number | undefined {
+    return this.#sources.take(sourceOf(source), now) ?? this.#sites.take(siteOf(source), now);
+  }
+}
+
+function siteLimitOf({ perMinute, burst }: RateLimit): RateLimit {
+  return { perMinute: perMinute * SOURCES_PER_SITE, burst: burst * SOURCES_PER_SITE };
 }
 
 /** Rolls a transaction back and carries the refusal out of it. */
@@ -68,7 +97,8 @@ export class AccountService {
   readonly #devices: Devices;
   readonly #enrolment: Enrolment;
   readonly #hasher: PasswordHasher;
-  readonly #sourceLimiter: RateLimiter;
+  readonly #requests: SourceLimiter;
+  readonly #questions: SourceLimiter;
   readonly #passwordLimiter: RateLimiter;
   readonly #credentialLimiter: RateLimiter;
 
@@ -81,7 +111,8 @@ export class AccountService {
     this.#devices = new Devices(database);
     this.#enrolment = new Enrolment(configuration, this.#devices, authorities);
     this.#hasher = new PasswordHasher(hashing.cost, hashing.concurrency);
-    this.#sourceLimiter = new RateLimiter(limits.source);
+    this.#requests = new SourceLimiter(limits.source);
+    this.#questions = new SourceLimiter(limits.system);
     this.#passwordLimiter = new RateLimiter(limits.account);
     // Separate from the limit on passwords: an attacker who guesses passwords of an account must
     // not block renewals of its devices.
@@ -97,16 +128,24 @@ export class AccountService {
     this.#configuration = configuration;
     this.#enrolment.reconfigure(configuration);
     this.#hasher.reconfigure(hashing.cost, hashing.concurrency);
-    this.#sourceLimiter.setLimit(limits.source);
+    this.#requests.setLimit(limits.source);
+    this.#questions.setLimit(limits.system);
     for (const limiter of [this.#passwordLimiter, this.#credentialLimiter])
       limiter.setLimit(limits.account);
   }
 
-  /** Rate limit per source; call it before the request is read. */
+  /** Rate limit of logins and renewals per source; call it before the request is read. */
   admit(source: IpAddress): Refusal | undefined {
-    const network = isIpv6(source) ? networkOf(source, 64) : source;
     return this.#rateRefusal(
-      this.#sourceLimiter.take(network, this.#options.clock.now()),
+      this.#requests.take(source, this.#options.clock.now()),
+      'rate-limited-source',
+    );
+  }
+
+  /** The same for the system description, which a node asks for before its first login. */
+  admitQuestion(source: IpAddress): Refusal | undefined {
+    return this.#rateRefusal(
+      this.#questions.take(source, this.#options.clock.now()),
       'rate-limited-source',
     );
   }

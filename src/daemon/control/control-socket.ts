@@ -14,7 +14,7 @@
  * `ok: false` carries `{"error": "…"}`. Answers to one client may arrive out of order; `id` matches
  * them with requests. File permissions (0660 and a group) control access: a user who may open the
  * socket may use every command. Line length, clients, requests in flight and unread output are
- * bounded.
+ * bounded. A client without request makes room for a new one.
  */
 import {
   chmodSync,
@@ -27,7 +27,9 @@ import {
 } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
+import { type ConnectionLimit, ConnectionLimits } from '#base/connection-limits.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
+import { monotonic } from '#base/time.ts';
 import type { ControlPort } from '#runtime/ports.ts';
 import type { EventHistory, RecordedEvent } from './event-history.ts';
 import { isJsonObject, LineBuffer, parseObject } from './json-lines.ts';
@@ -58,6 +60,12 @@ const DEFAULT_LIMITS: ControlLimits = {
   unreadOctets: 16 * 1024 * 1024,
 };
 
+/** All clients are operators of this host. */
+function connectionLimitOf({ clients: total }: ControlLimits): ConnectionLimit {
+  const rate = { perMinute: 1_000_000, burst: 1_000_000 };
+  return { total, reserved: 0, perSource: total, perNetwork: total, rate };
+}
+
 /** Answers one command; `respond` is called exactly once. */
 type CommandHandler = Parameters<Parameters<ControlPort['onRequest']>[0]>[1] extends infer P
   ? (parameters: P, respond: (ok: boolean, value: JsonValue) => void) => void
@@ -76,6 +84,7 @@ export class ControlServer implements ControlPort {
   readonly #history: EventHistory;
   readonly #limits: ControlLimits;
   readonly #clients = new Set<Socket>();
+  readonly #connections: ConnectionLimits<Socket>;
   readonly #commands = new Map<string, CommandHandler>();
   readonly #streams = new Map<string, StreamStarter>();
   #engine: Parameters<ControlPort['onRequest']>[0] | undefined;
@@ -84,6 +93,7 @@ export class ControlServer implements ControlPort {
     this.#server = server;
     this.#history = options.history;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#connections = new ConnectionLimits(connectionLimitOf(this.#limits));
     server.on('connection', (socket) => this.#accept(socket));
   }
 
@@ -142,18 +152,27 @@ export class ControlServer implements ControlPort {
   }
 
   #accept(socket: Socket): void {
-    if (this.#clients.size >= this.#limits.clients) {
+    const now = monotonic(performance.now());
+    const admission = this.#connections.admit(now, socket, undefined);
+    if (!admission.admitted) {
+      // Without a listener, a client that is gone already would end the daemon.
+      socket.on('error', () => {});
       socket.end(
         `${JSON.stringify({ id: null, ok: false, value: { error: 'too many clients' } })}\n`,
       );
       return;
     }
+    admission.shed?.destroy();
     this.#clients.add(socket);
-    const session = new Session(socket, this.#limits, (request, session) =>
-      this.#dispatch(request, session),
-    );
+    const session = new Session(socket, this.#limits, (request, session) => {
+      this.#connections.enter(socket, 'serving');
+      this.#dispatch(request, session);
+      if (!session.isBusy) this.#connections.enter(socket, 'idle');
+    });
+    session.onQuiet = () => this.#connections.enter(socket, 'idle');
     socket.on('close', () => {
       this.#clients.delete(socket);
+      this.#connections.close(socket);
       session.end();
     });
   }
@@ -198,6 +217,8 @@ class Session {
   readonly #limits: ControlLimits;
   readonly #endings: (() => void)[] = [];
   #inFlight = 0;
+  /** Called when the last request was answered and no stream is followed. */
+  onQuiet: () => void = () => {};
 
   constructor(
     socket: Socket,
@@ -216,6 +237,11 @@ class Session {
     });
   }
 
+  /** Whether a request waits for its answer or a stream is followed. */
+  get isBusy(): boolean {
+    return this.#inFlight > 0 || this.#endings.length > 0;
+  }
+
   send(message: JsonObject): void {
     if (this.#socket.destroyed) return;
     this.#socket.write(`${JSON.stringify(message)}\n`);
@@ -231,6 +257,7 @@ class Session {
       open = false;
       this.#inFlight--;
       this.send({ id, ok, value });
+      if (!this.isBusy) this.onQuiet();
     };
   }
 

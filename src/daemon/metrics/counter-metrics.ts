@@ -220,7 +220,8 @@ const ACCOUNT_SERVER: Rows = {
   'login-granted': row('sojourn_logins_total', { result: 'granted' }),
   'renewal-granted': row('sojourn_logins_total', { result: 'renewed' }),
   ...each('sojourn_account_requests_total', 'kind', [
-    ...['system-asked', 'too-many-connections', 'tls-failed', 'malformed-request'],
+    ...['system-asked', 'too-many-connections', 'connections-too-fast', 'connection-shed'],
+    ...['tls-failed', 'malformed-request'],
   ]),
 };
 

@@ -265,7 +265,9 @@ export const METRICS = {
     ['as'],
     'Other requests and connections of an account server.',
     {
-      kind: 'system-asked, too-many-connections, tls-failed or malformed-request',
+      kind:
+        'system-asked, too-many-connections, connections-too-fast, connection-shed, tls-failed ' +
+        'or malformed-request',
     },
   ),
   sojourn_accounts: gauge(['as'], 'Accounts of an account server.', {

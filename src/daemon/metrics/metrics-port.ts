@@ -4,7 +4,10 @@
  */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { type ConnectionLimit, ConnectionLimits } from '#base/connection-limits.ts';
 import type { IpAddress } from '#base/ip.ts';
+import { monotonic } from '#base/time.ts';
 import { METRICS_CONTENT_TYPE, type Metrics } from './metrics.ts';
 
 interface MetricsAddress {
@@ -19,8 +22,14 @@ const LIMITS = {
   requestTimeout: 5000,
   headersTimeout: 5000,
   keepAliveTimeout: 5000,
+  connectionsCheckingInterval: 1000,
+  maxRequestsPerSocket: 100,
 } as const;
-const MOST_CONNECTIONS = 16;
+/** All clients are users of this host, which the server cannot tell apart. */
+const CONNECTIONS: ConnectionLimit = {
+  ...{ total: 16, reserved: 0, perSource: 16, perNetwork: 16 },
+  rate: { perMinute: 60_000, burst: 1000 },
+};
 
 export class MetricsPort {
   readonly #server: Server;
@@ -31,8 +40,14 @@ export class MetricsPort {
 
   /** Throws the host's error if the port is not available. */
   static async open({ address, port }: MetricsAddress, metrics: Metrics): Promise<MetricsPort> {
-    const server = createServer(LIMITS, (request, response) => answer(request, response, metrics));
-    server.maxConnections = MOST_CONNECTIONS;
+    const server = createServer(LIMITS);
+    const connections = new ConnectionLimits<Socket>(CONNECTIONS);
+    server.on('connection', (socket) => admit(connections, socket));
+    server.on('request', (request, response) => {
+      connections.enter(request.socket, 'serving');
+      response.on('close', () => connections.enter(request.socket, 'idle'));
+      answer(request, response, metrics);
+    });
     server.listen(port, address);
     await once(server, 'listening').catch((thrown: unknown) => {
       if (thrown instanceof Error) thrown.message = `daemon.metrics: ${thrown.message}`;
@@ -52,6 +67,17 @@ export class MetricsPort {
     this.#server.close();
     this.#server.closeAllConnections();
   }
+}
+
+/** A local user who keeps connections open does not keep the scraper out. */
+function admit(connections: ConnectionLimits<Socket>, socket: Socket): void {
+  const admission = connections.admit(monotonic(performance.now()), socket, undefined);
+  if (!admission.admitted) {
+    socket.destroy();
+    return;
+  }
+  admission.shed?.destroy();
+  socket.on('close', () => connections.close(socket));
 }
 
 function answer(request: IncomingMessage, response: ServerResponse, metrics: Metrics): void {

@@ -36,6 +36,10 @@ export class NameServer implements AsyncDisposable {
     return this.#listener.port;
   }
 
+  counters(): Readonly<Record<string, number>> {
+    return this.#listener.counters();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#listener[Symbol.asyncDispose]();
   }

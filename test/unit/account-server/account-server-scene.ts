@@ -53,7 +53,14 @@ export const CONFIGURATION: AccountServerConfiguration = {
   },
   // The lowest cost that scrypt accepts, so that tests are fast.
   hashing: { cost: { costLog2: 4, blockSize: 8, parallelization: 1 }, concurrency: 2 },
-  limits: { source: { perMinute: 600, burst: 100 }, account: { perMinute: 600, burst: 100 } },
+  limits: {
+    ...{ source: { perMinute: 600, burst: 100 }, account: { perMinute: 600, burst: 100 } },
+    system: { perMinute: 600, burst: 100 },
+    connections: {
+      ...{ total: 20, reserved: 4, perSource: 8, perNetwork: 12 },
+      rate: { perMinute: 6000, burst: 100 },
+    },
+  },
 };
 
 /** Key files in memory. They survive a restart of the scene. */

@@ -1,7 +1,7 @@
 /** Changes of the account server's configuration between two requests. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PasswordHasher } from '#account-server/password-hashing.ts';
-import { RateLimiter } from '#account-server/rate-limiter.ts';
+import { RateLimiter } from '#base/rate-limiter.ts';
 import { monotonic } from '#base/time.ts';
 import { AccountScene, granted, PASSWORD, refused, START } from './account-server-scene.ts';
 import { NodeKey } from './node-key.ts';

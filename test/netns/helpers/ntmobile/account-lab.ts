@@ -29,6 +29,7 @@ export const CONFIGURATION = {
   limits: {
     source: { perMinute: 100_000, burst: 100_000 },
     account: { perMinute: 1000, burst: 1000 },
+    system: { perMinute: 100_000, burst: 100_000 },
   },
 };
 

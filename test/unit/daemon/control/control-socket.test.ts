@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -137,7 +138,7 @@ describe('the control socket', () => {
     server.onRequest(() => {});
     using first = await ControlClient.connect(path);
     using second = await ControlClient.connect(path);
-    await expect(ask(path, 'status')).rejects.toThrow('too many clients');
+    second.request('status', {}, 60_000).catch(() => {});
     const refused = [1, 2, 3].map(() =>
       first.request('status', {}, 60_000).catch((error: Error) => error.message),
     );
@@ -145,7 +146,42 @@ describe('the control socket', () => {
       ok: false,
       value: { error: 'too many requests in flight' },
     });
+    await expect(ask(path, 'status')).rejects.toThrow('too many clients');
     second.close();
+  });
+
+  it('closes the oldest client without a request to make room for another one', async () => {
+    const server = await open({ limits: { clients: 3 } });
+    server.onRequest((command, _parameters, respond) => respond(true, command));
+    using follower = await ControlClient.connect(path);
+    const seen: unknown[] = [];
+    follower.events({ follow: true, last: 0 }, (one) => seen.push(one)).catch(() => {});
+    const silent = [1, 2, 3].map(() => connect(path));
+    await Promise.all(silent.map((socket) => once(socket, 'connect')));
+    const [oldest] = silent;
+    if (oldest?.closed === false) await once(oldest, 'close');
+    for (let turn = 0; turn < 4; turn += 1)
+      expect(await ask(path, 'status')).toEqual({ ok: true, value: 'status' });
+    fanOut(history).event(event('started'), 0);
+    await expect.poll(() => seen.length).toBe(1);
+    for (const socket of silent) socket.destroy();
+  });
+
+  it('continues when a refused client is gone before its answer', async () => {
+    const server = await open({ limits: { clients: 1 } });
+    const { promise: asked, resolve } = Promise.withResolvers<void>();
+    server.onRequest(() => resolve());
+    using busy = await ControlClient.connect(path);
+    busy.request('status', {}, 60_000).catch(() => {});
+    await asked;
+    for (let turn = 0; turn < 50; turn += 1) {
+      const socket = connect(path);
+      socket.on('error', () => {});
+      await once(socket, 'connect');
+      socket.write('x');
+      socket.destroy();
+    }
+    await expect(ask(path, 'status')).rejects.toThrow('too many clients');
   });
 
   it('sends past events, then new ones, to each follower', async () => {

@@ -1,6 +1,8 @@
 /** Metrics: the table, the metric of each counter, and the text for Prometheus. */
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { REASONS } from '#account-server/reasons.ts';
 import { ipv4 } from '#base/ip.ts';
@@ -213,6 +215,24 @@ describe('the metrics port', () => {
       );
       await expect(taken).rejects.toThrow(/^daemon\.metrics: .*EADDRINUSE/);
     } finally {
+      port.close();
+    }
+  });
+
+  it('serves a scraper while a local user keeps many connections open', async () => {
+    const port = await MetricsPort.open(
+      { address: ipv4('127.0.0.1'), port: 0 },
+      metricsOfRole('dc'),
+    );
+    const silent = Array.from({ length: 40 }, () => connect(port.port, '127.0.0.1'));
+    try {
+      for (const socket of silent) socket.on('error', () => {});
+      await Promise.all(silent.slice(-16).map((socket) => once(socket, 'connect')));
+      const options = { signal: AbortSignal.timeout(2000) };
+      const good = await fetch(`http://127.0.0.1:${port.port}/metrics`, options);
+      expect(good.status).toBe(200);
+    } finally {
+      for (const socket of silent) socket.destroy();
       port.close();
     }
   });

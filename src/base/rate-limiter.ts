@@ -2,8 +2,13 @@
  * Rate limit per caller: the generic cell rate algorithm (ITU-T I.371), which needs one number for
  * each caller. Beyond the maximum number of callers, the least recently seen ones are evicted.
  */
-import type { Monotonic } from '#base/time.ts';
-import type { RateLimit } from './configuration.ts';
+import type { Monotonic } from './time.ts';
+
+/** A burst, then a sustained rate. */
+export interface RateLimit {
+  readonly perMinute: number;
+  readonly burst: number;
+}
 
 const MINUTE_MS = 60_000;
 

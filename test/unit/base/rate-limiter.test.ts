@@ -1,7 +1,7 @@
 /** The generic cell rate algorithm for each caller. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { RateLimiter } from '#account-server/rate-limiter.ts';
+import { RateLimiter } from '#base/rate-limiter.ts';
 import { monotonic } from '#base/time.ts';
 
 describe('RateLimiter', () => {
