@@ -230,7 +230,7 @@ describe('idle connections', () => {
       new Background(['perl', '-MIO::Socket::IP', '-e', SILENT], logFile('silent')),
     ];
     const idle = new Background(['perl', '-MIO::Socket::IP', '-e', MANY], logFile('many'));
-    const cut = async () => Number((await statsOf(server))['too-many-connections']) > 0;
+    const cut = async () => Number((await statsOf(server))['connection-shed']) > 0;
     await waitFor(cut, { timeoutMs: 20_000, what: 'connections to be cut' });
     expect(
       (await ask('https://127.0.0.1:4501/v1/system', undefined, '--interface', '127.0.0.2')).status,
