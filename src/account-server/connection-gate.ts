@@ -1,6 +1,6 @@
 /**
- * Limits the connections of an HTTPS server before the TLS handshake, which is expensive. When there
- * is no room for new ones, closes the oldest that has not asked for anything.
+ * Limits the connections of an HTTPS server before the TLS handshake, which is expensive. When
+ * there is no room for a new one, closes the oldest that has not asked for anything.
  */
 import type { Server } from 'node:https';
 import type { Socket } from 'node:net';
