@@ -72,7 +72,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
   const u64 written = world.counters.values[Counters::receiveWrites].load();
   // Only permitted packets reach the TUN.
   fuzz::require(written <= world.counters.values[Counters::receivePackets].load());
-  world.shared.punts.take();
+  world.shared.punts.takeAll();
   world.shared.inwardHold.expire(1000, 1);
   return 0;
 }

@@ -133,6 +133,6 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
     const RelayLegState& state = *world.shared.tables.relayLegs().find(index)->state;
     fuzz::require(state.counters.receiveOctets.load() == expected.received[index]);
   }
-  world.shared.punts.take();
+  world.shared.punts.takeAll();
   return 0;
 }

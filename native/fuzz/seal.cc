@@ -125,6 +125,6 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
     }
     fuzz::require(world.value(Counters::receiveWrites) <= world.value(Counters::receivePackets));
   }
-  world.shared.punts.take();
+  world.shared.punts.takeAll();
   return 0;
 }

@@ -147,7 +147,7 @@ void change(World& world, u32 seed) {
             [&](const HeldOutward& held) { return held.destination.bytes[15] == id % 4; });
         world.hold.take({.remote = spec.path.remote, .port = 4191});
     }
-    if (step % 64 == 0) world.punts.take();
+    if (step % 64 == 0) world.punts.takeAll();
   }
 }
 
@@ -188,7 +188,8 @@ void forward(World& world, EpochDomain::Reader& reader, Counters& counters, u32 
     PacketView view;
     if (viewPacket(header, sizeof header, view)) world.outward.push(view, {}, random() % 100);
     world.outward.expire(random() % 100, 50);
-    world.punts.push({PacketPath{}, {1}});
+    world.punts.push({PacketPath{}, {1}}, Acquaintance::stranger,
+                     SourcePrefixes::ofSender(0, random() % 100));
     reader.offline();
     // On few cores, a reader that never yields would delay the writers and so the end of the test.
     std::this_thread::yield();

@@ -189,12 +189,20 @@ TEST(held_outward_packets_are_bounded_and_expire) {
 TEST(punts_wake_javascript_once_until_taken) {
   int woken = 0;
   PuntQueue queue([&] { woken++; });
-  size_t taken = 0;
-  while (queue.push({PacketPath{}, {1}})) taken++;
+  const auto source = SourcePrefixes::ofSender(1, 1);
+  const auto push = [&] {
+    return queue.push({PacketPath{}, {1}}, Acquaintance::stranger, source);
+  };
+  size_t pushed = 0;
+  while (push()) pushed++;
   CHECK_EQUAL(woken, 1);
-  CHECK_EQUAL(taken, PuntQueue::kMaximumPackets);
-  CHECK_EQUAL(queue.take().size(), taken);
-  queue.push({PacketPath{}, {1}});
+  bool more = false;
+  CHECK_EQUAL(queue.take(10, more).size(), 10);
+  CHECK(more && push());
+  // The caller of take() knows that there are more.
+  CHECK_EQUAL(woken, 1);
+  CHECK_EQUAL(queue.take(10'000, more).size(), pushed - 9);
+  CHECK(!more && push());
   CHECK_EQUAL(woken, 2);
 }
 

@@ -37,21 +37,25 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
                         InstanceMethod("tunnelCounters", &PlaneObject::tunnelCounters),
                         InstanceMethod("tunnelTraffic", &PlaneObject::tunnelTraffic),
                         InstanceMethod("armTrafficNotice", &PlaneObject::armTrafficNotice),
+                        InstanceMethod("takePunts", &PlaneObject::takePunts),
                         InstanceMethod("close", &PlaneObject::close)});
   }
 
-  // (options, { punted, roaming, traffic, unknown }): handlers of punts and notices.
+  // (options, { waiting, punted, roaming, traffic, unknown }): handlers of punts and notices.
+  // `waiting`: takePunts has some.
   explicit PlaneObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PlaneObject>(info) {
     const Options options = optionsOf(objectOf(info[0], "options"));
     const Napi::Object handlers = objectOf(info[1], "handlers");
     const auto handler = [&](const char* name) { return handlers.Get(name).As<Napi::Function>(); };
+    punted_ = Napi::Persistent(handler("punted"));
     roaming_ = Napi::Persistent(handler("roaming"));
     traffic_ = Napi::Persistent(handler("traffic"));
     unknown_ = Napi::Persistent(handler("unknown"));
-    wake_ = Napi::ThreadSafeFunction::New(info.Env(), handler("punted"), "plane", 0, 1);
+    wake_ = Napi::ThreadSafeFunction::New(info.Env(), handler("waiting"), "plane", 0, 1);
     try {
-      withErrors(info.Env(),
-                 [&] { plane_ = std::make_unique<Plane>(options, [this] { wakeUp(); }); });
+      withErrors(info.Env(), [&] {
+        plane_ = std::make_unique<Plane>(options, [this] { wake_.NonBlockingCall(); });
+      });
     } catch (...) {
       wake_.Release();
       throw;
@@ -61,19 +65,20 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
   ~PlaneObject() override { end(); }
 
  private:
-  // One wake-up hands all punts to the handlers.
-  void wakeUp() {
-    wake_.NonBlockingCall([this](Napi::Env env, Napi::Function handler) {
-      if (plane_ == nullptr) return;
-      for (const ControlPacket& punt : plane_->takePunts()) {
-        const Napi::HandleScope scope(env);
-        handOver(env, punt, handler);
-        if (plane_ == nullptr) return;
-      }
-    });
+  // (limit): hands that many punts to the handlers, at most. True: there are more.
+  Napi::Value takePunts(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    bool more = false;
+    if (plane_ == nullptr) return Napi::Boolean::New(env, false);
+    for (const ControlPacket& punt : plane_->takePunts(info[0].ToNumber().Uint32Value(), more)) {
+      const Napi::HandleScope scope(env);
+      handOver(env, punt);
+      if (plane_ == nullptr) return Napi::Boolean::New(env, false);
+    }
+    return Napi::Boolean::New(env, more);
   }
 
-  void handOver(Napi::Env env, const ControlPacket& punt, const Napi::Function& punted) {
+  void handOver(Napi::Env env, const ControlPacket& punt) {
     switch (punt.path.kind) {
       case PathKind::roaming:
         roaming_.Call({packetPathValue(env, punt.path)});
@@ -90,7 +95,7 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
     Napi::Object value = Napi::Object::New(env);
     value.Set("path", packetPathValue(env, punt.path));
     value.Set("packet", bytesFrom(env, punt.packet.data(), punt.packet.size()));
-    punted.Call({value});
+    punted_.Call({value});
   }
 
   void end() {
@@ -242,6 +247,7 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
 
   std::unique_ptr<Plane> plane_;
   Napi::ThreadSafeFunction wake_;
+  Napi::FunctionReference punted_;
   Napi::FunctionReference roaming_;
   Napi::FunctionReference traffic_;
   Napi::FunctionReference unknown_;

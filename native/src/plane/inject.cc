@@ -42,8 +42,30 @@ int sendDatagram(const DatagramPath& path, iovec* parts, size_t count) {
 
 }  // namespace
 
+// A home agent and a relay answer anybody, a mobile node speaks to few. Among sealed datagrams an
+// initiation and a control message go to peers alone.
+bool Plane::isOwnAccord(const PacketPath& path, const u8* packet, size_t length) const {
+  if (path.kind == PathKind::datagram) {
+    if (length < sizeof(u32)) return false;
+    const DatagramType type = datagramType(packet);
+    return type == DatagramType::initiation || type == DatagramType::control;
+  }
+  return shared_.options.lookup == TunnelLookup::byInnerSource;
+}
+
+void Plane::noteSpokenTo(const PacketPath& path, const u8* packet, size_t length) {
+  if (!isOwnAccord(path, packet, length)) return;
+  const u64 nowMs = monotonicMs();
+  if (path.kind == PathKind::ipv6 && length >= kIpv6Header) {
+    shared_.spokenTo.note(6, Address::of(6, packet + 24), 0, nowMs);
+  } else if (path.kind == PathKind::udp || path.kind == PathKind::datagram) {
+    shared_.spokenTo.note(path.family, path.remote, path.remotePort, nowMs);
+  }
+}
+
 int Plane::inject(const PacketPath& path, const u8* packet, size_t length) {
   counters_.add(Counters::injects);
+  noteSpokenTo(path, packet, length);
   switch (path.kind) {
     case PathKind::ipv6:
       if (length < kIpv6Header || packet[0] >> 4 != 6) return EINVAL;

@@ -60,7 +60,10 @@ class Plane {
   void armTrafficNotice() { shared_.trafficNotice.arm(); }
   // Sends a control packet. Returns 0 or errno; data packets never delay it.
   int inject(const PacketPath& path, const u8* packet, size_t length);
-  std::vector<ControlPacket> takePunts() { return shared_.punts.take(); }
+  // At most `limit`. `more`: there are others, for which `wake` will not be called.
+  std::vector<ControlPacket> takePunts(size_t limit, bool& more) {
+    return shared_.punts.take(limit, more);
+  }
   void counters(u64 (&sums)[Counters::kCount]) const;
 
  private:
@@ -74,6 +77,8 @@ class Plane {
   void openSealed(size_t pairs, UdpFeatures& features);
   void openRaw();
   void startWorkers();
+  bool isOwnAccord(const PacketPath& path, const u8* packet, size_t length) const;
+  void noteSpokenTo(const PacketPath& path, const u8* packet, size_t length);
   int injectUdp(const PacketPath& path, const u8* packet, size_t length);
   int injectDatagram(const PacketPath& path, const u8* packet, size_t length);
   int injectTunnel(u32 id, const u8* packet, size_t length);

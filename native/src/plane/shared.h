@@ -3,6 +3,7 @@
 #include <functional>
 
 #include "base/clock.h"
+#include "control/spoken-to.h"
 #include "plane/hold-queue.h"
 #include "plane/options.h"
 #include "path-mtu/path-prober.h"
@@ -33,6 +34,7 @@ struct Shared {
   TransmitQueue transmitQueue;
   PathProber prober;
   PuntQueue punts;
+  SpokenTo spokenTo;
   TrafficNotice trafficNotice;
 
   // The tunnel to send an inner packet into, 0: none. On a mobile node the tunnel of a peer's

@@ -14,6 +14,8 @@ namespace {
 constexpr int kEvents = 16;
 // How often held packets are served while there are any.
 constexpr int kHoldCheckMs = 10;
+// The plane itself, among the senders of punts.
+constexpr u64 kNoticeSender = 1;
 
 const char* nameOf(const ThreadRole& role) {
   if (role.transmit && role.receive) return "plane";
@@ -132,7 +134,8 @@ void Worker::noticeTraffic() {
   if (!shared_.trafficNotice.take()) return;
   PacketPath path;
   path.kind = PathKind::traffic;
-  if (!shared_.punts.push({std::move(path), {}})) shared_.trafficNotice.arm();
+  if (!shared_.punts.push({std::move(path), {}}, Acquaintance::known,
+                          SourcePrefixes::ofSender(kNoticeSender, 0))) shared_.trafficNotice.arm();
 }
 
 void Worker::serveTun(u64 nowMs) {

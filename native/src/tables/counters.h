@@ -52,7 +52,7 @@ namespace sojourn {
   X(dropUnmapped, "drop-unmapped")              /* an address of the packet has no counterpart */  \
   X(dropUntranslatable, "drop-untranslatable")   /* RFC 7915 has no translation, or forbids it */  \
   X(dropTransmitQueueFull, "drop-transmit-queue-full") /* too many errors for tunnels at once */   \
-  X(dropPuntFull, "drop-punt-full")                                                                \
+  X(dropPuntFull, "drop-punt-full")  /* control packets above the share of their source */         \
   X(dropChecksum, "drop-checksum")                                                                 \
   X(dropEcn, "drop-ecn")                   /* CE on a packet that is not ECN-capable, RFC 6040 */  \
   X(reassembled, "reassembled")            /* outer and control packets, of their fragments */     \

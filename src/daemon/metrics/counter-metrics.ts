@@ -69,6 +69,7 @@ const HOME_AGENT: Rows = {
     [
       ...ERRORS_SENT,
       ...['refresh-requested', 'unknown-endpoint-answered', 'unknown-endpoint-registered'],
+      'refusal-rate-limited',
       'callback-sent',
       ...['address-defended', 'neighbour-packet-ignored'],
     ],

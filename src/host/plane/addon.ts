@@ -18,12 +18,16 @@ import type {
 interface NativePlane extends Omit<PlanePort, 'features' | 'deviceIndex' | `on${string}`> {
   features(): PlaneFeatures;
   deviceIndex(): number;
+  /** Hands that many punts to the handlers, at most. True: there are more. */
+  takePunts(limit: number): boolean;
 }
 
 interface NativeAddon {
   readonly Plane: new (
     options: PlaneOptions,
     handlers: {
+      /** `takePunts` has some. */
+      readonly waiting: () => void;
       readonly punted: (punt: Punt) => void;
       readonly roaming: (notice: RoamingNotice) => void;
       readonly traffic: () => void;

@@ -18,11 +18,16 @@ import { nativeAddon } from './addon.ts';
 export function openPlane(options: PlaneOptions): PlanePort {
   const handlers = new Handlers();
   const native = new (nativeAddon().Plane)(options, {
+    waiting: () => takePunts(),
     punted: (punt) => handlers.punted(punt),
     roaming: (notice) => handlers.roamed(notice),
     traffic: () => handlers.carried(),
     unknown: (notice) => handlers.foundUnknown(notice),
   });
+  /** The event loop runs between two batches: a flood delays neither timers nor the operator. */
+  function takePunts(): void {
+    if (native.takePunts(BATCH_PUNTS)) setImmediate(takePunts);
+  }
   // The native object has the port's other methods, so that a new one needs nothing here.
   return extend(native, {
     features: native.features(),
@@ -34,6 +39,9 @@ export function openPlane(options: PlaneOptions): PlanePort {
       handlers.setUnknown(handler),
   });
 }
+
+/** Punts that the driver gets at once, which is a few milliseconds of its time. */
+const BATCH_PUNTS = 128;
 
 class Handlers {
   #punt: ((punt: Punt) => void) | undefined;

@@ -25,6 +25,20 @@ size_t linkHeaderOf(msghdr& message) {
   return 0;
 }
 
+Endpoint::Key sourceOf(const PacketView& outer) {
+  return {.remote = Address::of(outer.family, outer.source()),
+          .family = outer.family,
+          .encapsulation = kIpInIp};
+}
+
+// A host on a link, by its address there.
+Sender senderOn(const sockaddr_ll& from) {
+  u64 host = 0;
+  std::memcpy(&host, from.sll_addr, 6);
+  return {.acquaintance = Acquaintance::link,
+          .prefixes = SourcePrefixes::ofSender(static_cast<u64>(from.sll_ifindex) + 2, host)};
+}
+
 // Empty if the device is gone.
 std::string deviceName(int index) {
   char name[IF_NAMESIZE] = "";
@@ -102,7 +116,8 @@ void Receiver::receiveFrame6(const PacketView& outer, const VirtioHeader& virtio
   if (end.fragment) {
     receiveFragment(outer);
   } else if (!mobility && (end.homeAddressOption || end.typeTwoRouting)) {
-    if (shared_.tables.isLocal(6, outer.destination())) receiveHomeAddressed(outer, virtio, {});
+    if (!shared_.tables.isLocal(6, outer.destination())) return;
+    receiveHomeAddressed(outer, virtio, {}, senderAt(sourceOf(outer), false));
   } else if (control && end.atomicAt != 0) {
     std::vector<u8> whole = withoutAtomicHeader(outer, end.atomicAt, end.atomicNamedAt);
     PacketView view;
@@ -116,10 +131,7 @@ void Receiver::receiveFrame6(const PacketView& outer, const VirtioHeader& virtio
 
 // Frames bypass the kernel's own reassembly.
 void Receiver::receiveFragment(const PacketView& outer) {
-  const Endpoint::Key from{.remote = Address::of(outer.family, outer.source()),
-                           .family = outer.family,
-                           .encapsulation = kIpInIp};
-  const bool known = shared_.tables.endpoint(from) != nullptr;
+  const bool known = shared_.tables.endpoint(sourceOf(outer)) != nullptr;
   // The tap of a router also sees packets that it forwards.
   if (!known && !isForThisHost(outer)) return;
   PacketView whole;
@@ -141,14 +153,14 @@ bool Receiver::reassemble(const PacketView& fragment, bool known, PacketView& wh
 }
 
 void Receiver::receiveHomeAddressed(PacketView packet, const VirtioHeader& virtio,
-                                    PacketPath path) {
+                                    PacketPath path, const Sender& sender) {
   HomeAddressHeaders headers;
   const bool sound = findHomeAddressHeaders(packet, headers);
   const bool option = headers.optionAt != 0 || !sound;
   if (option && (!sound || !shared_.isBound(optionAddress(packet, headers), packet.source()))) {
     const bool answered = walkChain(packet.data, packet.length).homeAddressOption;
     if (answered) {
-      punt(std::move(path), packet.data, packet.length);
+      punt(std::move(path), sender, packet.data, packet.length);
     } else {
       counters_.add(Counters::dropHomeAddress);
     }
@@ -195,13 +207,11 @@ void Receiver::puntProblem(const PacketView& outer, u32 offset) {
 void Receiver::puntIpv6(const PacketView& outer) {
   // The tap of a router also sees packets that it forwards; those are not counted.
   if (!shared_.tables.isLocal(6, outer.destination())) return;
-  punt(PacketPath{}, outer.data, outer.length);
+  punt(PacketPath{}, senderAt(sourceOf(outer), false), outer.data, outer.length);
 }
 
 void Receiver::decapsulate(const PacketView& outer, u32 offset, const VirtioHeader& virtio) {
-  Arrival arrival{.from = {.remote = Address::of(outer.family, outer.source()),
-                           .family = outer.family,
-                           .encapsulation = kIpInIp},
+  Arrival arrival{.from = sourceOf(outer),
                   .local = Address::of(outer.family, outer.destination()),
                   .trafficClass = outer.trafficClass};
   // The tap of a router also sees tunnels that it forwards; those are not counted.
@@ -253,7 +263,7 @@ bool Receiver::pollLink(int fd, const std::string& device) {
     path.device = device.empty() ? deviceName(from.sll_ifindex) : device;
     path.arp = ntohs(from.sll_protocol) == ETH_P_ARP;
     std::memcpy(path.linkAddress, from.sll_addr, 6);
-    punt(std::move(path), buffer(0), static_cast<size_t>(length));
+    punt(std::move(path), senderOn(from), buffer(0), static_cast<size_t>(length));
   }
   return true;
 }

@@ -27,11 +27,20 @@ void Receiver::receiveSealed(u8* data, size_t length, const Arrival& arrival) {
     case DatagramType::initiation:
     case DatagramType::response:
     case DatagramType::cookie:
-      punt(datagramPath(arrival, relayIndex), data, length);
+      punt(datagramPath(arrival, relayIndex), senderOf(data, arrival, relayIndex), data, length);
       break;
     default:
       counters_.add(Counters::dropDatagramType);
   }
+}
+
+// A sender that names a key of this host is known. It is told apart from those at its address that
+// do not: anybody can give a datagram any source.
+Sender Receiver::senderOf(const u8* datagram, const Arrival& arrival, u32 relayIndex) const {
+  const u32 spi = datagramIndex(datagram);
+  const bool control = datagramType(datagram) == DatagramType::control;
+  const bool keyed = control && shared_.tables.receiveKey(spi) != nullptr;
+  return senderAt(arrival.from, keyed, keyed ? u64{spi} << 32 : relayIndex);
 }
 
 void Receiver::openSealed(u8* datagram, size_t length, Arrival arrival, u32 relayIndex) {
@@ -83,7 +92,9 @@ void Receiver::noticeRoaming(const ReceiveKey& key, const Arrival& arrival, u32 
   PacketPath path = datagramPath(arrival, relayIndex);
   path.kind = PathKind::roaming;
   path.tunnel = key.tunnel;
-  const bool taken = shared_.punts.push({std::move(path), {}});
+  const bool taken =
+      shared_.punts.push({std::move(path), {}}, Acquaintance::known,
+                         SourcePrefixes::of(arrival.from.family, arrival.from.remote, key.tunnel));
   counters_.add(taken ? Counters::roamingNotices : Counters::dropPuntFull);
 }
 

@@ -32,6 +32,12 @@ PacketPath tunnelPath(const Tunnel& tunnel) {
   return path;
 }
 
+Sender senderIn(const Tunnel& tunnel) {
+  const Endpoint::Key& farEnd = tunnel.endpoint->identity;
+  return {.acquaintance = Acquaintance::known,
+          .prefixes = SourcePrefixes::of(farEnd.family, farEnd.remote, tunnel.id)};
+}
+
 }  // namespace
 
 Receiver::Receiver(Shared& shared, Counters& counters, int tun, unsigned slot,
@@ -229,7 +235,7 @@ void Receiver::receiveInner(u8* data, size_t length, const Arrival& arrival, uns
   if (!applyEcn(view, arrival.trafficClass)) return;
   tally(*tunnel, 1, octets);
   if (control == Control::homeAddressed) {
-    receiveHomeAddressed(view, {}, tunnelPath(*tunnel));
+    receiveHomeAddressed(view, {}, tunnelPath(*tunnel), senderIn(*tunnel));
     return;
   }
   if (clampMss(view, *tunnel)) counters_.add(Counters::mssClamped);
@@ -334,7 +340,9 @@ void Receiver::noticeUnknownEndpoint(const PacketView& view, const Arrival& arri
   path.remotePort = arrival.from.port;
   path.innerFamily = view.family;
   path.innerSource = Address::of(view.family, view.source());
-  const bool taken = shared_.punts.push({std::move(path), {}});
+  const Sender sender = senderAt(arrival.from, false);
+  const bool taken =
+      shared_.punts.push({std::move(path), {}}, sender.acquaintance, sender.prefixes);
   counters_.add(taken ? Counters::unknownEndpointNotices : Counters::dropPuntFull);
 }
 
@@ -388,16 +396,24 @@ void Receiver::puntUdp(const PacketView& view, const Arrival& arrival) {
   path.localPort = shared_.options.udpPort;
   path.remote = arrival.from.remote;
   path.remotePort = arrival.from.port;
-  punt(std::move(path), view.data, view.length);
+  punt(std::move(path), senderAt(arrival.from, false), view.data, view.length);
 }
 
 void Receiver::puntTunnel(const PacketView& view, const Tunnel& tunnel) {
-  punt(tunnelPath(tunnel), view.data, view.length);
+  punt(tunnelPath(tunnel), senderIn(tunnel), view.data, view.length);
 }
 
-void Receiver::punt(PacketPath&& path, const u8* packet, size_t length) {
+Sender Receiver::senderAt(const Endpoint::Key& from, bool known, u64 part) const {
+  known = known || shared_.tables.endpoint(from) != nullptr ||
+          shared_.spokenTo.includes(from.family, from.remote, from.port, nowMs_);
+  return {.acquaintance = known ? Acquaintance::known : Acquaintance::stranger,
+          .prefixes = SourcePrefixes::of(from.family, from.remote, part)};
+}
+
+void Receiver::punt(PacketPath&& path, const Sender& sender, const u8* packet, size_t length) {
   const bool taken =
-      shared_.punts.push({std::move(path), std::vector<u8>(packet, packet + length)});
+      shared_.punts.push({std::move(path), std::vector<u8>(packet, packet + length)},
+                         sender.acquaintance, sender.prefixes);
   counters_.add(taken ? Counters::punts : Counters::dropPuntFull);
 }
 

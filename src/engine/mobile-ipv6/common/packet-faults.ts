@@ -10,7 +10,7 @@
  */
 import { encode, isMalformed } from '#base/bytes.ts';
 import { isMulticast, isUnspecified, UNSPECIFIED_V6 } from '#base/ip.ts';
-import { TokenBucket } from '#engine/common/token-bucket.ts';
+import { SourceRateLimit } from '#engine/common/source-rate-limit.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { encodeIcmpv6, PROTOCOL_ICMPV6 } from '#wire/ip/icmpv6.ts';
@@ -234,8 +234,11 @@ export function readMobility(
 
 // --- answers ---
 
-const ERRORS_PER_SECOND = 10;
-const BURST = 10;
+const ERROR_RATES = {
+  site: { perSecond: 10, burst: 10 },
+  network: { perSecond: 20, burst: 20 },
+  total: { perSecond: 100, burst: 100 },
+} as const;
 // The error must fit the IPv6 minimum MTU: 1280 less IPv6 header and the error's own eight octets.
 const MOST_OF_PACKET = 1280 - IPV6_HEADER_SIZE - 8;
 const FIRST_INFORMATIONAL_TYPE = 128;
@@ -247,9 +250,9 @@ type ErrorOutcome =
   | 'error-rate-limited'
   | 'error-not-answerable';
 
-/** Sends errors, at most ten a second. */
+/** Sends errors, at most ten a second to one IPv6 /64. */
 export class ErrorReporter {
-  readonly #limit = new TokenBucket(ERRORS_PER_SECOND, BURST);
+  readonly #limit = new SourceRateLimit(ERROR_RATES);
 
   /**
    * Sends the error to the source on the wire, by the packet's own path and without routing header
@@ -263,7 +266,7 @@ export class ErrorReporter {
     answer: ErrorReply,
   ): ErrorOutcome {
     if (!answerable(packet, answer)) return 'error-not-answerable';
-    if (!this.#limit.take(now)) return 'error-rate-limited';
+    if (!this.#limit.take(now, packet.source)) return 'error-rate-limited';
     out.push({ kind: 'send', path, packet: errorPacket(packet, bytes, answer) });
     return answer.kind === 'binding-error' ? 'binding-error-sent' : 'parameter-problem-sent';
   }

@@ -16,6 +16,8 @@ export const HOME_AGENT_REASONS = {
   'binding-not-restored':
     'A stored binding had expired, was malformed, or is not allowed by the configuration any more.',
   'registration-refused': 'A Binding Update was answered with a status of 128 or more.',
+  'refusal-rate-limited':
+    'A Binding Update was refused without an answer: too many from the prefix of its source.',
   'malformed-packet': 'The packet is not IPv6, or truncated.',
   'malformed-mobility-header': 'The Mobility Header or one of its options is malformed.',
   fragmented: 'A control packet is a fragment.',

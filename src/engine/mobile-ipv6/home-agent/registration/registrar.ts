@@ -4,7 +4,9 @@
  * RFC 6275 §10.3.1 registration;  §10.3.2 de-registration
  */
 import { unreachable } from '#base/assert.ts';
+import type { IpAddress } from '#base/ip.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
+import { SourceRateLimit } from '#engine/common/source-rate-limit.ts';
 import { TokenBucket } from '#engine/common/token-bucket.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { AcceptedTimestamps } from '#engine/mobile-ipv6/home-agent/bindings/accepted-timestamps.ts';
@@ -36,6 +38,12 @@ import { type RegistrationRequest, timestampOf } from './registration-request.ts
 
 const EVENTS_PER_SECOND = 5;
 const BURST = 10;
+/** A node retransmits every second, and many nodes may be behind one NAT. */
+const REFUSAL_RATES = {
+  site: { perSecond: 20, burst: 40 },
+  network: { perSecond: 50, burst: 100 },
+  total: { perSecond: 1000, burst: 1000 },
+} as const;
 
 /** The state that the registrar reads and changes. */
 interface RegistrarContext extends RegistrationView {
@@ -52,6 +60,11 @@ export class Registrar {
   readonly #acknowledgements = new CounterSet<string>({});
   /** Limits events that an unauthenticated sender can cause. */
   readonly #eventLimit = new TokenBucket(EVENTS_PER_SECOND, BURST);
+  /**
+   * Anybody can cause a refusal: with a wrong authenticator (status 146), or with a copy of a
+   * Binding Update that was sent before.
+   */
+  readonly #refusalLimit = new SourceRateLimit(REFUSAL_RATES);
 
   constructor(context: RegistrarContext) {
     this.#context = context;
@@ -168,7 +181,9 @@ export class Registrar {
         status: refusal.status,
       });
     }
-    this.#acknowledge(step, pending, rejection(request, refusal));
+    if (this.#refusalLimit.take(step.now, outerSource(request)))
+      this.#acknowledge(step, pending, rejection(request, refusal));
+    else counters.count('refusal-rate-limited');
   }
 
   #acknowledge(step: Step, { request, sender }: PendingRegistration, answer: Acknowledgement) {
@@ -181,6 +196,11 @@ export class Registrar {
       homeLink.sendToNodeAtHome(step, { homeAddress, homeAgentAddress, path, packet });
     else step.out.push({ kind: 'send', path, packet });
   }
+}
+
+/** Where a Binding Update came from on the wire. */
+function outerSource({ path, source }: RegistrationRequest): IpAddress {
+  return path.kind === 'udp' ? path.remote : source;
 }
 
 /** The numbers of a Binding Update that the next one must exceed. */
