@@ -9,6 +9,7 @@ import type { DaemonSettings } from '#daemon/daemon-settings.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
 import type { NameServer } from '#host/dns/dns-exchange.ts';
 import { Forwarder } from '#host/dns/dns-forwarder.ts';
+import type { RebindRules } from '#host/dns/rebind-protection.ts';
 import {
   isMountPoint,
   linkTarget,
@@ -34,6 +35,7 @@ export type ResolverMode = (typeof RESOLVER_MODES)[number];
 export interface NameSettings {
   readonly stub: { readonly addresses: readonly IpAddress[]; readonly port: number };
   readonly resolver: ResolverMode;
+  readonly rebind: RebindRules;
 }
 
 interface HostNamesOptions extends NameSettings {
@@ -64,12 +66,12 @@ export class HostNames implements AsyncDisposable {
    */
   static async open(options: HostNamesOptions): Promise<HostNames> {
     const names = new HostNames(options);
-    const { stub, virtualIpv4Prefix, sources } = options;
+    const { stub, virtualIpv4Prefix, rebind, sources } = options;
     const forwarder = new Forwarder({ servers: () => names.servers(), sources });
     names.#stub = await StubResolver.open({
       ...stub,
       forwarder,
-      virtualIpv4Prefix,
+      ...{ virtualIpv4Prefix, rebind },
       now: () => performance.now(),
     });
     return names;

@@ -3,13 +3,12 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import { isLoopback, type Prefix, parseIpAddress } from '#base/ip.ts';
+import { type Prefix, parseIpAddress } from '#base/ip.ts';
 import type { ConfigurationContext } from '#daemon/configuration/config.ts';
 import {
   crossCheck,
   EVEN_WHEN_FAULTY,
   integerField,
-  ipField,
   ipv4PrefixField,
   isHostName,
   type Report,
@@ -17,10 +16,12 @@ import {
 } from '#daemon/configuration/config-fields.ts';
 import { domainField } from '#daemon/configuration/ntmobile-fields.ts';
 import type { NtmobileNodeConfiguration } from '#engine/ntmobile/node/configuration.ts';
+import type { RebindRules } from '#host/dns/rebind-protection.ts';
 import type { LoginSecret } from '#host/login/login-client.ts';
 import type { SecureServer, Trust } from '#host/login/secure-connection.ts';
 import { isDomainName } from '#wire/ntmobile/options.ts';
-import { type NameSettings, RESOLVER_MODES, type ResolverMode } from './host-names.ts';
+import type { NameSettings } from './host-names.ts';
+import { checkResolver, namesShape } from './ntmobile-name-settings.ts';
 
 /** The parts that come from the state directory and from other sections. */
 type Derived = 'own' | 'excludedAddresses' | 'interfaces';
@@ -168,23 +169,6 @@ function loginShape() {
   };
 }
 
-/** The keys about name resolution. */
-function namesShape() {
-  return {
-    stub: stubSection(),
-    resolver: z
-      .enum(RESOLVER_MODES)
-      .default('auto')
-      .meta({
-        description: 'how the applications of this host are made to use the stub resolver',
-        details:
-          'resolv-conf replaces /etc/resolv.conf until the daemon stops; systemd-resolved ' +
-          'configures systemd-resolved; off changes nothing. ' +
-          'auto chooses one of them, and off if /etc/resolv.conf is a link or a mount.',
-      }),
-  };
-}
-
 /** The `ntmobile:` section, with checks of relations between its keys. */
 export function ntmobileSection(configuration: ConfigurationContext) {
   return z
@@ -238,45 +222,6 @@ export function ntmobileSection(configuration: ConfigurationContext) {
     });
 }
 
-/** The stub resolver that applications of this host use. */
-function stubSection() {
-  return z
-    .strictObject({
-      addresses: z
-        .array(
-          ipField()
-            .refine(
-              (address) => isLoopback(address),
-              'must be a loopback address: other hosts must not reach the stub',
-            )
-            .meta({ kind: 'loopback address' }),
-        )
-        .min(1)
-        .max(4)
-        .prefault(['127.0.78.90'])
-        .meta({ description: 'loopback addresses to listen on' }),
-      port: integerField(1, 65_535).default(53).meta({ description: 'UDP and TCP port' }),
-    })
-    .prefault({})
-    .meta({
-      description:
-        'stub resolver of this host: answers the names of nodes and forwards other queries',
-    });
-}
-
-interface ResolverParts {
-  readonly stub?: { readonly port?: number | undefined } | undefined;
-  readonly resolver?: ResolverMode | undefined;
-}
-
-function checkResolver({ stub, resolver }: ResolverParts, report: Report): void {
-  if (resolver !== 'resolv-conf' || stub?.port === undefined || stub.port === 53) return;
-  report('/etc/resolv.conf cannot hold a port', 'use port 53 and another loopback address', [
-    'stub',
-    'port',
-  ]);
-}
-
 interface SecretParts {
   readonly passwordFile?: string | undefined;
   readonly enrolmentTokenFile?: string | undefined;
@@ -319,7 +264,8 @@ function checkFile(file: string, key: string, required: boolean, report: Report)
   }
 }
 
-interface Fields extends SecretParts, NameSettings, NtmobileNodeFields {
+interface Fields extends SecretParts, Omit<NameSettings, 'rebind'>, NtmobileNodeFields {
+  readonly rebindProtection: RebindRules;
   readonly accountServer: SecureServer;
   readonly account: string;
   readonly device?: string | undefined;
@@ -343,13 +289,21 @@ function settingsOf(fields: Fields, { directory }: ConfigurationContext): Ntmobi
     enrolmentTokenFile,
     stub,
     resolver,
+    rebindProtection: rebind,
     ...node
   } = fields;
   const secret: LoginSecret =
     passwordFile === undefined
       ? { kind: 'enrolment-token', file: resolve(directory, enrolmentTokenFile ?? '') }
       : { kind: 'password', file: resolve(directory, passwordFile) };
-  return { server: accountServer, account, device, secret, names: { stub, resolver }, node };
+  return {
+    server: accountServer,
+    account,
+    device,
+    secret,
+    names: { stub, resolver, rebind },
+    node,
+  };
 }
 
 /** Warnings that each start logs. */

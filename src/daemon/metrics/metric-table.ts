@@ -321,7 +321,8 @@ export const METRICS = {
     {
       action:
         'virtual, forwarded, unreachable (virtual addresses replace unreachable real ones), ' +
-        'malformed, failed or busy',
+        'malformed, failed, busy, or virtual-refused, loopback-refused, private-refused (an ' +
+        'answer of another name server with such an address)',
     },
   ),
   sojourn_ntmobile_path_changes_total: counter(['mn'], 'Changes of paths.', {

@@ -35,7 +35,8 @@ export type QueryInput = {
 /**
  * The answer to a query. `forward`: the resolver asks the access network's name servers, because
  * the name is not one of NTMobile's or its direction is not known yet; `families` are those that
- * the access network reaches.
+ * the access network reaches, and `virtualPrefixes` contain addresses that no answer of those name
+ * servers may have.
  */
 export type NameAnswer =
   | {
@@ -43,7 +44,11 @@ export type NameAnswer =
       readonly addresses: readonly IpAddress[];
       readonly timeToLiveSeconds: number;
     }
-  | { readonly outcome: 'forward'; readonly families: readonly (4 | 6)[] }
+  | {
+      readonly outcome: 'forward';
+      readonly families: readonly (4 | 6)[];
+      readonly virtualPrefixes: readonly Prefix[];
+    }
   | { readonly outcome: 'no-such-name' }
   | { readonly outcome: 'failure' };
 
@@ -70,6 +75,10 @@ export type LoginInput = {
         readonly coordinators: readonly CoordinatorDescription[];
         readonly authorities: readonly Uint8Array[];
         readonly systemPrefix: Prefix;
+        /** Virtual addresses of general nodes; no node has one of them. */
+        readonly generalPrefixes: readonly Prefix[];
+        /** X25519 keys of the system's relays; undefined: the coordinators decide. */
+        readonly relayKeys: readonly Uint8Array[] | undefined;
         readonly zone: string;
       }
     /** `final`: the same login cannot succeed later (wrong password, used token, …). */

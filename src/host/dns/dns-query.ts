@@ -30,6 +30,10 @@ const LARGEST_UDP = 1232;
 const LARGEST_TCP = 65_535;
 const OPCODE_BITS = 0x78;
 const RECURSION_DESIRED = 0x0100;
+const AUTHORITY_COUNT_AT = 8;
+const ADDITIONAL_COUNT_AT = 10;
+/** RFC 6891 §6.1.2: the root, type 41, the payload size, no flags, no options. */
+const PLAIN_OPT = Uint8Array.of(0, 0, 41, LARGEST_UDP >> 8, LARGEST_UDP & 0xff, 0, 0, 0, 0, 0, 0);
 /** Upper eight bits of the extended response code 16, BADVERS. */
 const BAD_VERSION = 1;
 
@@ -94,6 +98,18 @@ export function respond(query: DnsQuery, content: DnsReplyContent, extendedRcode
     authorities: [],
     flags: (packet.flags ?? 0) | TRUNCATED_RESPONSE,
   });
+}
+
+/** The header, question and answers of a message; `answersEnd` is where its answers end. */
+export function withoutOtherSections(
+  octets: Uint8Array,
+  answersEnd: number,
+  { edns }: DnsQuery,
+): Uint8Array {
+  const kept = Buffer.from(octets.subarray(0, answersEnd));
+  kept.writeUInt16BE(0, AUTHORITY_COUNT_AT);
+  kept.writeUInt16BE(edns ? 1 : 0, ADDITIONAL_COUNT_AT);
+  return edns ? Buffer.concat([kept, PLAIN_OPT]) : kept;
 }
 
 /** Undefined for octets that are no DNS message. */

@@ -14,10 +14,11 @@ import { type Answer, TRUNCATED_RESPONSE } from 'dns-packet';
 import { type IpAddress, isIpv6, type Prefix, prefixContains } from '#base/ip.ts';
 import type { NameAnswer } from '#engine/contract/ntmobile.ts';
 import type { NamePort } from '#runtime/ports.ts';
+import { addressesInAnswer } from './answer-addresses.ts';
 import { answeredAddresses, plainName } from './dns-addresses.ts';
 import type { AddressType, Forwarder } from './dns-forwarder.ts';
 import { DnsListener, type DnsTransport } from './dns-listener.ts';
-import { responseCode } from './dns-message.ts';
+import { isTruncated, responseCode } from './dns-message.ts';
 import {
   type DnsQuery,
   type DnsReplyContent,
@@ -25,7 +26,9 @@ import {
   RCODE,
   readQuery,
   respond,
+  withoutOtherSections,
 } from './dns-query.ts';
+import { type RebindFault, type RebindRules, rebindFault } from './rebind-protection.ts';
 import { reverseAddress, VirtualNames } from './virtual-names.ts';
 
 export interface StubOptions {
@@ -34,6 +37,7 @@ export interface StubOptions {
   readonly forwarder: Forwarder;
   /** The stub never forwards reverse queries for addresses in it. */
   readonly virtualIpv4Prefix: Prefix;
+  readonly rebind: RebindRules;
   /** Milliseconds of a clock that never goes back. */
   readonly now: () => number;
   /** How long the engine may take; default 10,000. */
@@ -47,6 +51,7 @@ type StubCounter =
   | 'virtual'
   | 'forwarded'
   | 'unreachable'
+  | RebindFault
   | 'malformed'
   | 'failed'
   | 'busy';
@@ -68,14 +73,18 @@ export class StubResolver implements NamePort, AsyncDisposable {
   readonly #pending = new Map<string, Promise<NameAnswer>>();
   readonly #counters: Record<StubCounter, number> = {
     ...{ queries: 0, virtual: 0, forwarded: 0, unreachable: 0, malformed: 0, failed: 0, busy: 0 },
+    ...{ 'virtual-refused': 0, 'loopback-refused': 0, 'private-refused': 0 },
   };
   #ask: Ask | undefined;
   #listener: DnsListener | undefined;
   #running = 0;
+  /** The latest that the engine named: it learns the system's prefix at its login. */
+  #virtualPrefixes: readonly Prefix[];
 
   private constructor(options: StubOptions) {
     this.#options = options;
     this.#names = new VirtualNames(options.now);
+    this.#virtualPrefixes = [options.virtualIpv4Prefix];
   }
 
   /** Throws the host's error when an address or the port is not available. */
@@ -133,6 +142,7 @@ export class StubResolver implements NamePort, AsyncDisposable {
     const name = plainName(questionName);
     const answer = await this.#askEngine(name, false);
     if (answer.outcome !== 'forward') return this.#virtual(query, name, answer);
+    this.#virtualPrefixes = answer.virtualPrefixes;
     if (HINTING_TYPES.has(type) && this.#names.isReachedVirtually(name)) return reply(query, {});
     if (type !== 'A' && type !== 'AAAA') return await this.#forward(octets, query, transport);
     return await this.#forwardAddresses(octets, query, transport, {
@@ -154,7 +164,10 @@ export class StubResolver implements NamePort, AsyncDisposable {
 
   #newQuestion(key: string, name: string, unreachable: boolean): Promise<NameAnswer> {
     const ask = this.#ask;
-    if (ask === undefined) return Promise.resolve({ outcome: 'forward', families: [4, 6] });
+    if (ask === undefined) {
+      const virtualPrefixes = this.#virtualPrefixes;
+      return Promise.resolve({ outcome: 'forward', families: [4, 6], virtualPrefixes });
+    }
     if (this.#pending.size >= MOST_NAMES) return Promise.resolve(NO_ANSWER);
     const { promise, resolve } = Promise.withResolvers<NameAnswer>();
     this.#pending.set(key, promise);
@@ -213,8 +226,36 @@ export class StubResolver implements NamePort, AsyncDisposable {
       this.#counters.failed += 1;
       return reply(query, { rcode: RCODE.serverFailure });
     }
-    // A server may answer with more than the client accepts.
-    return answer.length <= query.limit ? answer : reply(query, { flags: TRUNCATED_RESPONSE });
+    // A server may answer with more than the client accepts. The records of a truncated answer are
+    // of no use: the client repeats its query over TCP.
+    if (answer.length > query.limit || isTruncated(answer))
+      return reply(query, { flags: TRUNCATED_RESPONSE });
+    return this.#withoutRebinding(answer, query);
+  }
+
+  /**
+   * An answer with an address that it must not have becomes an answer without addresses, as those
+   * of dnsmasq's --stop-dns-rebind. Outside of the answer section, such an address only ends the
+   * message.
+   */
+  #withoutRebinding(answer: Uint8Array, query: DnsQuery): Uint8Array {
+    const found = addressesInAnswer(answer);
+    if (found === undefined) {
+      this.#counters.malformed += 1;
+      return reply(query, { rcode: RCODE.serverFailure });
+    }
+    const name = plainName(query.question.name);
+    const faultOf = (addresses: readonly IpAddress[]): RebindFault | undefined =>
+      addresses
+        .map((address) => rebindFault(this.#options.rebind, this.#virtualPrefixes, name, address))
+        .find((fault) => fault !== undefined);
+    const fault = faultOf(found.answers);
+    const otherFault = faultOf(found.others);
+    if (fault === undefined && otherFault === undefined) return answer;
+    this.#counters[fault ?? otherFault ?? 'virtual-refused'] += 1;
+    return fault === undefined
+      ? withoutOtherSections(answer, found.answersEnd, query)
+      : reply(query, {});
   }
 
   /**

@@ -59,6 +59,7 @@ async function openStub(
       port: 0,
       forwarder,
       virtualIpv4Prefix: PREFIX,
+      rebind: { refuseLoopback: true, refusePrivate: false, exemptDomains: [] },
       now: () => performance.now(),
     },
     ...options,
@@ -66,7 +67,7 @@ async function openStub(
   stub.onQuery((name, unreachable, respond) => {
     const key = unreachable ? `unreachable ${name}` : name;
     engineHeard.push(key);
-    const answer = engine[key] ?? { outcome: 'forward', families };
+    const answer = engine[key] ?? { outcome: 'forward', families, virtualPrefixes: [PREFIX] };
     if (answer === 'silent') held.push(respond);
     else queueMicrotask(() => respond(answer));
   });
@@ -286,6 +287,7 @@ describe('the stub', () => {
         addresses: [LOOPBACK],
         port: 0,
         forwarder,
+        rebind: { refuseLoopback: true, refusePrivate: false, exemptDomains: [] },
         virtualIpv4Prefix: PREFIX,
         now: () => performance.now(),
       },

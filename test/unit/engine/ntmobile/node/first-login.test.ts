@@ -15,7 +15,10 @@ import { World } from '#test/sim/ntmobile/world.ts';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
 
 const REFUSED = { granted: false, reason: 'unreachable', message: 'no', final: false } as const;
-const FORWARDED: NameAnswer = { outcome: 'forward', families: [4] };
+const FORWARDED: NameAnswer = {
+  ...{ outcome: 'forward', families: [4] },
+  virtualPrefixes: [prefixOf('198.18.0.0/15')],
+};
 
 const PLUGGED_IN: NetworkInterface = {
   ...{ index: 2, name: 'eth0', running: true, epoch: 1, mtu: 1500, linkAddress: new Uint8Array(6) },
