@@ -26,9 +26,12 @@ import {
   soundEntries,
 } from '#daemon/configuration/config-fields.ts';
 import {
+  checkDisjoint,
   checkSystemPrefix,
   coordinatorSection,
   domainField,
+  generalIpv4PrefixField,
+  relayKeysField,
 } from '#daemon/configuration/ntmobile-fields.ts';
 import { type ServiceSettings, serviceSection } from '#daemon/daemon-settings.ts';
 
@@ -163,6 +166,8 @@ export function accountServerSchema(context: ConfigurationContext) {
       nodeIpv4Prefix: ipv4PrefixField().prefault('198.18.0.0/16').meta({
         description: 'virtual IPv4 addresses of nodes, one for each device; at least a /24',
       }),
+      generalIpv4Prefix: generalIpv4PrefixField(),
+      relayKeys: relayKeysField(),
       directionCoordinators: z
         .array(coordinatorSection())
         .min(1)
@@ -296,6 +301,7 @@ function checkConnections({ total, reserved }: ConnectionParts, report: Report):
 interface WholeParts {
   readonly systemPrefix?: Prefix | undefined;
   readonly nodeIpv4Prefix?: Prefix | undefined;
+  readonly generalIpv4Prefix?: Prefix | undefined;
   readonly directionCoordinators?:
     | readonly ({ readonly publicKey?: Uint8Array | undefined } | undefined)[]
     | undefined;
@@ -309,6 +315,7 @@ function checkWhole(fields: WholeParts, report: Report): void {
   if (nodeIpv4Prefix !== undefined && nodeIpv4Prefix.length > 24) {
     report('has fewer than 254 addresses', 'use a /24 or larger', ['nodeIpv4Prefix']);
   }
+  checkDisjoint(fields, report);
   if (
     credentialSeconds !== undefined &&
     renewalSeconds !== undefined &&
@@ -336,6 +343,8 @@ interface Fields {
   readonly zone: string;
   readonly systemPrefix: Prefix;
   readonly nodeIpv4Prefix: Prefix;
+  readonly generalIpv4Prefix: Prefix;
+  readonly relayKeys: readonly Uint8Array[];
   readonly directionCoordinators: readonly DirectionCoordinatorEntry[];
   readonly address: IpAddress;
   readonly port: number;

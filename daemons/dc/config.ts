@@ -10,13 +10,13 @@ import {
   EVEN_WHEN_FAULTY,
   integerField,
   ipField,
-  ipv4PrefixField,
   ipv6PrefixField,
   type Report,
 } from '#daemon/configuration/config-fields.ts';
 import {
   checkSystemPrefix,
   domainField,
+  generalIpv4PrefixField,
   publicKeyField,
 } from '#daemon/configuration/ntmobile-fields.ts';
 import { type ServiceSettings, serviceSection } from '#daemon/daemon-settings.ts';
@@ -51,9 +51,7 @@ export function directionCoordinatorSchema() {
       systemPrefix: ipv6PrefixField().meta({
         description: 'prefix of all virtual IPv6 addresses, a /48 of fd00::/8',
       }),
-      generalIpv4Prefix: ipv4PrefixField().prefault('198.19.0.0/16').meta({
-        description: 'virtual IPv4 addresses of servers without NTMobile; at least a /24',
-      }),
+      generalIpv4Prefix: generalIpv4PrefixField(),
       ...limitShape(),
       nameServer: nameServerSection(),
       daemon: serviceSection('dc'),

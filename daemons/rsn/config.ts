@@ -1,7 +1,7 @@
 /** Configuration of the relay: YAML → its engine's configuration and the daemon's own settings. */
 import { z } from 'zod';
 import { hex } from '#base/bytes.ts';
-import { formatPrefix, type IpAddress, isIpv6, type Prefix, prefixContains } from '#base/ip.ts';
+import { formatPrefix, type IpAddress, type Prefix, prefixesOverlap } from '#base/ip.ts';
 import type { RelaySettings } from '#composition/relay.ts';
 import {
   crossCheck,
@@ -17,6 +17,7 @@ import {
 import {
   checkSystemPrefix,
   coordinatorSection,
+  generalIpv4PrefixField,
   publicKeyField,
 } from '#daemon/configuration/ntmobile-fields.ts';
 import { type SealedDaemonSettings, sealedDaemonSection } from '#daemon/daemon-settings.ts';
@@ -51,8 +52,9 @@ export function relaySchema() {
         .prefault(['198.18.0.0/15'])
         .meta({
           description: 'virtual IPv4 addresses of nodes and of servers without NTMobile',
-          sample: ['198.18.0.0/15'],
+          sample: ['198.18.0.0/15', '203.0.113.0/24'],
         }),
+      generalIpv4Prefix: generalIpv4PrefixField(),
       translatorIpv4Prefix: ipv4PrefixField()
         .prefault('100.127.0.0/16')
         .meta({
@@ -138,6 +140,7 @@ interface WholeParts {
     | undefined;
   readonly systemPrefix?: Prefix | undefined;
   readonly virtualIpv4Prefixes?: readonly (Prefix | undefined)[] | undefined;
+  readonly generalIpv4Prefix?: Prefix | undefined;
   readonly translatorIpv4Prefix?: Prefix | undefined;
 }
 
@@ -147,11 +150,12 @@ function checkWhole(fields: WholeParts, report: Report): void {
   if (translator !== undefined && translator.length > 24)
     report('has fewer than 254 addresses', 'use a /24 or larger', ['translatorIpv4Prefix']);
   for (const [, virtual] of soundEntries(fields.virtualIpv4Prefixes)) {
-    if (translator === undefined || !overlap(virtual, translator)) continue;
+    if (translator === undefined || !prefixesOverlap(virtual, translator)) continue;
     report(`overlaps the virtual prefix ${formatPrefix(virtual)}`, 'choose another prefix', [
       'translatorIpv4Prefix',
     ]);
   }
+  checkGeneralPrefix(fields, report);
   const seen = new Set<string>();
   for (const [at, { publicKey }] of soundEntries(fields.directionCoordinators)) {
     if (publicKey === undefined) continue;
@@ -162,9 +166,19 @@ function checkWhole(fields: WholeParts, report: Report): void {
   }
 }
 
-function overlap(a: Prefix, b: Prefix): boolean {
-  if (isIpv6(a.address) !== isIpv6(b.address)) return false;
-  return prefixContains(a, b.address) || prefixContains(b, a.address);
+function checkGeneralPrefix(
+  { generalIpv4Prefix: general, virtualIpv4Prefixes }: WholeParts,
+  report: Report,
+): void {
+  const all = soundEntries(virtualIpv4Prefixes).map(([, prefix]) => prefix);
+  const isWithin = (prefix: Prefix): boolean =>
+    general !== undefined && prefix.length <= general.length && prefixesOverlap(prefix, general);
+  if (general === undefined || all.length === 0 || all.some(isWithin)) return;
+  report(
+    `is not within virtualIpv4Prefixes ${all.map(formatPrefix).join(', ')}`,
+    'give a part of one of them',
+    ['generalIpv4Prefix'],
+  );
 }
 
 /** The output of the object schema. */
@@ -176,6 +190,7 @@ interface Fields {
   readonly authorities: readonly Uint8Array[];
   readonly systemPrefix: Prefix;
   readonly virtualIpv4Prefixes: readonly Prefix[];
+  readonly generalIpv4Prefix: Prefix;
   readonly translatorIpv4Prefix: Prefix;
   readonly deniedDestinations: readonly Prefix[];
   readonly allowedDestinations: readonly Prefix[];

@@ -11,7 +11,7 @@ import type { JsonObject, JsonValue } from '#base/json.ts';
 import { keyPairOf, signingKeyOf } from '#crypto/primitives.ts';
 import { isJsonObject, parseJson } from '#daemon/control/json-lines.ts';
 import { randomBytes } from '#host/process/random.ts';
-import { type ConfigurationOverrides, DaemonProcess } from '#lab/daemons.ts';
+import { type ConfigurationOverrides, DaemonProcess, type ProcessSpawner } from '#lab/daemons.ts';
 import { LAB_DIRECTORY, STATE_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { attempt, CommandError, waitFor } from '#lab/shell.ts';
@@ -53,6 +53,8 @@ interface NtmobileOptions {
   readonly accountServer?: ConfigurationOverrides;
   readonly coordinator?: ConfigurationOverrides;
   readonly relay?: ConfigurationOverrides;
+  /** Starts the coordinator; default: the lab. */
+  readonly coordinatorSpawner?: ProcessSpawner;
   /** Override of the `ntmobile` section of every node. */
   readonly node?: ConfigurationOverrides;
 }
@@ -95,12 +97,13 @@ export class NtmobileSystem {
     const coordinator = { name: 'dc.example', publicKey: coordinatorKey, endpoints };
     this.accountServer = new DaemonProcess(lab, 'as', 'as', {
       ...{ daemon, zone, systemPrefix, directionCoordinators: [coordinator] },
+      relayKeys: [relayKey],
       certificate: {
         names: ['as.example', ADDRESSES.accountServerIpv4, ADDRESSES.accountServerIpv6],
       },
       ...options.accountServer,
     });
-    this.coordinator = new DaemonProcess(lab, 'dc', 'dc', {
+    this.coordinator = new DaemonProcess(options.coordinatorSpawner ?? lab, 'dc', 'dc', {
       ...{ daemon, zone, systemPrefix, authorities: [authority], relayKeys: [relayKey] },
       addresses: [ADDRESSES.coordinatorIpv4, ADDRESSES.coordinatorIpv6],
       ...options.coordinator,

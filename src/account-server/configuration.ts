@@ -28,6 +28,10 @@ export interface AccountServerConfiguration {
   readonly systemPrefix: Prefix;
   /** The virtual IPv4 addresses of nodes are from this prefix. */
   readonly nodeIpv4Prefix: Prefix;
+  /** The virtual IPv4 addresses of general nodes, disjoint with those of nodes. */
+  readonly generalIpv4Prefix: Prefix;
+  /** X25519 keys of the relays that nodes may use; empty: those that a coordinator names. */
+  readonly relayKeys: readonly Uint8Array[];
   readonly directionCoordinators: readonly DirectionCoordinatorEntry[];
   readonly credentialSeconds: number;
   /** The lifetime of a renewal token. */

@@ -1,7 +1,8 @@
 /**
  * The HTTPS interface of the account server to nodes: TLS 1.3 only, JSON, binary members in base64.
  *
- *     GET  /v1/system   authority keys, public key, prefixes, zone, direction coordinators
+ *     GET  /v1/system   authority keys, public key, prefixes, relay keys, zone, direction
+ *                       coordinators
  *     POST /v1/login    { account, password | enrolmentToken, device?, publicKey, timestamp,
  *                         proof }
  *     POST /v1/renew    { renewalToken, publicKey, timestamp, proof }
@@ -14,8 +15,9 @@ import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { z } from 'zod';
 import { hex } from '#base/bytes.ts';
-import { formatPrefix, type IpAddress, isIpv6, UNSPECIFIED_V6 } from '#base/ip.ts';
+import { formatPrefix, type IpAddress, isIpv6, type Prefix, UNSPECIFIED_V6 } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
+import { generalIpv6PrefixOf } from '#crypto/node-credential.ts';
 import { StoreError } from '#store/database.ts';
 import type { Authorities } from './authorities.ts';
 import type { Certificate } from './certificate.ts';
@@ -177,7 +179,7 @@ export class AccountHttpsServer {
 
   #systemAnswer(): JsonObject {
     const { authorities, publicKey, clock } = this.#options;
-    const { zone, systemPrefix, credentialSeconds } = this.#configuration;
+    const { zone, systemPrefix, credentialSeconds, relayKeys } = this.#configuration;
     const nowSeconds = Math.floor(clock.wall() / 1000);
     return {
       authorityKeys: authorities
@@ -187,6 +189,8 @@ export class AccountHttpsServer {
         })),
       publicKey: base64(publicKey),
       systemPrefix: formatPrefix(systemPrefix),
+      generalPrefixes: generalPrefixesOf(this.#configuration).map(formatPrefix),
+      ...(relayKeys.length === 0 ? {} : { relayKeys: relayKeys.map(base64) }),
       zone,
       directionCoordinators: directionCoordinators(this.#configuration),
       credentialSeconds,
@@ -230,6 +234,13 @@ export class AccountHttpsServer {
 function statusOf(error: unknown): number {
   if (typeof error !== 'object' || error === null || !('statusCode' in error)) return 500;
   return typeof error.statusCode === 'number' ? error.statusCode : 500;
+}
+
+function generalPrefixesOf({
+  systemPrefix,
+  generalIpv4Prefix,
+}: AccountServerConfiguration): readonly Prefix[] {
+  return [generalIpv6PrefixOf(systemPrefix), generalIpv4Prefix];
 }
 
 function directionCoordinators({

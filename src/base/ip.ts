@@ -273,6 +273,11 @@ export function formatPrefix(prefix: Prefix): string {
   return `${prefix.address}/${prefix.length}`;
 }
 
+/** Whether an address is in both. */
+export function prefixesOverlap(a: Prefix, b: Prefix): boolean {
+  return prefixContains(a, b.address) || prefixContains(b, a.address);
+}
+
 /** False for addresses of the other family. */
 export function prefixContains(prefix: Prefix, address: IpAddress): boolean {
   if (familyOf(prefix.address) !== familyOf(address)) return false;

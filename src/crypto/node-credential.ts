@@ -6,7 +6,14 @@
  */
 import { assert } from '#base/assert.ts';
 import { concatBytes, encode, equalBytes, isMalformed } from '#base/bytes.ts';
-import { addressFromInterfaceIdentifier, type Ipv6Address, isIpv6, type Prefix } from '#base/ip.ts';
+import {
+  addressFromInterfaceIdentifier,
+  addressToBytes,
+  type Ipv6Address,
+  ipv6FromBytes,
+  isIpv6,
+  type Prefix,
+} from '#base/ip.ts';
 import {
   type NodeCredential,
   nodeCredentialCodec,
@@ -14,6 +21,7 @@ import {
 } from '#wire/ntmobile/credential.ts';
 import { type SigningKey, sha256, sign, signatureValid } from './primitives.ts';
 
+const GENERAL_SUBNET = 1;
 const CONTEXT = new TextEncoder().encode('sojourn node credential v1\0');
 
 /** Why a credential is not valid. */
@@ -34,6 +42,14 @@ export function nodeIdOf(publicKey: Uint8Array): Uint8Array {
 export function virtualIpv6Of({ address, length }: Prefix, nodeId: Uint8Array): Ipv6Address {
   assert(isIpv6(address) && length <= 48, 'a system prefix of IPv6');
   return addressFromInterfaceIdentifier(address, nodeId.subarray(0, 8));
+}
+
+/** Subnet 1 of the system prefix, for general nodes: docs/reference/ntmobile.md §2. */
+export function generalIpv6PrefixOf({ address, length }: Prefix): Prefix {
+  assert(isIpv6(address) && length <= 48, 'a system prefix of IPv6');
+  const octets = addressToBytes(address);
+  octets.set([0, GENERAL_SUBNET], 6);
+  return { address: ipv6FromBytes(octets), length: 64 };
 }
 
 /** Id of an Ed25519 public key, docs/reference/ntmobile.md §2. */

@@ -3,9 +3,9 @@
  */
 import { z } from 'zod';
 import { parseEndpoint } from '#base/endpoint.ts';
-import { cachedAddressBytes, type Prefix } from '#base/ip.ts';
+import { cachedAddressBytes, formatPrefix, type Prefix, prefixesOverlap } from '#base/ip.ts';
 import { type Endpoint, isDomainName } from '#wire/ntmobile/options.ts';
-import { parseKey, type Report, reporter } from './config-fields.ts';
+import { ipv4PrefixField, parseKey, type Report, reporter } from './config-fields.ts';
 
 const KEY_OCTETS = 32;
 /** The UDP port of control messages and tunnels. */
@@ -62,6 +62,55 @@ export function checkSystemPrefix(prefix: Prefix | undefined, report: Report): v
   report('is not a /48 of fd00::/8 (RFC 4193)', 'for example fd12:3456:789a::/48', [
     'systemPrefix',
   ]);
+}
+
+/** The same in the configurations of account server, direction coordinators and relays. */
+export const generalIpv4PrefixField = () =>
+  ipv4PrefixField()
+    .prefault('198.19.0.0/16')
+    .meta({
+      description:
+        'virtual IPv4 addresses of servers without NTMobile, at least a /24; the same in ' +
+        'as.yaml, dc.yaml and rsn.yaml',
+      details:
+        'Nodes learn it from the account server. They refuse any other address that a direction ' +
+        'coordinator gives to such a server.',
+    });
+
+/** The relays of the system. */
+export const relayKeysField = () =>
+  z
+    .array(publicKeyField())
+    .max(64)
+    .default([])
+    .meta({
+      description:
+        'public keys of the relays that nodes may use; without it, those that a direction ' +
+        'coordinator names',
+      details:
+        'Add a relay here before its key is in dc.yaml. A node asks for this list at each login, ' +
+        'and when it meets a relay that it does not know.',
+      reloadable: true,
+      sample: ['base64:iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w='],
+    });
+
+/** Reports prefixes of nodes and of servers with common addresses. */
+export function checkDisjoint(
+  {
+    nodeIpv4Prefix: nodes,
+    generalIpv4Prefix: general,
+  }: {
+    readonly nodeIpv4Prefix?: Prefix | undefined;
+    readonly generalIpv4Prefix?: Prefix | undefined;
+  },
+  report: Report,
+): void {
+  if (nodes === undefined || general === undefined || !prefixesOverlap(nodes, general)) return;
+  report(
+    `overlaps nodeIpv4Prefix ${formatPrefix(nodes)}`,
+    'nodes and servers need prefixes of their own',
+    ['generalIpv4Prefix'],
+  );
 }
 
 /** One direction coordinator, as other daemons are configured with it. */

@@ -9,8 +9,13 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { TLSSocket } from 'node:tls';
 import { z } from 'zod';
-import { parseEndpoint } from '#base/endpoint.ts';
-import { type IpAddress, parseIpAddress, parsePrefix } from '#base/ip.ts';
+import {
+  formatPrefix,
+  type IpAddress,
+  type Prefix,
+  parseIpAddress,
+  prefixContains,
+} from '#base/ip.ts';
 import { wall } from '#base/time.ts';
 import { type ProofOfKey, proofOfKey } from '#crypto/login-proof.ts';
 import { verifyCredential } from '#crypto/node-credential.ts';
@@ -18,6 +23,13 @@ import type { KeyPair } from '#crypto/primitives.ts';
 import type { LoginInput } from '#engine/contract/ntmobile.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
 import type { LoginPort, ResolverPort } from '#runtime/ports.ts';
+import type { NodeCredential } from '#wire/ntmobile/credential.ts';
+import {
+  grantedSchema,
+  refusedSchema,
+  type System,
+  systemSchema,
+} from './account-server-answers.ts';
 import { ExchangeFailure, JsonExchange, type JsonResponse } from './json-exchange.ts';
 import { ConnectionFailure, connectSecurely, type SecureServer } from './secure-connection.ts';
 
@@ -50,63 +62,12 @@ export interface LoginClientOptions {
 
 type Outcome = LoginInput['outcome'];
 
-const PORT = 7890;
 /** A renewal for a disabled account may succeed later, once the operator enables it. */
 const DISABLED_RETRY_MS = 300_000;
 /** Refusals that only an operator can resolve. */
 const FINAL_STATUSES: ReadonlySet<number> = new Set([400, 401, 403, 404, 409, 413]);
 /** The server rejects this host's time, and its answer has the server's. */
 const TIME_ERRORS: ReadonlySet<string> = new Set(['wrong-time', 'replayed-proof']);
-
-const octets = (count?: number) =>
-  z
-    .base64()
-    .transform((text): Uint8Array => new Uint8Array(Buffer.from(text, 'base64')))
-    .refine((value) => count === undefined || value.length === count);
-
-const endpoint = z.string().transform((text, context) => {
-  const parsed = parseEndpoint(text, PORT);
-  if (parsed !== undefined) return parsed;
-  context.addIssue({ code: 'custom', message: 'no endpoint' });
-  return z.NEVER;
-});
-
-const coordinators = z
-  .array(
-    z.object({
-      name: z.string().max(253),
-      publicKey: octets(32),
-      endpoints: z.array(endpoint).max(16),
-    }),
-  )
-  .max(64);
-
-const systemSchema = z.object({
-  authorityKeys: z.array(z.object({ publicKey: octets(32) })).max(64),
-  publicKey: octets(32),
-  systemPrefix: z.string().transform((text, context) => {
-    const prefix = parsePrefix(text);
-    if (prefix !== undefined) return prefix;
-    context.addIssue({ code: 'custom', message: 'no prefix' });
-    return z.NEVER;
-  }),
-  zone: z.string().max(253),
-  time: z.number(),
-});
-type System = z.output<typeof systemSchema>;
-
-const grantedSchema = z.object({
-  credential: octets(),
-  notAfter: z.int(),
-  renewalToken: z.string().max(512),
-  directionCoordinators: coordinators,
-});
-
-const refusedSchema = z.object({
-  error: z.string(),
-  message: z.string(),
-  time: z.number().optional(),
-});
 
 /** Ends a login attempt; its text never has a secret in it. */
 class Failure extends Error {
@@ -247,9 +208,9 @@ export class LoginClient implements LoginPort {
       grantedSchema,
       answered,
     );
-    const { zone, systemPrefix } = system;
+    const { zone, systemPrefix, generalPrefixes, relayKeys } = system;
     const authorities = system.authorityKeys.map(({ publicKey }) => publicKey);
-    this.#verify(credential, authorities, system.time);
+    this.#verify(credential, authorities, system);
     return {
       ...{
         granted: true,
@@ -257,15 +218,18 @@ export class LoginClient implements LoginPort {
         notAfter: wall(notAfter * 1000),
         renewalToken,
         authorities,
-        systemPrefix,
-        zone,
+        ...{ systemPrefix, generalPrefixes, relayKeys, zone },
       },
       coordinators: directionCoordinators,
     };
   }
 
   /** Verifies the credential as other nodes will. */
-  #verify(credential: Uint8Array, authorities: readonly Uint8Array[], serverMs: number): void {
+  #verify(
+    credential: Uint8Array,
+    authorities: readonly Uint8Array[],
+    { time: serverMs, generalPrefixes }: System,
+  ): void {
     const { own, wallMs } = this.#options;
     const now = wallMs();
     const verified = verifyCredential(
@@ -274,7 +238,10 @@ export class LoginClient implements LoginPort {
       own.publicKey,
       BigInt(Math.floor(now / 1000)),
     );
-    if (typeof verified !== 'string') return;
+    if (typeof verified !== 'string') {
+      checkOwnAddresses(verified, generalPrefixes);
+      return;
+    }
     if (verified === 'not-yet-valid' || verified === 'expired') {
       const seconds = Math.round(Math.abs(now - serverMs) / 1000);
       const side = now < serverMs ? 'behind' : 'ahead of';
@@ -286,6 +253,22 @@ export class LoginClient implements LoginPort {
     throw new Failure(
       'answer-unusable',
       `the account server gave a credential that is not valid: ${verified}`,
+    );
+  }
+}
+
+/** An address that may belong to a server would be refused by every other node. */
+function checkOwnAddresses(
+  { virtualIpv6, virtualIpv4 }: NodeCredential,
+  generalPrefixes: readonly Prefix[],
+): void {
+  for (const address of [virtualIpv6, virtualIpv4]) {
+    const found = generalPrefixes.find((general) => prefixContains(general, address));
+    if (found === undefined) continue;
+    throw new Failure(
+      'answer-unusable',
+      `the account server gave this node ${address}, an address of servers ` +
+        `(${formatPrefix(found)}): correct its nodeIpv4Prefix or generalIpv4Prefix`,
     );
   }
 }

@@ -16,7 +16,7 @@ import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { DesiredPart, DesiredTunnel } from '#engine/contract/desired-state.ts';
 import type { Engine, RandomBytes } from '#engine/contract/engine.ts';
 import type { NameAnswer } from '#engine/contract/ntmobile.ts';
-import type { Output } from '#engine/contract/output.ts';
+import type { EngineEvent, Output } from '#engine/contract/output.ts';
 import { createNtmobileNode, type NtmobileNodeInput } from '#engine/ntmobile/node/ntmobile-node.ts';
 import { expectSound } from '#test/sim/event-faults.ts';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
@@ -26,9 +26,11 @@ import {
   AUTHORITY,
   COORDINATOR_ENDPOINTS,
   COORDINATOR_KEY,
+  GENERAL_PREFIXES,
   OFFSET_MS,
   PORT,
   pathOf,
+  RELAY_KEY,
   SYSTEM_PREFIX,
   sendAll,
   VIRTUAL_IPV4,
@@ -51,6 +53,7 @@ export class NodeHost implements Host {
   readonly answers = new Map<number, NameAnswer>();
   /** Payloads that arrived through tunnels. */
   readonly received: string[] = [];
+  readonly events: EngineEvent[] = [];
   readonly #internet: Internet;
   readonly #parts = new Map<string, DesiredPart>();
   readonly #authority: SigningKey;
@@ -242,7 +245,10 @@ export class NodeHost implements Host {
     const out: Output[] = [];
     this.engine.step(now, input, out);
     for (const output of out) {
-      if (output.kind === 'event') expectSound(output.event);
+      if (output.kind === 'event') {
+        expectSound(output.event);
+        this.events.push(output.event);
+      }
       if (output.kind === 'set-desired') {
         if (output.part === undefined) this.#parts.delete(output.key);
         else this.#parts.set(output.key, output.part);
@@ -277,7 +283,8 @@ export class NodeHost implements Host {
         }),
         coordinators: [{ name: 'dc', publicKey: COORDINATOR_KEY.publicKey, endpoints }],
         authorities: [AUTHORITY.publicKey, this.#authority.publicKey],
-        ...{ systemPrefix: SYSTEM_PREFIX, zone: ZONE },
+        ...{ systemPrefix: SYSTEM_PREFIX, generalPrefixes: GENERAL_PREFIXES, zone: ZONE },
+        relayKeys: [RELAY_KEY.publicKey],
       },
     });
   }

@@ -78,6 +78,7 @@ export class RelayHost implements Host {
           handshakesPerSecond: 1000,
         },
         ...{ systemPrefix: SYSTEM_PREFIX, virtualIpv4Prefixes: [prefixOf('198.18.0.0/15')] },
+        generalIpv4Prefix: prefixOf('198.19.0.0/16'),
         ...{
           translatorIpv4Prefix: prefixOf('100.127.0.0/16'),
           deniedDestinations: [],

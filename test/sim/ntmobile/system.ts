@@ -17,6 +17,7 @@ export const COORDINATOR_KEY = keyPairOf(new Uint8Array(32).fill(2));
 export const RELAY_KEY = keyPairOf(new Uint8Array(32).fill(3));
 export const SYSTEM_PREFIX = prefixOf('fd12:3456:789a::/48');
 export const VIRTUAL_IPV4 = prefixOf('198.18.0.0/15');
+export const GENERAL_PREFIXES = ['fd12:3456:789a:1::/64', '198.19.0.0/16'].map(prefixOf);
 export const ZONE = 'nodes.example';
 export const COORDINATOR_ENDPOINTS: readonly IpAddress[] = [
   ipv4('198.51.100.1'),

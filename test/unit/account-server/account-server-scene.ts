@@ -38,6 +38,8 @@ export const CONFIGURATION: AccountServerConfiguration = {
   zone: 'nodes.example',
   systemPrefix: prefix('fd12:3456:789a::/48'),
   nodeIpv4Prefix: prefix('198.18.0.0/16'),
+  generalIpv4Prefix: prefix('198.19.0.0/16'),
+  relayKeys: [],
   directionCoordinators: [
     {
       name: 'dc.example',

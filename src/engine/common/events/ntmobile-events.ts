@@ -47,6 +47,12 @@ export const NTMOBILE_EVENTS = {
     'address',
     'port',
   ),
+  'direction-refused': row(
+    'warn',
+    'The direction coordinator says what no credential and no account server confirms; at most ' +
+      'one event a minute for each reason.',
+    ...(['name', 'reason'] as const),
+  ),
   'path-established': row(
     'info',
     'A path to another node is established.',

@@ -18,7 +18,7 @@ const MAX_NAMES = 4_096;
 
 export interface Direction {
   readonly name: string;
-  readonly pathId: Uint8Array;
+  pathId: Uint8Array;
   /** Queries that wait for the direction. */
   readonly waiting: number[];
   /** The session of the request in flight. */

@@ -18,6 +18,9 @@ const LONGEST_RETRY_MS = 300_000;
 /** Shortest time before a renewal, also for a credential that expires soon. */
 const SHORTEST_RENEWAL_MS = 10_000;
 
+/** Between logins that a coordinator causes by naming relays that the node does not know. */
+const EARLY_RENEWAL_MS = 600_000;
+
 const TIMERS = {
   renew: 'A third of the credential’s lifetime is left: renew it.',
   retry: 'The account server issued no credential: ask again.',
@@ -36,6 +39,7 @@ export class Login {
    * server said when to retry, or that the failure is final.
    */
   #retryOnMove = false;
+  #lastLoginAt: Monotonic | undefined;
 
   /** Why the last login failed; undefined when it succeeded. */
   get failure(): string | undefined {
@@ -78,6 +82,14 @@ export class Login {
     this.#requestLogin(step);
   }
 
+  /** The system may have changed since the last login: asks the account server again, in time. */
+  renewSoon({ now }: Step): void {
+    const renewAt = this.#timers.at('renew');
+    const earliestAt =
+      this.#lastLoginAt === undefined ? now : after(this.#lastLoginAt, EARLY_RENEWAL_MS);
+    if (renewAt !== NEVER && earliestAt < renewAt) this.#timers.set('renew', earliestAt);
+  }
+
   #arm(now: Monotonic): void {
     if (this.#granted === undefined) return;
     const wallNow = this.#wall(now);
@@ -115,6 +127,7 @@ export class Login {
       out.push({ kind: 'event', event: { name: 'login-failed', level: 'warn', fields } });
       return false;
     }
+    this.#lastLoginAt = now;
     const { granted: _, ...given } = outcome;
     const wallNow = this.#wall(now);
     const left = given.notAfter - wallNow;

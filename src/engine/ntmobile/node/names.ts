@@ -4,13 +4,15 @@
  *
  * No RFC: docs/reference/ntmobile.md §6 (Direction Request, Route Direction to the requester)
  */
+import { equalBytes } from '#base/bytes.ts';
 import type { IpAddress } from '#base/ip.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { NameAnswer, QueryInput } from '#engine/contract/ntmobile.ts';
+import type { ReceivedMessage } from '#engine/ntmobile/common/session-listener.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
+import { NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
   findNtmobileOption,
   isDomainName,
@@ -43,7 +45,7 @@ interface DirectionFollower {
   followAnswer(
     step: Step,
     requested: { readonly name: string; readonly pathId: Uint8Array },
-    options: readonly NtmobileOption[],
+    answer: Pick<ReceivedMessage, 'message' | 'octets'>,
   ): readonly IpAddress[] | undefined;
   /** The relay of the general node with that name; empty for any other name. */
   relayOf(name: string): readonly NtmobileOptionOf<'relay'>[];
@@ -117,6 +119,12 @@ export class Names {
     this.#directions.lost(step.now, direction);
   }
 
+  /** The peer's credential ends soon: asks for the one that it has now. */
+  refresh(step: Step, name: string): void {
+    const direction = this.#directions.get(name);
+    if (direction !== undefined) this.#requestDirection(step, direction);
+  }
+
   /**
    * The peer of that name does not answer, and both nodes may need new keys. The name counts as in
    * use for a while, whichever node asked for the other.
@@ -126,7 +134,19 @@ export class Names {
     if (direction.pendingSession === undefined) this.#directions.lost(step.now, direction);
   }
 
-  answered(step: Step, { name }: DirectionPurpose, answer: NtmobileMessage | undefined): void {
+  /** Whether applications used the name recently. */
+  isInUse({ now }: Step, name: string): boolean {
+    return (this.#directions.get(name)?.inUseUntil ?? now) > now;
+  }
+
+  /** Whether a Direction Request of this node has the path id. */
+  isRequestedPath(pathId: Uint8Array): boolean {
+    for (const direction of this.#directions.all())
+      if (equalBytes(direction.pathId, pathId)) return true;
+    return false;
+  }
+
+  answered(step: Step, { name }: DirectionPurpose, answer: ReceivedMessage | undefined): void {
     const direction = this.#directions.get(name);
     if (direction !== undefined) this.#directionAnswered(step, direction, answer);
   }
@@ -149,6 +169,7 @@ export class Names {
           ...(ipv4 === undefined ? [] : [4 as const]),
           ...(ipv6 === undefined ? [] : [6 as const]),
         ],
+        virtualPrefixes: this.#context.trust.virtualPrefixes,
       });
       return;
     }
@@ -200,14 +221,21 @@ export class Names {
     );
   }
 
-  #directionAnswered(step: Step, direction: Direction, answer: NtmobileMessage | undefined): void {
+  #directionAnswered(
+    step: Step,
+    direction: Direction,
+    received: ReceivedMessage | undefined,
+  ): void {
     direction.pendingSession = undefined;
+    const answer = received?.message;
     const addresses =
-      answer?.status === NtmobileStatus.granted
-        ? this.#context.directions.followAnswer(step, direction, answer.options)
+      received !== undefined && answer?.status === NtmobileStatus.granted
+        ? this.#context.directions.followAnswer(step, direction, received)
         : undefined;
     if (addresses === undefined) {
       this.#context.counters.count('direction-refused');
+      // After a wrong direction, another node may have a leg of this path at the relay.
+      if (answer?.status === NtmobileStatus.granted) direction.pathId = this.#context.random(8);
       if (answer === undefined || PASSING.includes(answer.status))
         this.#directions.lost(step.now, direction);
       const outcome = answer?.status === NtmobileStatus.noSuchName ? 'no-such-name' : 'failure';

@@ -24,7 +24,6 @@ import { LOGIN_TABLE, Login } from './login.ts';
 import { Names } from './names.ts';
 import { type Answer, answerOperator, localAddressFields } from './operator-commands.ts';
 import { PathManager } from './paths/path-manager.ts';
-import type { PeerNode } from './peer-node.ts';
 import { NTMOBILE_NODE_COUNTERS, type NtmobileNodeCounter } from './reasons.ts';
 import type { NodePurpose } from './request-purposes.ts';
 import { RouteDirections } from './route-directions.ts';
@@ -58,8 +57,6 @@ class NtmobileNode implements NtmobileNodeEngine {
   readonly #trust: Trust;
   readonly #routeDirections: RouteDirections;
   readonly #attachment: AttachmentTracker;
-  /** The content of this node's credential; undefined while there is none. */
-  #own: PeerNode | undefined;
   #offsetMs = 0;
   /** The published desired state of the local addresses, as text. */
   #uplinks = JSON.stringify({ rules: [], routes: [] });
@@ -93,11 +90,15 @@ class NtmobileNode implements NtmobileNodeEngine {
       attachment: () => this.#attachment.current,
       candidates: () => this.#coordinator.candidates(),
       nameLost: (step, name, retrySoon) => this.#names.lost(step, name, retrySoon),
+      credentialEnding: (step, name) => this.#names.refresh(step, name),
       peerSilent: (step, name) => this.#names.silent(step, name),
     });
-    this.#trust = new Trust(configuration.virtualIpv4Prefix, this.#counters);
+    this.#trust = new Trust(configuration.virtualIpv4Prefix);
     this.#routeDirections = new RouteDirections({
-      ...{ trust: this.#trust, pathManager: this.#pathManager },
+      ...{ trust: this.#trust, pathManager: this.#pathManager, counters: this.#counters },
+      isRequestedPath: (pathId) => this.#names.isRequestedPath(pathId),
+      isInUse: (step, name) => this.#names.isInUse(step, name),
+      relayUnknown: (step) => this.#login.renewSoon(step),
       wall: ({ now }) => this.#wall(now),
       candidates: () => this.#coordinator.candidates(),
     });
@@ -164,6 +165,7 @@ class NtmobileNode implements NtmobileNodeEngine {
         this.#offsetMs = input.offsetMs;
         this.#login.setClockOffset(input.offsetMs);
         this.#sessions.setClockOffset(input.offsetMs);
+        this.#pathManager.setClockOffset(input.offsetMs);
         break;
       case 'record':
         if (input.table === LOGIN_TABLE) this.#login.restore(input.value);
@@ -234,8 +236,8 @@ class NtmobileNode implements NtmobileNodeEngine {
     if (renewed) this.#pathManager.renewed(step);
     this.#applyCredential(step);
     this.#names.loginCompleted(step);
-    if (this.#own === undefined) return;
-    const { name, virtualIpv6, virtualIpv4 } = this.#own;
+    if (this.#trust.own === undefined) return;
+    const { name, virtualIpv6, virtualIpv4 } = this.#trust.own;
     const notAfter = this.#trust.granted?.notAfter;
     emitEvent(step, 'logged-in', 'info', {
       name,
@@ -256,7 +258,7 @@ class NtmobileNode implements NtmobileNodeEngine {
             granted.credential,
             this.#configuration.own.publicKey,
           );
-    if (granted === undefined || own === undefined) return;
+    if (granted === undefined || typeof own !== 'object') return;
     const { virtualIpv6, virtualIpv4 } = own;
     const { virtualIpv4Prefix } = this.#configuration;
     const addresses = [virtualIpv6, virtualIpv4];
@@ -265,22 +267,24 @@ class NtmobileNode implements NtmobileNodeEngine {
       'ntmobile/own',
       virtualAddressPart(addresses, [granted.systemPrefix, virtualIpv4Prefix], this.#configuration),
     );
-    this.#own = own;
+    this.#trust.own = own;
     this.#coordinator.setCoordinator(step, granted.coordinators[0]);
   }
 
   /** A disabled account reaches this point no later than the expiry of its credential. */
   #credentialEnded(step: Step): void {
-    emitEvent(step, 'credential-ended', 'warn', { name: this.#own?.name });
+    emitEvent(step, 'credential-ended', 'warn', { name: this.#trust.own?.name });
     this.#trust.granted = undefined;
-    this.#own = undefined;
+    this.#trust.own = undefined;
     this.#coordinator.setCoordinator(step, undefined);
     this.#pathManager.endAll(step);
     setDesired(step, 'ntmobile/own', undefined);
   }
 
   #registered(step: Step, relays: readonly NtmobileOptionOf<'relay'>[]): void {
-    for (const option of relays.slice(0, WARM_RELAYS)) this.#pathManager.relay(option).open(step);
+    const known = relays.filter(({ publicKey }) => this.#trust.isRelay(publicKey));
+    for (const _ of relays.slice(known.length)) this.#counters.count('relay-unknown');
+    for (const option of known.slice(0, WARM_RELAYS)) this.#pathManager.relay(option).open(step);
     this.#names.registered(step);
   }
 
@@ -297,7 +301,7 @@ class NtmobileNode implements NtmobileNodeEngine {
       return { ok: true, value: localAddressFields(this.#attachment.current) };
     }
     const view = {
-      ...{ own: this.#own, granted: this.#trust.granted, loginFailure: this.#login.failure },
+      ...{ own: this.#trust.own, granted: this.#trust.granted, loginFailure: this.#login.failure },
       ...{ attachment: this.#attachment.current },
       ...{
         coordinator: this.#coordinator,

@@ -1,10 +1,8 @@
 /** Another node. No RFC: docs/reference/ntmobile.md §2.1. */
-import type { Ipv4Address, Ipv6Address } from '#base/ip.ts';
+import type { NodeCredential } from '#wire/ntmobile/credential.ts';
 
 /** Another node, as its credential describes it. */
-export interface PeerNode {
-  readonly publicKey: Uint8Array;
-  readonly name: string;
-  readonly virtualIpv6: Ipv6Address;
-  readonly virtualIpv4: Ipv4Address;
-}
+export type PeerNode = Pick<
+  NodeCredential,
+  'publicKey' | 'name' | 'virtualIpv6' | 'virtualIpv4' | 'groups' | 'notBefore' | 'notAfter'
+>;

@@ -7,9 +7,26 @@ export const NTMOBILE_NODE_COUNTERS = {
   'registration-unanswered': 'the direction coordinator did not answer',
   moved: 'the attachment of the node changed',
   'direction-refused': 'the name does not exist or cannot be reached',
-  'credential-refused':
-    'a Route Direction whose credential is not valid, or has another name or other addresses',
-  'direction-unasked': 'a direction without a mandatory option',
+  'credential-refused': 'a Route Direction with a credential that no authority signed for its key',
+  'credential-expired': 'a Route Direction with a credential that is not valid now',
+  'credential-superseded': 'a Route Direction with a credential that a later one replaced',
+  'credential-other-zone': 'a Route Direction with a credential of another zone',
+  'direction-incomplete': 'a Route Direction without a credential, a relay or an address',
+  'direction-unasked': 'a Route Direction for which this node did not ask',
+  'direction-wrong-role': 'an answer to a Direction Request with a role of another message',
+  'direction-general-in-zone':
+    'a Route Direction to a server for a name of the zone, where only nodes have names',
+  'direction-general-address':
+    'a Route Direction to a server with an address that is not one of servers',
+  'direction-address-taken':
+    'a Route Direction to a server with an address of another server that is in use',
+  'direction-other-name':
+    'a Route Direction for another name, or with the credential of another node',
+  'direction-other-address': 'a Route Direction with other addresses than the credential',
+  'direction-other-path': 'a Route Direction with the path id of another exchange or node',
+  'direction-other-groups': 'a Route Direction to or from a node of other groups',
+  'direction-own-node': 'a Route Direction to or from this node itself',
+  'relay-unknown': 'a relay that the account server does not name',
   'message-unexpected': 'a message that does not belong to the role or session of its sender',
   'leg-refused': 'a relay refused a leg',
   'path-made': 'a path to another node was established',

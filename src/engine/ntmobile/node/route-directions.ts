@@ -1,41 +1,55 @@
 /**
  * Route Directions: the coordinator directs a node to build a path, as initiator, as responder, or
- * to a general node behind a relay.
+ * to a general node behind a relay. The node follows a direction that `direction-judgement.ts`
+ * accepts, and counts and reports every other one.
  *
- * No RFC: docs/reference/ntmobile.md §6 (Route Direction), §10
- *
- * A node follows a direction only as far as credentials and the system's prefixes allow.
+ * No RFC: docs/reference/ntmobile.md §6 (Route Direction), §8, §10
  */
+import { equalBytes } from '#base/bytes.ts';
 import type { IpAddress } from '#base/ip.ts';
-import type { Wall } from '#base/time.ts';
+import { after, type Monotonic, type Wall } from '#base/time.ts';
+import type { CounterSet } from '#engine/common/counters.ts';
 import type { Step } from '#engine/contract/engine.ts';
+import type { ReceivedMessage } from '#engine/ntmobile/common/session-listener.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
-  DirectionRole,
-  FAMILY_IPV4,
-  FAMILY_IPV6,
   findNtmobileOption,
   type NtmobileOption,
   type NtmobileOptionOf,
 } from '#wire/ntmobile/options.ts';
+import {
+  type DirectionFault,
+  judgeAnswer,
+  judgeResponder,
+  type RequestedName,
+} from './direction-judgement.ts';
+import { emitEvent } from './events.ts';
 import type { PathManager } from './paths/path-manager.ts';
+import type { PeerNode } from './peer-node.ts';
+import type { NtmobileNodeCounter } from './reasons.ts';
 import type { Trust } from './trust.ts';
+
+/** Between two events about refused directions of one reason. */
+const EVENT_INTERVAL_MS = 60_000;
 
 interface RouteDirectionsContext {
   readonly trust: Trust;
   readonly pathManager: PathManager;
+  readonly counters: CounterSet<NtmobileNodeCounter>;
   wall(step: Step): Wall;
   candidates(): readonly NtmobileOptionOf<'candidate'>[];
-}
-
-/** The name and path id of a Direction Request. */
-interface RequestedName {
-  readonly name: string;
-  readonly pathId: Uint8Array;
+  /** Whether this node chose the path id for a request of its own. */
+  isRequestedPath(pathId: Uint8Array): boolean;
+  /** Whether applications used the name recently. */
+  isInUse(step: Step, name: string): boolean;
+  /** The coordinator named a relay that the account server did not name at the last login. */
+  relayUnknown(step: Step): void;
 }
 
 export class RouteDirections {
   readonly #context: RouteDirectionsContext;
+  /** When the next event about a reason may be reported. */
+  readonly #quietUntil = new Map<NtmobileNodeCounter, Monotonic>();
 
   constructor(context: RouteDirectionsContext) {
     this.#context = context;
@@ -48,62 +62,98 @@ export class RouteDirections {
   followAnswer(
     step: Step,
     requested: RequestedName,
-    options: readonly NtmobileOption[],
+    { message: { options }, octets }: Pick<ReceivedMessage, 'message' | 'octets'>,
   ): readonly IpAddress[] | undefined {
-    const role = findNtmobileOption(options, 'role')?.role;
-    const relay = findNtmobileOption(options, 'relay');
-    if (role === DirectionRole.general)
-      return relay === undefined
-        ? undefined
-        : this.#followGeneral(step, requested.name, relay, options);
     const { trust, pathManager } = this.#context;
-    const other = trust.verifiedPeer(this.#context.wall(step), options);
-    if (role !== DirectionRole.initiator || other?.name !== requested.name) return undefined;
-    const directed = { pathId: requested.pathId, other, initiator: true };
-    return pathManager.makePath(step, directed, options).addresses;
-  }
-
-  #followGeneral(
-    step: Step,
-    name: string,
-    option: NtmobileOptionOf<'relay'>,
-    options: readonly NtmobileOption[],
-  ): readonly IpAddress[] | undefined {
-    const ipv6 = findNtmobileOption(options, 'virtual-ipv6')?.address;
-    const ipv4 = findNtmobileOption(options, 'virtual-ipv4')?.address;
-    const families = findNtmobileOption(options, 'families')?.families ?? FAMILY_IPV4 | FAMILY_IPV6;
-    const addresses = [
-      families & FAMILY_IPV6 ? ipv6 : undefined,
-      families & FAMILY_IPV4 ? ipv4 : undefined,
-    ].filter((address) => address !== undefined);
-    const { trust, pathManager } = this.#context;
-    if (addresses.length === 0 || !addresses.every((address) => trust.isGeneral(address)))
+    const { name, pathId } = requested;
+    const known = pathManager.path(pathId);
+    const accepted = judgeAnswer(trust, this.#context.wall(step), { ...requested, known }, options);
+    if (typeof accepted === 'string') {
+      this.#refuse(step, accepted, name);
       return undefined;
-    pathManager.general.assign(step, pathManager.relay(option), { name, addresses });
+    }
+    if (accepted.kind === 'node') {
+      const directed = { pathId, other: accepted.other, initiator: true };
+      return this.#makePath(step, directed, { options, octets });
+    }
+    const { relay, addresses } = accepted;
+    if (!this.#release(step, name, addresses)) {
+      this.#refuse(step, 'direction-address-taken', name);
+      return undefined;
+    }
+    pathManager.general.assign(step, pathManager.relay(relay), { name, addresses });
     return addresses;
   }
 
+  /** Takes the addresses from names that no application uses. False if one is in use. */
+  #release(step: Step, name: string, addresses: readonly IpAddress[]): boolean {
+    const { general } = this.#context.pathManager;
+    const holders = addresses
+      .flatMap((address) => general.holderOf(address) ?? [])
+      .filter((holder) => holder !== name);
+    if (holders.some((holder) => this.#context.isInUse(step, holder))) return false;
+    for (const holder of holders) general.forget(step, holder);
+    return true;
+  }
+
   /** Follows a Route Direction to the responder of a path, and confirms or refuses it. */
-  followAsResponder(step: Step, { options, transaction }: NtmobileMessage): NtmobileMessage {
+  followAsResponder(
+    step: Step,
+    { message: { options, transaction }, octets }: Pick<ReceivedMessage, 'message' | 'octets'>,
+  ): NtmobileMessage {
     const confirm = (status: number, given: readonly NtmobileOption[] = []): NtmobileMessage => ({
       ...{ type: 'route-direction-confirmation', answer: true, status, transaction },
       options: given,
     });
-    const pathId = findNtmobileOption(options, 'path-id')?.pathId;
-    const role = findNtmobileOption(options, 'role')?.role;
-    if (pathId === undefined || role !== DirectionRole.responder)
-      return confirm(NtmobileStatus.malformed);
     const { trust, pathManager } = this.#context;
-    const other = trust.verifiedPeer(this.#context.wall(step), options);
+    const pathId = findNtmobileOption(options, 'path-id')?.pathId;
+    if (pathId === undefined) return confirm(NtmobileStatus.malformed);
     const known = pathManager.path(pathId);
-    if (other === undefined || (known !== undefined && known.peer.name !== other.name))
-      return confirm(NtmobileStatus.notAllowed);
+    const requested = this.#context.isRequestedPath(pathId);
+    const now = this.#context.wall(step);
+    const other = judgeResponder(trust, now, { known, requested }, options);
+    if (typeof other === 'string') {
+      this.#refuse(step, other, findNtmobileOption(options, 'name')?.name);
+      const { malformed, notAllowed } = NtmobileStatus;
+      return confirm(other === 'direction-unasked' ? malformed : notAllowed);
+    }
     if (known === undefined && !pathManager.mayRespond(other)) return confirm(NtmobileStatus.busy);
-    pathManager.makePath(step, { pathId, other, initiator: false }, options);
+    this.#makePath(step, { pathId, other, initiator: false }, { options, octets });
     return confirm(NtmobileStatus.granted, [
       { type: 'path-id', pathId },
       ...this.#context.candidates(),
     ]);
+  }
+
+  #makePath(
+    step: Step,
+    directed: {
+      readonly pathId: Uint8Array;
+      readonly other: PeerNode;
+      readonly initiator: boolean;
+    },
+    direction: { readonly options: readonly NtmobileOption[]; readonly octets: number },
+  ): readonly IpAddress[] {
+    const { pathManager } = this.#context;
+    const { pathId, other } = directed;
+    const known = pathManager.path(pathId);
+    // The node of that name has another key, which the account server signed later.
+    if (known !== undefined && !equalBytes(known.peer.publicKey, other.publicKey))
+      pathManager.endPath(step, known);
+    pathManager.endReplaced(step, other);
+    return pathManager.makePath(step, directed, direction).addresses;
+  }
+
+  #refuse(
+    step: Step,
+    reason: DirectionFault | 'direction-address-taken',
+    name: string | undefined,
+  ): void {
+    this.#context.counters.count(reason);
+    if (reason === 'relay-unknown') this.#context.relayUnknown(step);
+    if (step.now < (this.#quietUntil.get(reason) ?? step.now)) return;
+    this.#quietUntil.set(reason, after(step.now, EVENT_INTERVAL_MS));
+    emitEvent(step, 'direction-refused', 'warn', { name, reason });
   }
 
   /** The relay of the general node with that name; empty for any other name. */

@@ -32,12 +32,12 @@ interface SessionDispatchContext {
   trust(): Trust;
   wall(now: Monotonic): Wall;
   /** A Route Direction to the responder of a path. */
-  followAsResponder(step: Step, message: NtmobileMessage): NtmobileMessage;
+  followAsResponder(step: Step, direction: ReceivedMessage): NtmobileMessage;
   /** `answer` is undefined when the coordinator did not answer a Direction Request. */
   directionAnswered(
     step: Step,
     purpose: DirectionPurpose,
-    answer: NtmobileMessage | undefined,
+    answer: ReceivedMessage | undefined,
   ): void;
 }
 
@@ -60,9 +60,8 @@ export class SessionDispatch implements SessionListener<NodePurpose> {
     if (use !== HandshakeUse.node || payload.credential === undefined) return undefined;
     const now = this.#context.wall(step.now);
     const holder = this.#context.trust().holder(now, payload.credential, publicKey);
-    return holder !== undefined && this.#context.pathManager().expectsPeer(publicKey, pathId)
-      ? []
-      : undefined;
+    if (typeof holder === 'string') return undefined;
+    return this.#context.pathManager().expectsPeer(holder, pathId) ? [] : undefined;
   }
 
   #isCoordinator(publicKey: Uint8Array): boolean {
@@ -93,7 +92,7 @@ export class SessionDispatch implements SessionListener<NodePurpose> {
   ): NtmobileMessage | undefined {
     const { message, udpPath } = request;
     if (session.use === HandshakeUse.coordinator && message.type === 'route-direction')
-      return this.#context.followAsResponder(step, message);
+      return this.#context.followAsResponder(step, request);
     if (message.type === 'path-challenge') {
       const path = this.#context.pathManager().path(session.pathId);
       if (path !== undefined && path.session === session) return path.challenged(step, request);
@@ -121,7 +120,7 @@ export class SessionDispatch implements SessionListener<NodePurpose> {
         this.#context.pathManager().path(session.pathId)?.answered(step, purpose, answer);
         break;
       case 'direction':
-        this.#context.directionAnswered(step, purpose, answer?.message);
+        this.#context.directionAnswered(step, purpose, answer);
         break;
     }
   }

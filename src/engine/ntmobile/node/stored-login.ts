@@ -24,6 +24,8 @@ export function loginRecord(granted: LoginGrant): JsonObject {
     coordinators,
     authorities,
     systemPrefix,
+    generalPrefixes,
+    relayKeys,
     zone,
   } = granted;
   return {
@@ -36,6 +38,8 @@ export function loginRecord(granted: LoginGrant): JsonObject {
       systemPrefix: formatPrefix(systemPrefix),
     },
     authorities: authorities.map(hex),
+    generalPrefixes: generalPrefixes.map(formatPrefix),
+    ...(relayKeys === undefined ? {} : { relayKeys: relayKeys.map(hex) }),
     coordinators: coordinators.map(({ name, publicKey, endpoints }) => ({
       ...{ name, publicKey: hex(publicKey) },
       endpoints: endpoints.map(({ address, port }) => ({ address, port })),
@@ -53,12 +57,17 @@ export function readLogin(value: JsonValue): LoginGrant | undefined {
   const zone = text(record['zone']);
   const authorities = allOf(record['authorities'], octets);
   const coordinators = allOf(record['coordinators'], coordinatorOf);
+  const generalPrefixes = allOf(record['generalPrefixes'], (one) => parsePrefix(text(one) ?? ''));
+  const relayKeys = allOf(record['relayKeys'], octets);
   if (credential === undefined || systemPrefix === undefined) return undefined;
   if (notAfter === undefined || renewAt === undefined || zone === undefined) return undefined;
   if (authorities === undefined || coordinators === undefined) return undefined;
+  if (generalPrefixes === undefined) return undefined;
   const renewalToken = text(record['renewalToken']) ?? '';
   const times = { notAfter: wall(notAfter), renewAt: wall(renewAt) };
-  return { credential, systemPrefix, ...times, zone, authorities, coordinators, renewalToken };
+  const prefixes = { systemPrefix, generalPrefixes };
+  const trusted = { authorities, coordinators, relayKeys };
+  return { credential, ...prefixes, ...times, zone, ...trusted, renewalToken };
 }
 
 function coordinatorOf(value: JsonValue): CoordinatorDescription | undefined {

@@ -1,92 +1,83 @@
 /**
- * Verification of other nodes: credentials signed by an authority of the account server, and
- * addresses within the system's prefixes.
+ * What a node believes about others: the account server's authorities sign the credentials of
+ * nodes, and its description of the system names the prefixes of virtual addresses and the relays.
+ * A direction coordinator can add nothing to that.
  *
- * No RFC: docs/reference/ntmobile.md §2.1
+ * No RFC: docs/reference/ntmobile.md §2, §2.1, §2.2
  */
-import {
-  cachedAddressBytes,
-  type IpAddress,
-  isIpv6,
-  type Prefix,
-  prefixContains,
-} from '#base/ip.ts';
+import { equalBytes } from '#base/bytes.ts';
+import { type IpAddress, type Prefix, prefixContains } from '#base/ip.ts';
 import type { Wall } from '#base/time.ts';
 import { verifyCredential } from '#crypto/node-credential.ts';
-import type { CounterSet } from '#engine/common/counters.ts';
-import { findNtmobileOption, type NtmobileOption } from '#wire/ntmobile/options.ts';
+import { KnownCredentials } from './known-credentials.ts';
 import type { PeerNode } from './peer-node.ts';
-import type { NtmobileNodeCounter } from './reasons.ts';
 import type { LoginGrant } from './stored-login.ts';
 
-/** Subnet of general nodes, docs/reference/ntmobile.md §2. */
-const GENERAL_SUBNET = 1;
+export type CredentialFault =
+  | 'credential-refused'
+  | 'credential-expired'
+  | 'credential-superseded'
+  | 'credential-other-zone';
 
 export class Trust {
   readonly #virtualIpv4Prefix: Prefix;
-  readonly #counters: CounterSet<NtmobileNodeCounter>;
+  readonly #known = new KnownCredentials();
   /** The last login while it is valid; without it no credential is valid. */
   granted: LoginGrant | undefined;
+  /** The content of this node's credential; undefined while there is none. */
+  own: PeerNode | undefined;
 
-  constructor(virtualIpv4Prefix: Prefix, counters: CounterSet<NtmobileNodeCounter>) {
+  constructor(virtualIpv4Prefix: Prefix) {
     this.#virtualIpv4Prefix = virtualIpv4Prefix;
-    this.#counters = counters;
+  }
+
+  /** Prefixes of all virtual addresses. */
+  get virtualPrefixes(): readonly Prefix[] {
+    const system = this.granted?.systemPrefix;
+    return [...(system === undefined ? [] : [system]), this.#virtualIpv4Prefix];
   }
 
   /**
-   * Whether an address is within the system's prefixes: a direction must not redirect real
-   * addresses.
+   * Whether an address is within the system's prefixes: neither a credential nor a direction
+   * redirects real addresses.
    */
   isVirtual(address: IpAddress): boolean {
-    const prefix = this.granted?.systemPrefix;
-    if (prefix !== undefined && prefixContains(prefix, address)) return true;
-    return prefixContains(this.#virtualIpv4Prefix, address);
+    return this.virtualPrefixes.some((prefix) => prefixContains(prefix, address));
   }
 
-  /**
-   * Whether an address may belong to a general node, so that a direction cannot redirect the
-   * address of a node.
-   */
+  /** Whether an address may belong to a general node, and never to a node. */
   isGeneral(address: IpAddress): boolean {
-    if (!isIpv6(address)) return this.isVirtual(address);
-    const [high, low] = cachedAddressBytes(address).subarray(6, 8);
-    return this.isVirtual(address) && high === 0 && low === GENERAL_SUBNET;
+    const general = this.granted?.generalPrefixes ?? [];
+    return this.isVirtual(address) && general.some((prefix) => prefixContains(prefix, address));
   }
 
-  verifiedPeer(now: Wall, options: readonly NtmobileOption[]): PeerNode | undefined {
-    const credential = findNtmobileOption(options, 'credential')?.credential;
-    const holder = credential === undefined ? undefined : this.holder(now, credential);
-    const { ipv6, ipv4, name } = {
-      ipv6: findNtmobileOption(options, 'virtual-ipv6')?.address,
-      ipv4: findNtmobileOption(options, 'virtual-ipv4')?.address,
-      name: findNtmobileOption(options, 'name')?.name,
-    };
-    const agrees =
-      holder?.name === name && holder?.virtualIpv6 === ipv6 && holder?.virtualIpv4 === ipv4;
-    if (holder !== undefined && agrees) return holder;
-    this.#counters.count('credential-refused');
-    return undefined;
+  /** Whether names of nodes are below the zone, and only a credential gives them addresses. */
+  isInZone(name: string): boolean {
+    const zone = this.granted?.zone;
+    return zone !== undefined && (name === zone || name.endsWith(`.${zone}`));
   }
 
-  /** The content of a credential that an authority of the account server signed. */
+  /** Whether a relay is one of the system, as far as the account server names them. */
+  isRelay(publicKey: Uint8Array): boolean {
+    const keys = this.granted?.relayKeys;
+    return keys === undefined || keys.some((key) => equalBytes(key, publicKey));
+  }
+
+  /** The content of a credential that an authority of the account server signed for this key. */
   holder(
     now: Wall,
     credential: Uint8Array,
     publicKey: Uint8Array = credential.slice(28, 60),
-  ): PeerNode | undefined {
+  ): PeerNode | CredentialFault {
     const seconds = BigInt(Math.floor(now / 1000));
-    const judged = verifyCredential(
-      credential,
-      this.granted?.authorities ?? [],
-      publicKey,
-      seconds,
-    );
-    if (
-      typeof judged === 'string' ||
-      !this.isVirtual(judged.virtualIpv6) ||
-      !this.isVirtual(judged.virtualIpv4)
-    )
-      return undefined;
-    return judged;
+    const authorities = this.granted?.authorities ?? [];
+    const judged = verifyCredential(credential, authorities, publicKey, seconds);
+    if (judged === 'expired' || judged === 'not-yet-valid') return 'credential-expired';
+    if (typeof judged === 'string') return 'credential-refused';
+    const addresses = [judged.virtualIpv6, judged.virtualIpv4];
+    if (!addresses.every((one) => this.isVirtual(one) && !this.isGeneral(one)))
+      return 'credential-refused';
+    if (!this.isInZone(judged.name)) return 'credential-other-zone';
+    return this.#known.accept(judged) ? judged : 'credential-superseded';
   }
 }

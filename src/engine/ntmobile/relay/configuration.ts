@@ -39,6 +39,8 @@ export interface RelayConfiguration {
   readonly systemPrefix: Prefix;
   /** Contain the virtual IPv4 addresses of nodes and of general nodes. */
   readonly virtualIpv4Prefixes: readonly Prefix[];
+  /** Contains the virtual IPv4 addresses of general nodes, and none of a node. */
+  readonly generalIpv4Prefix: Prefix;
   /** Contains the shadow addresses of nodes that use IPv6 with IPv4-only servers. */
   readonly translatorIpv4Prefix: Prefix;
   /**

@@ -82,6 +82,22 @@ export class GeneralTunnels {
     return [...this.#byRelay.values()].find(({ addresses }) => addresses.has(name));
   }
 
+  /** The general node that has a virtual address. */
+  holderOf(address: IpAddress): string | undefined {
+    for (const { addresses } of this.#byRelay.values())
+      for (const [name, given] of addresses) if (given.includes(address)) return name;
+    return undefined;
+  }
+
+  /** Another general node gets the address of this one. */
+  forget(step: Step, name: string): void {
+    const general = this.#tunnelOf(name);
+    if (general === undefined) return;
+    general.addresses.delete(name);
+    this.#context.report.ended(step, name);
+    this.updateDesired(step, general.relay);
+  }
+
   /** The relay that a general node is behind. */
   relayOf(name: string): RelayLink | undefined {
     return this.#tunnelOf(name)?.relay;

@@ -74,7 +74,8 @@ interface PathRelay {
 export class NodePath {
   readonly pathId: Uint8Array;
   readonly id: string;
-  readonly peer: PeerNode;
+  /** The newest credential of the peer. */
+  peer: PeerNode;
   readonly initiator: boolean;
   relay: PathRelay | undefined;
   session: Session | undefined;

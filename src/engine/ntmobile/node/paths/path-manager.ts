@@ -29,6 +29,7 @@ import { establishedOf, NodePaths } from './node-paths.ts';
 import { PathHandshakes } from './path-handshakes.ts';
 import { PathReport } from './path-report.ts';
 import { PeerTunnels } from './peer-tunnels.ts';
+import { PeerValidity } from './peer-validity.ts';
 import { PendingPaths } from './pending-paths.ts';
 import { RelayLink } from './relay-link.ts';
 import { TunnelIds } from './tunnel-ids.ts';
@@ -48,6 +49,8 @@ interface PathManagerContext {
    * The path to a name that this node asked for ended; `retrySoon`: it may be available at once.
    */
   nameLost(step: Step, name: string, retrySoon: boolean): void;
+  /** The credential of the peer of that name ends soon: the coordinator may have another one. */
+  credentialEnding(step: Step, name: string): void;
   /** The peer of that name does not answer, whichever node asked for the other. */
   peerSilent(step: Step, name: string): void;
 }
@@ -61,6 +64,7 @@ export class PathManager {
   readonly #pending = new PendingPaths();
   readonly general: GeneralTunnels;
   readonly #handshakes: PathHandshakes;
+  readonly #validity = new PeerValidity();
   readonly #report = new PathReport();
   readonly #tunnels = new PeerTunnels(this.#paths, this.#report, (remote) => this.#linkMtu(remote));
 
@@ -113,6 +117,7 @@ export class PathManager {
     return earliest(
       this.#paths.deadline(),
       this.#pending.deadline(),
+      this.#validity.deadline(this.#paths.all()),
       ...[...this.#relays.values()].map((relay) => relay.deadline()),
     );
   }
@@ -121,6 +126,14 @@ export class PathManager {
     for (const relay of this.#relays.values()) relay.tick(step);
     for (const path of this.#paths.all()) path.tick(step);
     for (const path of this.#pending.overdue(step.now)) this.#endPending(step, path);
+    const { expired, ending } = this.#validity.takeDue(step.now, this.#paths.all());
+    for (const path of expired) this.endPath(step, path);
+    for (const { peer } of ending) this.#context.credentialEnding(step, peer.name);
+  }
+
+  /** `wallMs - monotonicMs`. */
+  setClockOffset(offsetMs: number): void {
+    this.#validity.setClockOffset(offsetMs);
   }
 
   /** Ends a path that its peer asked for and does not establish. */
@@ -174,6 +187,8 @@ export class PathManager {
   /** The node has another credential. */
   renewed(step: Step): void {
     for (const relay of this.#relays.values()) relay.renewed(step);
+    for (const { session } of this.#paths.all())
+      if (session !== undefined) this.#context.sessions.rekey(step, session);
   }
 
   /**
@@ -198,12 +213,13 @@ export class PathManager {
       readonly other: PeerNode;
       readonly initiator: boolean;
     },
-    options: readonly NtmobileOption[],
+    { options }: { readonly options: readonly NtmobileOption[]; readonly octets: number },
   ): NodePath {
     const { pathId, other, initiator } = directed;
     const known = this.#paths.get(hex(pathId));
     const path = known ?? new NodePath(this.#pathContext, pathId, other, initiator);
     if (known === undefined) this.#add(step, path);
+    this.#validity.renewed(path, other);
     path.candidatesReceived(step, filterNtmobileOptions(options, 'candidate'));
     const relay = findNtmobileOption(options, 'relay');
     const token = findNtmobileOption(options, 'relay-token')?.token;
@@ -225,6 +241,16 @@ export class PathManager {
   /** Whether a peer may ask for one more path to this node. */
   mayRespond({ publicKey }: PeerNode): boolean {
     return this.#pending.mayAdd(hex(publicKey));
+  }
+
+  /** Ends the paths to nodes whose name or virtual address this one has now. */
+  endReplaced(step: Step, { publicKey, name, virtualIpv6, virtualIpv4 }: PeerNode): void {
+    for (const path of [...this.#paths.all()]) {
+      const { peer } = path;
+      const isReplaced =
+        peer.name === name || peer.virtualIpv6 === virtualIpv6 || peer.virtualIpv4 === virtualIpv4;
+      if (isReplaced && !equalBytes(peer.publicKey, publicKey)) this.endPath(step, path);
+    }
   }
 
   #firstDatagram(step: Step, id: string): Uint8Array | undefined {
@@ -321,9 +347,11 @@ export class PathManager {
   }
 
   /** Whether a handshake belongs to a path of a direction, and comes from the node named there. */
-  expectsPeer(publicKey: Uint8Array, pathId: Uint8Array): boolean {
+  expectsPeer(holder: PeerNode, pathId: Uint8Array): boolean {
     const path = this.path(pathId);
-    return path !== undefined && equalBytes(path.peer.publicKey, publicKey);
+    if (path === undefined || !equalBytes(path.peer.publicKey, holder.publicKey)) return false;
+    this.#validity.renewed(path, holder);
+    return true;
   }
 
   peerRoamed(step: Step, tunnel: number, address: IpAddress, port: number): void {

@@ -4,7 +4,8 @@
  * No RFC: docs/reference/ntmobile.md §6 (Relay Direction)
  */
 import { hex } from '#base/bytes.ts';
-import { cachedAddressBytes, type Prefix, prefixContains } from '#base/ip.ts';
+import { type Prefix, prefixContains } from '#base/ip.ts';
+import { generalIpv6PrefixOf } from '#crypto/node-credential.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 import {
@@ -14,9 +15,6 @@ import {
   type NtmobileOption,
 } from '#wire/ntmobile/options.ts';
 import type { GeneralAddresses } from './general-node.ts';
-
-/** Subnet of the system prefix for general nodes, §2. */
-const GENERAL_SUBNET = 1;
 
 /** A well-formed Relay Direction that has no response yet. */
 export interface PendingDirection {
@@ -45,19 +43,14 @@ export function readDirection(
   return { session, request, pathId, addresses: { name, virtualIpv6, virtualIpv4 }, nodeIds };
 }
 
-/** Whether the addresses are of the system, and not those of a node. */
+/** Whether the addresses are those of general nodes. */
 export function areGeneralAddresses(
   { virtualIpv6, virtualIpv4 }: GeneralAddresses,
   systemPrefix: Prefix,
-  virtualIpv4Prefixes: readonly Prefix[],
+  generalIpv4Prefix: Prefix,
 ): boolean {
-  const [high, low] = cachedAddressBytes(virtualIpv6).subarray(6, 8);
-  if (!prefixContains(systemPrefix, virtualIpv6) || high !== 0 || low !== GENERAL_SUBNET)
-    return false;
-  return (
-    virtualIpv4 === undefined ||
-    virtualIpv4Prefixes.some((prefix) => prefixContains(prefix, virtualIpv4))
-  );
+  if (!prefixContains(generalIpv6PrefixOf(systemPrefix), virtualIpv6)) return false;
+  return virtualIpv4 === undefined || prefixContains(generalIpv4Prefix, virtualIpv4);
 }
 
 export function directionResponse(

@@ -49,7 +49,7 @@ const RESOLUTION_FAILURES = {
 
 interface RelayDirectionsOptions {
   readonly systemPrefix: Prefix;
-  readonly virtualIpv4Prefixes: readonly Prefix[];
+  readonly generalIpv4Prefix: Prefix;
   limits(): Pick<RelayLimits, 'maximumGeneralNodes' | 'maximumResolutions'>;
   /** The families in which the relay reaches the internet. */
   families(): { readonly ipv6: boolean; readonly ipv4: boolean };
@@ -114,8 +114,8 @@ export class RelayDirections {
   }
 
   #areGeneral(addresses: GeneralAddresses): boolean {
-    const { systemPrefix, virtualIpv4Prefixes } = this.#options;
-    return areGeneralAddresses(addresses, systemPrefix, virtualIpv4Prefixes);
+    const { systemPrefix, generalIpv4Prefix } = this.#options;
+    return areGeneralAddresses(addresses, systemPrefix, generalIpv4Prefix);
   }
 
   /** The general node, unless its virtual IPv4 address changed. */

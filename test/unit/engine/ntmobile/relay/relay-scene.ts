@@ -121,6 +121,7 @@ export class Scene {
         forwarding: 'everywhere',
       },
       ...{ systemPrefix: SYSTEM_PREFIX, virtualIpv4Prefixes: [prefixOf('198.18.0.0/15')] },
+      generalIpv4Prefix: prefixOf('198.19.0.0/16'),
       ...{
         translatorIpv4Prefix: prefixOf('100.127.0.0/16'),
         deniedDestinations: [],
