@@ -5,6 +5,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import {
+  faultsOfTest,
+  type NamedTest,
+  namedTest,
+  names,
+  spans,
+  textOf,
+} from './tidy/named-tests.ts';
 import { filesBelow, isNode, parseSource, REPOSITORY, readSource, walk } from './tidy/source.ts';
 
 const PAGE = 'docs/reference/protocols.md';
@@ -16,19 +24,13 @@ const SHORT_PATHS: Readonly<Record<string, string>> = {
   wire: 'src/wire',
   crypto: 'src/crypto',
 };
-/** Shorter words occur in any test. */
-const SHORTEST_TITLE = 5;
 
 interface Row {
   readonly section: string;
   /** Paths from the root. */
   readonly files: readonly string[];
-  readonly tests: readonly { readonly file: string; readonly title: string }[];
+  readonly tests: readonly NamedTest[];
   readonly state: string;
-}
-
-function spans(text: string): readonly string[] {
-  return [...text.matchAll(/`([^`]+)`/g)].map(([, span = '']) => span);
 }
 
 function wholePath(path: string): string {
@@ -57,10 +59,7 @@ function pointsOf(entry: string, name: string): readonly string[] {
 
 function rowOf(entry: string): Row {
   const [, section = '', requirement = '', state = ''] = HEAD.exec(headOf(entry)) ?? [];
-  const tests = pointsOf(entry, 'test').map((text) => {
-    const colon = text.indexOf(': ');
-    return { file: text.slice(0, colon), title: text.slice(colon + 2) };
-  });
+  const tests = pointsOf(entry, 'test').map(namedTest);
   return {
     section: `${section} ${requirement}`,
     files: pointsOf(entry, 'code').map(wholePath),
@@ -71,46 +70,6 @@ function rowOf(entry: string): Row {
 
 const entries = entriesOf(readFileSync(join(REPOSITORY, PAGE), 'utf8'));
 const rows = entries.map(rowOf);
-
-const testFiles = filesBelow(['test'], ['.test.ts']);
-const literals = new Map<string, readonly string[]>();
-
-/** Every string literal of a file: titles, and the rows that become titles. */
-function literalsOf(path: string): readonly string[] {
-  const known = literals.get(path);
-  if (known !== undefined) return known;
-  const found: string[] = [];
-  walk(readSource(path).program, (node) => found.push(...textOf(node)));
-  literals.set(path, found);
-  return found;
-}
-
-function textOf(node: Readonly<Record<string, unknown>>): readonly string[] {
-  const { type, value } = node;
-  if (type === 'Literal' && typeof value === 'string') return [value];
-  if (
-    type !== 'TemplateElement' ||
-    typeof value !== 'object' ||
-    value === null ||
-    !('cooked' in value)
-  )
-    return [];
-  return typeof value.cooked === 'string' ? [value.cooked] : [];
-}
-
-/** `HA_2_1_11` does not name `HA_2_1_1`. */
-function names(text: string, title: string): boolean {
-  const after = text.at(text.indexOf(title) + title.length) ?? '';
-  return text.includes(title) && !/[\w-]/.test(after);
-}
-
-function faultsOfTest({ file, title }: Row['tests'][number]): readonly string[] {
-  const paths = testFiles.filter((path) => path.endsWith(`/${file}.test.ts`));
-  const [path] = paths;
-  if (path === undefined || paths.length > 1) return [`${paths.length} files ${file}.test.ts`];
-  if (title.length < SHORTEST_TITLE) return [`${file}: '${title}' is too short`];
-  return literalsOf(path).some((text) => names(text, title)) ? [] : [`${path} has no '${title}'`];
-}
 
 /** A head that says "No RFC" may still use the terms of an RFC. */
 function namesRfc(head: string): boolean {

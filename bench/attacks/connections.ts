@@ -1,8 +1,8 @@
 /**
  * Opens TCP connections from several addresses of this host and keeps each as long as the server
  * does: `silent` sends nothing, `slow` an octet of a TLS record a second, `tls` finishes the TLS
- * handshake and says nothing more. Prints `{ sent, seconds, open }`; `open` is the number of
- * connections that were open at the end.
+ * handshake and says nothing more. Prints `passed` when it has opened as many as may be open at the
+ * same time, and at the end `{ sent, seconds, open }`; `open` are those still open then.
  */
 import { connect, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -47,7 +47,10 @@ const elapsedSeconds = (): number => (performance.now() - beganMs) / 1000;
 let sent = 0;
 while (elapsedSeconds() < seconds) {
   const due = Math.min(perSecond * elapsedSeconds(), perSecond * seconds);
-  for (; sent < due && open.size < most; sent += 1) start(sources[sent % sources.length] ?? '');
+  for (; sent < due && open.size < most; sent += 1) {
+    start(sources[sent % sources.length] ?? '');
+    if (sent + 1 === most) console.log('passed');
+  }
   await delay(2);
 }
 console.log(JSON.stringify({ sent, seconds: elapsedSeconds(), open: open.size }));

@@ -28,6 +28,7 @@ const ALL_PAGES = [
   ...PAGES,
   'ARCHITECTURE.md',
   'CONTRIBUTING.md',
+  'SECURITY.md',
   'docs/README.md',
   'docs/get-started/concepts.md',
   'docs/guides/docker-lab.md',
