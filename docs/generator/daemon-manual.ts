@@ -8,10 +8,7 @@ import { roffText } from './manual-page.ts';
 import { sentence } from './text.ts';
 
 const SIGNALS: readonly (readonly [string, string])[] = [
-  [
-    'SIGTERM, SIGINT',
-    'stop: de-register, restore the host, end. A second signal ends the daemon at once',
-  ],
+  ['SIGTERM, SIGINT', 'stop: restore the host, end. A second signal ends the daemon at once'],
   ['SIGHUP', 'read the configuration again and apply reloadable keys, like sojourn reload'],
 ];
 

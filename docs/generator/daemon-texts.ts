@@ -10,8 +10,9 @@ interface DaemonText {
 const MOBILE =
   'The daemon follows the interfaces of the host and keeps a tunnel from the preferred one ' +
   'to each ' +
-  'home agent. When it stops, it de-registers and restores all addresses, routes, rules and ' +
-  'settings.';
+  'home agent. When it stops, it restores all addresses, routes, rules and settings. The home ' +
+  'agent keeps the binding until its lifetime ends, so that a restart continues it; ' +
+  'deregisterOnStop ends it with every stop, and sojourn deregister at once.';
 
 export const DAEMON_TEXTS: Readonly<Record<string, DaemonText>> = {
   ha: {

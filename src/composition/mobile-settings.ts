@@ -262,7 +262,7 @@ export function mobileShape(name: string) {
           'time until a better uplink that was silent is tried again; doubled after each failure',
         details:
           'The trial is one Binding Update over that uplink while data stays where it is. ' +
-          'The wait grows to ten minutes. The commands reregister, prefer and reload end it, and ' +
+          'The wait grows to ten minutes. The commands reregister, move and reload end it, and ' +
           'so does a new carrier.',
       }),
     firstRegistrationTimeoutMs: firstRegistrationTimeoutField(),
