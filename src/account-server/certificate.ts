@@ -35,7 +35,7 @@ export function readCertificate(certificateFile: string, keyFile: string): Certi
   const key = certificateFile === keyFile ? cert : read(keyFile);
   if ((statSync(keyFile).mode & 0o004) !== 0) {
     throw new CertificateError(
-      `${keyFile} can be read by every user of this host: chmod 600 ${keyFile}`,
+      `${keyFile} can be read by every user of this host: chmod o= ${keyFile}`,
     );
   }
   try {

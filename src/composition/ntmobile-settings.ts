@@ -254,7 +254,7 @@ function checkFile(file: string, key: string, required: boolean, report: Report)
   try {
     const { mode } = !required && !existsSync(file) ? { mode: 0 } : statSync(file);
     if ((mode & 0o004) !== 0)
-      report(`${file} is readable by every user`, `chmod 600 ${file}`, [key]);
+      report(`${file} is readable by every user`, `chmod o= ${file}`, [key]);
   } catch (thrown) {
     report(
       `${file} cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`,

@@ -124,7 +124,7 @@ export function accountServerLines(status: JsonObject): readonly Line[] {
     ['listens on', typeof address === 'string' ? endpoint(address, port) : undefined],
     ['zone', text(status['zone'])],
     ['system prefix', text(status['systemPrefix'])],
-    ['public key', text(status['publicKey'])],
+    ['login key', text(status['publicKey'])],
     ['certificate', joined(text(fingerprint), selfSigned === true ? 'self-signed' : undefined)],
     ['certificate until', text(notAfter)],
     ['accounts', accounts === undefined ? undefined : `${text(accounts)}${detail}`],

@@ -202,7 +202,7 @@ function keyOfFile(file: string, report: Report): Uint8Array | undefined {
   try {
     const { mode } = statSync(file);
     if ((mode & 0o004) !== 0) {
-      report(`${file} is readable by every user`, `chmod 600 ${file}`);
+      report(`${file} is readable by every user`, `chmod o= ${file}`);
       return undefined;
     }
     return checkedKey(readFileSync(file, 'utf8').trim(), report);

@@ -149,7 +149,7 @@ function exposedSecrets(
   if (readable === 0 || secretsIn(keys, asJson(value)).length === 0) return [];
   return [
     withoutPath(
-      wholeFile(file, 'contains a key and is readable by every user', `chmod 600 ${file}`),
+      wholeFile(file, 'contains a key and is readable by every user', `chmod o= ${file}`),
     ),
   ];
 }

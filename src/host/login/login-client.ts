@@ -277,6 +277,9 @@ function byToken(renewalToken: string): LoginAttempt {
   return { path: '/v1/renew', kind: 'renewal', subject: renewalToken, fields: { renewalToken } };
 }
 
+/** 32 octets in base64url. */
+const ENROLMENT_TOKEN = /^[A-Za-z0-9_-]{43}$/;
+
 /** The first line of the file; error messages never repeat it. */
 function readSecret({ kind, file }: LoginSecret): string {
   const what = kind === 'password' ? 'password' : 'enrolment token';
@@ -285,7 +288,7 @@ function readSecret({ kind, file }: LoginSecret): string {
   let text: string;
   try {
     if ((statSync(file).mode & 0o004) !== 0)
-      throw failed(`can be read by every user of this host: chmod 600 ${file}`);
+      throw failed(`can be read by every user of this host: chmod o= ${file}`);
     text = readFileSync(file, 'utf8');
   } catch (thrown) {
     if (thrown instanceof Failure) throw thrown;
@@ -293,6 +296,8 @@ function readSecret({ kind, file }: LoginSecret): string {
   }
   const [line = ''] = text.split(/\r?\n/, 1);
   if (line === '') throw failed('is missing: the first line is empty');
+  if (kind !== 'password' && !ENROLMENT_TOKEN.test(line))
+    throw failed('is no token: write only what "sojourn as account token" shows as token');
   return line;
 }
 

@@ -51,6 +51,6 @@ describe('ownCertificate and readCertificate', () => {
     const exposed = join(directory, 'exposed.pem');
     writeFileSync(exposed, readFileSync(one));
     chmodSync(exposed, 0o644);
-    expect(() => readCertificate(one, exposed)).toThrow('chmod 600');
+    expect(() => readCertificate(one, exposed)).toThrow('chmod o=');
   });
 });

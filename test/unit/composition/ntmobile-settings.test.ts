@@ -161,7 +161,7 @@ describe('a wrong mn.yaml', () => {
       'a world-readable password file',
       'passwordFile: password',
       'passwordFile: open',
-      'mn.yaml:4:17: ntmobile.passwordFile: open is readable by every user (chmod 600 open)',
+      'mn.yaml:4:17: ntmobile.passwordFile: open is readable by every user (chmod o= open)',
     ],
     [
       'a missing password file',

@@ -113,7 +113,7 @@ describe('a wrong as.yaml', () => {
       '',
       'certificate: { certificateFile: good.pem, keyFile: open.pem }\n',
       'as.yaml:5:33: certificate.certificateFile: open.pem can be read by every user of this ' +
-        'host: chmod 600 open.pem (check both files)',
+        'host: chmod o= open.pem (check both files)',
     ],
     [
       'a missing certificate',

@@ -150,7 +150,7 @@ describe('fault positions', () => {
     expect(load('mn.yaml', mobileNodeSchema).faults).toEqual([]);
     chmodSync(join(directory, 'mn.yaml.d/20.yaml'), 0o644);
     expect(load('mn.yaml', mobileNodeSchema).faults).toEqual([
-      'mn.yaml.d/20.yaml:1:1: contains a key and is readable by every user (chmod 600 ' +
+      'mn.yaml.d/20.yaml:1:1: contains a key and is readable by every user (chmod o= ' +
         'mn.yaml.d/20.yaml)',
     ]);
   });

@@ -152,7 +152,7 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'mn',
     `key: '${KEY}'`,
     'keyFile: open.key',
-    'mn.yaml:4:37: homes[0].security.keyFile: open.key is readable by every user (chmod 600 ' +
+    'mn.yaml:4:37: homes[0].security.keyFile: open.key is readable by every user (chmod o= ' +
       'open.key)',
   ],
   [

@@ -149,7 +149,7 @@ mark: 0
     chmodSync(file, 0o644);
     const exposed = loadConfiguration(file, mobileNodeSchema);
     expect(exposed.ok ? [] : exposed.faults.map(formatFault)).toEqual([
-      `${file}:1:1: contains a key and is readable by every user (chmod 600 ${file})`,
+      `${file}:1:1: contains a key and is readable by every user (chmod o= ${file})`,
       expect.stringContaining('mark: must be at least 1'),
     ]);
     writeFileSync(file, MN);

@@ -240,11 +240,22 @@ describe('a refused login', () => {
     expect(outcome).toMatchObject({ message: expect.stringContaining(file) });
   });
 
+  it('recognizes a file that has more than the enrolment token', async () => {
+    const file = secretFile(`account  alice\ntoken  ${'A'.repeat(43)}\n`);
+    const outcome = await client({ secret: { kind: 'enrolment-token', file } }).login(undefined);
+    expect(outcome).toMatchObject({
+      ...{ reason: 'no-secret', final: true },
+      message:
+        `the enrolment token in ${file} is no token: ` +
+        'write only what "sojourn as account token" shows as token',
+    });
+  });
+
   it('refuses a secret in a file that others can read', async () => {
     const file = secretFile(PASSWORD);
     chmodSync(file, 0o644);
     expect(await client({ secret: { kind: 'password', file } }).login(undefined)).toMatchObject({
-      message: expect.stringContaining(`chmod 600 ${file}`),
+      message: expect.stringContaining(`chmod o= ${file}`),
     });
   });
 });
