@@ -1,175 +1,168 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type DaemonProcess, HOME } from '#lab/daemons.ts';
+import { HOME } from '#lab/daemons.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
+import { ADDRESSES } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
-import { Journey, objectOf } from '#test/netns/helpers/journey.ts';
+import {
+  type Flow,
+  TUNNEL_OWNERS,
+  TunnelHosts,
+  type TunnelOwner,
+} from '#test/netns/helpers/tunnel-hosts.ts';
 
-/**
- * Another program changes or removes what a daemon set on its host:
- *
- *   mn ~~~ ar6 ~~~ core ~~~ home (ha, virtual home network)
- *                   |
- *                   cn
- */
+/** Another program changes or removes what a daemon set on its host. */
 
-const HOME_ADDRESSES = [HOME.virtualAddress, HOME.virtualIpv4Address] as const;
-/** One change is repaired at once; the next one within a second waits, longer each time. */
-const REPAIRED_WITHIN_MS = 12_000;
+const CN = [ADDRESSES.correspondentIpv6, ADDRESSES.correspondentIpv4] as const;
 
-let journey: Journey;
-
+let hosts: TunnelHosts;
 beforeAll(async () => {
-  journey = await Journey.create({ networks: ['ar6'], daemons: { homeLink: false } });
-  await journey.homeAgent.start();
-  await journey.lab.move('mn', 'ar6');
-  await journey.lab.waitForAddress('mn', 6);
-  await journey.startMobileNode();
-  await journey.settled('ar6');
-  await everythingWorks();
+  hosts = await TunnelHosts.create();
 });
-afterAll(async () => await journey?.close());
-
-async function answers(address: string): Promise<boolean> {
-  const argv = ['ping', '-n', '-c', '1', '-W', '1', address];
-  return (await journey.lab.attempt('cn', argv)).code === 0;
-}
-
-/** Waits until the correspondent reaches the node at both home addresses. */
-async function everythingWorks(): Promise<void> {
-  for (const address of HOME_ADDRESSES)
-    await waitFor(() => answers(address), {
-      timeoutMs: REPAIRED_WITHIN_MS,
-      what: `an answer from ${address}`,
-      intervalMs: 50,
-    });
-}
-
-const daemonOf = (role: 'ha' | 'mn'): DaemonProcess =>
-  role === 'ha' ? journey.homeAgent : journey.mobileNode;
-
-/** Runs a script beside the daemon of that role; `$tun` is its device. */
-async function beside(role: 'ha' | 'mn', script: string): Promise<string> {
-  const { namespace } = daemonOf(role);
-  return await journey.lab.exec(namespace, ['sh', '-ec', `tun=sojourn-${role}; ${script}`]);
-}
-
-/** Stops the process meanwhile, so that it cannot repair anything. */
-async function whileStopped(daemon: DaemonProcess, body: () => Promise<void>): Promise<void> {
-  process.kill(daemon.pid, 'SIGSTOP');
-  try {
-    await body();
-  } finally {
-    process.kill(daemon.pid, 'SIGCONT');
-  }
-}
+afterAll(async () => await hosts?.close());
 
 const HARMS: Readonly<Record<string, string>> = {
-  'is set down': 'ip link set $tun down',
-  'is deleted': 'ip link delete $tun',
-  'gets a smaller MTU': 'ip link set $tun mtu 1300',
-  'gets an MTU without IPv6': 'ip link set $tun mtu 1000',
-  'is renamed': 'ip link set $tun down; ip link set $tun name other; ip link set other up',
-  'moves to another network namespace': 'ip link set $tun netns core',
-  'loses IPv6': 'sysctl -qw net.ipv6.conf.$tun.disable_ipv6=1',
-  'loses its addresses and routes':
+  'are set down': 'ip link set $tun down',
+  'are deleted': 'ip link delete $tun',
+  'get a smaller MTU': 'ip link set $tun mtu 1300',
+  'get an MTU without IPv6': 'ip link set $tun mtu 1000',
+  'are renamed': 'ip link set $tun down; ip link set $tun name other; ip link set other up',
+  'move to another network namespace': 'ip link set $tun netns core',
+  'lose IPv6': 'sysctl -qw net.ipv6.conf.$tun.disable_ipv6=1',
+  'lose their addresses and routes':
     'ip -6 address flush dev $tun; ip -4 address flush dev $tun; ' +
     'ip -6 route flush dev $tun; ip -4 route flush dev $tun',
 };
 
-describe.each(['ha', 'mn'] as const)('the tunnel device of %s', (role) => {
-  test.each(Object.entries(HARMS))('works again after it %s', async (_, script) => {
-    await beside(role, script);
-    await everythingWorks();
-    await waitFor(
-      async () => /[<,]UP,.* mtu 1460 /.test(await beside(role, 'ip link show $tun || true')),
-      { timeoutMs: REPAIRED_WITHIN_MS, what: 'the device as it was', intervalMs: 50 },
-    );
-    expect(objectOf(objectOf(await daemonOf(role).request('status'))['host'])['pending']).toEqual(
-      [],
-    );
+/** One end of each tunnel at a time. */
+const ENDS: readonly (readonly [string, readonly TunnelOwner[]])[] = [
+  ['home agent, relay and an NTMobile node', ['ha', 'rsn', 'b']],
+  ['mobile router and mobile node with NTMobile', ['mr', 'a']],
+];
+
+describe.each(ENDS)('the tunnel devices of %s', (_, owners) => {
+  test.each(Object.entries(HARMS))('work again after they %s', async (_harm, script) => {
+    await hosts.besideEach(owners, script);
+    await hosts.works();
+    await hosts.areWhole(owners);
   });
 });
 
-test('the home agent answers with Destination Unreachable while its device is down', async () => {
-  await whileStopped(journey.homeAgent, async () => {
-    await beside('ha', 'ip link set $tun down');
-    for (const address of HOME_ADDRESSES) {
-      const argv = ['ping', '-n', '-c', '1', '-W', '2', address];
-      const { stdout } = await journey.lab.attempt('cn', argv);
-      expect(stdout).toMatch(/unreachable/i);
-      expect(stdout).not.toMatch(/time to live|hop limit|time exceeded/i);
-    }
-  });
-  await everythingWorks();
-});
+/** The kernel's answer to a lookup, with the reason if there is no route. */
+async function lookup(owner: TunnelOwner, question: string): Promise<string> {
+  return await hosts.beside(owner, `ip route get ${question} 2>&1 || true`);
+}
 
-test('packets from a home address stay on the host while the device is down', async () => {
-  await whileStopped(journey.mobileNode, async () => {
-    await beside('mn', 'ip link set $tun down; ip address add 203.0.113.10/32 dev lo');
-    await beside('mn', `ip address add ${HOME.virtualAddress}/128 dev lo nodad`);
-    for (const [address, to] of [
-      [HOME.virtualAddress, '2001:db8:f::1'],
-      [HOME.virtualIpv4Address, '198.51.100.1'],
-    ] as const) {
-      const route = await journey.lab.attempt('mn', ['ip', 'route', 'get', to, 'from', address]);
-      expect(`${route.stdout}${route.stderr}`).toMatch(/No route to host/);
-    }
-    await beside('mn', 'ip address del 203.0.113.10/32 dev lo');
-    await beside('mn', `ip address del ${HOME.virtualAddress}/128 dev lo`);
+const NO_ROUTE = /No route to host|Network is unreachable/;
+
+/** Destination Unreachable comes back, and no packet went round until its hop limit was used up. */
+async function expectUnreachable({ from, to }: Flow): Promise<void> {
+  const { stdout } = await hosts.lab.attempt(from, ['ping', '-n', '-c', '1', '-W', '2', to]);
+  expect(stdout, to).toMatch(/unreachable/i);
+  expect(stdout, to).not.toMatch(/time to live|hop limit|time exceeded/i);
+}
+
+describe('while their tunnel devices are down', () => {
+  test('a home agent and a mobile router answer with Destination Unreachable', async () => {
+    await hosts.whileStopped(['ha', 'mr'], async () => {
+      await hosts.besideEach(['ha', 'mr'], 'ip link set $tun down');
+      for (const flow of hosts.flowsOf('ha')) await expectUnreachable(flow);
+      for (const to of CN) await expectUnreachable({ from: 'mr-a', to });
+    });
+    await hosts.works();
   });
-  await everythingWorks();
+
+  test('packets from home and virtual addresses stay on their host', async () => {
+    const virtual = hosts.flowsOf('b').map(({ to }) => to);
+    await hosts.whileStopped(['a', 'b'], async () => {
+      await hosts.besideEach(['a', 'b'], 'ip link set $tun down');
+      for (const [owner, addresses] of [
+        ['a', [HOME.virtualAddress, HOME.virtualIpv4Address]],
+        ['b', virtual],
+      ] as const)
+        for (const [index, address] of addresses.entries()) {
+          await hosts.beside(owner, `ip address add ${address} dev lo`);
+          expect(await lookup(owner, `${CN[index]} from ${address}`)).toMatch(NO_ROUTE);
+          await hosts.beside(owner, `ip address del ${address} dev lo`);
+        }
+      for (const to of virtual) expect(await lookup('a', to)).toMatch(NO_ROUTE);
+    });
+    await hosts.works();
+  });
+
+  test('a relay does not send packets for virtual addresses to its router', async () => {
+    await hosts.whileStopped(['rsn'], async () => {
+      await hosts.beside('rsn', 'ip link set $tun down');
+      for (const [index, { to }] of [...hosts.flowsOf('b'), ...hosts.flowsOf('rsn')].entries())
+        expect(await lookup('rsn', `${to} from ${CN[index % 2]} iif wan`)).toMatch(NO_ROUTE);
+    });
+    await hosts.works();
+  });
 });
 
 test('rules that another program flushes are added again', async () => {
-  await beside('mn', 'ip -6 rule flush; ip -6 rule add priority 32766 table main');
-  await beside('mn', 'ip -4 rule flush; ip -4 rule add priority 32766 table main');
-  await everythingWorks();
+  const flush = (family: 4 | 6): string =>
+    `ip -${family} rule flush; ip -${family} rule add priority 32766 table main`;
+  await hosts.besideEach(TUNNEL_OWNERS, `${flush(6)}; ${flush(4)}`);
+  await hosts.works();
 });
 
-test('the packet filter survives a flush of the whole ruleset', async () => {
-  for (const role of ['ha', 'mn'] as const) {
-    await beside(role, 'nft flush ruleset');
-    expect(await beside(role, 'nft list tables')).toContain(`table ip6 sojourn-${role}`);
+test('the packet filters survive a flush of the whole ruleset', async () => {
+  for (const [owner, table] of [
+    ['ha', 'ip6 sojourn-ha'],
+    ['a', 'ip6 sojourn-a'],
+    ['mr', 'ip6 sojourn-mr'],
+    ['rsn', 'inet sojourn-rsn'],
+  ] as const) {
+    await hosts.beside(owner, 'nft flush ruleset');
+    expect(await hosts.beside(owner, 'nft list tables')).toContain(`table ${table}`);
   }
-  await everythingWorks();
+  await hosts.works();
 });
 
 describe('a name that is taken before the start', () => {
   test.each([
-    ['a TUN device', 'ip tuntap add dev $tun mode tun'],
-    ['a bridge', 'ip link add $tun type bridge'],
-    ['another device by its second name', 'ip link property add dev lo altname $tun'],
-  ])('ends the start with a remedy if it is that of %s', async (_, script) => {
-    expect(await journey.mobileNode.stop()).toBe(0);
-    await beside('mn', script);
-    await expect(journey.mobileNode.start()).rejects.toThrow(
-      /mn ended \(69\).*device sojourn-mn.*ip link show sojourn-mn.*daemon\.device/s,
-    );
-    await beside(
-      'mn',
-      'ip link delete $tun 2>/dev/null || ip link property del dev lo altname $tun',
-    );
-    await journey.startMobileNode();
-    await journey.settled('ar6');
-    await everythingWorks();
-  });
+    ['a', 'a TUN device', 'ip tuntap add dev $tun mode tun'],
+    ['mr', 'a bridge', 'ip link add $tun type bridge'],
+    ['rsn', 'another device by its second name', 'ip link property add dev lo altname $tun'],
+  ] as const)(
+    'ends the start of %s with a remedy if it is that of %s',
+    async (owner, _, script) => {
+      const daemon = hosts.daemon(owner);
+      expect(await daemon.stop()).toBe(0);
+      await hosts.beside(owner, script);
+      const device = `sojourn-${owner}`;
+      await expect(daemon.start()).rejects.toThrow(
+        new RegExp(
+          `${owner} ended \\(69\\).*device ${device}.*ip link show ${device}.*daemon\\.device`,
+          's',
+        ),
+      );
+      await hosts.beside(
+        owner,
+        'ip link delete $tun 2>/dev/null || ip link property del dev lo altname $tun',
+      );
+      await hosts.restarted(owner);
+    },
+  );
 });
 
-test('the home agent creates its device again when a taken name is free', async () => {
-  const { homeAgent } = journey;
-  await whileStopped(homeAgent, async () => {
-    await beside('ha', 'ip link delete $tun; ip link add $tun type bridge');
+test('the devices are created again when their taken names are free', async () => {
+  await hosts.whileStopped(TUNNEL_OWNERS, async () => {
+    await hosts.besideEach(TUNNEL_OWNERS, 'ip link delete $tun; ip link add $tun type bridge');
   });
-  await waitFor(
-    async () => JSON.stringify(await homeAgent.request('status')).includes('"tunnel-device"'),
-    { timeoutMs: 5_000, what: 'the missing device in the status' },
-  );
-  const main = new URL('../../../src/cli/cli.ts', import.meta.url).pathname;
-  const argv = [process.execPath, main, '--socket', homeAgent.socket, 'status'];
-  const shown = await journey.lab.attempt('home', argv, { directory: LAB_DIRECTORY });
-  expect(shown.code).toBe(1);
-  expect(shown.stdout).toMatch(/refused\s+tunnel-device: .*daemon\.device/);
-  await beside('ha', 'ip link delete $tun');
-  await waitFor(() => answers(HOME.virtualAddress), { timeoutMs: 15_000, what: 'a repair' });
-  await everythingWorks();
+  for (const owner of TUNNEL_OWNERS) {
+    const daemon = hosts.daemon(owner);
+    await waitFor(
+      async () => JSON.stringify(await daemon.request('status')).includes('"tunnel-device"'),
+      { timeoutMs: 5_000, what: `the missing device in the status of ${owner}` },
+    );
+    const main = new URL('../../../src/cli/cli.ts', import.meta.url).pathname;
+    const argv = [process.execPath, main, '--socket', daemon.socket, 'status'];
+    const shown = await hosts.lab.attempt('home', argv, { directory: LAB_DIRECTORY });
+    expect(shown.code, owner).toBe(1);
+    expect(shown.stdout, owner).toMatch(/refused\s+tunnel-device: .*daemon\.device/);
+  }
+  await hosts.besideEach(TUNNEL_OWNERS, 'ip link delete $tun');
+  await hosts.works(15_000);
+  await hosts.areWhole(TUNNEL_OWNERS);
 });
