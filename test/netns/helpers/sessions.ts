@@ -28,6 +28,8 @@ interface SessionPlan {
   readonly downloads: readonly SessionEnds[];
   /** Octets go from the client to the server. */
   readonly streams: readonly SessionEnds[];
+  /** Of each download. Default: enough for some minutes. */
+  readonly octets?: number;
 }
 
 interface Stream {
@@ -41,6 +43,7 @@ const STREAM_PORT = 5201;
 export class Sessions implements Disposable {
   readonly #lab: Lab;
   readonly #namespaces: readonly string[];
+  readonly #octets: number;
   readonly #conversations: Conversation[] = [];
   readonly #downloads: Download[] = [];
   readonly #streams: Stream[] = [];
@@ -50,6 +53,7 @@ export class Sessions implements Disposable {
 
   private constructor(lab: Lab, plan: SessionPlan) {
     this.#lab = lab;
+    this.#octets = plan.octets ?? OCTETS;
     const ends = [...plan.conversations, ...plan.downloads, ...plan.streams];
     this.#namespaces = [...new Set(ends.flatMap(({ client, server }) => [client, server]))];
   }
@@ -78,7 +82,7 @@ export class Sessions implements Disposable {
 
   async #download(plans: readonly SessionEnds[]): Promise<void> {
     if (plans.length === 0) return;
-    this.#file = createDigestedFile(`${LAB_DIRECTORY}/file`, OCTETS);
+    this.#file = createDigestedFile(`${LAB_DIRECTORY}/file`, this.#octets);
     for (const server of new Set(plans.map((ends) => ends.server))) {
       const argv = [
         process.execPath,
@@ -171,7 +175,7 @@ export class Sessions implements Disposable {
       expect(await conversation.end(), conversation.errors).toBe(0);
     }
     for (const server of this.#fileServers.values()) server.kill('SIGUSR1');
-    const whole = { octets: OCTETS, sha256: this.#file?.sha256, exitCode: 0, message: '' };
+    const whole = { octets: this.#octets, sha256: this.#file?.sha256, exitCode: 0, message: '' };
     for (const download of this.#downloads) expect(await download.result).toEqual(whole);
   }
 
