@@ -73,6 +73,17 @@ export async function sendRaw(lab: Lab, namespace: string, octets: Uint8Array): 
   await lab.exec(namespace, ['perl', SEND_RAW, fields.destination], { input: `${hex(octets)}\n` });
 }
 
+/** Sends whole packets of either family from a namespace, unchanged. */
+export async function sendRaws(
+  lab: Lab,
+  namespace: string,
+  destination: string,
+  packets: readonly Uint8Array[],
+): Promise<void> {
+  const input = packets.map((octets) => `${hex(octets)}\n`).join('');
+  await lab.exec(namespace, ['perl', SEND_RAW, destination], { input });
+}
+
 /**
  * Where packets are captured: a namespace, an interface, and the number of octets in front of the
  * IP header there.

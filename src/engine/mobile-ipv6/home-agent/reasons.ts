@@ -63,6 +63,9 @@ export const HOME_AGENT_REASONS = {
   'sequence-out-of-window': 'The sequence number is not greater than the last (status 135).',
   'registration-pending':
     'A Binding Update arrived while duplicate address detection for its home address ran.',
+  'home-link-limited':
+    'Refusals and detections left out: they cause multicasts on the home link, and the ' +
+    'budget of the mobile node for these was spent.',
   'binding-error-sent': 'Binding Errors sent.',
   'parameter-problem-sent': 'ICMPv6 Parameter Problems sent.',
   'error-not-answerable':

@@ -48,6 +48,10 @@ export class DuplicateAddressDetection {
     return this.#timers.deadline();
   }
 
+  isRunning(homeAddress: Ipv6Address): boolean {
+    return this.#byHomeAddress.has(homeAddress);
+  }
+
   /**
    * Defers the registration for RetransTimer. False when a detection for the home address runs
    * already: a newer Binding Update then replaces the older one.

@@ -4,7 +4,7 @@
  * RFC 6275 §10.3.1 registration;  §10.3.2 de-registration
  */
 import { unreachable } from '#base/assert.ts';
-import type { IpAddress } from '#base/ip.ts';
+import { type IpAddress, prefixContains } from '#base/ip.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
 import { SourceRateLimit } from '#engine/common/source-rate-limit.ts';
 import { TokenBucket } from '#engine/common/token-bucket.ts';
@@ -33,6 +33,7 @@ import {
 } from './binding-acknowledgement.ts';
 import { judgeAfterDetection, judgeBindingUpdate, type Verdict } from './binding-update-checks.ts';
 import { grantRegistration } from './grant.ts';
+import { HomeLinkBudget } from './home-link-budget.ts';
 import type { Refusal } from './refusal.ts';
 import { type RegistrationRequest, timestampOf } from './registration-request.ts';
 
@@ -65,6 +66,7 @@ export class Registrar {
    * Binding Update that was sent before.
    */
   readonly #refusalLimit = new SourceRateLimit(REFUSAL_RATES);
+  readonly #homeLinkBudget = new HomeLinkBudget();
 
   constructor(context: RegistrarContext) {
     this.#context = context;
@@ -83,7 +85,7 @@ export class Registrar {
         this.#context.counters.count(verdict.reason);
         break;
       case 'refused':
-        this.#refuse(step, { request, sender: verdict.sender }, verdict.refusal);
+        this.#refuse(step, { request, sender: verdict.sender }, verdict.refusal, verdict.fresh);
         break;
       case 'deregistration':
         this.#deregister(step, request, verdict);
@@ -130,7 +132,17 @@ export class Registrar {
     const known = bindings.anyOf(homeAddress) !== undefined;
     if (known || homeLink === undefined || !policy.directory.isHomeSubnet(homeAddress))
       this.#register(step, pending);
-    else homeLink.startDetection(step, pending);
+    else if (homeLink.detection.isRunning(homeAddress) || this.#mayUseHomeLink(step, pending, true))
+      homeLink.startDetection(step, pending);
+  }
+
+  /** False, and counted, if the mobile node's budget for multicasts on the home link is spent. */
+  #mayUseHomeLink({ now }: Step, { sender }: PendingRegistration, fresh: boolean): boolean {
+    const { mobileNode, registrationKey } = sender;
+    const proved = fresh && registrationKey !== undefined;
+    const allowed = this.#homeLinkBudget.take(now, mobileNode, proved);
+    if (!allowed) this.#context.counters.count('home-link-limited');
+    return allowed;
   }
 
   #register(step: Step, pending: PendingRegistration): void {
@@ -164,11 +176,11 @@ export class Registrar {
     if (refusal === undefined) {
       bindings.deregister(step, request, last);
       this.#acknowledge(step, pending, deregistrationAcceptance(request));
-    } else this.#refuse(step, pending, refusal);
+    } else this.#refuse(step, pending, refusal, fresh);
   }
 
-  /** Changes nothing but counters. */
-  #refuse(step: Step, pending: PendingRegistration, refusal: Refusal): void {
+  /** Changes nothing but counters. `fresh`: the Binding Update is authentic and no replay. */
+  #refuse(step: Step, pending: PendingRegistration, refusal: Refusal, fresh = true): void {
     const { request, sender } = pending;
     const { counters } = this.#context;
     counters.count('registration-refused');
@@ -181,9 +193,18 @@ export class Registrar {
         status: refusal.status,
       });
     }
+    // Whoever cannot prove who it is must not cause multicasts for each address of the home link.
+    if (this.#isAnsweredOnHomeLink(request) && !this.#mayUseHomeLink(step, pending, fresh)) return;
     if (this.#refusalLimit.take(step.now, outerSource(request)))
       this.#acknowledge(step, pending, rejection(request, refusal));
     else counters.count('refusal-rate-limited');
+  }
+
+  /** The kernel or the home agent resolves the address that the answer goes to. */
+  #isAnsweredOnHomeLink({ path, source }: RegistrationRequest): boolean {
+    const { configuration, directory } = this.#context.policy;
+    if (path.kind === 'ipv6') return directory.isHomeSubnet(source);
+    return configuration.ipv4HomePrefixes.some((prefix) => prefixContains(prefix, path.remote));
   }
 
   #acknowledge(step: Step, { request, sender }: PendingRegistration, answer: Acknowledgement) {

@@ -11,6 +11,7 @@ import {
 import { NEVER } from '#base/time.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
+import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import { arpCodec } from '#wire/ip/arp.ts';
 import { encodeIcmpv6, icmpv6Codec } from '#wire/ip/icmpv6.ts';
 import type { Icmpv6Body } from '#wire/ip/icmpv6-messages.ts';
@@ -29,8 +30,11 @@ export const ASK = {
 } as const;
 export const COMPATIBLE = { linkLocalCompatibility: true };
 
-export function onLink(own: readonly IpAddress[] = [HOME_AGENT]): Scene {
-  const scene = new Scene({ homeLink: 'home0' });
+export function onLink(
+  own: readonly IpAddress[] = [HOME_AGENT],
+  changes: Partial<HomeAgentConfiguration> = {},
+): Scene {
+  const scene = new Scene({ ...changes, homeLink: 'home0' });
   scene.input({ kind: 'network', interfaces: [homeInterface('home0', OWN, own)] });
   return scene;
 }
