@@ -10,6 +10,7 @@ import {
   ipField,
   ipv4PrefixField,
   ipv6PrefixField,
+  nat64PrefixField,
   prefixField,
   type Report,
   soundEntries,
@@ -107,6 +108,19 @@ function destinationShape() {
         details: 'The longest matching prefix decides; of two equal prefixes the denied one does.',
         sample: ['10.1.0.0/16'],
       }),
+    nat64Prefixes: z
+      .array(nat64PrefixField())
+      .default([])
+      .meta({
+        reloadable: true,
+        description:
+          'prefixes of NAT64 translators that packets of this host may pass, of 32, 40, 48, 56, ' +
+          '64 or 96 bits; none unless given',
+        details:
+          'An IPv4 address inside such an address is checked as if it were the destination. ' +
+          '64:ff9b::/96 and 64:ff9b:1::/48 need no entry.',
+        sample: ['2001:db8:64::/96'],
+      }),
   };
 }
 
@@ -194,6 +208,7 @@ interface Fields {
   readonly translatorIpv4Prefix: Prefix;
   readonly deniedDestinations: readonly Prefix[];
   readonly allowedDestinations: readonly Prefix[];
+  readonly nat64Prefixes: readonly Prefix[];
   readonly lifetimeSeconds: number;
   readonly handshakesPerSecond: number;
   readonly limits: z.output<ReturnType<typeof limitsSection>>;

@@ -18,7 +18,7 @@ import {
 } from './ip.ts';
 
 /** The lengths of a translator's prefix. */
-const NAT64_PREFIX_LENGTHS = [32, 40, 48, 56, 64, 96] as const;
+export const NAT64_PREFIX_LENGTHS = [32, 40, 48, 56, 64, 96] as const;
 
 /** The reserved octet 8 of RFC 6052 §2.2 lies between the octets of the IPv4 address. */
 const RESERVED_OCTET = 8;

@@ -6,6 +6,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { fromHex } from '#base/bytes.ts';
+import { NAT64_PREFIX_LENGTHS } from '#base/embedded-ipv4.ts';
 import {
   isIpv6,
   type Prefix,
@@ -118,6 +119,17 @@ export const ipv6PrefixField = () =>
 
 export const ipv4PrefixField = () =>
   parsedText((text) => ofFamily(strictPrefix(text), 4), 'an IPv4 prefix', '192.0.2.0/24');
+
+/** Of a translator, RFC 6052 §2.2. */
+export const nat64PrefixField = () =>
+  parsedText(
+    (text) => {
+      const prefix = ofFamily(strictPrefix(text), 6);
+      return NAT64_PREFIX_LENGTHS.some((length) => length === prefix?.length) ? prefix : undefined;
+    },
+    `an IPv6 prefix of ${NAT64_PREFIX_LENGTHS.slice(0, -1).join(', ')} or 96 bits`,
+    '2001:db8:64::/96',
+  );
 
 /** Rejects a prefix without a length or with host bits: both are usually typing errors. */
 function strictPrefix(text: string): Prefix | undefined {

@@ -207,6 +207,8 @@ describe('the relay daemon', () => {
     ['its link', ['169.254.169.254', 'fe80::1']],
     ['a node', ['198.18.0.1', 'fd12:3456:789a::1']],
     ['its host by another form', ['::ffff:127.0.0.1', '64:ff9b::7f00:1', '2002:7f00:1::1']],
+    ['its cloud platform, or nobody', ['168.63.129.16', 'fd00:ec2::254', '200::1', '4000::1']],
+    ['an IPv4 network in IPv6', ['2600::5efe:10.77.0.1', '64:ff9b::a83f:8110', '::ffff:0:a4d:1']],
   ])('refuses to connect a node to %s', async (_what, addresses) => {
     setNames({ ...REAL, 'trap.example': addresses });
     expect(await dig('AAAA', 'trap.example')).toContain('status: SERVFAIL');

@@ -83,6 +83,7 @@ export class RelayHost implements Host {
           translatorIpv4Prefix: prefixOf('100.127.0.0/16'),
           deniedDestinations: [],
           allowedDestinations: [],
+          nat64Prefixes: [],
         },
         ...{ maximumGeneralNodes: 1000, maximumGeneralNodesOfNode: 100, maximumResolutions: 100 },
         forwarding: 'by-interface',

@@ -49,6 +49,8 @@ export interface RelayConfiguration {
    */
   readonly deniedDestinations: readonly Prefix[];
   readonly allowedDestinations: readonly Prefix[];
+  /** Of translators that the relay's packets may pass: the IPv4 address inside decides too. */
+  readonly nat64Prefixes: readonly Prefix[];
   readonly maximumGeneralNodes: number;
   readonly maximumGeneralNodesOfNode: number;
   /** The number of concurrent name resolutions. */
@@ -65,6 +67,7 @@ export function withReconfigured(
     ...current,
     deniedDestinations: fresh.deniedDestinations,
     allowedDestinations: fresh.allowedDestinations,
+    nat64Prefixes: fresh.nat64Prefixes,
     handshakesPerSecond: fresh.handshakesPerSecond,
     maximumLegs: fresh.maximumLegs,
     maximumLegsOfNode: fresh.maximumLegsOfNode,

@@ -193,7 +193,7 @@ export class Registrar {
         status: refusal.status,
       });
     }
-    // Whoever cannot prove who it is must not cause multicasts for each address of the home link.
+    // Forgeries must not cause multicasts for each address of the home link.
     if (this.#isAnsweredOnHomeLink(request) && !this.#mayUseHomeLink(step, pending, fresh)) return;
     if (this.#refusalLimit.take(step.now, outerSource(request)))
       this.#acknowledge(step, pending, rejection(request, refusal));

@@ -2,52 +2,58 @@
  * The destinations that a relay serves: servers of the internet, and nothing that only the relay's
  * host or network can reach.
  *
- * RFC 6890  special-purpose addresses are refused, except those for documentation, which labs use
- * RFC 4291 §2.5.5, RFC 6052 §2.1, RFC 3056 §2  an IPv4 address inside an IPv6 address is checked
- *           too
- * RFC 8215, RFC 4380, RFC 4193, RFC 9602  special-purpose prefixes
+ * RFC 6890  the registries of special-purpose addresses decide, except for documentation, which
+ *           labs use, and for 6to4, whose IPv4 address decides
+ * An IPv4 address inside an IPv6 address is checked too, in every form (`#base/embedded-ipv4.ts`).
  *
  * The longest matching prefix decides; of two with the same length, the one that refuses.
  */
 import { assert } from '#base/assert.ts';
-import {
-  cachedAddressBytes,
-  type IpAddress,
-  ipv4FromBytes,
-  ipv6,
-  isIpv6,
-  type Prefix,
-  parsePrefix,
-  prefixContains,
-} from '#base/ip.ts';
+import { embeddedIpv4 } from '#base/embedded-ipv4.ts';
+import { type IpAddress, type Prefix, parsePrefix, prefixContains } from '#base/ip.ts';
+import { SPECIAL_PURPOSE } from '#base/special-purpose.ts';
 
-/** Addresses of the host or the link, which no configuration allows. */
-const NEVER_SERVED = prefixes(
-  // This host and network, loopback, link-local, multicast, reserved and broadcast.
-  ...['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '240.0.0.0/4'],
-  // Unspecified, loopback, IPv4-compatible; IPv4-mapped; link-local, site-local; multicast.
-  ...['::/96', '::ffff:0:0/96', 'fe80::/10', 'fec0::/10', 'ff00::/8'],
+/** Served although the registry does not call them globally reachable. */
+const SERVED_NAMES: readonly string[] = ['documentation', '6to4'];
+
+/**
+ * Addresses in the middle of others that reach the platform or the network of the relay's host:
+ * its credentials, its settings, its address translation.
+ */
+const PLATFORM = prefixes(
+  // Microsoft Azure; Alibaba Cloud; IBM Cloud.
+  ...['168.63.129.16/32', '100.100.100.200/32', '161.26.0.0/16', '166.8.0.0/14'],
+  // Amazon; Google; Scaleway; Oracle.
+  ...['fd00:ec2::/32', 'fd20:ce::254/128', 'fd00:42::42/128', 'fd00:c1::a9fe:a9fe/128'],
+  // Anycast servers of the own network: Port Control Protocol, TURN, service registration.
+  ...['192.0.0.9/32', '192.0.0.10/32', '2001:1::1/128', '2001:1::2/128', '2001:1::3/128'],
 );
+
+const JUDGED = SPECIAL_PURPOSE.filter(({ name }) => !SERVED_NAMES.includes(name));
+const SERVED = [
+  ...JUDGED.filter(({ globallyReachable }) => globallyReachable),
+  ...SPECIAL_PURPOSE.filter(({ name }) => SERVED_NAMES.includes(name)),
+].map(({ prefix }) => prefix);
+
+/**
+ * Addresses of the host, the link or the platform, which no configuration allows. Blocks that
+ * contain a globally reachable one are left to the longest prefix.
+ */
+const NEVER_SERVED = [
+  ...PLATFORM,
+  ...JUDGED.filter(({ forwardable, prefix }) => !forwardable && !holdsServed(prefix)).map(
+    ({ prefix }) => prefix,
+  ),
+];
 
 /** Refused unless `allowedDestinations` contains a longer prefix. */
-const REFUSED = prefixes(
-  // Private networks, carrier-grade NAT, protocol assignments, 6to4 relays, benchmarking.
-  ...[
-    '10.0.0.0/8',
-    '172.16.0.0/12',
-    '192.168.0.0/16',
-    '100.64.0.0/10',
-    '192.0.0.0/24',
-    '192.88.99.0/24',
-  ],
-  '198.18.0.0/15',
-  // Unique local, local translators, discard-only, protocol assignments (Teredo, ORCHID,
-  // benchmarking), segment routing.
-  ...['fc00::/7', '64:ff9b:1::/48', '100::/64', '100:0:0:1::/64', '2001::/23', '5f00::/16'],
+const REFUSED = JUDGED.filter(({ globallyReachable }) => !globallyReachable).map(
+  ({ prefix }) => prefix,
 );
 
-const NAT64: Prefix = { address: ipv6('64:ff9b::'), length: 96 };
-const SIX_TO_FOUR: Prefix = { address: ipv6('2002::'), length: 16 };
+function holdsServed(prefix: Prefix): boolean {
+  return SERVED.some(({ address }) => prefixContains(prefix, address));
+}
 
 function prefixes(...texts: readonly string[]): readonly Prefix[] {
   return texts.map((text) => {
@@ -62,12 +68,15 @@ interface DestinationRules {
   readonly virtualPrefixes: readonly Prefix[];
   readonly deniedDestinations: readonly Prefix[];
   readonly allowedDestinations: readonly Prefix[];
+  /** Of translators that the relay's packets may pass. */
+  readonly nat64Prefixes: readonly Prefix[];
 }
 
 export class Destinations {
   readonly #never: readonly Prefix[];
-  #denied: readonly Prefix[] = REFUSED;
+  #denied: readonly Prefix[] = [];
   #allowed: readonly Prefix[] = [];
+  #nat64Prefixes: readonly Prefix[] = [];
   #own: ReadonlySet<IpAddress> = new Set();
 
   constructor(rules: DestinationRules) {
@@ -79,9 +88,11 @@ export class Destinations {
   reconfigure({
     deniedDestinations,
     allowedDestinations,
+    nat64Prefixes,
   }: Omit<DestinationRules, 'virtualPrefixes'>): void {
-    this.#denied = [...REFUSED, ...deniedDestinations];
+    this.#denied = deniedDestinations;
     this.#allowed = allowedDestinations;
+    this.#nat64Prefixes = nat64Prefixes;
   }
 
   /** The addresses of all interfaces of the relay. */
@@ -90,13 +101,18 @@ export class Destinations {
   }
 
   refuses(address: IpAddress): boolean {
-    return [address, ...embeddedIpv4(address)].some((one) => this.#refusesOne(one));
+    return [address, ...embeddedIpv4(address, this.#nat64Prefixes)].some((one) =>
+      this.#refusesOne(one),
+    );
   }
 
   #refusesOne(address: IpAddress): boolean {
     if (this.#own.has(address) || longest(this.#never, address) >= 0) return true;
+    const allowed = longest(this.#allowed, address);
     const denied = longest(this.#denied, address);
-    return denied >= 0 && denied >= longest(this.#allowed, address);
+    if (denied >= 0 && denied >= allowed) return true;
+    const refused = longest(REFUSED, address);
+    return refused > longest(SERVED, address) && refused >= allowed;
   }
 }
 
@@ -106,12 +122,4 @@ function longest(all: readonly Prefix[], address: IpAddress): number {
   for (const prefix of all)
     if (prefix.length > found && prefixContains(prefix, address)) found = prefix.length;
   return found;
-}
-
-/** The IPv4 address that a router may translate or tunnel an IPv6 address to. */
-function embeddedIpv4(address: IpAddress): readonly IpAddress[] {
-  if (!isIpv6(address)) return [];
-  if (prefixContains(NAT64, address)) return [ipv4FromBytes(cachedAddressBytes(address), 12)];
-  if (prefixContains(SIX_TO_FOUR, address)) return [ipv4FromBytes(cachedAddressBytes(address), 2)];
-  return [];
 }

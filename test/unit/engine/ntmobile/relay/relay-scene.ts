@@ -126,6 +126,7 @@ export class Scene {
         translatorIpv4Prefix: prefixOf('100.127.0.0/16'),
         deniedDestinations: [],
         allowedDestinations: [],
+        nat64Prefixes: [],
       },
       ...{
         maximumGeneralNodes: 4,

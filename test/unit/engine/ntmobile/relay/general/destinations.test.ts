@@ -20,6 +20,7 @@ function rules(denied: readonly string[] = [], allowed: readonly string[] = []):
     virtualPrefixes: ['fd12:3456:789a::/48', '198.18.0.0/15', '100.127.0.0/16'].map(prefixOf),
     deniedDestinations: denied.map(prefixOf),
     allowedDestinations: allowed.map(prefixOf),
+    nat64Prefixes: [],
   });
 }
 
