@@ -6,6 +6,7 @@ import type { NetworkName } from '#lab/network.ts';
 import { NETWORKS } from '#lab/networks.ts';
 import { startTeredo, TeredoClient, teredoObstacle } from '#lab/ntmobile/teredo.ts';
 import { reachesEachOther, TeredoHost } from '#lab/ntmobile/teredo-matrix.ts';
+import { waitFor } from '#lab/shell.ts';
 import type { Lab } from '#lab/topology.ts';
 import type { DemoOutput } from './demo-output.ts';
 import { curl, Download } from './download.ts';
@@ -49,6 +50,7 @@ type TeredoComparison =
 
 const SERVER = 'gn6.example';
 const QUALIFICATION_MS = 5_000;
+const REACH_MS = 20_000;
 const AFTER_MOVE_MS = 5_000;
 /** The demo's first server has sent its file to the end; this one has its rate limit again. */
 const MOVE_OCTETS_PER_SECOND = 1_000_000;
@@ -95,6 +97,10 @@ async function moveRow(lab: Lab, node: string, file: string): Promise<MoveRow> {
   await using client = new TeredoClient(lab, node);
   const before = await client.address(QUALIFICATION_MS);
   if (before === undefined) throw new Error(`no Teredo address in ${NETWORKS[from].label}`);
+  // Miredo reports a peer as unreachable if its first probes get no answer within seconds.
+  await waitFor(() => answersCurl(lab, node, '-6'), {
+    ...{ timeoutMs: REACH_MS, intervalMs: 500, what: `${SERVER} to answer by Teredo` },
+  });
   const [server] = await startFileServers(lab, ['server6'], file, MOVE_OCTETS_PER_SECOND, 8080);
   using download = new Download(node, curl(`http://${SERVER}:8080/file`, '-6'));
   await download.began();
