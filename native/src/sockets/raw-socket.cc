@@ -1,13 +1,15 @@
 #include "sockets/raw-socket.h"
 
-#include <arpa/inet.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/in.h>
 
+#include <cerrno>
+
 #include "base/system-error.h"
+#include "sockets/udp-socket.h"
 
 #ifndef PACKET_IGNORE_OUTGOING
 #define PACKET_IGNORE_OUTGOING 23
@@ -176,67 +178,28 @@ Descriptor openDiscoveryTap(int exceptIndex) {
   return tap;
 }
 
-namespace {
-
 // The kernel does not route by the source in the packet's own header; rules that choose an uplink
 // by source need it in the control data.
-
-int sendRaw4(int fd, const u8* packet, size_t length) {
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  std::memcpy(&to.sin_addr, packet + 16, 4);
+int sendRawPacket(int fd, int family, const u8* packet, size_t length) {
+  const bool six = family == 6;
+  const Address source = Address::of(family, packet + (six ? 8 : 12));
+  SocketAddress to;
+  to.set(family, Address::of(family, packet + (six ? 24 : 16)), 0);
+  ControlBuffer control;
   iovec part{const_cast<u8*>(packet), length};
-  alignas(cmsghdr) u8 control[CMSG_SPACE(sizeof(in_pktinfo))] = {};
-  auto* header = reinterpret_cast<cmsghdr*>(control);
-  header->cmsg_level = IPPROTO_IP;
-  header->cmsg_type = IP_PKTINFO;
-  header->cmsg_len = CMSG_LEN(sizeof(in_pktinfo));
-  in_pktinfo info{};
-  std::memcpy(&info.ipi_spec_dst, packet + 12, 4);
-  std::memcpy(CMSG_DATA(header), &info, sizeof info);
   msghdr message{};
   message.msg_name = &to;
-  message.msg_namelen = sizeof to;
+  message.msg_namelen = to.length;
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  return ::sendmsg(fd, &message, 0) >= 0 ? 0 : errno;
-}
-
-int sendRaw6(int fd, const u8* packet, size_t length) {
-  sockaddr_in6 to{};
-  to.sin6_family = AF_INET6;
-  std::memcpy(&to.sin6_addr, packet + 24, 16);
-  iovec part{const_cast<u8*>(packet), length};
-  alignas(cmsghdr) u8 control[CMSG_SPACE(sizeof(in6_pktinfo))] = {};
-  auto* header = reinterpret_cast<cmsghdr*>(control);
-  header->cmsg_level = IPPROTO_IPV6;
-  header->cmsg_type = IPV6_PKTINFO;
-  header->cmsg_len = CMSG_LEN(sizeof(in6_pktinfo));
-  in6_pktinfo info{};
-  std::memcpy(&info.ipi6_addr, packet + 8, 16);
-  std::memcpy(CMSG_DATA(header), &info, sizeof info);
-  msghdr message{};
-  message.msg_name = &to;
-  message.msg_namelen = sizeof to;
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
+  writeControl(message, control, {.source = &source, .family = family});
   if (::sendmsg(fd, &message, 0) >= 0) return 0;
   // EINVAL: the source is not an address of this host, as when a home agent answers for a home
   // address.
-  if (errno != EINVAL) return errno;
+  if (!six || errno != EINVAL) return errno;
   message.msg_control = nullptr;
   message.msg_controllen = 0;
   return ::sendmsg(fd, &message, 0) >= 0 ? 0 : errno;
-}
-
-}  // namespace
-
-int sendRawPacket(int fd, int family, const u8* packet, size_t length) {
-  return family == 6 ? sendRaw6(fd, packet, length) : sendRaw4(fd, packet, length);
 }
 
 }  // namespace sojourn
