@@ -30,7 +30,8 @@ Clamped clamp(Bytes packet, u16 mtu) {
   Endpoint endpoint{{}};
   tunnel.mtu = mtu;
   tunnel.endpoint = &endpoint;
-  const bool changed = clampMss(testing::viewOf(packet), tunnel);
+  const bool changed = mayNeedClamping(testing::viewOf(packet)) &&
+                       clampMss(testing::viewOf(packet), tunnel);
   return {packet, changed};
 }
 

@@ -97,11 +97,11 @@ TEST(refused_udp_segmentation_goes_on_one_by_one_and_comes_back) {
   CHECK_EQUAL(sending.count(Counters::segmentationOff), 1);
   CHECK_EQUAL(sending.count(Counters::transmitPackets), 24);
   refuseSegmentation(sending.own.fd(), 0);
-  sending.shared.tables.tunnel(1)->endpoint->oneByOneUntil.store(1);
+  sending.shared.tables.tunnel(1)->endpoint->oneByOneUntil.set(0, 1);
   const u64 calls = sending.count(Counters::transmitCalls);
   CHECK_EQUAL(sending.sendAndReceive(8, 1000), 8000u);
   CHECK_EQUAL(sending.count(Counters::transmitCalls), calls + 1);
-  CHECK_EQUAL(sending.shared.tables.tunnel(1)->endpoint->oneByOneUntil.load(), 0u);
+  CHECK(!sending.shared.tables.tunnel(1)->endpoint->oneByOneUntil.isSet());
 }
 
 TEST(super_packet_that_the_tun_refuses_is_written_in_parts) {

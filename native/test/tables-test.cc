@@ -89,9 +89,9 @@ TEST(move_keeps_the_counters_and_changes_the_endpoint) {
 TEST(path_mtu_lowers_the_tunnel_mtu) {
   auto tables = std::make_unique<Tables>();
   tables->tunnelSet(tunnel(1, four(1)));
-  tables->tunnel(1)->endpoint->pathMtu = 1400;
+  tables->tunnel(1)->endpoint->limits.setLearnt(1400);
   CHECK_EQUAL(tables->tunnel(1)->effectiveMtu(), 1372u);
-  tables->tunnel(1)->endpoint->pathMtu = 9000;
+  tables->tunnel(1)->endpoint->limits.setLearnt(9000);
   CHECK_EQUAL(tables->tunnel(1)->effectiveMtu(), 1460u);
 }
 

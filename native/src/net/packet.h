@@ -45,11 +45,31 @@ struct ChainEnd {
 // `packet` is a whole IPv6 packet of `length` octets that viewPacket accepted.
 ChainEnd walkChain(const u8* packet, size_t length);
 
-// True for headers that a Mobility Header may follow.
-inline bool isExtensionHeader(u8 protocol) {
-  return protocol == kProtocolHopByHop || protocol == kProtocolRouting ||
-         protocol == kProtocolFragment || protocol == kProtocolDestination;
+// What a protocol may require of a packet thread. Most packets have none of these, which one load
+// tells.
+inline constexpr u8 kTraitExtension = 1;  // a Mobility Header or TCP may follow
+inline constexpr u8 kTraitMobility = 2;
+inline constexpr u8 kTraitIcmpv6 = 4;
+inline constexpr u8 kTraitTcp = 8;
+
+struct ProtocolTraits {
+  u8 of[256] = {};
+  constexpr ProtocolTraits() {
+    of[kProtocolHopByHop] = of[kProtocolRouting] = kTraitExtension;
+    of[kProtocolFragment] = of[kProtocolDestination] = kTraitExtension;
+    of[kProtocolMobility] = kTraitMobility;
+    of[kProtocolIcmpv6] = kTraitIcmpv6;
+    of[kProtocolTcp] = kTraitTcp;
+  }
+};
+inline constexpr ProtocolTraits kProtocolTraits;
+
+inline bool hasTrait(u8 protocol, unsigned traits) {
+  return (kProtocolTraits.of[protocol] & traits) != 0;
 }
+
+// True for headers that a Mobility Header may follow.
+inline bool isExtensionHeader(u8 protocol) { return hasTrait(protocol, kTraitExtension); }
 
 // The default Tunnel Encapsulation Limit (RFC 2473 §4.1.1, §6.6): tunnels inside one another.
 inline constexpr unsigned kNestingLimit = 4;

@@ -31,6 +31,15 @@ size_t mssOffset(const u8* tcp, size_t headerLength) {
 
 }  // namespace
 
+bool clampMss(const PacketView& view, const Tunnel& tunnel) {
+  const UpperLayer upper = upperLayer(view);
+  if (upper.protocol != kProtocolTcp || upper.offset + kTcpHeader > view.length ||
+      (view.data[upper.offset + 13] & kTcpSyn) == 0) {
+    return false;
+  }
+  return lowerMss(view, upper.offset, tunnel.effectiveMtu());
+}
+
 bool lowerMss(const PacketView& view, u32 tcpOffset, size_t mtu) {
   u8* tcp = view.data + tcpOffset;
   const size_t headerLength = (tcp[12] >> 4) * size_t{4};

@@ -12,19 +12,15 @@ constexpr u8 kTcpSyn = 0x02;
 // and is lowered now; the checksum is updated. `view.data` is a whole packet with its checksum.
 bool lowerMss(const PacketView& view, u32 tcpOffset, size_t mtu);
 
-inline bool clampMss(const PacketView& view, const Tunnel& tunnel) {
-  u32 offset = view.headerLength;
-  if (view.protocol != kProtocolTcp) {
-    // TCP behind extension headers is rare.
-    if (view.family != 6 || !isExtensionHeader(view.protocol)) return false;
-    const UpperLayer upper = upperLayer(view);
-    if (upper.protocol != kProtocolTcp) return false;
-    offset = upper.offset;
-  } else if (view.fragment) {
-    return false;
-  }
-  if (offset + 20 > view.length || (view.data[offset + 13] & kTcpSyn) == 0) return false;
-  return lowerMss(view, offset, tunnel.effectiveMtu());
+// The same for a packet that mayNeedClamping().
+bool clampMss(const PacketView& view, const Tunnel& tunnel);
+
+// False for nearly all packets: those that are no SYN.
+inline bool mayNeedClamping(const PacketView& view) {
+  if (!hasTrait(view.protocol, kTraitTcp | kTraitExtension)) return false;
+  const u32 flags = view.headerLength + 13u;
+  return view.protocol != kProtocolTcp ||
+         (flags < view.length && (view.data[flags] & kTcpSyn) != 0);
 }
 
 }  // namespace sojourn

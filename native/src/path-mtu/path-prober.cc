@@ -25,24 +25,27 @@ bool PathProber::start(const Tunnel& tunnel, u64 nowMs) {
   Endpoint& endpoint = *tunnel.endpoint;
   // A peer address that is not validated yet has a small allowance, which is for data.
   if (tunnel.relayLeg || tunnel.limit != nullptr) {
-    endpoint.probeDueMs.store(nowMs + kConfirmMs, std::memory_order_relaxed);
+    endpoint.noProbeUntil.set(nowMs, kConfirmMs);
     return false;
   }
   const size_t smallest = smallestOf(tunnel.path.family);
-  const size_t known = endpoint.pathMtu.load(std::memory_order_relaxed);
+  const size_t known = endpoint.limits.learnt();
   size_t largest = tunnel.mtu + tunnel.overhead();
   if (known != 0) largest = std::min(largest, known);
-  const size_t probed = endpoint.probedMtu.load(std::memory_order_relaxed);
+  const size_t probed = endpoint.limits.probed();
   const size_t assumed = probed == 0 ? largest : std::min(largest, probed);
-  const bool raise = nowMs >= endpoint.raiseDueMs.load(std::memory_order_relaxed);
+  const bool raise = !endpoint.noRaiseUntil.isPending(nowMs);
   const std::lock_guard<std::mutex> guard(mutex_);
+  if (assumed <= smallest && !(raise && largest > smallest)) {
+    endpoint.noProbeUntil.set(nowMs, std::min(kConfirmMs, raiseWaitMs(endpoint)));
+    return false;
+  }
   // Until it is finished.
-  endpoint.probeDueMs.store(nowMs + kUnansweredMs, std::memory_order_relaxed);
-  if (assumed <= smallest && !(raise && largest > smallest)) return false;
+  endpoint.noProbeUntil.set(nowMs, kUnansweredMs);
   if (searches_.size() >= kSearches || searches_.contains(endpoint.identity)) return false;
   const PathSizes sizes{sizeOf(smallest), sizeOf(std::max(assumed, smallest)), sizeOf(largest)};
-  searches_.emplace(endpoint.identity,
-                    Search{tunnel.id, randomNonce(), PathSearch(sizes, raise), raise});
+  const PathSearch search(sizes, raise, tunnel.path.relayIndex == 0 ? 0 : kRelayPatienceMs);
+  searches_.emplace(endpoint.identity, Search{tunnel.id, randomNonce(), search, raise});
   nextMs_.store(0, std::memory_order_relaxed);
   return true;
 }
@@ -124,25 +127,38 @@ void PathProber::apply(const Search& entry, const Tunnel& tunnel, u64& lowered) 
   if (!entry.search.answered()) return;
   Endpoint& endpoint = *tunnel.endpoint;
   const size_t full = tunnel.mtu + tunnel.overhead();
-  const u16 before = endpoint.probedMtu.load(std::memory_order_relaxed);
+  const u16 before = endpoint.limits.probed();
   const u16 after = entry.search.usable() >= full ? u16{0} : entry.search.usable();
-  const size_t known = endpoint.pathMtu.load(std::memory_order_relaxed);
+  const size_t known = endpoint.limits.learnt();
   // What ICMP said already is not learnt here.
   if (before == 0 && known != 0 && after >= known) return;
   if (after == before) return;
-  if (after != 0 && (before == 0 || after < before)) lowered++;
-  endpoint.probedMtu.store(after, std::memory_order_relaxed);
+  if (after != 0 && (before == 0 || after < before)) {
+    lowered++;
+    endpoint.raises.store(0, std::memory_order_relaxed);
+    endpoint.noRaiseUntil.clear();
+  }
+  endpoint.limits.setProbed(after);
+}
+
+u64 PathProber::raiseWaitMs(const Endpoint& endpoint) {
+  const u8 raises = endpoint.raises.load(std::memory_order_relaxed);
+  return std::min(kRaiseMs, kFirstRaiseMs << std::min<u8>(raises, 16));
 }
 
 void PathProber::finish(const Search& entry, Endpoint& endpoint, u64 nowMs) {
   const bool answered = entry.search.answered();
-  endpoint.probeDueMs.store(nowMs + (answered ? kConfirmMs : kUnansweredMs),
-                            std::memory_order_relaxed);
-  const u64 raiseDue = endpoint.raiseDueMs.load(std::memory_order_relaxed);
-  if (entry.raise || raiseDue == 0) {
-    const u64 wait = raiseDue == 0 ? kFirstRaiseMs : kRaiseMs;
-    endpoint.raiseDueMs.store(nowMs + wait, std::memory_order_relaxed);
+  if (!answered || endpoint.limits.probed() == 0) {
+    endpoint.noProbeUntil.set(nowMs, answered ? kConfirmMs : kUnansweredMs);
+    return;
   }
+  // The first attempts for a larger size do not wait for the next confirmation.
+  const u64 raiseMs = raiseWaitMs(endpoint);
+  endpoint.noProbeUntil.set(nowMs, std::min(kConfirmMs, raiseMs));
+  if (!entry.raise && endpoint.noRaiseUntil.isSet()) return;
+  endpoint.noRaiseUntil.set(nowMs, raiseMs);
+  const u8 raises = endpoint.raises.load(std::memory_order_relaxed);
+  endpoint.raises.store(static_cast<u8>(std::min(raises + 1, 16)), std::memory_order_relaxed);
 }
 
 }  // namespace sojourn

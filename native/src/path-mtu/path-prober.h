@@ -20,12 +20,14 @@ class PathProber {
  public:
   // While large packets are sent, their size is confirmed this often.
   static constexpr u64 kConfirmMs = 4'000;
-  // RFC 8899 §5.1.1 PMTU_RAISE_TIMER; the first attempt comes sooner, because loss may have
-  // misled the search.
+  // RFC 8899 §5.1.1 PMTU_RAISE_TIMER. The first attempts come sooner, each after twice the time of
+  // the one before, because loss may have misled the search.
   static constexpr u64 kRaiseMs = 600'000;
-  static constexpr u64 kFirstRaiseMs = 30'000;
+  static constexpr u64 kFirstRaiseMs = 2'000;
   // A far end that does not answer is asked again after this.
   static constexpr u64 kUnansweredMs = 60'000;
+  // A relay drops large packets to a node until the node has shown that it receives at its address.
+  static constexpr u64 kRelayPatienceMs = 3'000;
 
   // An inner packet for the tunnel, or for the path if the tunnel is 0.
   struct Outgoing {
@@ -35,13 +37,12 @@ class PathProber {
     bool answer = false;
   };
 
-  // Whether an outer packet of `octets` is large enough that its path has to be known.
-  static bool isLarge(const Tunnel& tunnel, size_t octets) {
-    return octets > smallestOf(tunnel.path.family);
-  }
-  // For packet threads that send: true if the path of the tunnel is due for a search.
-  static bool isDue(const Tunnel& tunnel, u64 nowMs) {
-    return nowMs >= tunnel.endpoint->probeDueMs.load(std::memory_order_relaxed);
+  // For packet threads that send: true if an inner packet of `octets` is so large that its path has
+  // to be known, and the path is due for a search. A packet that fills the smallest size counts: a
+  // sender that keeps to it still uses a larger path once that is found.
+  static bool isDue(const Tunnel& tunnel, size_t octets, u64 nowMs) {
+    return octets > kNeverLarge && !tunnel.endpoint->noProbeUntil.isPending(nowMs) &&
+           octets + tunnel.overhead() >= smallestOf(tunnel.path.family);
   }
 
   // True if a search began: the caller wakes the thread that sends.
@@ -74,11 +75,14 @@ class PathProber {
 
   static size_t smallestOf(u8 family) { return family == 6 ? kIpv6MinimumMtu : kSmallest4; }
   static constexpr size_t kSmallest4 = 576;
+  // Below it no headers make a packet large; spares most packets the sum.
+  static constexpr size_t kNeverLarge = kSmallest4 - 128;
 
   void schedule();
   bool step(Search& search, const Tunnel& tunnel, u64 nowMs, std::vector<Outgoing>& out,
             u64& lowered);
   static void apply(const Search& search, const Tunnel& tunnel, u64& lowered);
+  static u64 raiseWaitMs(const Endpoint& endpoint);
   static void finish(const Search& search, Endpoint& endpoint, u64 nowMs);
 
   mutable std::mutex mutex_;

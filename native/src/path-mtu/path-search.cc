@@ -11,8 +11,7 @@ void PathSearch::poll(u64 nowMs, std::vector<u16>& send) {
   while (!done()) {
     const bool complete = allConfirmed();
     if (!complete && nowMs < deadlineMs_) return;
-    const int attempts = phase_ == Phase::verify ? kVerifications : kAttempts;
-    if (!complete && attempt_ < attempts) {
+    if (!complete && mayRepeat(nowMs)) {
       this->send(nowMs, send);
       return;
     }
@@ -25,7 +24,16 @@ void PathSearch::poll(u64 nowMs, std::vector<u16>& send) {
   }
 }
 
-u64 PathSearch::timeoutMs() const { return std::max(kShortestTimeoutMs, 2 * roundTripMs_ + 50); }
+bool PathSearch::mayRepeat(u64 nowMs) const {
+  if (phase_ == Phase::search) return attempt_ < kAttempts;
+  return attempt_ < kVerifications ||
+         (answered() && nowMs < points_.front().sentMs + patienceMs_);
+}
+
+u64 PathSearch::timeoutMs() const {
+  const u64 shortest = attempt_ > kVerifications ? kPatientTimeoutMs : kShortestTimeoutMs;
+  return std::max(shortest, 2 * roundTripMs_ + 50);
+}
 
 void PathSearch::send(u64 nowMs, std::vector<u16>& sizes) {
   // The smallest size tells a path that drops large packets from a far end that does not answer.

@@ -25,12 +25,16 @@ class PathSearch {
   static constexpr u64 kFirstTimeoutMs = 300;
   static constexpr u64 kShortestTimeoutMs = 200;
   static constexpr int kVerifications = 3;
+  // Between the verifications after these.
+  static constexpr u64 kPatientTimeoutMs = 500;
   static constexpr int kAttempts = 2;
   // Sizes of one round.
   static constexpr int kPoints = 8;
 
-  // `raise`: also look for a larger size than the assumed one.
-  PathSearch(const PathSizes& sizes, bool raise) : sizes_(sizes), raise_(raise) {}
+  // `raise`: also look for a larger size than the assumed one. `patienceMs`: something on the path
+  // may drop large packets for this long although they fit.
+  PathSearch(const PathSizes& sizes, bool raise, u64 patienceMs = 0)
+      : sizes_(sizes), raise_(raise), patienceMs_(patienceMs) {}
 
   // Fills `send` with the sizes to probe now. Call it at deadline() and after confirm().
   void poll(u64 nowMs, std::vector<u16>& send);
@@ -52,6 +56,7 @@ class PathSearch {
     u64 sentMs;  // first
   };
 
+  bool mayRepeat(u64 nowMs) const;
   u64 timeoutMs() const;
   void send(u64 nowMs, std::vector<u16>& sizes);
   void finishVerification();
@@ -62,6 +67,7 @@ class PathSearch {
 
   const PathSizes sizes_;
   const bool raise_;
+  const u64 patienceMs_;
   Phase phase_ = Phase::verify;
   int attempt_ = 0;
   u64 deadlineMs_ = 0;

@@ -78,11 +78,10 @@ void PathErrors::probe(const Tunnel& tunnel) {
 void PathErrors::lower(Endpoint& endpoint, u16 reported) {
   const bool six = endpoint.identity.family == 6;
   const u16 mtu = std::max(reported, six ? static_cast<u16>(kIpv6MinimumMtu) : kMinimumMtu4);
-  const u16 before = endpoint.pathMtu.load(std::memory_order_relaxed);
+  const u16 before = endpoint.limits.learnt();
   if (before != 0 && before <= mtu) return;
-  const u32 seconds = static_cast<u32>(monotonicMs() / 1000);
-  endpoint.pathMtuAt.store(seconds, std::memory_order_relaxed);
-  endpoint.pathMtu.store(mtu, std::memory_order_relaxed);
+  endpoint.learntUntil.set(monotonicMs(), kLifetimeMs);
+  endpoint.limits.setLearnt(mtu);
   counters_.add(Counters::pathMtuLearnt);
 }
 

@@ -22,17 +22,16 @@ class PathErrors {
   void probe(const Tunnel& tunnel);
   // The path MTU to `endpoint`; 0: unknown.
   static size_t pathMtu(Endpoint& endpoint, u64 nowMs) {
-    if (endpoint.pathMtu.load(std::memory_order_relaxed) != 0) expire(endpoint, nowMs);
-    return endpoint.pathMtu.load(std::memory_order_relaxed);
+    if (endpoint.limits.learnt() != 0) expire(endpoint, nowMs);
+    return endpoint.limits.learnt();
   }
   // Discards a path MTU that is older than RFC 8201 §4 allows.
   static void expire(Endpoint& endpoint, u64 nowMs) {
-    const u64 age = nowMs / 1000 - endpoint.pathMtuAt.load(std::memory_order_relaxed);
-    if (age > kLifetimeSeconds) endpoint.pathMtu.store(0);
+    if (!endpoint.learntUntil.isPending(nowMs)) endpoint.limits.setLearnt(0);
   }
 
  private:
-  static constexpr u32 kLifetimeSeconds = 600;
+  static constexpr u64 kLifetimeMs = 600'000;
   // The kernel's default of net.ipv4.route.min_pmtu: smaller values are attacks.
   static constexpr u16 kMinimumMtu4 = 552;
 

@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "base/seeded-hash.h"
+#include "base/short-deadline.h"
 #include "net/amplification-limit.h"
 #include "net/outer-path.h"
 #include "tables/protection.h"
@@ -28,6 +29,37 @@ inline constexpr Encapsulation kIpInIp{Carrier::ip, Protection::none};
 inline constexpr Encapsulation kPlainUdp{Carrier::udp, Protection::none};
 inline constexpr Encapsulation kSealedUdp{Carrier::udp, Protection::sealed};
 
+// The largest outer packet to a far end in octets: as ICMP says, and as probes say
+// (path-mtu/path-prober.h); 0: no limit is known. One word, because every packet that is sent reads
+// it.
+class PathLimits {
+ public:
+  u16 learnt() const { return static_cast<u16>(word()); }
+  u16 probed() const { return static_cast<u16>(word() >> 16); }
+  bool known() const { return word() != 0; }
+  // The smaller of the two that are known.
+  size_t least() const {
+    const u32 both = word();
+    const u32 low = both & 0xffff;
+    const u32 high = both >> 16;
+    if (low == 0 || high == 0) return low | high;
+    return low < high ? low : high;
+  }
+  void setLearnt(u16 octets) { set(0xffff, octets); }
+  void setProbed(u16 octets) { set(0xffff'0000, u32{octets} << 16); }
+
+ private:
+  u32 word() const { return octets_.load(std::memory_order_relaxed); }
+  void set(u32 mask, u32 bits) {
+    u32 before = word();
+    while (!octets_.compare_exchange_weak(before, (before & ~mask) | bits,
+                                          std::memory_order_relaxed)) {
+    }
+  }
+
+  std::atomic<u32> octets_{0};
+};
+
 // One address and port at which the plane reaches tunnels of one carrier and one protection.
 struct Endpoint {
   struct Key {
@@ -52,28 +84,21 @@ struct Endpoint {
   static_assert(sizeof(Key) == sizeof(Address) + sizeof(u32), "no padding");
 
   Key identity;
-  // The largest outer packet in octets, 0: nothing learnt. `pathMtuAt` is in seconds of the
-  // monotonic clock.
-  std::atomic<u16> pathMtu{0};
-  std::atomic<u32> pathMtuAt{0};
-  // The largest outer packet that passed by probes (path-mtu/path-prober.h); 0: no limit was found.
-  std::atomic<u16> probedMtu{0};
-  // When a large packet starts the next search, and when that looks for a larger size. In ms.
-  std::atomic<u64> probeDueMs{0};
-  std::atomic<u64> raiseDueMs{0};
-  // The kernel refused UDP_SEGMENT to this far end; 0: it did not. In seconds of the same clock.
-  std::atomic<u32> oneByOneUntil{0};
+  PathLimits limits;
+  // How long `limits.learnt()` is believed (RFC 8201 §4).
+  ShortDeadline<600'000> learntUntil;
+  // A large packet starts no search before this (path-mtu/path-prober.h).
+  ShortDeadline<60'000> noProbeUntil;
+  // A search looks for no larger size before this.
+  ShortDeadline<600'000> noRaiseUntil;
+  // The kernel refused UDP_SEGMENT to this far end.
+  ShortDeadline<60'000> oneByOneUntil;
   // Tunnels and legs that lead here.
   u32 references = 1;
+  // Searches for a larger size since the size was lowered.
+  std::atomic<u8> raises{0};
 
   explicit Endpoint(const Key& key) : identity(key) {}
-  // The largest outer packet by ICMP and by probes; 0: nothing is known.
-  size_t largestOuter() const {
-    const u16 learnt = pathMtu.load(std::memory_order_relaxed);
-    const u16 probed = probedMtu.load(std::memory_order_relaxed);
-    if (learnt == 0 || probed == 0) return learnt | probed;
-    return learnt < probed ? learnt : probed;
-  }
   Key key() const { return identity; }
   bool matches(const Key& other) const { return identity == other; }
   static u64 hash(const Key& key) {
@@ -82,6 +107,9 @@ struct Endpoint {
   }
   static void release(Endpoint* endpoint) { delete endpoint; }
 };
+
+// malloc needs 64 octets for more.
+static_assert(sizeof(Endpoint) <= 40);
 
 struct FarEnd {
   Endpoint* endpoint = nullptr;

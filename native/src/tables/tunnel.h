@@ -53,7 +53,7 @@ struct Tunnel {
   size_t overhead() const { return path.headers() + sealing(); }
   // The largest inner packet: the engine's MTU, or less if the path MTU requires it.
   size_t effectiveMtu() const {
-    const size_t pathMtu = endpoint->largestOuter();
+    const size_t pathMtu = endpoint->limits.least();
     return pathMtu == 0 || pathMtu >= mtu + overhead() ? mtu : pathMtu - overhead();
   }
 

@@ -102,6 +102,10 @@ void Receiver::receiveFrame4(const PacketView& outer, const VirtioHeader& virtio
 }
 
 void Receiver::receiveFrame6(const PacketView& outer, const VirtioHeader& virtio) {
+  if (outer.protocol == kProtocolIpv6 || outer.protocol == kProtocolIpv4) {
+    decapsulate(outer, kIpv6Header, virtio);
+    return;
+  }
   const ChainEnd end = walkChain(outer.data, outer.length);
   if (end.malformed) return;
   const bool tunnelled = end.protocol == kProtocolIpv6 || end.protocol == kProtocolIpv4;

@@ -21,10 +21,6 @@ bool isIpv4Mapped(const u8* address) {
   return std::memcmp(address, kPrefix, sizeof kPrefix) == 0;
 }
 
-}  // namespace
-
-namespace {
-
 PacketPath tunnelPath(const Tunnel& tunnel) {
   PacketPath path;
   path.kind = PathKind::tunnel;
@@ -211,35 +207,47 @@ void Receiver::receiveInner(u8* data, size_t length, const Arrival& arrival, uns
     counters_.add(Counters::dropMalformed);
     return;
   }
-  if (view.protocol == kProtocolIcmpv6 && depth == 0 && receiveProbe(view, arrival)) return;
+  if (hasTrait(view.protocol, kTraitExtension | kTraitMobility | kTraitIcmpv6) &&
+      receiveControl(view, arrival, depth)) {
+    return;
+  }
+  const Tunnel* tunnel = permittedTunnel(view, arrival);
+  if (tunnel == nullptr) return;
+  const u32 octets = view.length;
+  if (!applyEcn(view, arrival.trafficClass)) return;
+  tally(*tunnel, 1, octets);
+  if (mayNeedClamping(view) && clampMss(view, *tunnel)) counters_.add(Counters::mssClamped);
+  if (!receiveNested(view, depth)) coalescer_.add(view, arrival.checksum);
+}
+
+// A packet for this host rather than for the TUN. False if it is none.
+bool Receiver::receiveControl(PacketView& view, const Arrival& arrival, unsigned depth) {
+  if (view.protocol == kProtocolIcmpv6) return depth == 0 && receiveProbe(view, arrival);
   const bool plainUdp = arrival.from.encapsulation == kPlainUdp;
-  const bool mayBeControl = plainUdp || shared_.tables.knowsLocal();
-  const Control control = mayBeControl ? controlKind(view) : Control::none;
+  if (!plainUdp && !shared_.tables.knowsLocal()) return false;
+  const Control control = controlKind(view);
+  if (control == Control::none) return false;
   if (control == Control::plain && plainUdp) {
     puntUdp(view, arrival);
-    return;
+    return true;
   }
   if (control == Control::fragment) {
     const bool known = shared_.tables.endpoint(arrival.from) != nullptr;
     PacketView whole;
     if (reassemble(view, known, whole)) receiveInner(whole.data, whole.length, arrival, depth);
-    return;
+    return true;
   }
   const Tunnel* tunnel = permittedTunnel(view, arrival);
-  if (tunnel == nullptr) return;
-  if (control == Control::plain || control == Control::withHomeAddressOption) {
+  if (tunnel == nullptr) return true;
+  if (control != Control::homeAddressed) {
     puntTunnel(view, *tunnel);
-    return;
+    return true;
   }
   const u32 octets = view.length;
-  if (!applyEcn(view, arrival.trafficClass)) return;
+  if (!applyEcn(view, arrival.trafficClass)) return true;
   tally(*tunnel, 1, octets);
-  if (control == Control::homeAddressed) {
-    receiveHomeAddressed(view, {}, tunnelPath(*tunnel), senderIn(*tunnel));
-    return;
-  }
-  if (clampMss(view, *tunnel)) counters_.add(Counters::mssClamped);
-  if (!receiveNested(view, depth)) coalescer_.add(view, arrival.checksum);
+  receiveHomeAddressed(view, {}, tunnelPath(*tunnel), senderIn(*tunnel));
+  return true;
 }
 
 // A probe of the path, or an answer to one, from the far end of a tunnel. False if it is none.

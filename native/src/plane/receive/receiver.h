@@ -100,6 +100,7 @@ class Receiver final : public PacketSink {
   // `depth`: the tunnels that the packet was taken out of before.
   void receiveInner(u8* data, size_t length, const Arrival& arrival, unsigned depth = 0);
   bool receiveNested(const PacketView& view, unsigned depth);
+  bool receiveControl(PacketView& view, const Arrival& arrival, unsigned depth);
   bool receiveProbe(const PacketView& view, const Arrival& arrival);
   const Tunnel* permittedTunnel(const PacketView& view, const Arrival& arrival);
   void holdOrDrop(const PacketView& view, const Arrival& arrival, const Tunnel* tunnel);

@@ -47,7 +47,7 @@ class UdpBatch {
   static constexpr int kMessages = 32;
   static constexpr int kSegments = 64;
   // After a refusal, packets to that far end go without UDP_SEGMENT for this long.
-  static constexpr u32 kOneByOneSeconds = 60;
+  static constexpr u64 kOneByOneMs = 60'000;
 
   struct Message {
     const Tunnel* tunnel;

@@ -5,7 +5,7 @@
 namespace sojourn {
 
 void SlowPath::sendFragmented(const Tunnel& tunnel, const OuterPayload& payload) {
-  const size_t pathMtu = tunnel.endpoint->largestOuter();
+  const size_t pathMtu = tunnel.endpoint->limits.least();
   // RFC 7739: unpredictable enough, as the start is seeded and each pair of addresses has its own
   // identification space.
   if (identification_ == 0) identification_ = static_cast<u32>(mixKey(monotonicMs(), tunnel.id));

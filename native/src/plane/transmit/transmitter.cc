@@ -88,6 +88,24 @@ void Transmitter::transmit(const VirtioHeader& virtio, u8* data, size_t length) 
   send(virtio, view, *tunnel);
 }
 
+// Inline: the path of most packets, with one caller.
+inline void Transmitter::sendSingle(const VirtioHeader& virtio, PacketView& view,
+                                    const Tunnel& tunnel, size_t mtu) {
+  const bool partial = (virtio.flags & kVirtioNeedsChecksum) != 0;
+  if (partial && !completeChecksum(virtio, view.data, view.length)) {
+    counters_.add(Counters::dropMalformed);
+    return;
+  }
+  if (mayNeedClamping(view) && clampMss(view, tunnel)) counters_.add(Counters::mssClamped);
+  if (view.length > mtu) {
+    handleTooBig(view, tunnel, mtu);
+  } else if (tunnel.protection == Protection::sealed) {
+    sendSealed(view, tunnel);
+  } else {
+    sendPlain(view, tunnel);
+  }
+}
+
 void Transmitter::send(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel) {
   if (view.protocol != kProtocolTcp &&
       encapsulations(view, shared_.options.udpPort) >= kNestingLimit) {
@@ -95,12 +113,14 @@ void Transmitter::send(const VirtioHeader& virtio, PacketView& view, const Tunne
     return;
   }
   Endpoint& endpoint = *tunnel.endpoint;
-  if (endpoint.pathMtu.load(std::memory_order_relaxed) != 0) PathErrors::expire(endpoint, nowMs_);
-  if (PathProber::isLarge(tunnel, view.length + tunnel.overhead()) &&
-      PathProber::isDue(tunnel, nowMs_) && shared_.prober.start(tunnel, nowMs_)) {
+  if (PathProber::isDue(tunnel, view.length, nowMs_) && shared_.prober.start(tunnel, nowMs_)) {
     shared_.transmitQueue.wake();
   }
-  const size_t mtu = tunnel.effectiveMtu();
+  size_t mtu = tunnel.mtu;
+  if (endpoint.limits.known()) {
+    if (endpoint.limits.learnt() != 0) PathErrors::expire(endpoint, nowMs_);
+    mtu = tunnel.effectiveMtu();
+  }
   if (virtio.gsoType == kGsoNone) {
     sendSingle(virtio, view, tunnel, mtu);
   } else {
@@ -146,23 +166,6 @@ void Transmitter::sendHeld(u64 nowMs) {
   flush();
   const size_t expired = shared_.outwardHold.expire(nowMs, OutwardHold::kLimitMs);
   if (expired > 0) counters_.add(Counters::dropOutwardHoldExpired, expired);
-}
-
-void Transmitter::sendSingle(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel,
-                             size_t mtu) {
-  const bool partial = (virtio.flags & kVirtioNeedsChecksum) != 0;
-  if (partial && !completeChecksum(virtio, view.data, view.length)) {
-    counters_.add(Counters::dropMalformed);
-    return;
-  }
-  if (clampMss(view, tunnel)) counters_.add(Counters::mssClamped);
-  if (view.length > mtu) {
-    handleTooBig(view, tunnel, mtu);
-  } else if (tunnel.protection == Protection::sealed) {
-    sendSealed(view, tunnel);
-  } else {
-    sendPlain(view, tunnel);
-  }
 }
 
 void Transmitter::sendSuperPacket(const VirtioHeader& virtio, const PacketView& view,

@@ -51,10 +51,9 @@ UdpBatch::Message& UdpBatch::newMessage(const OutgoingPacket& packet, size_t len
 
 // Expired refusals are forgotten, because the route or the device may be another one by now.
 bool UdpBatch::sendsOneByOne(Endpoint& endpoint) {
-  const u32 until = endpoint.oneByOneUntil.load(std::memory_order_relaxed);
-  if (until == 0) return false;
-  if (monotonicMs() / 1000 < until) return true;
-  endpoint.oneByOneUntil.store(0, std::memory_order_relaxed);
+  if (!endpoint.oneByOneUntil.isSet()) return false;
+  if (endpoint.oneByOneUntil.isPending(monotonicMs())) return true;
+  endpoint.oneByOneUntil.clear();
   return false;
 }
 
@@ -137,9 +136,7 @@ bool UdpBatch::recover(Message& message, int error) {
   // segmentation. If it takes the same packets one by one, it was segmentation.
   const bool tooLarge = sendSegments(message);
   if (several && !tooLarge) {
-    const u32 seconds = static_cast<u32>(monotonicMs() / 1000);
-    message.tunnel->endpoint->oneByOneUntil.store(seconds + kOneByOneSeconds,
-                                                  std::memory_order_relaxed);
+    message.tunnel->endpoint->oneByOneUntil.set(monotonicMs(), kOneByOneMs);
     counters_.add(Counters::segmentationOff);
   }
   return true;
@@ -173,7 +170,7 @@ bool UdpBatch::sendSegments(Message& message) {
 
 // `length`: octets behind the UDP header.
 bool UdpBatch::exceedsPath(const Tunnel& tunnel, size_t length) {
-  const size_t pathMtu = tunnel.endpoint->largestOuter();
+  const size_t pathMtu = tunnel.endpoint->limits.least();
   return pathMtu != 0 && tunnel.path.headers() + length > pathMtu;
 }
 
