@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { ipv6 } from '#base/ip.ts';
 import { desiredAddressOutput, SEND, world } from './driver-scene.ts';
 
 describe('the driver, failures', () => {
@@ -58,6 +59,28 @@ describe('the driver, failures', () => {
     const add = kernel.addAddress.bind(kernel);
     kernel.addAddress = (address) => {
       add(address);
+      plane.injectErrno = 0;
+    };
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(plane.sent).toHaveLength(1);
+  });
+
+  it('repeats a failed send after the kernel took a route that it refused before the send', () => {
+    const { driver, engine, plane, kernel, settle } = world();
+    const destination = { address: ipv6('2001:db8::'), length: 32 };
+    const source = ipv6('2001:db8:1::5');
+    const routes = [{ destination, table: 254, device: 'eth0', source }];
+    engine.answers.set('datagram', () => [
+      { kind: 'set-desired', key: 'route', part: { routes } },
+      SEND,
+      desiredAddressOutput('eth0'),
+    ]);
+    driver.start();
+    plane.injectErrno = 101;
+    const add = kernel.addRoute.bind(kernel);
+    kernel.addRoute = (route) => {
+      add(route);
       plane.injectErrno = 0;
     };
     plane.punt(new Uint8Array(8));

@@ -3,7 +3,13 @@
  *
  * RFC 6275 §11.3.1, §11.5.4 the former care-of address;  §11.5.5
  */
-import { familyOf, type IpAddress, isGlobalUnicast, type Prefix } from '#base/ip.ts';
+import {
+  familyOf,
+  type IpAddress,
+  isGlobalUnicast,
+  type Prefix,
+  prefixContains,
+} from '#base/ip.ts';
 import { type ConnectedNetwork, connectedNetworks } from '#engine/common/connected-networks.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import { type DesiredPart, TUN_DEVICE } from '#engine/contract/desired-state.ts';
@@ -12,22 +18,36 @@ import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/ca
 import { homePart } from './home-part.ts';
 import { type HomeState, homeAddressesOf, homePrefixesOf, remotePrefixes } from './home-state.ts';
 import { hostDefaultPart } from './host-default.ts';
-import { careOfPart, careOfTables, careOfTablesPart, policyPart } from './policy-routing.ts';
+import {
+  careOfNetworksPart,
+  careOfPart,
+  careOfTables,
+  careOfTablesPart,
+  policyPart,
+} from './policy-routing.ts';
 
 export type DesiredParts = ReadonlyMap<string, DesiredPart>;
 
 const HOME_PART = 'home/';
 
 const CARE_OF_TABLES_PART = 'care-of-tables';
+export const CARE_OF_NETWORKS_PART = 'care-of-networks';
 export const CARE_OF_PART = 'care-of';
 export const POLICY_PART = 'policy';
 
 /**
  * Whether the part is needed by the first packets from a new care-of address: the addresses and the
- * tunnel of a home, and the tables of care-of addresses.
+ * tunnel of a home, and the defaults in the tables of care-of addresses.
  */
 export function isUrgentPart(key: string): boolean {
   return key.startsWith(HOME_PART) || key === CARE_OF_TABLES_PART;
+}
+
+/** Whether the part has a route to one of these addresses. */
+export function hasRouteTo({ routes = [] }: DesiredPart, targets: readonly IpAddress[]): boolean {
+  return routes.some(({ destination }) =>
+    targets.some((target) => prefixContains(destination, target)),
+  );
 }
 
 /** Whether the part has a rule for packets from this address. */
@@ -52,7 +72,9 @@ export function desiredParts(
   const elsewhere = homes.filter(({ homeLink }) => homeLink === undefined).flatMap(homePrefixesOf);
   if (careOfs.size > 0) {
     const tables = careOfTables([...careOfs.values()], configuration);
-    parts.set(CARE_OF_TABLES_PART, careOfTablesPart(tables, interfaces, elsewhere));
+    // The networks first: the kernel looks for a default's gateway in the same table.
+    parts.set(CARE_OF_NETWORKS_PART, careOfNetworksPart(tables, interfaces, elsewhere));
+    parts.set(CARE_OF_TABLES_PART, careOfTablesPart(tables));
     parts.set(CARE_OF_PART, careOfPart(tables, configuration));
   }
   const away = homes.filter(

@@ -7,9 +7,12 @@ import type { IpAddress } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
 import { type DesiredPart, describeTunnel } from '#engine/contract/desired-state.ts';
 import type { Step } from '#engine/contract/engine.ts';
+import type { HomeAgentTarget } from '#engine/mobile-ipv6/mobile-node/home/home-agent-addresses.ts';
 import {
+  CARE_OF_NETWORKS_PART,
   CARE_OF_PART,
   type DesiredParts,
+  hasRouteTo,
   hasRuleFrom,
   isUrgentPart,
   POLICY_PART,
@@ -29,13 +32,28 @@ export class DesiredStatePublisher {
   }
 
   /**
-   * What the first packets from the new care-of address need; the other parts have to follow in the
-   * same step. That is less if the rules of the daemon's mark exist, and none sends packets from
-   * this address to a table that changes now.
+   * What the first packets from the new care-of address to the home agents need; the other parts
+   * have to follow in the same step. That is less if the rules of the daemon's mark exist, none
+   * sends packets from this address to a table that changes now, and no home agent is on a link of
+   * this or of the former care-of address.
    */
-  publishUrgent(step: Step, parts: DesiredParts, careOf: IpAddress): void {
+  publishUrgent(
+    step: Step,
+    parts: DesiredParts,
+    careOf: IpAddress,
+    targets: readonly HomeAgentTarget[],
+  ): void {
     const careOfRules = this.#published.get(CARE_OF_PART)?.part ?? {};
-    if (!this.#published.has(POLICY_PART) || hasRuleFrom(careOfRules, careOf)) {
+    const homeAgents = targets.map(({ outerAddress }) => outerAddress);
+    const networks = [
+      this.#published.get(CARE_OF_NETWORKS_PART)?.part,
+      parts.get(CARE_OF_NETWORKS_PART),
+    ];
+    if (
+      !this.#published.has(POLICY_PART) ||
+      hasRuleFrom(careOfRules, careOf) ||
+      networks.some((part) => part !== undefined && hasRouteTo(part, homeAgents))
+    ) {
       this.publish(step, parts);
       return;
     }

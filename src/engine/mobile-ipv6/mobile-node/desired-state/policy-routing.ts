@@ -42,8 +42,9 @@
  * that other software routes by its own table and rule is left to it, and so is everything if that
  * software wants everything.
  *
- * The rules of the mark stay as long as the node is away. A move changes the routes in table+1
- * first, so the Binding Update and the tunnel need not wait for the rules of a new care-of address.
+ * The rules of the mark stay as long as the node is away. A move changes the default in table+1
+ * first, so the Binding Update and the tunnel wait neither for the rules of a new care-of address
+ * nor for the networks of its link.
  *
  * While the home agent is silent the rules to the home prefix and those from d on are withdrawn:
  * the host, and the query for the home agent's name, then use the visited network directly; packets
@@ -88,20 +89,28 @@ export function careOfTables(
   return careOfs.map((careOf) => ({ careOf, table: table + 1 + used[careOf.family]++ }));
 }
 
-/** The part 'care-of-tables'. `elsewhere`: prefixes that are on no link now. */
-export function careOfTablesPart(
+/**
+ * The part 'care-of-networks': the hosts that each care-of address reaches without a router.
+ * `elsewhere`: prefixes that are on no link now.
+ */
+export function careOfNetworksPart(
   tables: readonly CareOfTable[],
   interfaces: readonly NetworkInterface[],
   elsewhere: readonly Prefix[],
 ): DesiredPart {
   return {
-    routes: tables.flatMap(({ careOf, table }) => {
-      const { family, device, gateway } = careOf;
+    routes: tables.flatMap(({ careOf, table }) =>
+      connectedNetworks(careOf, interfaces, elsewhere).map((one) => ({ ...one, table })),
+    ),
+  };
+}
+
+/** The part 'care-of-tables': a default by the router of each care-of address. */
+export function careOfTablesPart(tables: readonly CareOfTable[]): DesiredPart {
+  return {
+    routes: tables.map(({ careOf: { family, device, gateway }, table }) => {
       const route: DesiredRoute = { destination: DEFAULT[family], table, device };
-      return [
-        ...connectedNetworks(careOf, interfaces, elsewhere).map((one) => ({ ...one, table })),
-        gateway === undefined ? route : { ...route, gateway },
-      ];
+      return gateway === undefined ? route : { ...route, gateway };
     }),
   };
 }

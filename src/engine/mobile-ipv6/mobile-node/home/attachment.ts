@@ -146,7 +146,7 @@ export class Attachment {
   }
 
   #attach(step: Step, careOf: CareOfCandidate): void {
-    const { node } = this.#home;
+    const { node, homeAgents } = this.#home;
     const from = this.location;
     const patienceMs = this.#patienceMs(step);
     this.#race.end(careOf);
@@ -158,7 +158,11 @@ export class Attachment {
       this.#useProvisionalTunnel(registration);
     this.registrations.prune(this.#carrier);
     // Changing rules takes the kernel most of a millisecond.
-    node.publishUrgent(step, careOf.address);
+    node.publishUrgent(
+      step,
+      careOf.address,
+      homeAgents.targets(careOf.family, () => false),
+    );
     registration.transmit(step);
     node.publishDesired(step);
     reportHandover(this.#home, step, from, careOf);

@@ -136,7 +136,20 @@ describe('mobile node: registration over IPv6', () => {
     const kinds = kindsOf(scene.network({ ...FOREIGN_V6, running: false }, WLAN));
     expect(kinds.indexOf('send')).toBeGreaterThan(kinds.indexOf('home/office'));
     expect(kinds.indexOf('send')).toBeGreaterThan(kinds.indexOf('care-of-tables'));
+    expect(kinds.indexOf('send')).toBeLessThan(kinds.indexOf('care-of-networks'));
     expect(kinds.indexOf('send')).toBeLessThan(kinds.indexOf('care-of'));
+  });
+
+  it.each([
+    ['former', '2001:db8:1::2/64', '2001:db8:f2::2/64'],
+    ['new', '2001:db8:f1::2/64', '2001:db8:1::2/64'],
+  ])('sends it after the networks if the home agent is on the %s link', (_which, from, to) => {
+    const scene = new Scene({ homes: [{ ...HOME, virtualHomeNetwork: true }] });
+    scene.registered({ ...FOREIGN_V6, addresses: [from] });
+    const there = { ...WLAN, addresses: [to] };
+    const kinds = kindsOf(scene.network({ ...FOREIGN_V6, running: false }, there));
+    expect(kinds.indexOf('care-of-networks')).toBeGreaterThanOrEqual(0);
+    expect(kinds.indexOf('care-of-networks')).toBeLessThan(kinds.indexOf('send'));
   });
 
   it('sends it after the rules when they lead packets of its care-of address elsewhere', () => {
