@@ -239,7 +239,7 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
     value.Set("transmit-octets", static_cast<double>(counters.transmitOctets.load()));
     value.Set("receive-packets", static_cast<double>(counters.receivePackets.load()));
     value.Set("receive-octets", static_cast<double>(counters.receiveOctets.load()));
-    value.Set("last-received-ms", static_cast<double>(counters.lastReceivedMs.load()));
+    value.Set("last-received-ms", static_cast<double>(counters.lastReceivedMs()));
     return value;
   }
 

@@ -46,7 +46,7 @@ size_t RelaySwitch::takeFrom(const RelayLeg& leg, const DatagramTrain& train, u6
   TunnelCounters& counters = leg.state->counters;
   counters.receivePackets.fetch_add(count, std::memory_order_relaxed);
   counters.receiveOctets.fetch_add(run.length, std::memory_order_relaxed);
-  counters.lastReceivedMs.store(nowMs, std::memory_order_relaxed);
+  counters.receivedAt(nowMs);
   const RelayLeg* other = legs_.find(leg.other);
   if (!forwardable) {
     drop(leg, RelayDrop::type, count);

@@ -20,13 +20,27 @@ struct TunnelSpec {
 struct TunnelCounters {
   std::atomic<u64> transmitPackets{0};
   std::atomic<u64> transmitOctets{0};
-  // The kernel refused to send them.
-  std::atomic<u64> refusedPackets{0};
   std::atomic<u64> receivePackets{0};
   std::atomic<u64> receiveOctets{0};
-  std::atomic<u64> lastReceivedMs{0};
+  // The kernel refused to send them.
+  std::atomic<u32> refusedPackets{0};
+
+  void receivedAt(u64 nowMs) {
+    lastReceived_.store(static_cast<u32>(nowMs / kUnitMs), std::memory_order_relaxed);
+  }
+  u64 lastReceivedMs() const {
+    return u64{lastReceived_.load(std::memory_order_relaxed)} * kUnitMs;
+  }
   static void release(TunnelCounters* counters) { delete counters; }
+
+ private:
+  static constexpr u64 kUnitMs = 64;
+
+  std::atomic<u32> lastReceived_{0};
 };
+
+// malloc needs 64 octets for more.
+static_assert(sizeof(TunnelCounters) <= 40);
 
 // Immutable once published: a move publishes a new Tunnel with the same id and the same counters.
 struct Tunnel {
@@ -82,7 +96,8 @@ inline void countSent(Counters& counters, const Tunnel& tunnel, u64 packets, u64
 
 inline void countRefused(Counters& counters, const Tunnel& tunnel, u64 packets) {
   counters.add(Counters::dropSendError, packets);
-  tunnel.counters->refusedPackets.fetch_add(packets, std::memory_order_relaxed);
+  tunnel.counters->refusedPackets.fetch_add(static_cast<u32>(packets),
+                                            std::memory_order_relaxed);
 }
 
 }  // namespace sojourn

@@ -103,7 +103,7 @@ void Receiver::flushTally() {
   TunnelCounters& counters = *tally_.tunnel->counters;
   counters.receivePackets.fetch_add(tally_.packets, std::memory_order_relaxed);
   counters.receiveOctets.fetch_add(tally_.octets, std::memory_order_relaxed);
-  counters.lastReceivedMs.store(nowMs_, std::memory_order_relaxed);
+  counters.receivedAt(nowMs_);
   counters_.add(Counters::receivePackets, tally_.packets);
   counters_.add(Counters::receiveOctets, tally_.octets);
   tally_ = {};
