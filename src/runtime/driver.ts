@@ -264,8 +264,8 @@ class DriverLoop implements Driver {
     if (!changed) return;
     this.#reconciler.applyRemovals(now);
     if (unsent.length === 0) return;
-    // The send may have failed for lack of a route or rule that the engine desired after it, or that
-    // the kernel refused until another one existed. A retransmission would take a second.
+    // The send may have failed for lack of a route or rule that the engine desired after it, or
+    // that the kernel refused until another one existed. A retransmission would take a second.
     this.#reconciler.retry(now);
     for (const output of unsent) this.#send(output);
   }

@@ -16,7 +16,7 @@ describe('the path MTU through a relay leg without validation', () => {
   });
   afterAll(async () => await hosts?.[Symbol.asyncDispose]());
 
-  it('is not lowered by the large probes that the relay drops meanwhile', async () => {
+  it('keeps its value although the relay drops large probes', async () => {
     const { node, homeAgent } = hosts;
     const mtuOf = async () => (await node.ask({ tunnelCounters: TUNNEL })).tunnel?.['mtu'];
     const whole = await mtuOf();

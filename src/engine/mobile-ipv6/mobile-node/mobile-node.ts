@@ -31,7 +31,7 @@ import { DesiredStatePublisher } from './desired-state/desired-state-publisher.t
 import { tunnelId } from './desired-state/home-part.ts';
 import type { HomeState } from './desired-state/home-state.ts';
 import { Home } from './home/home.ts';
-import type { HomeAgentTarget } from './home/home-agent-addresses.ts';
+import type { HomeAgentAddresses } from './home/home-agent-addresses.ts';
 import { type HomeRole, PLAIN_ROLE } from './home/home-role.ts';
 import { MOBILE_NODE_TABLE } from './home/stored-registration.ts';
 import { parseAdvertisement, type RouterAdvertisement } from './network/discovery-packets.ts';
@@ -308,9 +308,9 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     if (parts !== undefined) this.#publisher.publish(step, parts);
   }
 
-  publishUrgent(step: Step, careOf: IpAddress, targets: readonly HomeAgentTarget[]): void {
+  publishUrgent(step: Step, careOf: IpAddress, homeAgents: HomeAgentAddresses): void {
     const parts = this.#parts();
-    if (parts !== undefined) this.#publisher.publishUrgent(step, parts, careOf, targets);
+    if (parts !== undefined) this.#publisher.publishUrgent(step, parts, careOf, homeAgents);
   }
 
   /** Undefined before the network is known: the addresses may belong on the home link. */

@@ -4,7 +4,7 @@ import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { ExchangeNode } from './binding/exchange.ts';
 import type { NatLifetimes } from './binding/nat-lifetimes.ts';
 import type { HomeConfiguration } from './configuration.ts';
-import type { HomeAgentTarget } from './home/home-agent-addresses.ts';
+import type { HomeAgentAddresses } from './home/home-agent-addresses.ts';
 import type { HomeRole } from './home/home-role.ts';
 import type { MovementDetection } from './network/movement-detection.ts';
 import type { UdpPort } from './network/udp-port.ts';
@@ -20,7 +20,7 @@ export interface NodeContext extends ExchangeNode {
    * Publishes what the first packets from this care-of address to these home agents need.
    * `publishDesired` has to follow in the same step.
    */
-  publishUrgent(step: Step, careOf: IpAddress, targets: readonly HomeAgentTarget[]): void;
+  publishUrgent(step: Step, careOf: IpAddress, homeAgents: HomeAgentAddresses): void;
   /** The role that extends the mobile node in the registration of a home. */
   roleOf(home: HomeConfiguration): HomeRole;
 }

@@ -3,11 +3,11 @@
  *
  * No RFC behaviour here; desired-parts.ts says what is desired.
  */
-import type { IpAddress } from '#base/ip.ts';
+import { familyOf, type IpAddress } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
 import { type DesiredPart, describeTunnel } from '#engine/contract/desired-state.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import type { HomeAgentTarget } from '#engine/mobile-ipv6/mobile-node/home/home-agent-addresses.ts';
+import type { HomeAgentAddresses } from '#engine/mobile-ipv6/mobile-node/home/home-agent-addresses.ts';
 import {
   CARE_OF_NETWORKS_PART,
   CARE_OF_PART,
@@ -41,10 +41,11 @@ export class DesiredStatePublisher {
     step: Step,
     parts: DesiredParts,
     careOf: IpAddress,
-    targets: readonly HomeAgentTarget[],
+    homeAgents: HomeAgentAddresses,
   ): void {
     const careOfRules = this.#published.get(CARE_OF_PART)?.part ?? {};
-    const homeAgents = targets.map(({ outerAddress }) => outerAddress);
+    const targets = homeAgents.targets(familyOf(careOf), () => false);
+    const addresses = targets.map(({ outerAddress }) => outerAddress);
     const networks = [
       this.#published.get(CARE_OF_NETWORKS_PART)?.part,
       parts.get(CARE_OF_NETWORKS_PART),
@@ -52,7 +53,7 @@ export class DesiredStatePublisher {
     if (
       !this.#published.has(POLICY_PART) ||
       hasRuleFrom(careOfRules, careOf) ||
-      networks.some((part) => part !== undefined && hasRouteTo(part, homeAgents))
+      networks.some((part) => part !== undefined && hasRouteTo(part, addresses))
     ) {
       this.publish(step, parts);
       return;

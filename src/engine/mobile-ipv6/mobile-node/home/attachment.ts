@@ -158,11 +158,7 @@ export class Attachment {
       this.#useProvisionalTunnel(registration);
     this.registrations.prune(this.#carrier);
     // Changing rules takes the kernel most of a millisecond.
-    node.publishUrgent(
-      step,
-      careOf.address,
-      homeAgents.targets(careOf.family, () => false),
-    );
+    node.publishUrgent(step, careOf.address, homeAgents);
     registration.transmit(step);
     node.publishDesired(step);
     reportHandover(this.#home, step, from, careOf);
