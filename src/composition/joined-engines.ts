@@ -76,7 +76,6 @@ class JoinedEngines implements EngineWithCounters<DriverInput> {
         // Only a home agent's plane reports it.
         break;
       case 'resolved':
-      case 'traffic':
         this.#mobileIpv6.step(now, input, out);
         break;
       case 'tick':

@@ -56,7 +56,7 @@ export async function openMobileEngines<S>(
         ...homes.map(({ homeAddress }) => homeAddress),
         ...addressesOf(links),
       ],
-      traffic: engine !== undefined,
+      traffic: true,
       ...namePorts(ntmobile, daemon, sources),
     },
     reconfigure(now, settings, out) {

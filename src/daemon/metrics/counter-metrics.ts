@@ -210,6 +210,7 @@ const NTMOBILE_NODE: Rows = {
     'path-ended': 'ended',
     'path-unestablished': 'unestablished',
     'path-silent': 'silent',
+    'path-checked': 'checked',
     'direct-path-found': 'direct-path-found',
     'direct-path-lost': 'direct-path-lost',
     'path-switched': 'path-switched',

@@ -326,7 +326,7 @@ export const METRICS = {
     },
   ),
   sojourn_ntmobile_path_changes_total: counter(['mn'], 'Changes of paths.', {
-    change: 'made, ended, silent, direct-path-found, direct-path-lost or path-switched',
+    change: 'made, ended, silent, checked, direct-path-found, direct-path-lost or path-switched',
   }),
 } as const satisfies Readonly<Record<string, MetricRow>>;
 

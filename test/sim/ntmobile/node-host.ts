@@ -3,7 +3,7 @@
  * simulation.
  */
 import { type IpAddress, ipv4, isIpv6 } from '#base/ip.ts';
-import { type Monotonic, NEVER, wall } from '#base/time.ts';
+import { earliest, type Monotonic, NEVER, wall } from '#base/time.ts';
 import {
   type CredentialContents,
   makeCredential,
@@ -21,6 +21,7 @@ import { createNtmobileNode, type NtmobileNodeInput } from '#engine/ntmobile/nod
 import { expectSound } from '#test/sim/event-faults.ts';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
 import type { AccessPoint, Host, Internet, WireDatagram } from './internet.ts';
+import { NodeTraffic } from './node-traffic.ts';
 import { isSealed, open, seal } from './sealed-text.ts';
 import {
   AUTHORITY,
@@ -62,6 +63,7 @@ export class NodeHost implements Host {
   readonly #random: RandomBytes;
   /** The account server refuses another credential. */
   disabled = false;
+  #traffic = new NodeTraffic();
   #queries = 0;
   #epoch = 0;
 
@@ -114,15 +116,18 @@ export class NodeHost implements Host {
   restart(accessPoints: readonly AccessPoint[]): void {
     this.engine = this.#makeEngine();
     this.#parts.clear();
+    this.#traffic = new NodeTraffic();
     this.#begin();
     this.move(accessPoints);
   }
 
   deadline(): Monotonic {
-    return this.engine.deadline();
+    return earliest(this.engine.deadline(), this.#traffic.deadline(this.#internet.now));
   }
   tick(now: Monotonic): void {
-    this.#step(now, { kind: 'tick' });
+    const traffic = this.#traffic.due(now);
+    if (traffic !== undefined) this.#step(now, traffic);
+    if (this.engine.deadline() <= now) this.#step(now, { kind: 'tick' });
   }
 
   /** Attaches to these access points by one interface; the carrier was down for a moment. */
@@ -190,6 +195,7 @@ export class NodeHost implements Host {
       to: { address: remote, port: remotePort },
     };
     this.#internet.send(this, { ...datagram, relayIndex, octets });
+    this.#traffic.count(tunnel.id, 1, 0);
     return true;
   }
 
@@ -222,6 +228,7 @@ export class NodeHost implements Host {
     const tunnel = this.tunnelTo(source);
     if (tunnel?.id !== opened.tunnel) return;
     this.received.push(text);
+    this.#traffic.count(tunnel.id, 0, 1);
     const { from, relayIndex } = datagram;
     if (
       tunnel.path.remote === from.address &&

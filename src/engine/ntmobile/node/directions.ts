@@ -97,7 +97,10 @@ export class Directions {
   lost(now: Monotonic, direction: Direction): void {
     direction.freshUntil = now;
     if (now >= direction.inUseUntil) return;
-    direction.retryAt = after(now, direction.retryMs);
+    const retryAt = after(now, direction.retryMs);
+    // Further losses do not postpone it.
+    if (retryAt >= direction.retryAt) return;
+    direction.retryAt = retryAt;
     direction.retryMs = Math.min(2 * direction.retryMs, LONGEST_RETRY_MS);
   }
 

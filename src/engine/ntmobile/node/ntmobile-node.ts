@@ -9,7 +9,7 @@ import { earliest, type Monotonic, type Wall, wall } from '#base/time.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
 import type { Engine, RandomBytes, Reconfigurable, Step } from '#engine/contract/engine.ts';
-import type { CommonInput, NetworkInput } from '#engine/contract/input.ts';
+import type { CommonInput, NetworkInput, TrafficInput } from '#engine/contract/input.ts';
 import type { LoginInput, QueryInput, RoamingInput } from '#engine/contract/ntmobile.ts';
 import type { Output } from '#engine/contract/output.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
@@ -30,7 +30,13 @@ import { RouteDirections } from './route-directions.ts';
 import { SessionDispatch } from './session-dispatch.ts';
 import { Trust } from './trust.ts';
 
-export type NtmobileNodeInput = CommonInput | NetworkInput | RoamingInput | LoginInput | QueryInput;
+export type NtmobileNodeInput =
+  | CommonInput
+  | NetworkInput
+  | RoamingInput
+  | LoginInput
+  | QueryInput
+  | TrafficInput;
 
 /** Relays to which the node keeps a session before any path needs them. */
 const WARM_RELAYS = 2;
@@ -154,6 +160,9 @@ class NtmobileNode implements NtmobileNodeEngine {
         break;
       case 'roaming':
         this.#pathManager.peerRoamed(step, input.tunnel, input.remote, input.remotePort);
+        break;
+      case 'traffic':
+        this.#pathManager.carried(step, input);
         break;
       case 'query':
         this.#names.query(step, input);

@@ -34,6 +34,7 @@ export const NTMOBILE_NODE_COUNTERS = {
   'path-unestablished':
     'paths that another node asked for and did not establish, or replaced by another one',
   'path-silent': 'another node does not answer through the relay',
+  'path-checked': 'data was not answered: the node checked whether its path still works',
   'direct-path-found': 'a direct path answered a check',
   'direct-path-lost': 'a direct path does not answer any more',
   'path-switched': 'the data of a path takes another UDP path',

@@ -4,11 +4,12 @@
  *
  * RFC 6275 §11.3.6  Binding Error;  §11.7.4 Binding Refresh Request
  */
+
+import { PathWatch, type TrafficSample } from '#engine/common/path-watch.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { Haste } from '#engine/mobile-ipv6/mobile-node/binding/registration-attempt.ts';
 import type { MobileNodeReason } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
 import { HintLimit } from './hint-limit.ts';
-import { PathWatch, type TrafficSample } from './path-watch.ts';
 
 /** A Binding Update under way is not repeated sooner because of a hint. */
 const HINT: Haste = { quietMs: 250, timedOut: false };

@@ -11,6 +11,7 @@
 import { formatPrefix, type IpAddress, type Ipv4Address } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import { earliest, type Monotonic, wall } from '#base/time.ts';
+import type { TrafficSample } from '#engine/common/path-watch.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
 import type { MatchedAcknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
@@ -34,7 +35,6 @@ import { HomeAgentSilence } from './home-agent-silence.ts';
 import type { HomeRole } from './home-role.ts';
 import { Ipv4HomeAddress } from './ipv4-home-address.ts';
 import { reportSilentHomeAgent } from './path-events.ts';
-import type { TrafficSample } from './path-watch.ts';
 import { StoredRegistration } from './stored-registration.ts';
 
 /** A wall clock that went ahead by less drifted; by more, the machine may have been suspended. */

@@ -103,6 +103,28 @@ export class DirectPaths {
     if (!directPath.checking && directPath.roundTripMs === undefined) directPath.nextAt = now;
   }
 
+  /** Checks the direct path in use now; undefined if there is none or a check is under way. */
+  takeBest(): DirectPath | undefined {
+    const best = this.#best;
+    if (best === undefined) return undefined;
+    best.checking = true;
+    best.nextAt = NEVER;
+    return best;
+  }
+
+  /**
+   * The direct path in use does not answer: others may have failed with it, and are checked now.
+   * `relayed`: data goes through the relay until one of them answers.
+   */
+  bestLost(now: Monotonic, relayed: boolean): void {
+    for (const directPath of this.#paths.values()) {
+      if (directPath.roundTripMs === undefined) continue;
+      if (!directPath.checking) directPath.nextAt = now;
+      if (relayed) directPath.roundTripMs = undefined;
+    }
+    this.#best = this.#choose();
+  }
+
   /** Direct paths whose check is due; they count as being checked. */
   takeDue(now: Monotonic): readonly DirectPath[] {
     const due = [...this.#paths.values()].filter(({ nextAt }) => nextAt <= now);

@@ -10,6 +10,7 @@
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
 import type { JsonObject } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
+import type { TrafficSample } from '#engine/common/path-watch.ts';
 import { type DesiredPart, describeTunnel } from '#engine/contract/desired-state.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
@@ -36,6 +37,9 @@ interface GeneralTunnel {
   /** It had keys before: a new session means that the relay was restarted or unreachable. */
   wasEstablished: boolean;
 }
+
+/** What each tunnel carried since the sample before. */
+type TunnelSamples = ReadonlyMap<number, TrafficSample>;
 
 export class GeneralTunnels {
   readonly #context: GeneralContext;
@@ -101,6 +105,16 @@ export class GeneralTunnels {
   /** The relay that a general node is behind. */
   relayOf(name: string): RelayLink | undefined {
     return this.#tunnelOf(name)?.relay;
+  }
+
+  /** The tunnel to a relay carried data, or did not; says whether the node asks. */
+  carried(step: Step, samples: TunnelSamples): boolean {
+    let asks = false;
+    for (const { relay, tunnel } of this.#byRelay.values()) {
+      const sample = samples.get(tunnel);
+      if (sample !== undefined && relay.carried(step, sample)) asks = true;
+    }
+    return asks;
   }
 
   /** The relay has new keys. A relay with a new session may have lost the node's directions. */

@@ -13,9 +13,11 @@ import { equalBytes, hex } from '#base/bytes.ts';
 import type { IpAddress } from '#base/ip.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
+import type { TrafficSample } from '#engine/common/path-watch.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { pathResponse } from '#engine/ntmobile/common/path-response.ts';
+import type { RequestTiming } from '#engine/ntmobile/common/request-timing.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { ReceivedMessage } from '#engine/ntmobile/common/session-listener.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
@@ -34,6 +36,7 @@ import type { PeerNode } from '../peer-node.ts';
 import type { NtmobileNodeCounter } from '../reasons.ts';
 import type { NodePurpose, PathPurpose } from '../request-purposes.ts';
 import { type DirectPath, DirectPaths, endpointKey } from './direct-paths.ts';
+import { PathQuestions, QUESTION } from './path-questions.ts';
 
 const CHECK_MS = 2_500;
 /**
@@ -69,6 +72,8 @@ interface PathRelay {
   udpPathOfLeg(path: string): UdpPath | undefined;
   attach(step: Step, pathId: Uint8Array, token: Uint8Array): void;
   release(step: Step, pathId: Uint8Array): void;
+  /** Asks whether the relay still answers. */
+  ask(step: Step): void;
 }
 
 export class NodePath {
@@ -93,6 +98,7 @@ export class NodePath {
   silent = false;
   readonly #context: PathContext;
   readonly #directPaths = new DirectPaths();
+  readonly #questions = new PathQuestions();
   #hosts = '';
   #newestTransaction: number | undefined;
   #used: UdpPath | undefined;
@@ -109,7 +115,7 @@ export class NodePath {
   deadline(): Monotonic {
     return this.session?.current === undefined
       ? NEVER
-      : earliest(this.#directPaths.deadline(), this.#relayedCheckAt);
+      : earliest(this.#directPaths.deadline(), this.#relayedCheckAt, this.#questions.deadline());
   }
 
   /**
@@ -117,10 +123,7 @@ export class NodePath {
    */
   udpPath(): UdpPath | undefined {
     const best = this.#directPaths.best;
-    return (
-      (best === undefined ? undefined : this.#udpPathTo(best.endpoint)) ??
-      this.relay?.udpPathOfLeg(this.id)
-    );
+    return (best === undefined ? undefined : this.#udpPathTo(best.endpoint)) ?? this.#leg;
   }
 
   get direct(): boolean {
@@ -174,14 +177,35 @@ export class NodePath {
 
   /** Tells the peer through the relay where this node is. */
   announce(step: Step, retransmissionMs?: number): void {
-    const udpPath = this.relay?.udpPathOfLeg(this.id);
-    if (udpPath !== undefined) this.#challenge(step, udpPath, '', retransmissionMs);
+    const udpPath = this.#leg;
+    if (udpPath === undefined) return;
+    const timing = retransmissionMs === undefined ? {} : { retransmissionMs };
+    this.#challenge(step, udpPath, '', timing);
   }
 
   tick(step: Step): void {
     if (this.session?.current === undefined) return;
     for (const directPath of this.#directPaths.takeDue(step.now)) this.#check(step, directPath);
     if (this.#relayedCheckAt <= step.now) this.#checkRelayed(step);
+    if (this.#questions.takeHint(step.now) && this.direct) this.announce(step);
+  }
+
+  /** The tunnel carried data by this path, or did not. */
+  carried(step: Step, sample: TrafficSample): void {
+    const udpPath = this.udpPath();
+    if (this.session?.current === undefined || udpPath === undefined) return;
+    if (!this.#questions.sample(step.now, sample)) return;
+    this.#context.counters.count('path-checked');
+    if (this.#confirmDirect(step)) return;
+    this.#challenge(step, udpPath, '', QUESTION);
+    this.relay?.ask(step);
+  }
+
+  /** Asks whether the direct path in use still works; says whether there is one. */
+  #confirmDirect(step: Step): boolean {
+    const best = this.#directPaths.takeBest();
+    if (best !== undefined) this.#check(step, best, QUESTION);
+    return best !== undefined;
   }
 
   /** Direct paths have separate checks. */
@@ -197,13 +221,13 @@ export class NodePath {
     this.#relayedCheckAt = after(step.now, RELAYED_LIVENESS_MS);
   }
 
-  #check(step: Step, directPath: DirectPath): void {
+  #check(step: Step, directPath: DirectPath, timing?: RequestTiming): void {
     const to = this.#udpPathTo(directPath.endpoint);
     if (to === undefined) this.#directPaths.checkCompleted(step.now, directPath, undefined);
-    else this.#challenge(step, to, directPath.key);
+    else this.#challenge(step, to, directPath.key, timing);
   }
 
-  #challenge(step: Step, udpPath: UdpPath, key: string, retransmissionMs?: number): void {
+  #challenge(step: Step, udpPath: UdpPath, key: string, timing: RequestTiming = {}): void {
     const { sessions, random } = this.#context;
     if (this.session?.current === undefined) return;
     const challenge = random(8);
@@ -218,10 +242,7 @@ export class NodePath {
       challenge,
       sentAt: step.now,
     } as const;
-    const times = {
-      attemptMs: CHECK_MS,
-      ...(retransmissionMs === undefined ? {} : { retransmissionMs }),
-    };
+    const times = { attemptMs: CHECK_MS, ...timing };
     sessions.request(
       step,
       this.session,
@@ -238,6 +259,8 @@ export class NodePath {
       this.candidatesReceived(step, filterNtmobileOptions(options, 'candidate'));
     if (udpPath.relayIndex === 0)
       this.peerObservedAt(step, { address: udpPath.remote, port: udpPath.remotePort });
+    // The peer asks through the relay: what goes directly may not arrive there.
+    else if (this.#directPaths.best?.checking === false) this.#confirmDirect(step);
     return pathResponse(message, udpPath);
   }
 
@@ -259,6 +282,8 @@ export class NodePath {
   answered(step: Step, purpose: PathPurpose, answer: ReceivedMessage | undefined): void {
     if (answer !== undefined) this.#heardFromPeer(step);
     else if (purpose.endpointKey === '') this.#unanswered(step);
+    if (answer !== undefined && purpose.endpointKey === '' && !this.direct)
+      this.#questions.answered(step.now);
     if (this.suspect && answer !== undefined) {
       this.suspect = false;
       this.#context.pathChanged(step, this);
@@ -270,14 +295,18 @@ export class NodePath {
       this.#context.counters.count('direct-path-found');
     if (!valid && directPath.roundTripMs !== undefined)
       this.#context.counters.count('direct-path-lost');
-    if (
-      this.#directPaths.checkCompleted(
-        step.now,
-        directPath,
-        valid ? step.now - purpose.sentAt : undefined,
-      )
-    )
-      this.updateUdpPath(step);
+    const used = directPath === this.#directPaths.best;
+    const lost = used && !valid;
+    if (used && valid) this.#questions.answered(step.now);
+    const roundTripMs = valid ? step.now - purpose.sentAt : undefined;
+    const switched = this.#directPaths.checkCompleted(step.now, directPath, roundTripMs);
+    if (lost) this.#directPaths.bestLost(step.now, this.#leg !== undefined);
+    if (switched || lost) this.updateUdpPath(step);
+    if (lost) this.tick(step);
+  }
+
+  get #leg(): UdpPath | undefined {
+    return this.relay?.udpPathOfLeg(this.id);
   }
 
   #unanswered(step: Step): void {
@@ -296,6 +325,7 @@ export class NodePath {
     if (same && udpPath.local === this.#used?.local) return;
     if (udpPath === undefined && this.#used === undefined) return;
     this.#used = udpPath;
+    this.#questions.switched(step.now);
     this.#context.counters.count('path-switched');
     this.#context.pathChanged(step, this);
   }

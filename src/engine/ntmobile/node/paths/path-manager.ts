@@ -10,6 +10,7 @@ import type { JsonObject } from '#base/json.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
+import type { TrafficInput } from '#engine/contract/input.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { HandshakeUse } from '#wire/ntmobile/datagram.ts';
@@ -177,11 +178,27 @@ export class PathManager {
         firstDatagram: (step, path) => this.#firstDatagram(step, path),
         attached: (step, path, passed) => this.#legAttached(step, path, passed),
         detached: (step, path) => this.#legDetached(step, link, path),
+        rerouted: (step) => this.#rerouted(step, link),
         unreached: (step) => this.general.unreached(step, link),
       },
     );
     this.#relays.set(link.id, link);
     return link;
+  }
+
+  #rerouted(step: Step, relay: RelayLink): void {
+    for (const path of this.#paths.all()) if (path.relay === relay) path.updateUdpPath(step);
+    this.general.updateDesired(step, relay);
+  }
+
+  /** The tunnels carried data, or did not. */
+  carried(step: Step, { tunnels }: TrafficInput): void {
+    const samples = new Map(tunnels.map((sample) => [sample.tunnel, sample] as const));
+    for (const peer of this.#paths.peers()) {
+      const sample = samples.get(peer.tunnel);
+      if (sample !== undefined) establishedOf(peer)[0]?.carried(step, sample);
+    }
+    if (this.general.carried(step, samples)) this.#context.counters.count('path-checked');
   }
 
   /** The node has another credential. */

@@ -9,13 +9,16 @@
  */
 
 import { hex } from '#base/bytes.ts';
-import { after, type Monotonic } from '#base/time.ts';
+import { after, type Monotonic, monotonic } from '#base/time.ts';
+import type { TrafficSample } from '#engine/common/path-watch.ts';
 import { Timers, type TimerTable } from '#engine/common/timers.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { SHORT_PADDING_OCTETS } from '#engine/ntmobile/common/control-requests.ts';
+import type { RequestTiming } from '#engine/ntmobile/common/request-timing.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
+import { sameRemoteEndpoint } from '#engine/ntmobile/common/udp-path.ts';
 import { HandshakeUse } from '#wire/ntmobile/datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
@@ -27,6 +30,8 @@ import {
 import { type Attachment, udpPathTo } from '../attachment.ts';
 import { KEEPALIVE_MS } from '../nat-mapping.ts';
 import type { NodePurpose, RelayPurpose } from '../request-purposes.ts';
+import { endpointKey } from './direct-paths.ts';
+import { PathQuestions, QUESTION } from './path-questions.ts';
 
 const ANSWER_MS = 2_000;
 const RETRY_MS = 500;
@@ -62,6 +67,8 @@ interface RelayListener {
   attached(step: Step, path: string, passed: boolean): void;
   /** The relay refused the leg, or lost it with its keys. */
   detached(step: Step, path: string): void;
+  /** The relay is reached at another of its endpoints. */
+  rerouted(step: Step): void;
   /** The relay does not answer; the link tries again. */
   unreached(step: Step): void;
 }
@@ -75,7 +82,11 @@ export class RelayLink {
   readonly #listener: RelayListener;
   readonly #timers = new Timers<keyof typeof TIMERS>();
   readonly #legs = new Map<string, Leg>();
+  readonly #questions = new PathQuestions();
   #endpoints: readonly Endpoint[];
+  /** Endpoints that did not answer, by key; used only without another one. */
+  readonly #silent = new Set<string>();
+  #askedUntil: Monotonic = monotonic(0);
   #attachment: Attachment;
   #session: Session | undefined;
   #move = 0;
@@ -116,11 +127,26 @@ export class RelayLink {
    * family that the relay has.
    */
   udpPath(relayIndex = 0): UdpPath | undefined {
-    for (const endpoint of this.#endpoints) {
+    const paths = this.#endpoints.flatMap((endpoint) => {
       const udpPath = udpPathTo(this.#attachment, this.#port, endpoint, relayIndex);
-      if (udpPath !== undefined) return udpPath;
-    }
-    return undefined;
+      return udpPath === undefined ? [] : [{ key: endpointKey(endpoint), udpPath }];
+    });
+    return (paths.find(({ key }) => !this.#silent.has(key)) ?? paths[0])?.udpPath;
+  }
+
+  /** The tunnel to the relay carried data, or did not; says whether the node asks. */
+  carried(step: Step, sample: TrafficSample): boolean {
+    if (this.#session?.current === undefined) return false;
+    const asks = this.#questions.sample(step.now, sample);
+    if (asks) this.ask(step);
+    return asks;
+  }
+
+  /** Asks whether the relay still answers, unless a question is under way. */
+  ask(step: Step): void {
+    if (step.now < this.#askedUntil) return;
+    this.#askedUntil = after(step.now, QUESTION.attemptMs);
+    this.#keepAlive(step, PADDING, QUESTION);
   }
 
   /** The path through the leg of a path; undefined without a leg. */
@@ -176,6 +202,7 @@ export class RelayLink {
 
   moved(step: Step, attachment: Attachment): void {
     this.#attachment = attachment;
+    this.#silent.clear();
     this.#move += 1;
     const udpPath = this.udpPath();
     if (udpPath === undefined) return;
@@ -224,7 +251,11 @@ export class RelayLink {
     this.#sessions.request(step, session, { type: 'relay-attach-request', options }, purpose);
   }
 
-  #keepAlive(step: Step, padding: NtmobileOption = PADDING): void {
+  #keepAlive(
+    step: Step,
+    padding: NtmobileOption = PADDING,
+    timing: RequestTiming = { attemptMs: ANSWER_MS },
+  ): void {
     if (this.#session?.current === undefined) return;
     const purpose = {
       part: 'relay',
@@ -236,7 +267,7 @@ export class RelayLink {
     this.#sessions.request(
       step,
       this.#session,
-      { type: 'keep-alive', options: [padding], attemptMs: ANSWER_MS },
+      { type: 'keep-alive', options: [padding], ...timing },
       purpose,
     );
   }
@@ -248,13 +279,34 @@ export class RelayLink {
     }
     if (purpose.move !== this.#move) return;
     if (answer === undefined) {
+      if (this.#tryNextEndpoint(step)) return;
       // The relay may have lost its keys and every leg. Legs need new keys and a new direction.
       this.#restart(step);
       this.#loseLegs(step);
+      this.#listener.unreached(step);
       return;
     }
+    this.#questions.answered(step.now);
     this.roundTripMs = step.now - purpose.sentAt;
     this.#timers.set('keepalive', after(step.now, KEEPALIVE_MS));
+  }
+
+  /** The session and its legs follow to another endpoint of the relay, if it has one. */
+  #tryNextEndpoint(step: Step): boolean {
+    const silent = this.udpPath();
+    if (silent === undefined || this.#session === undefined) return false;
+    this.#silent.add(endpointKey({ address: silent.remote, port: silent.remotePort }));
+    const next = this.udpPath();
+    if (next === undefined || sameRemoteEndpoint(next, silent)) {
+      this.#silent.clear();
+      return false;
+    }
+    this.#move += 1;
+    this.#session.udpPath = next;
+    this.#questions.switched(step.now);
+    this.#keepAlive(step, LONG_PADDING, QUESTION);
+    this.#listener.rerouted(step);
+    return true;
   }
 
   #attached(step: Step, path: string, answer: NtmobileMessage | undefined): void {

@@ -2,14 +2,14 @@
  * Decides from the traffic of the tunnel when the node asks whether the path still works.
  *
  * No RFC: like the detection of dead peers of other tunnel protocols. A question is a Binding
- * Update; its acknowledgement proves the path. Traffic in one direction that has no answer by its
- * nature costs one question every 1.25 s; an idle tunnel costs none.
+ * Update, a Path Challenge or a Keep Alive; its answer proves the path. Traffic in one direction
+ * that has no answer by its nature costs one question every 1.25 s; an idle tunnel costs none.
  */
 import { after, type Monotonic } from '#base/time.ts';
 
 /** Packets that left without any answer: ask after this time. */
 const UNANSWERED_MS = 500;
-/** An acknowledgement proves the path for this time. */
+/** An answer proves the path for this time. */
 const PROOF_MS = 1250;
 /** So many samples in a row with received packets are a steady stream (four a second). */
 const STEADY_SAMPLES = 4;
@@ -58,7 +58,7 @@ export class PathWatch {
     );
   }
 
-  /** The home agent answered, over this path or another one. */
+  /** The other end answered a question. */
   answered(now: Monotonic): void {
     this.#unansweredSince = undefined;
     this.#samplesInARow = 0;
