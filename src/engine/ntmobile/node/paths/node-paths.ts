@@ -7,6 +7,8 @@
  * with the lower path id, without a negotiation.
  */
 import { earliest, type Monotonic } from '#base/time.ts';
+import type { TrafficSample } from '#engine/common/path-watch.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { NodePath } from './node-path.ts';
 import type { TunnelIds } from './tunnel-ids.ts';
 
@@ -58,6 +60,14 @@ export class NodePaths {
     const peer = this.#peers.get(publicKey);
     peer?.paths.delete(path);
     if (peer?.paths.size === 0) this.#peers.delete(publicKey);
+  }
+
+  /** The tunnels to peers carried data by the paths in use, or did not. */
+  carried(step: Step, samples: ReadonlyMap<number, TrafficSample>): void {
+    for (const peer of this.#peers.values()) {
+      const sample = samples.get(peer.tunnel);
+      if (sample !== undefined) establishedOf(peer)[0]?.carried(step, sample);
+    }
   }
 
   deadline(): Monotonic {

@@ -78,14 +78,7 @@ export class PathManager {
       nameLost: (step, name, retrySoon) => context.nameLost(step, name, retrySoon),
     });
     this.#pathContext = {
-      ...{
-        sessions: context.sessions,
-        counters: context.counters,
-        random: context.random,
-        port: context.port,
-      },
-      attachment: () => context.attachment(),
-      candidates: () => context.candidates(),
+      ...context,
       pathChanged: (step, path) => this.#pathChanged(step, path),
       pathSilent: (step, path) => this.#pathSilent(step, path),
     };
@@ -178,7 +171,10 @@ export class PathManager {
         firstDatagram: (step, path) => this.#firstDatagram(step, path),
         attached: (step, path, passed) => this.#legAttached(step, path, passed),
         detached: (step, path) => this.#legDetached(step, link, path),
-        rerouted: (step) => this.#rerouted(step, link),
+        rerouted: (step) => {
+          for (const path of this.#paths.all()) if (path.relay === link) path.updateUdpPath(step);
+          this.general.updateDesired(step, link);
+        },
         unreached: (step) => this.general.unreached(step, link),
       },
     );
@@ -186,18 +182,10 @@ export class PathManager {
     return link;
   }
 
-  #rerouted(step: Step, relay: RelayLink): void {
-    for (const path of this.#paths.all()) if (path.relay === relay) path.updateUdpPath(step);
-    this.general.updateDesired(step, relay);
-  }
-
   /** The tunnels carried data, or did not. */
   carried(step: Step, { tunnels }: TrafficInput): void {
     const samples = new Map(tunnels.map((sample) => [sample.tunnel, sample] as const));
-    for (const peer of this.#paths.peers()) {
-      const sample = samples.get(peer.tunnel);
-      if (sample !== undefined) establishedOf(peer)[0]?.carried(step, sample);
-    }
+    this.#paths.carried(step, samples);
     if (this.general.carried(step, samples)) this.#context.counters.count('path-checked');
   }
 
@@ -208,10 +196,7 @@ export class PathManager {
       if (session !== undefined) this.#context.sessions.rekey(step, session);
   }
 
-  /**
-   * A Tunnel Request without a credential that claims to be from a relay. `timestamp` in
-   * microseconds.
-   */
+  /** A Tunnel Request that claims to be from a relay; `timestamp` in microseconds. */
   relayRestarted(step: Step, publicKey: Uint8Array, timestamp: bigint): void {
     this.#relays.get(hex(publicKey))?.relayRestarted(step, timestamp);
   }
