@@ -110,6 +110,15 @@ function nameServerSection() {
         description: 'time to live of an answer in resolvers',
         unit: 'seconds',
       }),
+      answersPerSecond: integerField(1, 1_000_000)
+        .default(50)
+        .meta({
+          reloadable: true,
+          description:
+            'answers over UDP to one network (IPv4 /24, IPv6 /56); beyond them, every second one ' +
+            'makes the resolver ask over TCP, and the others are not sent',
+          unit: 'per second',
+        }),
     })
     .prefault({})
     .meta({ description: 'the name server of the zone' });

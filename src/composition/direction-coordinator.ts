@@ -32,6 +32,7 @@ export interface DirectionCoordinatorSettings {
     readonly port: number;
     readonly names: readonly string[];
     readonly timeToLiveSeconds: number;
+    readonly answersPerSecond: number;
   };
 }
 
@@ -65,14 +66,16 @@ export async function openDirectionCoordinator(
     timeToLiveSeconds: nameServer.timeToLiveSeconds,
     addressesOf: (name) => engine.addressesOf(name),
   });
-  const { port } = settings.nameServer;
-  const names = servers.use(await NameServer.open({ addresses, port, zone: zoneOf(settings) }));
+  const { port, answersPerSecond } = settings.nameServer;
+  const names = servers.use(
+    await NameServer.open({ addresses, port, answersPerSecond, zone: zoneOf(settings) }),
+  );
   return {
     engine,
-    ports: { network: false },
+    ports: { network: false, names: { onQuery: () => {}, counters: () => names.counters() } },
     reconfigure(now, fresh, out) {
       engine.reconfigure(now, configurationOf(fresh), out);
-      names.useZone(zoneOf(fresh));
+      names.reconfigure(zoneOf(fresh), fresh.nameServer.answersPerSecond);
     },
   };
 }

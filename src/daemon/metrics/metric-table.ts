@@ -314,15 +314,20 @@ export const METRICS = {
   sojourn_ntmobile_paths: gauge(['mn'], 'Paths to other nodes, by kind.', {
     kind: 'direct or relayed',
   }),
-  sojourn_name_queries_total: counter(['mn'], 'Queries that the stub resolver received.'),
+  sojourn_name_queries_total: counter(
+    ['mn', 'dc'],
+    'Queries that the stub resolver or the name server received.',
+  ),
   sojourn_name_query_actions_total: counter(
-    ['mn'],
-    'Actions of the stub resolver on queries; one query may cause several.',
+    ['mn', 'dc'],
+    'Actions of the stub resolver or name server on queries; one query may cause several.',
     {
       action:
         'virtual, forwarded, unreachable (virtual addresses replace unreachable real ones), ' +
         'malformed, failed, busy, or virtual-refused, loopback-refused, private-refused (an ' +
-        'answer of another name server with such an address)',
+        'answer of another name server with such an address); over UDP: limited (not answered ' +
+        'because of the rate), slipped (truncated because of the rate), shortened (truncated ' +
+        'because of the size) or proved (by a cookie); connections-refused, -shed or -slow',
     },
   ),
   sojourn_ntmobile_path_changes_total: counter(['mn'], 'Changes of paths.', {

@@ -19,6 +19,8 @@ interface DnsListenerOptions {
   answer(
     query: Uint8Array,
     transport: DnsTransport,
+    /** Only over UDP, where anybody may have sent it. */
+    client?: string,
   ): Uint8Array | undefined | Promise<Uint8Array | undefined>;
 }
 
@@ -73,7 +75,7 @@ export class DnsListener implements AsyncDisposable {
         if (answer !== undefined && this.#sockets.includes(socket))
           socket.send(answer, port, client, () => {});
       };
-      const answer = this.#answer(query, 'udp');
+      const answer = this.#answer(query, 'udp', client);
       if (answer instanceof Promise) void answer.then(send);
       else send(answer);
     });

@@ -32,7 +32,7 @@ export function withId(octets: Uint8Array, id: number): Buffer {
 }
 
 /** Octets of the question; undefined unless there is exactly one, and whole. */
-function questionOf(octets: Uint8Array): Uint8Array | undefined {
+export function questionOf(octets: Uint8Array): Uint8Array | undefined {
   if (octets.length < DNS_HEADER_OCTETS || octets[4] !== 0 || octets[5] !== 1) return undefined;
   let at = DNS_HEADER_OCTETS;
   for (let length = octets[at]; length !== 0; length = octets[at]) {

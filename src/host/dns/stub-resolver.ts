@@ -10,7 +10,7 @@
  * that lead to a relay. A virtual name has addresses of both families, and an application may use
  * either.
  */
-import { type Answer, TRUNCATED_RESPONSE } from 'dns-packet';
+import { TRUNCATED_RESPONSE } from 'dns-packet';
 import { type IpAddress, isIpv6, type Prefix, prefixContains } from '#base/ip.ts';
 import type { NameAnswer } from '#engine/contract/ntmobile.ts';
 import type { NamePort } from '#runtime/ports.ts';
@@ -28,6 +28,7 @@ import {
   respond,
   withoutOtherSections,
 } from './dns-query.ts';
+import { anyAnswer, type DnsRecord } from './dns-records.ts';
 import { type RebindFault, type RebindRules, rebindFault } from './rebind-protection.ts';
 import { reverseAddress, VirtualNames } from './virtual-names.ts';
 
@@ -190,11 +191,13 @@ export class StubResolver implements NamePort, AsyncDisposable {
     const { addresses, timeToLiveSeconds } = answer;
     this.#names.remember(name, addresses, timeToLiveSeconds);
     const type: string = query.question.type;
+    if (type === 'ANY')
+      return reply(query, { answers: anyAnswer(query.question.name, timeToLiveSeconds) });
     const answers = addresses
       .map((address) => ({ address, family: isIpv6(address) ? ('AAAA' as const) : ('A' as const) }))
-      .filter(({ family }) => type === family || type === 'ANY')
+      .filter(({ family }) => type === family)
       .map(
-        ({ address, family }): Answer => ({
+        ({ address, family }): DnsRecord => ({
           ...{ type: family, name: query.question.name, ttl: timeToLiveSeconds, data: address },
         }),
       );

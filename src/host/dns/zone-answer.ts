@@ -2,12 +2,13 @@
  * Answers of an authoritative name server for one zone.
  *
  * RFC 1035 §4.1, §6.2   authoritative answers;  RFC 2308 §2, §3 NXDOMAIN and NODATA with the SOA
- * RFC 3596              AAAA
+ * RFC 3596              AAAA;  RFC 8482 §4.2 minimal answers to ANY
  * Left out: transfers, DNSSEC, wildcards, delegations. The zone has addresses of nodes only.
  */
-import { type Answer, AUTHORITATIVE_ANSWER, type Question } from 'dns-packet';
+import { AUTHORITATIVE_ANSWER, type Question } from 'dns-packet';
 import type { IpAddress } from '#base/ip.ts';
-import { type DnsReplyContent, RCODE, readQuery, respond } from './dns-query.ts';
+import { type DnsReplyContent, RCODE } from './dns-query.ts';
+import { anyAnswer, type DnsRecord } from './dns-records.ts';
 
 export interface Zone {
   /** Lower case, no trailing dot. */
@@ -24,23 +25,13 @@ export interface Zone {
 
 const SOA_TIMES = { refresh: 3600, retry: 600, expire: 86_400 } as const;
 
-/** The answer for a transport; undefined for octets that are no query. */
-export function answerQuery(
-  octets: Uint8Array,
-  zone: Zone,
-  transport: 'udp' | 'tcp',
-): Uint8Array | undefined {
-  const read = readQuery(octets, transport);
-  if ('answer' in read) return read.answer;
-  return respond(read.query, contentFor(zone, read.query.question));
-}
-
 const authoritative = (content: Omit<DnsReplyContent, 'flags'>): DnsReplyContent => ({
   ...content,
   flags: AUTHORITATIVE_ANSWER,
 });
 
-function contentFor(
+/** The content of the answer to a question. */
+export function zoneAnswer(
   zone: Zone,
   { name: questionName, class: recordClass, ...question }: Question,
 ): DnsReplyContent {
@@ -53,30 +44,34 @@ function contentFor(
     const apex = [
       soa,
       ...zone.servers.map(
-        (data): Answer => ({ type: 'NS', name: zone.name, ttl: zone.timeToLiveSeconds, data }),
+        (data): DnsRecord => ({ type: 'NS', name: zone.name, ttl: zone.timeToLiveSeconds, data }),
       ),
     ];
-    const answers = apex.filter((record) => type === record.type || type === 'ANY');
+    const answers =
+      type === 'ANY'
+        ? anyAnswer(questionName, zone.timeToLiveSeconds)
+        : apex.filter((record) => type === record.type);
     return authoritative({ answers, authorities: answers.length === 0 ? [soa] : [] });
   }
   const addresses = zone.addressesOf(name);
   if (addresses === undefined) return authoritative({ rcode: RCODE.nameError, authorities: [soa] });
   const record =
     (recordType: 'A' | 'AAAA') =>
-    (data: IpAddress): Answer => ({
+    (data: IpAddress): DnsRecord => ({
       type: recordType,
       name: questionName,
       ttl: zone.timeToLiveSeconds,
       data,
     });
   const answers = [
-    ...(type === 'AAAA' || type === 'ANY' ? addresses.ipv6.map(record('AAAA')) : []),
-    ...(type === 'A' || type === 'ANY' ? addresses.ipv4.map(record('A')) : []),
+    ...(type === 'AAAA' ? addresses.ipv6.map(record('AAAA')) : []),
+    ...(type === 'A' ? addresses.ipv4.map(record('A')) : []),
+    ...(type === 'ANY' ? anyAnswer(questionName, zone.timeToLiveSeconds) : []),
   ];
   return authoritative({ answers, authorities: answers.length === 0 ? [soa] : [] });
 }
 
-function soaOf({ name, servers, timeToLiveSeconds }: Zone): Answer {
+function soaOf({ name, servers, timeToLiveSeconds }: Zone): DnsRecord {
   const data = {
     mname: servers[0] ?? name,
     rname: `hostmaster.${name}`,

@@ -7,9 +7,9 @@
  * made by its {@link SessionListener}.
  */
 import { equalBytes, isMalformed } from '#base/bytes.ts';
+import { RateLimit } from '#base/rate-limit.ts';
 import { after, earliest, type Monotonic } from '#base/time.ts';
 import { CounterSet } from '#engine/common/counters.ts';
-import { RateLimit } from '#engine/common/rate-limit.ts';
 import { TimerHeap } from '#engine/common/timer-heap.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';

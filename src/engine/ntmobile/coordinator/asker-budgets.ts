@@ -5,8 +5,8 @@
  * No RFC: docs/reference/ntmobile.md §6 (budgets)
  */
 import { hex } from '#base/bytes.ts';
+import { RateLimit } from '#base/rate-limit.ts';
 import { after, type Monotonic } from '#base/time.ts';
-import { RateLimit } from '#engine/common/rate-limit.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { CoordinatorCounter } from './reasons.ts';
 import type { NodeRegistration } from './registrations.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { RateLimit } from '#base/rate-limit.ts';
 import { type Monotonic, monotonic } from '#base/time.ts';
 import { fairShare } from '#engine/common/fair-share.ts';
-import { RateLimit } from '#engine/common/rate-limit.ts';
 
 describe('RateLimit', () => {
   it('admits the burst, and then the rate', () => {
