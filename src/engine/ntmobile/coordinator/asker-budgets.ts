@@ -37,14 +37,24 @@ interface Pending {
 class Budget {
   requestsUntil: Monotonic | undefined;
   directionsUntil: Monotonic | undefined;
-  /** By target, oldest first: one path to each is pending at a time. */
-  readonly pending = new Map<string, Pending>();
+  /**
+   * By target, oldest first: one path to each is pending at a time. Most nodes never ask, and an
+   * empty map takes 200 octets.
+   */
+  #pending: Map<string, Pending> | undefined;
 
-  forgetExpired(now: Monotonic): void {
-    for (const [target, { until }] of this.pending) {
-      if (until > now) return;
-      this.pending.delete(target);
+  /** The pending directions that did not expire. */
+  pendingAt(now: Monotonic): Map<string, Pending> {
+    this.#pending ??= new Map();
+    for (const [target, { until }] of this.#pending) {
+      if (until > now) break;
+      this.#pending.delete(target);
     }
+    return this.#pending;
+  }
+
+  end(target: string): void {
+    this.#pending?.delete(target);
   }
 }
 
@@ -103,20 +113,19 @@ export class AskerBudgets {
     session: Session,
     { target, pathId }: Asked,
   ): CoordinatorCounter | undefined {
-    const budget = this.#of(session);
-    budget.forgetExpired(now);
+    const pending = this.#of(session).pendingAt(now);
     const id = hex(pathId);
-    const known = budget.pending.get(target);
+    const known = pending.get(target);
     if (known !== undefined && known.pathId !== id) return 'direction-pending';
-    if (known === undefined && budget.pending.size >= PENDING_LIMIT) return 'direction-limit';
-    budget.pending.delete(target);
-    budget.pending.set(target, { pathId: id, until: after(now, PENDING_MS) });
+    if (known === undefined && pending.size >= PENDING_LIMIT) return 'direction-limit';
+    pending.delete(target);
+    pending.set(target, { pathId: id, until: after(now, PENDING_MS) });
     return undefined;
   }
 
   /** The direction was granted or refused. */
   end(session: Session | undefined, target: string): void {
-    if (session !== undefined) this.#budgets.get(session)?.pending.delete(target);
+    if (session !== undefined) this.#budgets.get(session)?.end(target);
   }
 }
 
