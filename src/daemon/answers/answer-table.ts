@@ -117,6 +117,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
           zone: 'domain whose names it serves',
           publicKey: 'its public key, X25519',
           registrations: 'number of registered nodes',
+          generalNodes: 'number of names of servers without NTMobile that have addresses',
           ...HOST,
         },
       },
@@ -334,6 +335,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
         shape: 'object',
         fields: {
           plane: 'counters of the data plane, or of the sockets',
+          'names?': 'counters of the name server of a coordinator',
           driver: 'counters of the driver',
           '*': 'each counter of the protocol under its name',
         },

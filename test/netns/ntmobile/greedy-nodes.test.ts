@@ -1,6 +1,6 @@
 /**
- * A node with a valid credential takes all that it can get: of the coordinator, of the relay, and of
- * another node. The daemons are real; the greedy node is a process without limits of its own.
+ * A node with a valid credential takes all that it can get: of the coordinator, of the relay, and
+ * of another node. The daemons are real; the greedy node is a process without limits of its own.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -199,7 +199,7 @@ describe('the name server of the zone', () => {
     ]);
   });
 
-  it('sends few answers to a source that floods, and makes resolvers there ask over TCP', async () => {
+  it('sends few answers to a network that floods, and serves resolvers there by TCP', async () => {
     const { answers, truncated, octetsSent, octetsReceived } = await flood(
       query(LABELS('b', 'nodes', 'example'), 28),
       1000,
