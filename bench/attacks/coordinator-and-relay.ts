@@ -8,17 +8,21 @@ import { DaemonProcess } from '#lab/daemons.ts';
 import { STATE_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { NTMOBILE } from '#lab/ntmobile/ntmobile-lab.ts';
+import { nowMs, run } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
 import { HandshakeUse } from '#wire/ntmobile/datagram.ts';
 import { type Attack, flood, HonestClients, targetOf } from './attack.ts';
 import { HANDSHAKE_ATTACKS, type Responder } from './handshakes.ts';
 import { ATTACKER, HONEST_HOST, HONEST_PER_SECOND, honestSources } from './lab-names.ts';
-import { AUTHORITY } from './ntmobile-identity.ts';
+import { AUTHORITY, identityOf } from './ntmobile-identity.ts';
 import { datagram, poolOf, query } from './pools.ts';
 
 const KNOWN = 64;
 const POOL = 16_384;
 const DNS_PORT = 53;
+/** Attempts of the greedy account. */
+const ACCOUNT_ATTEMPTS = 12_000;
+const GREEDY_PROGRAM = new URL('../../lab/ntmobile/greedy-node.ts', import.meta.url).pathname;
 
 const base64 = (octets: Uint8Array): string => `base64:${Buffer.from(octets).toString('base64')}`;
 
@@ -60,17 +64,23 @@ async function startServers(): Promise<Servers> {
   return { ...{ lab, coordinator, relay }, ...keys };
 }
 
-async function start(role: 'dc' | 'rsn'): Promise<Responder> {
+/** Programs of honest clients, by what they ask for. */
+const HONEST = { registrations: 'honest-peers.ts', names: 'honest-names.ts' } as const;
+
+async function start(
+  role: 'dc' | 'rsn',
+  asks: keyof typeof HONEST = 'registrations',
+): Promise<Responder> {
   const { lab, coordinator, relay, coordinatorKey, relayKey } = await startServers();
   const isRelay = role === 'rsn';
   const address = ipv6(isRelay ? ADDRESSES.relayIpv6 : ADDRESSES.coordinatorIpv6);
   const publicKey = isRelay ? relayKey : coordinatorKey;
   const use = isRelay ? HandshakeUse.relay : HandshakeUse.coordinator;
   const port = NTMOBILE.port;
-  const honest = await HonestClients.start(lab, HONEST_HOST, 'honest-peers.ts', {
+  const honest = await HonestClients.start(lab, HONEST_HOST, HONEST[asks], {
     ...{ publicKey: hex(publicKey), use, server: address, port, sources: await honestSources() },
     request: isRelay ? 'keep-alive' : 'registration-request',
-    ...{ known: KNOWN, perSecond: HONEST_PER_SECOND },
+    ...{ known: KNOWN, perSecond: HONEST_PER_SECOND, zone: NTMOBILE.zone },
   });
   return {
     ...{ daemon: isRelay ? relay : coordinator, honest, publicKey, use, address, port },
@@ -97,7 +107,37 @@ const QUERIES: Attack<Responder> = {
   },
 };
 
+/** One node with a credential that takes all it can get, without a rate of its own. */
+function greedy(key: string, title: string, given: { attack: string; target: string }) {
+  const attack: Attack<Responder> = {
+    ...{ key, title: `${title}, one account`, perSecond: 1_000 },
+    launch: async ({ publicKey, address }, { perSecond, seconds }) => {
+      const { own, credential } = identityOf('greedy', 0);
+      const beganMs = nowMs();
+      const count = Math.max(ACCOUNT_ATTEMPTS, perSecond * seconds);
+      const options = {
+        ...{ ...given, count, privateKey: hex(own.secret), credential: hex(credential) },
+        ...{ coordinatorKey: hex(publicKey), local: ATTACKER.ipv6, coordinator: address },
+      };
+      await run([process.execPath, GREEDY_PROGRAM, JSON.stringify(options)], {
+        ...{ namespace: ATTACKER.namespace, timeoutMs: 120_000 },
+      });
+      return { sent: count, seconds: (nowMs() - beganMs) / 1000 };
+    },
+  };
+  return attack;
+}
+
+const GREEDY: readonly Attack<Responder>[] = [
+  greedy('sessions', 'handshakes with ever new path ids', { attack: 'sessions', target: '' }),
+  greedy('names', 'names that do not exist', { attack: 'names', target: 'gn.example' }),
+  greedy('paths', 'paths to one node, with their relay legs', {
+    ...{ attack: 'paths', target: `honest0.${NTMOBILE.zone}` },
+  }),
+];
+
 export const NTMOBILE_TARGETS = [
-  targetOf('dc', () => start('dc'), [...HANDSHAKE_ATTACKS, QUERIES]),
+  targetOf('dc', () => start('dc'), [...HANDSHAKE_ATTACKS, ...GREEDY]),
+  targetOf('dc-names', () => start('dc', 'names'), [QUERIES]),
   targetOf('rsn', () => start('rsn'), HANDSHAKE_ATTACKS),
 ];

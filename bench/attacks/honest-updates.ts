@@ -27,16 +27,22 @@ async function registration(): Promise<{ sequence: number; acknowledged: boolean
   return { sequence: Number(first['sequence']), acknowledged: first['acknowledged'] === true };
 }
 
-async function attempt(): Promise<void> {
+async function register(at: number): Promise<boolean> {
   const before = (await registration())?.sequence;
-  const at = nowMs();
   await ask(options.socket, 'reregister', {});
-  let granted = false;
-  while (!granted && nowMs() - at < PATIENCE_MS) {
+  while (nowMs() - at < PATIENCE_MS) {
     const now = await registration();
-    granted = now?.acknowledged === true && now.sequence !== before;
-    if (!granted) await delay(POLL_MS);
+    if (now?.acknowledged === true && now.sequence !== before) return true;
+    await delay(POLL_MS);
   }
+  return false;
+}
+
+async function attempt(): Promise<void> {
+  const at = nowMs();
+  // A daemon that does not answer its operator in time is a failed attempt, too.
+  const late = delay(PATIENCE_MS, false);
+  const granted = await Promise.race([register(at).catch(() => false), late]);
   console.log(JSON.stringify({ at, ms: granted ? nowMs() - at : null }));
 }
 

@@ -10,13 +10,14 @@ const SYSTEM_PREFIX = { address: ipv6('fd12:3456:789a::'), length: 48 } as const
 const LIFETIME_SECONDS = 3600n;
 
 export interface Identity {
-  readonly own: KeyPair;
+  readonly own: KeyPair & { readonly secret: Uint8Array };
   readonly credential: Uint8Array;
 }
 
 /** The node with a number, the same in every process. */
 export function identityOf(kind: string, node: number): Identity {
-  const own = keyPairOf(seed(`${kind} ${node}`));
+  const secret = seed(`${kind} ${node}`);
+  const own = { ...keyPairOf(secret), secret };
   const now = BigInt(Math.floor(Date.now() / 1000));
   const credential = makeCredential(AUTHORITY, {
     publicKey: own.publicKey,

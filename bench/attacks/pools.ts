@@ -164,9 +164,18 @@ export function garbage(index: number): Uint8Array {
   return octets;
 }
 
-/** A query for a name of the zone that does not exist, with EDNS, of type ANY. */
-export function query(zone: string, index: number): Uint8Array {
-  const labels = [`x${index.toString(36)}`, ...zone.split('.')];
+const TYPE_ANY = 255;
+
+/** A query of type ANY for a name of the zone that does not exist, or for what `asked` says. */
+export function query(
+  zone: string,
+  index: number,
+  asked: { readonly name: readonly string[]; readonly type: number } = {
+    name: [`x${index.toString(36)}`],
+    type: TYPE_ANY,
+  },
+): Uint8Array {
+  const labels = [...asked.name, ...zone.split('.')];
   const name = Buffer.concat([
     ...labels.map((label) => Buffer.from([label.length, ...Buffer.from(label)])),
     Buffer.alloc(1),
@@ -174,7 +183,7 @@ export function query(zone: string, index: number): Uint8Array {
   const header = Buffer.alloc(12);
   header.writeUInt16BE(index & 0xffff, 0);
   header.writeUInt16BE(1, 4);
-  return Buffer.concat([header, name, Buffer.from([0, 255, 0, 1])]);
+  return Buffer.concat([header, name, Buffer.from([0, asked.type, 0, 1])]);
 }
 
 /** An address in one of 32,768 /48 prefixes. */
