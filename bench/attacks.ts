@@ -170,6 +170,12 @@ function isWanted(settings: AttackSettings, ...keys: readonly string[]): boolean
   return settings.only === undefined || keys.some((key) => settings.only?.includes(key));
 }
 
+/** Reports a row at once: a run takes minutes. */
+function reported(measured: Measured): Measured {
+  progress(JSON.stringify(rowOf(measured)));
+  return measured;
+}
+
 async function attackTarget(target: Target, settings: AttackSettings): Promise<Measured[]> {
   const { running, attacks } = await target.open();
   await using _ = running;
@@ -178,17 +184,13 @@ async function attackTarget(target: Target, settings: AttackSettings): Promise<M
     ...{ target: target.key, key: 'baseline', title: 'none', launch: undefined, seconds },
   };
   progress(`${target.key}: no attack`);
-  const measured = [await measure(running, baseline)];
+  const measured = [reported(await measure(running, baseline))];
   for (const { key, title, perSecond, launch } of attacks) {
     if (!isWanted(settings, target.key, key)) continue;
     const order: Order = { perSecond: settings.rate ?? perSecond, seconds };
     progress(`${target.key}: ${title}`);
-    measured.push(
-      await measure(running, {
-        ...{ target: target.key, key, title, seconds },
-        launch: () => launch(order),
-      }),
-    );
+    const names = { target: target.key, key, title, seconds };
+    measured.push(reported(await measure(running, { ...names, launch: () => launch(order) })));
   }
   return measured;
 }

@@ -118,10 +118,9 @@ async function attempt(node: number, lifetimeUnits: number): Promise<void> {
   console.log(JSON.stringify({ at, ms: granted ? nowMs() - at : null }));
 }
 
-for (const node of everyNode.slice(0, options.known)) {
-  if (!(await register(node, KNOWN_LIFETIME_UNITS)))
-    throw new Error(`node ${node} could not register without a flood`);
-}
+const known = everyNode.slice(0, options.known);
+const granted = await Promise.all(known.map((node) => register(node, KNOWN_LIFETIME_UNITS)));
+if (granted.includes(false)) throw new Error('a node could not register without a flood');
 console.log('ready');
 let turn = 0;
 setInterval(() => {
