@@ -20,8 +20,9 @@ import { datagram, poolOf, query } from './pools.ts';
 const KNOWN = 64;
 const POOL = 16_384;
 const DNS_PORT = 53;
-/** Attempts of the greedy account. */
+/** Attempts of the greedy account, and its number, which no honest node has. */
 const ACCOUNT_ATTEMPTS = 12_000;
+const GREEDY_NODE = 9_999;
 const GREEDY_PROGRAM = new URL('../../lab/ntmobile/greedy-node.ts', import.meta.url).pathname;
 
 const base64 = (octets: Uint8Array): string => `base64:${Buffer.from(octets).toString('base64')}`;
@@ -80,7 +81,7 @@ async function start(
   const honest = await HonestClients.start(lab, HONEST_HOST, HONEST[asks], {
     ...{ publicKey: hex(publicKey), use, server: address, port, sources: await honestSources() },
     request: isRelay ? 'keep-alive' : 'registration-request',
-    ...{ known: KNOWN, perSecond: HONEST_PER_SECOND, zone: NTMOBILE.zone },
+    ...{ known: KNOWN, perSecond: HONEST_PER_SECOND, zone: NTMOBILE.zone, namePort: DNS_PORT },
   });
   return {
     ...{ daemon: isRelay ? relay : coordinator, honest, publicKey, use, address, port },
@@ -112,11 +113,11 @@ function greedy(key: string, title: string, given: { attack: string; target: str
   const attack: Attack<Responder> = {
     ...{ key, title: `${title}, one account`, perSecond: 1_000 },
     launch: async ({ publicKey, address }, { perSecond, seconds }) => {
-      const { own, credential } = identityOf('greedy', 0);
+      const { secret, credential } = identityOf('greedy', GREEDY_NODE);
       const beganMs = nowMs();
       const count = Math.max(ACCOUNT_ATTEMPTS, perSecond * seconds);
       const options = {
-        ...{ ...given, count, privateKey: hex(own.secret), credential: hex(credential) },
+        ...{ ...given, count, privateKey: hex(secret), credential: hex(credential) },
         ...{ coordinatorKey: hex(publicKey), local: ATTACKER.ipv6, coordinator: address },
       };
       await run([process.execPath, GREEDY_PROGRAM, JSON.stringify(options)], {

@@ -10,13 +10,13 @@ import { query } from './pools.ts';
 
 interface HonestNamesOptions {
   readonly server: string;
+  readonly namePort: number;
   readonly zone: string;
   /** Addresses of this host, each in a network of its own. */
   readonly sources: readonly string[];
   readonly perSecond: number;
 }
 
-const DNS_PORT = 53;
 const RETRANSMISSION_MS = 1_000;
 /** NS records: the names of the zone's servers. */
 const TYPE_NS = 2;
@@ -42,7 +42,7 @@ function ask(turn: number): Promise<boolean> {
   const id = turn & 0xffff;
   const octets = query(options.zone, id, { name: [], type: TYPE_NS });
   const socket = sockets[turn % sockets.length];
-  const send = (): void => socket?.send(octets, DNS_PORT, options.server);
+  const send = (): void => socket?.send(octets, options.namePort, options.server);
   const again = setInterval(send, RETRANSMISSION_MS);
   const end = setTimeout(() => resolve(false), PATIENCE_MS);
   waiting.set(id, () => resolve(true));

@@ -10,14 +10,16 @@ const SYSTEM_PREFIX = { address: ipv6('fd12:3456:789a::'), length: 48 } as const
 const LIFETIME_SECONDS = 3600n;
 
 export interface Identity {
-  readonly own: KeyPair & { readonly secret: Uint8Array };
+  readonly own: KeyPair;
+  /** The octets of its private key. */
+  readonly secret: Uint8Array;
   readonly credential: Uint8Array;
 }
 
 /** The node with a number, the same in every process. */
 export function identityOf(kind: string, node: number): Identity {
   const secret = seed(`${kind} ${node}`);
-  const own = { ...keyPairOf(secret), secret };
+  const own = keyPairOf(secret);
   const now = BigInt(Math.floor(Date.now() / 1000));
   const credential = makeCredential(AUTHORITY, {
     publicKey: own.publicKey,
@@ -28,5 +30,5 @@ export function identityOf(kind: string, node: number): Identity {
     name: `${kind}${node}.nodes.example`,
     groups: [],
   });
-  return { own, credential };
+  return { own, secret, credential };
 }
