@@ -76,6 +76,16 @@ export function relaySchema() {
         unit: 'per second',
       }),
       limits: limitsSection(),
+      connectionsOfNode: integerField(1, 1_000_000)
+        .default(4096)
+        .meta({
+          description:
+            'connections of one node in each family to servers without NTMobile that the kernel ' +
+            'tracks at a time; it drops further ones',
+          details:
+            'The table of connections (net.netfilter.nf_conntrack_max) is one for all nodes: its ' +
+            'size divided by this is the number of nodes that it takes to fill it.',
+        }),
       daemon: sealedDaemonSection('rsn', DEVICE_MTU),
     })
     .superRefine(crossCheck(checkWhole), EVEN_WHEN_FAULTY)
@@ -211,6 +221,7 @@ interface Fields {
   readonly nat64Prefixes: readonly Prefix[];
   readonly lifetimeSeconds: number;
   readonly handshakesPerSecond: number;
+  readonly connectionsOfNode: number;
   readonly limits: z.output<ReturnType<typeof limitsSection>>;
 }
 
@@ -218,6 +229,7 @@ function settingsOf(fields: Fields): RelaySettings {
   const {
     daemon,
     authorities,
+    connectionsOfNode,
     addresses,
     directionCoordinators: coordinators,
     limits,
@@ -226,7 +238,7 @@ function settingsOf(fields: Fields): RelaySettings {
   } = fields;
   const endpoints = addresses.map((address) => ({ address, port }));
   return {
-    ...{ daemon, authorities },
+    ...{ daemon, authorities, connectionsOfNode },
     relay: {
       ...{ ...rest, port, endpoints, coordinators },
       ...{

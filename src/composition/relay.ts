@@ -19,10 +19,12 @@ export interface RelaySettings {
   readonly relay: Omit<RelayConfiguration, Derived>;
   /** Ed25519 public keys of account servers. */
   readonly authorities: readonly Uint8Array[];
+  /** Of the kernel, at a time, to servers without NTMobile. */
+  readonly connectionsOfNode: number;
 }
 
 export async function openRelay(
-  { daemon, relay, authorities }: RelaySettings,
+  { daemon, relay, authorities, connectionsOfNode }: RelaySettings,
   { context, resources }: EngineHost,
 ): Promise<EngineSetup<RelaySettings>> {
   const derived = {
@@ -36,6 +38,7 @@ export async function openRelay(
     device: daemon.device,
     forwards: hasForwardingEnabled(daemon.device),
     virtualPrefixes: [systemPrefix, ...virtualIpv4Prefixes, translatorIpv4Prefix],
+    connectionsOfSource: connectionsOfNode,
     onLost: (error) => context.fatal(error),
   });
   resources.defer(() => addressMaps.close());

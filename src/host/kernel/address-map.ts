@@ -9,6 +9,8 @@
  * pair expires two hours after the last packet of its connections. Apart from connections of these
  * pairs, nothing passes between the TUN device and other hosts, or this host.
  *
+ * The kernel's table of connections is one for all nodes: each source has a share of it.
+ *
  * If the host did not forward before, the table drops packets between its other interfaces.
  */
 import { formatPrefix, type IpAddress, isIpv6, type Prefix } from '#base/ip.ts';
@@ -24,6 +26,8 @@ interface AddressMapOptions {
   readonly device: string;
   /** Sources of the nodes' packets: virtual addresses, and those of the other family for them. */
   readonly virtualPrefixes: readonly Prefix[];
+  /** Connections that one source may have at a time; the kernel's table is shared by all. */
+  readonly connectionsOfSource: number;
   /** Families in which this host forwarded packets before. */
   readonly forwards: { readonly ipv4: boolean; readonly ipv6: boolean };
   /** Called when the table vanished, or nft refused a change. */
@@ -36,6 +40,8 @@ interface AddressMaps extends AddressMapPort {
 }
 
 const QUIET = '2h';
+/** With connections at a time. */
+const SOURCES = 1 << 20;
 const FAMILIES = [
   { digit: 4, word: 'ip', nfproto: 'ipv4', type: 'ipv4_addr' },
   { digit: 6, word: 'ip6', nfproto: 'ipv6', type: 'ipv6_addr' },
@@ -125,6 +131,7 @@ function rulesOf({
   table,
   device,
   virtualPrefixes,
+  connectionsOfSource,
   forwards,
 }: AddressMapOptions): readonly string[] {
   const add = (kind: string, rest: string): string => `add ${kind} inet ${table} ${rest}`;
@@ -144,6 +151,11 @@ function rulesOf({
       rule(
         'postrouting',
         `oifname != ${quoted} ct status dnat ${word} saddr @virtual${digit} masquerade`,
+      ),
+      rule(
+        'outward',
+        `ct state new add @connections${digit} ` +
+          `{ ${word} saddr ct count over ${connectionsOfSource} } counter drop`,
       ),
       ...passes(word, digit, 'daddr').map((text) => rule('outward', text)),
       ...passes(word, digit, 'saddr').map((text) => rule('inward', text)),
@@ -178,6 +190,7 @@ function setsOf(
     ['map', `real${digit} { type ${type} : ${type}; }`],
     ['set', `served${digit} { type ${type} . ${type}; }`],
     ['set', `former${digit} { type ${type} . ${type}; flags dynamic,timeout; timeout ${QUIET}; }`],
+    ['set', `connections${digit} { type ${type}; flags dynamic; size ${SOURCES}; }`],
     ['set', `virtual${digit} { type ${type}; flags interval; auto-merge;${elements} }`],
   ];
 }

@@ -42,7 +42,9 @@ async function openMaps(over: Readonly<Record<string, unknown>> = {}): Promise<L
     { address: '100.127.0.0', length: 16 },
   ];
   const forwards = { ipv4: false, ipv6: false };
-  const options = { table: DEVICE, device: DEVICE, virtualPrefixes, forwards, ...over };
+  const connectionsOfSource = 100;
+  const common = { table: DEVICE, device: DEVICE, virtualPrefixes, connectionsOfSource, forwards };
+  const options = { ...common, ...over };
   const maps = new LineProcess(HOST, 'address-map-end.ts', JSON.stringify(options));
   await maps.until('ready');
   return maps;
@@ -162,6 +164,23 @@ describe('virtual addresses at the relay’s kernel', () => {
       expect(await ping(NODES, VIRTUAL[family], '-I', NODE[family])).toContain(' 0% packet loss');
     },
   );
+
+  it.each(FAMILIES)('track a limited number of %s connections of one source', async (family) => {
+    maps = await openMaps({ connectionsOfSource: 2 });
+    await serve(maps, family);
+    using first = await connect(VIRTUAL[family], NODE[family]);
+    using second = await connect(VIRTUAL[family], NODE[family]);
+    const before = await drops('outward');
+    expect(await answers(NODES, NODE[family], VIRTUAL[family])).toBe(false);
+    expect(await drops('outward')).toBeGreaterThan(before);
+    for (const connection of [first, second])
+      expect(await connection.ask()).toBe(`${RELAY[family]} ${REAL[family]}`);
+    // Another source has its own share.
+    if (family === 'ipv4') {
+      using other = await connect(VIRTUAL.ipv4, NODE.shadow);
+      expect(await other.ask()).toBe(`${RELAY.ipv4} ${REAL.ipv4}`);
+    }
+  });
 
   it('accepts connections from a shadow address', async () => {
     maps = await openMaps();
