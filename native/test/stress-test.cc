@@ -180,8 +180,8 @@ void forward(World& world, EpochDomain::Reader& reader, Counters& counters, u32 
       if (packet % 8 == 0) sealAndOpen(world, seed, id);
     }
     const u8 octet = 1;
-    world.hold.push({.remote = remoteOf(1 + random() % kIds, random()), .port = 4191}, 0, &octet, 1,
-                    1);
+    const Endpoint::Key from{.remote = remoteOf(1 + random() % kIds, random()), .port = 4191};
+    world.hold.push(from, random(), 0, &octet, 1, random() % 100);
     world.hold.expire(random() % 100, 50);
     u8 header[40] = {0x60};
     header[39] = static_cast<u8>(random() % 4);

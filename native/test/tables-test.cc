@@ -144,19 +144,40 @@ TEST(cost_of_a_million_tunnels_is_at_most_210_octets_each) {
 
 TEST(held_inward_packets_are_bounded_and_expire) {
   InwardHold hold;
-  const Endpoint::Key from{.remote = four(1), .port = 9};
-  const Endpoint::Key other{.remote = four(2), .port = 9};
   const u8 packet[4000] = {1};
-  size_t taken = 0;
-  while (hold.push(taken % 2 == 0 ? from : other, 0, packet, sizeof packet, 100)) taken++;
+  // Each of another network, for another node.
+  const auto from = [](u32 number) {
+    return Endpoint::Key{.remote = four(number << 8), .port = 9};
+  };
+  u32 taken = 0;
+  while (hold.push(from(taken), taken, 0, packet, sizeof packet, 100)) taken++;
   CHECK_EQUAL(taken, InwardHold::kMaximumOctets / sizeof packet);
-  CHECK_EQUAL(hold.take(from).size(), (taken + 1) / 2);
+  CHECK_EQUAL(hold.take(from(1)).size(), 1u);
   CHECK_EQUAL(hold.expire(149, 50), 0u);
-  CHECK_EQUAL(hold.expire(150, 50), taken / 2);
+  CHECK_EQUAL(hold.expire(150, 50), size_t{taken} - 1);
   CHECK(!hold.waiting());
-  size_t small = 0;
-  while (hold.push(from, 0, packet, 1, 100)) small++;
+  u32 small = 0;
+  while (hold.push(from(small), small, 0, packet, 1, 100)) small++;
   CHECK_EQUAL(small, InwardHold::kMaximumPackets);
+}
+
+TEST(held_inward_packets_of_one_source_leave_room_for_others) {
+  InwardHold hold;
+  const u8 packet[9000] = {1};
+  size_t taken = 0;
+  // One network that claims to be many nodes.
+  for (u32 tunnel = 1; tunnel < 1000; tunnel++) {
+    if (hold.push({.remote = four(tunnel & 255)}, tunnel, 0, packet, 1, 100)) taken++;
+  }
+  CHECK_EQUAL(taken, InwardHold::kForSource.packets);
+  // Many networks that claim to be one node.
+  taken = 0;
+  for (u32 network = 1; network < 1000; network++) {
+    const Endpoint::Key from{.remote = four(network << 8)};
+    if (hold.push(from, 5000, 0, packet, sizeof packet, 100)) taken++;
+  }
+  CHECK_EQUAL(taken, InwardHold::kForSource.octets / sizeof packet);
+  CHECK(hold.push({.remote = four(5000 << 8)}, 5001, 0, packet, sizeof packet, 100));
 }
 
 TEST(held_outward_packets_are_bounded_and_expire) {

@@ -8,6 +8,7 @@
 #include "net/packet.h"
 #include "net/virtio.h"
 #include "tables/endpoint.h"
+#include "tables/prefix-table.h"
 
 namespace sojourn {
 
@@ -18,13 +19,19 @@ class HoldQueue {
   static constexpr size_t kMaximumPackets = 512;
   static constexpr size_t kMaximumOctets = 1 << 20;
 
-  // False if the queue is full, or already has `limit` packets for which `like` is true.
+  struct Share {
+    size_t packets = 0;
+    size_t octets = 0;
+  };
+
+  // False if the queue is full, or the packets for which `like` is true have their share of it.
   template <class Like>
-  bool push(Held&& held, size_t limit, Like like) {
+  bool push(Held&& held, const Share& share, Like like) {
     const std::lock_guard<std::mutex> guard(mutex_);
-    const bool full =
-        held_.size() >= kMaximumPackets || octets_ + held.packet.size() > kMaximumOctets;
-    if (full || countLike(limit, like) >= limit) return false;
+    const size_t octets = held.packet.size();
+    if (held_.size() >= kMaximumPackets || octets_ + octets > kMaximumOctets) return false;
+    const Share used = shareOf(like);
+    if (used.packets >= share.packets || used.octets + octets > share.octets) return false;
     octets_ += held.packet.size();
     held_.push_back(std::move(held));
     waiting_.store(true);
@@ -70,11 +77,14 @@ class HoldQueue {
 
  private:
   template <class Like>
-  size_t countLike(size_t limit, Like like) const {
-    size_t count = 0;
-    if (limit >= kMaximumPackets) return count;
-    for (const Held& held : held_) count += like(held) ? 1u : 0u;
-    return count;
+  Share shareOf(Like like) const {
+    Share used;
+    for (const Held& held : held_) {
+      if (!like(held)) continue;
+      used.packets++;
+      used.octets += held.packet.size();
+    }
+    return used;
   }
 
   std::mutex mutex_;
@@ -88,6 +98,9 @@ class HoldQueue {
 // is set.
 struct HeldInward {
   Endpoint::Key from;
+  // The tunnel of its inner source, and the network of its outer source: IPv4 /24, IPv6 /48.
+  u32 tunnel;
+  Address network;
   u8 trafficClass;
   u64 atMs;
   std::vector<u8> packet;
@@ -96,15 +109,24 @@ struct HeldInward {
 class InwardHold : public HoldQueue<HeldInward> {
  public:
   using Held = HeldInward;
+  // Anybody can send such a packet: one network, or all that claim to be one node, leave the rest
+  // of the queue to others.
+  static constexpr Share kForSource{.packets = kMaximumPackets / 4, .octets = kMaximumOctets / 4};
 
-  bool push(const Endpoint::Key& from, u8 trafficClass, const u8* packet, size_t length,
-            u64 nowMs) {
-    const auto none = [](const Held&) { return false; };
+  bool push(const Endpoint::Key& from, u32 tunnel, u8 trafficClass, const u8* packet,
+            size_t length, u64 nowMs) {
+    const Address network = masked(from.remote, from.family == 6 ? 48 : 24);
+    const auto sameSource = [&](const Held& other) {
+      return other.tunnel == tunnel ||
+             (other.from.family == from.family && other.network == network);
+    };
     Held held{.from = from,
+              .tunnel = tunnel,
+              .network = network,
               .trafficClass = trafficClass,
               .atMs = nowMs,
               .packet = std::vector<u8>(packet, packet + length)};
-    return HoldQueue::push(std::move(held), kMaximumPackets, none);
+    return HoldQueue::push(std::move(held), kForSource, sameSource);
   }
   std::vector<Held> take(const Endpoint::Key& from) {
     return HoldQueue::take([&](const Held& held) { return held.from == from; });
@@ -146,7 +168,9 @@ class OutwardHold : public HoldQueue<HeldOutward> {
     const auto sameDestination = [&](const Held& other) {
       return other.family == view.family && other.destination == destination;
     };
-    return HoldQueue::push(std::move(held), kForDestination, sameDestination);
+    return HoldQueue::push(std::move(held),
+                           {.packets = kForDestination, .octets = kMaximumOctets},
+                           sameDestination);
   }
 };
 

@@ -41,6 +41,7 @@ namespace sojourn {
   X(mssClamped, "mss-clamped")             /* TCP SYN whose MSS was lowered to the tunnel */       \
   X(dropUnknownEndpoint, "drop-unknown-endpoint")  /* no tunnel has the endpoint */                \
   X(dropPermit, "drop-permit")             /* inner address that does not belong to the tunnel */  \
+  X(dropInnerAddress, "drop-inner-address") /* inner address that no packet there may have */      \
   X(dropHomeAddress, "drop-home-address") /* type 2 routing header that RFC 6275 §6.4 forbids */   \
   X(dropNoRoute, "drop-no-route")                  /* no tunnel for the packet */                  \
   X(dropMalformed, "drop-malformed")                                                               \

@@ -8,6 +8,7 @@
 #include "path-mtu/clamp-mss.h"
 #include "net/ecn.h"
 #include "net/segment.h"
+#include "plane/receive/inner-addresses.h"
 
 namespace sojourn {
 namespace {
@@ -217,7 +218,7 @@ void Receiver::receiveInner(u8* data, size_t length, const Arrival& arrival, uns
   if (!applyEcn(view, arrival.trafficClass)) return;
   tally(*tunnel, 1, octets);
   if (mayNeedClamping(view) && clampMss(view, *tunnel)) counters_.add(Counters::mssClamped);
-  if (!receiveNested(view, depth)) coalescer_.add(view, arrival.checksum);
+  if (!receiveNested(view, arrival, depth)) coalescer_.add(view, arrival.checksum);
 }
 
 // A packet for this host rather than for the TUN. False if it is none.
@@ -276,7 +277,7 @@ bool Receiver::receiveProbe(const PacketView& view, const Arrival& arrival) {
 
 // A tunnel in the tunnel, from a node behind this host's mobile router. False if the packet is not
 // for this host but for the TUN.
-bool Receiver::receiveNested(const PacketView& view, unsigned depth) {
+bool Receiver::receiveNested(const PacketView& view, const Arrival& outer, unsigned depth) {
   const bool forThisHost =
       shared_.tables.knowsLocal() && shared_.tables.isLocal(view.family, view.destination());
   if (!forThisHost) return false;
@@ -286,7 +287,13 @@ bool Receiver::receiveNested(const PacketView& view, unsigned depth) {
     counters_.add(Counters::dropNestingLimit);
     return true;
   }
-  const Arrival arrival{.from = {.remote = Address::of(view.family, view.source()),
+  // The far end of a tunnel puts no second tunnel to the same host into it.
+  const Address source = Address::of(view.family, view.source());
+  if (view.family == outer.from.family && source == outer.from.remote) {
+    counters_.add(Counters::dropInnerAddress);
+    return true;
+  }
+  const Arrival arrival{.from = {.remote = source,
                                  .family = view.family,
                                  .encapsulation = kIpInIp},
                         .local = Address::of(view.family, view.destination()),
@@ -303,12 +310,25 @@ const Tunnel* Receiver::permittedTunnel(const PacketView& view, const Arrival& a
   const u32 id = shared_.inwardTunnel(view);
   const Tunnel* tunnel = id == 0 ? nullptr : shared_.tables.tunnel(id);
   if (arrival.authenticated != nullptr) {
-    if (id == arrival.authenticated->id) return arrival.authenticated;
+    if (id == arrival.authenticated->id) return soundly(view, arrival.authenticated);
     counters_.add(Counters::dropPermit);
     return nullptr;
   }
-  if (tunnel != nullptr && tunnel->endpoint->identity == arrival.from) return tunnel;
+  if (tunnel != nullptr && tunnel->endpoint->identity == arrival.from) return soundly(view, tunnel);
   holdOrDrop(view, arrival, tunnel);
+  return nullptr;
+}
+
+// `tunnel`, or null if a router at its far end would not have forwarded the packet. On a mobile
+// node nothing from its own addresses and prefixes comes back out of a tunnel (RFC 2827); the home
+// agent's own address is a source like any other, because it sends errors and pings.
+const Tunnel* Receiver::soundly(const PacketView& view, const Tunnel* tunnel) {
+  const bool own = shared_.options.lookup == TunnelLookup::byInnerSource &&
+                   (shared_.tables.route(view.family, view.source()) != 0 ||
+                    (shared_.tables.knowsLocal() &&
+                     shared_.tables.isLocal(view.family, view.source())));
+  if (!own && hasTunnelScope(view)) return tunnel;
+  counters_.add(Counters::dropInnerAddress);
   return nullptr;
 }
 
@@ -318,8 +338,8 @@ void Receiver::holdOrDrop(const PacketView& view, const Arrival& arrival, const 
     counters_.add(Counters::dropPermit);
   } else if (tunnel == nullptr || shared_.options.holdMs == 0) {
     counters_.add(Counters::dropUnknownEndpoint);
-  } else if (shared_.inwardHold.push(arrival.from, arrival.trafficClass, view.data, view.length,
-                                     nowMs_)) {
+  } else if (shared_.inwardHold.push(arrival.from, tunnel->id, arrival.trafficClass, view.data,
+                                     view.length, nowMs_)) {
     counters_.add(Counters::held);
   } else {
     counters_.add(Counters::dropHoldFull);

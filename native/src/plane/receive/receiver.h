@@ -99,10 +99,11 @@ class Receiver final : public PacketSink {
   PacketPath datagramPath(const Arrival& arrival, u32 relayIndex) const;
   // `depth`: the tunnels that the packet was taken out of before.
   void receiveInner(u8* data, size_t length, const Arrival& arrival, unsigned depth = 0);
-  bool receiveNested(const PacketView& view, unsigned depth);
+  bool receiveNested(const PacketView& view, const Arrival& outer, unsigned depth);
   bool receiveControl(PacketView& view, const Arrival& arrival, unsigned depth);
   bool receiveProbe(const PacketView& view, const Arrival& arrival);
   const Tunnel* permittedTunnel(const PacketView& view, const Arrival& arrival);
+  const Tunnel* soundly(const PacketView& view, const Tunnel* tunnel);
   void holdOrDrop(const PacketView& view, const Arrival& arrival, const Tunnel* tunnel);
   void noticeUnknownEndpoint(const PacketView& view, const Arrival& arrival);
   Control controlKind(const PacketView& view);
