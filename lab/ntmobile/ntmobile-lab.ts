@@ -55,6 +55,8 @@ interface NtmobileOptions {
   readonly relay?: ConfigurationOverrides;
   /** Starts the coordinator; default: the lab. */
   readonly coordinatorSpawner?: ProcessSpawner;
+  /** Start these nodes; default: the lab. */
+  readonly nodeSpawners?: Readonly<Record<string, ProcessSpawner>>;
   /** Override of the `ntmobile` section of every node. */
   readonly node?: ConfigurationOverrides;
 }
@@ -114,7 +116,10 @@ export class NtmobileSystem {
       ...options.relay,
     });
     this.nodes = new Map(
-      options.nodes.map((name) => [name, new NtmobileNode(lab, name, options.node)]),
+      options.nodes.map((name) => [
+        name,
+        new NtmobileNode(options.nodeSpawners?.[name] ?? lab, name, options.node),
+      ]),
     );
   }
 
@@ -196,10 +201,10 @@ export class NtmobileNode {
   readonly #resolvConf: string;
   #running = false;
 
-  constructor(lab: Lab, name: string, overrides: ConfigurationOverrides = {}) {
+  constructor(spawner: ProcessSpawner, name: string, overrides: ConfigurationOverrides = {}) {
     this.name = name;
     this.domainName = `${name}.${NTMOBILE.zone}`;
-    this.daemon = new DaemonProcess(lab, 'mn', name, {}, name);
+    this.daemon = new DaemonProcess(spawner, 'mn', name, {}, name);
     this.#overrides = overrides;
     this.#resolvConf = `${LAB_DIRECTORY}/${name}.resolv.conf`;
     writeFileSync(this.#resolvConf, `nameserver ${NTMOBILE.stub}\noptions timeout:2 attempts:3\n`);

@@ -11,6 +11,7 @@ import {
   integerField,
   ipv4PrefixField,
   isHostName,
+  prefixField,
   type Report,
   reporter,
 } from '#daemon/configuration/config-fields.ts';
@@ -181,6 +182,19 @@ export function ntmobileSection(configuration: ConfigurationContext) {
       virtualIpv4Prefix: ipv4PrefixField()
         .prefault('198.18.0.0/15')
         .meta({ description: 'virtual IPv4 addresses of the system, for nodes and general nodes' }),
+      peerNetworks: z
+        .array(prefixField())
+        .max(64)
+        .default([])
+        .meta({
+          description:
+            'private networks, beside those of the uplinks, in which other nodes may be reached ' +
+            'directly; none unless given',
+          details:
+            'Other nodes name the addresses where they are. This node sends nothing to private ' +
+            'addresses (RFC 1918, RFC 6598, RFC 4193) outside of its own networks.',
+          sample: ['10.0.0.0/8'],
+        }),
       generalNames: z
         .array(domainField())
         .max(256)
@@ -274,6 +288,7 @@ interface Fields extends SecretParts, Omit<NameSettings, 'rebind'>, NtmobileNode
 interface NtmobileNodeFields {
   readonly port: number;
   readonly virtualIpv4Prefix: Prefix;
+  readonly peerNetworks: readonly Prefix[];
   readonly generalNames: readonly string[];
   readonly unreachableNames: boolean;
   readonly table: number;

@@ -8,14 +8,12 @@
 import { embeddedIpv4 } from '#base/embedded-ipv4.ts';
 import {
   type IpAddress,
-  isLinkLocal,
   isLoopback,
-  isPrivateIpv4,
-  isUniqueLocal,
   isUnspecified,
   type Prefix,
   prefixContains,
 } from '#base/ip.ts';
+import { isInPrivateNetwork } from '#base/private-networks.ts';
 
 /** Names that need no dot in front: the domain itself is exempt as well. */
 export interface RebindRules {
@@ -27,8 +25,6 @@ export interface RebindRules {
 
 export type RebindFault = 'virtual-refused' | 'loopback-refused' | 'private-refused';
 
-/** RFC 6598. */
-const SHARED = /^100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./;
 const LOCALHOST = 'localhost';
 
 /** Why an answer for the name must not have the address. */
@@ -43,7 +39,7 @@ export function rebindFault(
     return 'virtual-refused';
   if (isExempt(rules, name)) return undefined;
   if (rules.refuseLoopback && forms.some(isOfThisHost)) return 'loopback-refused';
-  if (rules.refusePrivate && forms.some(isPrivate)) return 'private-refused';
+  if (rules.refusePrivate && forms.some(isInPrivateNetwork)) return 'private-refused';
   return undefined;
 }
 
@@ -56,10 +52,4 @@ function isExempt({ exemptDomains }: RebindRules, name: string): boolean {
 /** A connection to the unspecified address reaches this host. */
 function isOfThisHost(address: IpAddress): boolean {
   return isLoopback(address) || isUnspecified(address) || address.startsWith('0.');
-}
-
-function isPrivate(address: IpAddress): boolean {
-  return (
-    isPrivateIpv4(address) || isUniqueLocal(address) || isLinkLocal(address) || SHARED.test(address)
-  );
 }

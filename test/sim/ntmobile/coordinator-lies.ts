@@ -234,14 +234,19 @@ function endpointsOf(candidates: LieSubject['candidates']): readonly Endpoint[] 
   }));
 }
 
-/** The other node is at all these endpoints: no lie that a node could recognize. */
+/** A node, or a coordinator in its name, is at all these endpoints: no receiver can tell. */
 export const CANDIDATES: Lie = {
-  ...{ asks: 'target', at: 'requester', refusedAs: 'candidate-refused' },
-  tell: toRequester(({ candidates }) =>
-    endpointsOf(candidates).map((endpoint) => ({
-      ...{ type: 'candidate', kind: CandidateKind.host, priority: 500, endpoint },
-    })),
-  ),
+  ...{ asks: 'target', at: 'requester', refusedAs: 'candidate-skipped' },
+  tell: (message, { candidates }) => {
+    if (!isGranted(message) && message.type !== 'path-challenge') return message;
+    const endpoints = endpointsOf(candidates);
+    return replaced(
+      message,
+      endpoints.map((endpoint) => ({
+        ...{ type: 'candidate', kind: CandidateKind.host, priority: 500, endpoint },
+      })),
+    );
+  },
 };
 
 /** Changes all messages of this process; `chosen` is asked for each message. */

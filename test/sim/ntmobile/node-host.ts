@@ -100,6 +100,7 @@ export class NodeHost implements Host {
           interfaces: [],
           excludedAddresses: [],
           virtualIpv4Prefix: VIRTUAL_IPV4,
+          peerNetworks: [],
         },
         ...names,
       },

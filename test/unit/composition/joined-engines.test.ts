@@ -32,6 +32,7 @@ const ntmobileNode = () =>
       },
       ...{
         virtualIpv4Prefix: PREFIX,
+        peerNetworks: [],
         generalNames: [],
         unreachableNames: true,
         table: 7890,

@@ -23,11 +23,16 @@ import type { Session } from './session.ts';
 import type { ReceivedMessage, SessionCounter, SessionListener } from './session-listener.ts';
 import { sendDatagram } from './udp-path.ts';
 
+/** The word, the sequence number and the tag: docs/reference/ntmobile.md §3. */
+const SEALING_OCTETS = 24;
+
 /** A request to send; without `udpPath` it follows the session to where the peer is. */
 export interface ControlRequest extends RequestTiming {
   readonly type: NtmobileMessageType;
   readonly options: readonly NtmobileOption[];
   readonly udpPath?: UdpPath;
+  /** Asked before each transmission of so many octets; false: this one is left out. */
+  readonly admit?: (now: Monotonic, octets: number) => boolean;
 }
 
 export class ControlMessages<P> {
@@ -53,10 +58,11 @@ export class ControlMessages<P> {
 
   /** Sends a request and retransmits it until its answer arrives or the attempt is over. */
   request(step: Step, session: Session, request: ControlRequest, purpose: P | undefined): void {
-    const { type, options, udpPath } = request;
+    const { type, options, udpPath, admit } = request;
     const message = this.#unanswered(type, options);
-    this.#requests.add(step.now, { session, message, purpose, udpPath }, request);
-    sendMessage(step, session, message, udpPath ?? session.udpPath);
+    this.#requests.add(step.now, { session, message, purpose, udpPath, admit }, request);
+    if (isAdmitted(step.now, message, admit))
+      sendMessage(step, session, message, udpPath ?? session.udpPath);
   }
 
   /** Sends a message that has no answer. */
@@ -145,9 +151,10 @@ export class ControlMessages<P> {
       due = this.#requests.takeDue(step.now)
     ) {
       const { request, over } = due;
-      const { session, message, udpPath } = request;
+      const { session, message, udpPath, admit } = request;
       if (over) this.#answered(step, request, undefined);
-      else sendMessage(step, session, message, udpPath ?? session.udpPath);
+      else if (isAdmitted(step.now, message, admit))
+        sendMessage(step, session, message, udpPath ?? session.udpPath);
     }
   }
 
@@ -160,6 +167,14 @@ export class ControlMessages<P> {
   fail(step: Step, requests: readonly PendingRequest<P | undefined>[]): void {
     for (const request of requests) this.#answered(step, request, undefined);
   }
+}
+
+function isAdmitted(
+  now: Monotonic,
+  message: NtmobileMessage,
+  admit: ControlRequest['admit'],
+): boolean {
+  return admit?.(now, ntmobileMessageCodec.size(message) + SEALING_OCTETS) ?? true;
 }
 
 function unknownOptionError({ transaction }: NtmobileMessage): NtmobileMessage {

@@ -38,6 +38,7 @@ export interface PendingRequest<P> extends Timed {
   readonly purpose: P;
   /** Undefined: the request follows the session to where the peer is at that time. */
   readonly udpPath: UdpPath | undefined;
+  readonly admit: ((now: Monotonic, octets: number) => boolean) | undefined;
   readonly endsAt: Monotonic;
   waitMs: number;
 }
@@ -58,6 +59,7 @@ export class PendingRequests<P> {
       message: NtmobileMessage;
       purpose: P;
       udpPath: UdpPath | undefined;
+      admit: ((now: Monotonic, octets: number) => boolean) | undefined;
     },
     {
       attemptMs = REQUEST_ATTEMPT_MS,

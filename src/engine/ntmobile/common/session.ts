@@ -97,6 +97,8 @@ export interface SessionTarget {
   readonly pathId: Uint8Array;
   readonly udpPath: UdpPath;
   readonly piggybacked?: boolean;
+  /** Asked before each Tunnel Request of so many octets; false: it is left out, or the last. */
+  readonly admit?: (now: Monotonic, octets: number) => boolean;
 }
 
 /** Only `sessions.ts` and `session-table.ts` change it. */
@@ -123,6 +125,8 @@ export class Session implements Timed {
   readonly answers = new ResponseCache();
   /** The initiator's newest Tunnel Request, while another message has to carry it. */
   piggybackedInitiation: Uint8Array | undefined;
+  /** Limits Tunnel Requests to an address where the peer has not answered yet. */
+  admit: ((now: Monotonic, octets: number) => boolean) | undefined;
   heapIndex = -1;
   dueAt: Monotonic = NEVER;
 

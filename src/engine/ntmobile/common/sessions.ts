@@ -93,9 +93,10 @@ export class Sessions<P> {
       to.pathId,
       to.udpPath,
     );
+    session.admit = to.admit;
     if (to.piggybacked === true) session.piggybackedInitiation = new Uint8Array(0);
     this.#initiations.start(step.now, session, options);
-    this.#initiateIfDue(step, session);
+    this.#initiateIfDue(step, session, true);
     return session;
   }
 
@@ -208,7 +209,7 @@ export class Sessions<P> {
     else this.#listener.handshakeExpired?.(step, session);
   }
 
-  #initiateIfDue(step: Step, session: Session): void {
+  #initiateIfDue(step: Step, session: Session, isFirst = false): void {
     const nextAt = this.#initiations.nextAt(session);
     if (nextAt !== undefined && nextAt <= step.now) {
       const wallMicroseconds = BigInt(Math.floor((step.now + this.#offsetMs) * 1000));
@@ -218,15 +219,17 @@ export class Sessions<P> {
         this.#freshSpi(),
         wallMicroseconds,
       );
-      if (datagram === 'over') {
+      const isAdmitted =
+        datagram === 'over' || (session.admit?.(step.now, datagram.length) ?? true);
+      if (datagram === 'over' || (!isAdmitted && !isFirst)) {
         this.#initiations.abandon(session);
         if (session.current === undefined) {
           this.#end(step, session);
           return;
         }
-      } else if (session.piggybackedInitiation === undefined)
-        sendDatagram(step, session.udpPath, datagram);
-      else session.piggybackedInitiation = datagram;
+      } else if (session.piggybackedInitiation !== undefined)
+        session.piggybackedInitiation = datagram;
+      else if (isAdmitted) sendDatagram(step, session.udpPath, datagram);
     }
     this.#arm(step, session);
   }
@@ -304,6 +307,7 @@ export class Sessions<P> {
     const { session, payload, keys } = finished;
     session.udpPath = udpPath;
     session.piggybackedInitiation = undefined;
+    session.admit = undefined;
     const material = {
       receiveSpi: response.spi,
       sendSpi: payload.spi,

@@ -73,8 +73,8 @@ export class AttachmentTracker {
     const former = this.#current;
     const selected = attachmentOf(now, this.#interfaces, restriction);
     this.#updateAt = nextExpiry(now, this.#interfaces);
-    if (sameAttachment(selected, former)) return false;
+    // The networks around the same addresses may be others.
     this.#current = selected;
-    return true;
+    return !sameAttachment(selected, former);
   }
 }

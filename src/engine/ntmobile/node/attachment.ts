@@ -12,6 +12,7 @@ import {
   isIpv4,
   isIpv6,
   isUniqueLocal,
+  networkOf,
   type Prefix,
   prefixContains,
 } from '#base/ip.ts';
@@ -27,6 +28,14 @@ import {
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { Endpoint } from '#wire/ntmobile/options.ts';
 
+/** The networks of the host, as far as they matter for endpoints of other nodes. */
+export interface OwnNetworks {
+  /** All addresses of the host. */
+  readonly addresses: ReadonlySet<IpAddress>;
+  /** Networks on the links of the local addresses, and those that the operator named. */
+  readonly networks: readonly Prefix[];
+}
+
 /** The node's local address of each family that has an uplink. */
 export interface Attachment {
   readonly ipv6: LocalAddress<Ipv6Address> | undefined;
@@ -35,6 +44,7 @@ export interface Attachment {
    * Addresses that are never an endpoint of this or another node: packets to them go into a tunnel.
    */
   readonly excluded: (address: IpAddress) => boolean;
+  readonly own: OwnNetworks;
 }
 
 interface LocalAddress<A extends IpAddress = IpAddress> {
@@ -50,13 +60,17 @@ interface LocalAddress<A extends IpAddress = IpAddress> {
   readonly mtu: number;
 }
 
-export const NOT_ATTACHED: Attachment = { ipv6: undefined, ipv4: undefined, excluded: () => false };
+export const NOT_ATTACHED: Attachment = {
+  ...{ ipv6: undefined, ipv4: undefined, excluded: () => false },
+  own: { addresses: new Set(), networks: [] },
+};
 
 /** Limits for local addresses. */
 export interface AddressRestriction {
   /** Preference of an interface by its name; negative: never used. */
   readonly preferenceOf: (name: string) => number;
   readonly excluded: (address: IpAddress) => boolean;
+  readonly peerNetworks: readonly Prefix[];
 }
 
 /** The operator's decisions about interfaces and addresses. */
@@ -64,6 +78,8 @@ export interface AddressRules {
   readonly interfaces: readonly InterfacePreference[];
   readonly excludedAddresses: readonly IpAddress[];
   readonly virtualIpv4Prefix: Prefix;
+  /** Private networks beside those of the uplinks in which other nodes are reached directly. */
+  readonly peerNetworks: readonly Prefix[];
 }
 
 /**
@@ -71,12 +87,13 @@ export interface AddressRules {
  * known after the login.
  */
 export function addressRestrictionOf(
-  { interfaces, excludedAddresses, virtualIpv4Prefix }: AddressRules,
+  { interfaces, excludedAddresses, virtualIpv4Prefix, peerNetworks }: AddressRules,
   systemPrefix: () => Prefix | undefined,
 ): AddressRestriction {
   const own = new Set(excludedAddresses);
   return {
     preferenceOf: preferenceBy(interfaces),
+    peerNetworks,
     excluded: (address) => {
       const prefix = systemPrefix();
       if (own.has(address) || prefixContains(virtualIpv4Prefix, address)) return true;
@@ -109,10 +126,22 @@ export function attachmentOf(
   interfaces: readonly NetworkInterface[],
   restriction: AddressRestriction,
 ): Attachment {
+  const ipv6 = localAddressOf(now, interfaces, restriction, isIpv6);
+  const ipv4 = localAddressOf(now, interfaces, restriction, isNotIpv6);
+  const uplinks = [ipv6?.device, ipv4?.device];
+  const links = interfaces.filter(({ name }) => uplinks.includes(name));
+  const networks = links.flatMap(({ addresses }) =>
+    addresses.map(({ address, prefixLength: length }) => ({
+      address: networkOf(address, length),
+      length,
+    })),
+  );
   return {
-    ipv6: localAddressOf(now, interfaces, restriction, isIpv6),
-    ipv4: localAddressOf(now, interfaces, restriction, isNotIpv6),
-    excluded: restriction.excluded,
+    ...{ ipv6, ipv4, excluded: restriction.excluded },
+    own: {
+      addresses: new Set(interfaces.flatMap((link) => link.addresses.map((one) => one.address))),
+      networks: [...networks, ...restriction.peerNetworks],
+    },
   };
 }
 

@@ -18,6 +18,8 @@ export interface NtmobileNodeConfiguration {
   readonly interfaces: readonly InterfacePreference[];
   /** Addresses that the node never sends from, such as home addresses of Mobile IPv6. */
   readonly excludedAddresses: readonly IpAddress[];
+  /** Private networks beside those of the uplinks in which other nodes are reached directly. */
+  readonly peerNetworks: readonly Prefix[];
   /** Virtual IPv4 addresses of nodes and general nodes. */
   readonly virtualIpv4Prefix: Prefix;
   /** Domains, with all names below them, that are always reached as general nodes. */

@@ -6,3 +6,10 @@ export type PeerNode = Pick<
   NodeCredential,
   'publicKey' | 'name' | 'virtualIpv6' | 'virtualIpv4' | 'groups' | 'notBefore' | 'notAfter'
 >;
+
+/** A path that a direction tells a node to build. */
+export interface DirectedPath {
+  readonly pathId: Uint8Array;
+  readonly other: PeerNode;
+  readonly initiator: boolean;
+}

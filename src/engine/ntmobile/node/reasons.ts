@@ -29,6 +29,9 @@ export const NTMOBILE_NODE_COUNTERS = {
   'relay-unknown': 'a relay that the account server does not name',
   'message-unexpected': 'a message that does not belong to the role or session of its sender',
   'leg-refused': 'a relay refused a leg',
+  'candidate-skipped':
+    'an endpoint of another node where no node can be, or in a private network of others',
+  'check-unpaid': 'a Path Challenge to an endpoint without answer that the budget did not cover',
   'path-made': 'a path to another node was established',
   'path-ended': 'a path to another node ended',
   'path-unestablished':

@@ -25,7 +25,7 @@ import {
 } from './direction-judgement.ts';
 import { emitEvent } from './events.ts';
 import type { PathManager } from './paths/path-manager.ts';
-import type { PeerNode } from './peer-node.ts';
+import type { DirectedPath } from './peer-node.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';
 import type { Trust } from './trust.ts';
 
@@ -127,11 +127,7 @@ export class RouteDirections {
 
   #makePath(
     step: Step,
-    directed: {
-      readonly pathId: Uint8Array;
-      readonly other: PeerNode;
-      readonly initiator: boolean;
-    },
+    directed: DirectedPath,
     direction: { readonly options: readonly NtmobileOption[]; readonly octets: number },
   ): readonly IpAddress[] {
     const { pathManager } = this.#context;

@@ -1,6 +1,7 @@
-/** An NTMobile system in the lab whose direction coordinator lies on request. */
+/** An NTMobile system in the lab whose direction coordinator and node b lie on request. */
 import { rmSync, writeFileSync } from 'node:fs';
 import type { JsonObject } from '#base/json.ts';
+import type { ProcessSpawner } from '#lab/daemons.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import type { NetworkName } from '#lab/network.ts';
 import { NETWORKS } from '#lab/networks.ts';
@@ -16,7 +17,15 @@ import type { LieSubject } from '#test/sim/ntmobile/coordinator-lies.ts';
 
 /** The hostile coordinator reads it for each message. */
 export const LIE_FILE = `${LAB_DIRECTORY}/lie.json`;
-const HOSTILE = new URL('hostile-coordinator.ts', import.meta.url).pathname;
+const HOSTILE = new URL('hostile-daemon.ts', import.meta.url).pathname;
+
+/** Starts a daemon that tells the lies. */
+function hostileSpawner(lab: Lab, role: string): ProcessSpawner {
+  return {
+    spawn: (namespace, [program = '', , ...rest], options) =>
+      lab.spawn(namespace, ['env', `HOSTILE_ROLE=${role}`, program, HOSTILE, ...rest], options),
+  };
+}
 
 export class HostileSystem implements AsyncDisposable {
   readonly lab: Lab;
@@ -26,13 +35,9 @@ export class HostileSystem implements AsyncDisposable {
     this.lab = lab;
     this.system = new NtmobileSystem(lab, {
       nodes: ['a', 'b', 'c'],
-      node: { generalNames: ['example'] },
-      coordinatorSpawner: {
-        spawn: (namespace, argv, options) => {
-          const [program = '', , ...rest] = argv;
-          return lab.spawn(namespace, [program, HOSTILE, ...rest], options);
-        },
-      },
+      node: { generalNames: ['gn6.example'] },
+      coordinatorSpawner: hostileSpawner(lab, 'dc'),
+      nodeSpawners: { b: hostileSpawner(lab, 'mn') },
     });
   }
 

@@ -5,8 +5,16 @@
  * No RFC: docs/reference/ntmobile.md §6 (Path Challenge and Response); follows the connectivity
  * checks of RFC 8445 §6, §7
  */
+import { equalBytes } from '#base/bytes.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
-import type { Endpoint, NtmobileOptionOf } from '#wire/ntmobile/options.ts';
+import type { ReceivedMessage } from '#engine/ntmobile/common/session-listener.ts';
+import { NtmobileStatus } from '#wire/ntmobile/message.ts';
+import {
+  CandidateKind,
+  type Endpoint,
+  findNtmobileOption,
+  type NtmobileOptionOf,
+} from '#wire/ntmobile/options.ts';
 
 /** Between the first checks of two endpoints. */
 const CHECK_PACING_MS = 20;
@@ -28,6 +36,10 @@ export interface DirectPath {
   /** Measured by the last check with an answer; undefined while the endpoint does not answer. */
   roundTripMs: number | undefined;
   checking: boolean;
+  /** The first check since the endpoint became known, or since a node moved. */
+  isFirstCheck: boolean;
+  /** Datagrams of the present check that the peer's budget paid for. */
+  charged: number;
   nextAt: Monotonic;
   retryMs: number;
 }
@@ -81,6 +93,8 @@ export class DirectPaths {
       endpoint,
       roundTripMs: undefined,
       checking: false,
+      isFirstCheck: true,
+      charged: 0,
       nextAt,
       retryMs: FIRST_RETRY_MS,
     };
@@ -94,6 +108,7 @@ export class DirectPaths {
     for (const [at, directPath] of [...this.#paths.values()].entries()) {
       directPath.roundTripMs = undefined;
       directPath.retryMs = FIRST_RETRY_MS;
+      directPath.isFirstCheck = true;
       directPath.nextAt = after(now, CHECK_PACING_MS * at);
     }
   }
@@ -138,6 +153,7 @@ export class DirectPaths {
   /** Records the result of a check. Returns whether another direct path is the best one now. */
   checkCompleted(now: Monotonic, directPath: DirectPath, roundTripMs: number | undefined): boolean {
     directPath.checking = false;
+    directPath.isFirstCheck = false;
     directPath.roundTripMs = roundTripMs;
     if (roundTripMs === undefined) {
       directPath.nextAt = after(now, directPath.retryMs);
@@ -165,4 +181,24 @@ export class DirectPaths {
     }
     return best;
   }
+}
+
+/** A response of the peer itself with the challenge, from the address that was challenged. */
+export function isValidResponse(
+  { challenge }: { readonly challenge: Uint8Array },
+  answer: ReceivedMessage | undefined,
+  directPath: DirectPath,
+): boolean {
+  if (answer?.message.status !== NtmobileStatus.granted) return false;
+  const echoed = findNtmobileOption(answer.message.options, 'challenge')?.challenge;
+  if (echoed === undefined || !equalBytes(echoed, challenge)) return false;
+  const { relayIndex, remote, remotePort } = answer.udpPath;
+  return relayIndex === 0 && endpointKey({ address: remote, port: remotePort }) === directPath.key;
+}
+
+export function hostsOf(candidates: readonly NtmobileOptionOf<'candidate'>[]): string {
+  const hosts = candidates
+    .filter(({ kind }) => kind === CandidateKind.host)
+    .map(({ endpoint }) => endpointKey(endpoint));
+  return hosts.sort().join(', ');
 }

@@ -9,36 +9,37 @@
  * the move by unknown host candidates, and sends through the relay until a direct path answers
  * again. Transactions increase within a session, so that a delayed challenge changes nothing.
  */
-import { equalBytes, hex } from '#base/bytes.ts';
+import { hex } from '#base/bytes.ts';
 import type { IpAddress } from '#base/ip.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import type { TrafficSample } from '#engine/common/path-watch.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
+import type { ControlRequest } from '#engine/ntmobile/common/control-messages.ts';
 import { pathResponse } from '#engine/ntmobile/common/path-response.ts';
 import type { RequestTiming } from '#engine/ntmobile/common/request-timing.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { ReceivedMessage } from '#engine/ntmobile/common/session-listener.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { sameRemoteEndpoint } from '#engine/ntmobile/common/udp-path.ts';
-import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
+import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 import {
-  CandidateKind,
   type Endpoint,
   filterNtmobileOptions,
-  findNtmobileOption,
   type NtmobileOption,
   type NtmobileOptionOf,
 } from '#wire/ntmobile/options.ts';
-import { type Attachment, udpPathTo } from '../attachment.ts';
 import type { PeerNode } from '../peer-node.ts';
 import type { NtmobileNodeCounter } from '../reasons.ts';
 import type { NodePurpose, PathPurpose } from '../request-purposes.ts';
-import { type DirectPath, DirectPaths, endpointKey } from './direct-paths.ts';
+import type { CheckBudgets } from './check-budgets.ts';
+import { type DirectPath, DirectPaths, hostsOf, isValidResponse } from './direct-paths.ts';
 import { PathQuestions, QUESTION } from './path-questions.ts';
 
 const CHECK_MS = 2_500;
+/** A second transmission only: an endpoint that did not answer the first check may be anybody's. */
+const UNPROVED_RETRANSMISSION_MS = 2_000;
 /**
  * Interval of checks through the relay while data goes there; longer after a check without an
  * answer.
@@ -56,8 +57,9 @@ export interface PathContext {
   readonly sessions: Sessions<NodePurpose>;
   readonly counters: CounterSet<NtmobileNodeCounter>;
   readonly random: RandomBytes;
-  readonly port: number;
-  attachment(): Attachment;
+  readonly budgets: CheckBudgets;
+  /** Undefined where no other node can be, and without a local address of that family. */
+  udpPathToPeer(endpoint: Endpoint): UdpPath | undefined;
   /** Endpoints where other nodes may reach this node. */
   candidates(): readonly NtmobileOptionOf<'candidate'>[];
   /** The UDP path or the keys changed. */
@@ -65,6 +67,8 @@ export interface PathContext {
   /** The peer does not answer through the relay: it may have lost the path. */
   pathSilent(step: Step, path: NodePath): void;
 }
+
+type CheckOptions = Pick<ControlRequest, 'retransmissionMs' | 'admit'>;
 
 /** The relay of a path; its leg there has an index once the relay granted it. */
 interface PathRelay {
@@ -135,7 +139,11 @@ export class NodePath {
   }
 
   #udpPathTo(endpoint: Endpoint): UdpPath | undefined {
-    return udpPathTo(this.#context.attachment(), this.#context.port, endpoint);
+    return this.#context.udpPathToPeer(endpoint);
+  }
+
+  get #peerId(): string {
+    return hex(this.peer.publicKey);
   }
 
   /** Candidates from a direction or from the peer itself. */
@@ -223,11 +231,31 @@ export class NodePath {
 
   #check(step: Step, directPath: DirectPath, timing?: RequestTiming): void {
     const to = this.#udpPathTo(directPath.endpoint);
-    if (to === undefined) this.#directPaths.checkCompleted(step.now, directPath, undefined);
-    else this.#challenge(step, to, directPath.key, timing);
+    if (to === undefined) {
+      this.#context.counters.count('candidate-skipped');
+      this.#directPaths.checkCompleted(step.now, directPath, undefined);
+      return;
+    }
+    const isProved = directPath.roundTripMs !== undefined;
+    this.#challenge(step, to, directPath.key, isProved ? timing : this.#unprovedCheck(directPath));
   }
 
-  #challenge(step: Step, udpPath: UdpPath, key: string, timing: RequestTiming = {}): void {
+  /** The endpoint did not answer yet: the peer's budget pays for each datagram. */
+  #unprovedCheck(directPath: DirectPath): CheckOptions {
+    const { budgets, counters } = this.#context;
+    directPath.charged = 0;
+    return {
+      ...(directPath.isFirstCheck ? {} : { retransmissionMs: UNPROVED_RETRANSMISSION_MS }),
+      admit: (now, octets) => {
+        const paid = budgets.take(now, this.#peerId, octets);
+        if (paid) directPath.charged += 1;
+        else counters.count('check-unpaid');
+        return paid;
+      },
+    };
+  }
+
+  #challenge(step: Step, udpPath: UdpPath, key: string, more: CheckOptions = {}): void {
     const { sessions, random } = this.#context;
     if (this.session?.current === undefined) return;
     const challenge = random(8);
@@ -242,19 +270,19 @@ export class NodePath {
       challenge,
       sentAt: step.now,
     } as const;
-    const times = { attemptMs: CHECK_MS, ...timing };
     sessions.request(
       step,
       this.session,
-      { type: 'path-challenge', options, udpPath, ...times },
+      { type: 'path-challenge', options, udpPath, attemptMs: CHECK_MS, ...more },
       purpose,
     );
   }
 
   /** Answers a challenge of the peer. */
-  challenged(step: Step, { message, udpPath }: ReceivedMessage): NtmobileMessage {
+  challenged(step: Step, { message, udpPath, octets }: ReceivedMessage): NtmobileMessage {
     const { options, transaction } = message;
     this.#heardFromPeer(step);
+    this.#context.budgets.received(step.now, this.#peerId, octets);
     if (this.#isNewest(transaction))
       this.candidatesReceived(step, filterNtmobileOptions(options, 'candidate'));
     if (udpPath.relayIndex === 0)
@@ -280,8 +308,10 @@ export class NodePath {
   }
 
   answered(step: Step, purpose: PathPurpose, answer: ReceivedMessage | undefined): void {
-    if (answer !== undefined) this.#heardFromPeer(step);
-    else if (purpose.endpointKey === '') this.#unanswered(step);
+    if (answer !== undefined) {
+      this.#heardFromPeer(step);
+      this.#context.budgets.received(step.now, this.#peerId, answer.octets);
+    } else if (purpose.endpointKey === '') this.#unanswered(step);
     if (answer !== undefined && purpose.endpointKey === '' && !this.direct)
       this.#questions.answered(step.now);
     if (this.suspect && answer !== undefined) {
@@ -291,6 +321,8 @@ export class NodePath {
     const directPath = this.#directPaths.get(purpose.endpointKey);
     if (directPath === undefined) return;
     const valid = isValidResponse(purpose, answer, directPath);
+    if (valid) this.#context.budgets.answered(step.now, this.#peerId, directPath.charged);
+    directPath.charged = 0;
     if (valid && directPath.roundTripMs === undefined)
       this.#context.counters.count('direct-path-found');
     if (!valid && directPath.roundTripMs !== undefined)
@@ -334,24 +366,4 @@ export class NodePath {
   get addresses(): readonly IpAddress[] {
     return [this.peer.virtualIpv6, this.peer.virtualIpv4];
   }
-}
-
-/** A response of the peer itself with the challenge, from the address that was challenged. */
-function isValidResponse(
-  { challenge }: PathPurpose,
-  answer: ReceivedMessage | undefined,
-  directPath: DirectPath,
-): boolean {
-  if (answer?.message.status !== NtmobileStatus.granted) return false;
-  const echoed = findNtmobileOption(answer.message.options, 'challenge')?.challenge;
-  if (echoed === undefined || !equalBytes(echoed, challenge)) return false;
-  const { relayIndex, remote, remotePort } = answer.udpPath;
-  return relayIndex === 0 && endpointKey({ address: remote, port: remotePort }) === directPath.key;
-}
-
-function hostsOf(candidates: readonly NtmobileOptionOf<'candidate'>[]): string {
-  const hosts = candidates
-    .filter(({ kind }) => kind === CandidateKind.host)
-    .map(({ endpoint }) => endpointKey(endpoint));
-  return hosts.sort().join(', ');
 }

@@ -4,14 +4,18 @@
  *
  * No RFC: docs/reference/ntmobile.md §4, §6 (first datagram)
  */
+import { hex } from '#base/bytes.ts';
+import type { Monotonic } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { Session, SessionTarget } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { HandshakeUse, LONGEST_FIRST_DATAGRAM } from '#wire/ntmobile/datagram.ts';
 import type { NtmobileOptionOf } from '#wire/ntmobile/options.ts';
-import { type Attachment, udpPathTo } from '../attachment.ts';
+import type { Attachment } from '../attachment.ts';
+import { udpPathToPeer } from '../peer-endpoints.ts';
 import type { NodePurpose } from '../request-purposes.ts';
+import type { CheckBudgets } from './check-budgets.ts';
 import type { NodePath } from './node-path.ts';
 
 /** Direct candidates that get a handshake at once when there is no relay. */
@@ -20,6 +24,7 @@ const MAX_DIRECT_HANDSHAKES = 4;
 interface HandshakeContext {
   readonly sessions: Sessions<NodePurpose>;
   readonly port: number;
+  readonly budgets: CheckBudgets;
   attachment(): Attachment;
 }
 
@@ -39,11 +44,15 @@ export class PathHandshakes {
     candidates: readonly NtmobileOptionOf<'candidate'>[],
   ): void {
     if (path.session?.current !== undefined && !path.silent) return;
-    const { sessions, port } = this.#context;
-    const started = candidates.slice(0, MAX_DIRECT_HANDSHAKES).flatMap(({ endpoint }) => {
-      const udpPath = udpPathTo(this.#context.attachment(), port, endpoint);
-      return udpPath === undefined ? [] : [sessions.connect(step, targetOf(path, udpPath))];
-    });
+    const { sessions, port, budgets } = this.#context;
+    const peer = hex(path.peer.publicKey);
+    const admit = (now: Monotonic, octets: number): boolean => budgets.take(now, peer, octets);
+    const usable = candidates.flatMap(
+      ({ endpoint }) => udpPathToPeer(this.#context.attachment(), port, endpoint) ?? [],
+    );
+    const started = usable
+      .slice(0, MAX_DIRECT_HANDSHAKES)
+      .map((udpPath) => sessions.connect(step, { ...targetOf(path, udpPath), admit }));
     if (started.length > 0) this.#pending.set(path.id, started);
   }
 

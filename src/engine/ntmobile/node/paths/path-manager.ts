@@ -21,9 +21,11 @@ import {
   type NtmobileOptionOf,
 } from '#wire/ntmobile/options.ts';
 import { type Attachment, localAddressFor } from '../attachment.ts';
-import type { PeerNode } from '../peer-node.ts';
+import { udpPathToPeer } from '../peer-endpoints.ts';
+import type { DirectedPath, PeerNode } from '../peer-node.ts';
 import type { NtmobileNodeCounter } from '../reasons.ts';
 import type { NodePurpose } from '../request-purposes.ts';
+import { CheckBudgets } from './check-budgets.ts';
 import { GeneralTunnels } from './general-tunnels.ts';
 import { NodePath, type PathContext } from './node-path.ts';
 import { establishedOf, NodePaths } from './node-paths.ts';
@@ -65,13 +67,14 @@ export class PathManager {
   readonly #pending = new PendingPaths();
   readonly general: GeneralTunnels;
   readonly #handshakes: PathHandshakes;
+  readonly #budgets = new CheckBudgets();
   readonly #validity = new PeerValidity();
   readonly #report = new PathReport();
   readonly #tunnels = new PeerTunnels(this.#paths, this.#report, (remote) => this.#linkMtu(remote));
 
   constructor(context: PathManagerContext) {
     this.#context = context;
-    this.#handshakes = new PathHandshakes(context);
+    this.#handshakes = new PathHandshakes({ ...context, budgets: this.#budgets });
     this.general = new GeneralTunnels({
       ...{ tunnelIds: this.#tunnelIds, report: this.#report },
       linkMtu: (remote) => this.#linkMtu(remote),
@@ -79,6 +82,8 @@ export class PathManager {
     });
     this.#pathContext = {
       ...context,
+      budgets: this.#budgets,
+      udpPathToPeer: (endpoint) => udpPathToPeer(context.attachment(), context.port, endpoint),
       pathChanged: (step, path) => this.#pathChanged(step, path),
       pathSilent: (step, path) => this.#pathSilent(step, path),
     };
@@ -125,7 +130,6 @@ export class PathManager {
     for (const { peer } of ending) this.#context.credentialEnding(step, peer.name);
   }
 
-  /** `wallMs - monotonicMs`. */
   setClockOffset(offsetMs: number): void {
     this.#validity.setClockOffset(offsetMs);
   }
@@ -138,6 +142,7 @@ export class PathManager {
 
   /** The node moved. Relays are informed first: their legs must follow before data arrives. */
   moved(step: Step): void {
+    this.#budgets.moved();
     for (const relay of this.#relays.values()) relay.moved(step, this.#context.attachment());
     for (const path of this.#paths.all()) path.moved(step);
     this.general.moved(step);
@@ -210,18 +215,15 @@ export class PathManager {
   /** Builds a path from a Route Direction: to `other`, through a leg at the relay that it names. */
   makePath(
     step: Step,
-    directed: {
-      readonly pathId: Uint8Array;
-      readonly other: PeerNode;
-      readonly initiator: boolean;
-    },
-    { options }: { readonly options: readonly NtmobileOption[]; readonly octets: number },
+    directed: DirectedPath,
+    { options, octets }: { readonly options: readonly NtmobileOption[]; readonly octets: number },
   ): NodePath {
     const { pathId, other, initiator } = directed;
     const known = this.#paths.get(hex(pathId));
     const path = known ?? new NodePath(this.#pathContext, pathId, other, initiator);
     if (known === undefined) this.#add(step, path);
     this.#validity.renewed(path, other);
+    this.#budgets.received(step.now, hex(other.publicKey), octets);
     path.candidatesReceived(step, filterNtmobileOptions(options, 'candidate'));
     const relay = findNtmobileOption(options, 'relay');
     const token = findNtmobileOption(options, 'relay-token')?.token;

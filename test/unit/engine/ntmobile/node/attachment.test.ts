@@ -18,6 +18,7 @@ function attachment(
   return attachmentOf(monotonic(10), sketches.map(link), {
     preferenceOf: preferenceBy(preferences.map(([match, preference]) => ({ match, preference }))),
     excluded: (address) => VIRTUAL.has(address),
+    peerNetworks: [],
   });
 }
 

@@ -49,6 +49,7 @@ class Newcomer {
         excludedAddresses: [],
       },
       ...{ virtualIpv4Prefix: prefixOf('198.18.0.0/15'), generalNames: [], unreachableNames: true },
+      peerNetworks: [],
       ...{ table: 7890, rulePriority: 900 },
     },
     randomOf(1),
