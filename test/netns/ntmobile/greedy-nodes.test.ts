@@ -127,9 +127,8 @@ describe('a greedy node', () => {
     expect(legs.filter(({ name }) => name === 'b.nodes.example').length).toBeLessThanOrEqual(2);
     const address = await dig('+short', 'AAAA', 'b.nodes.example');
     expect(await ping('a', address)).toContain(' 3 received');
-    expect(await nodes.paths('a')).toMatchObject([
-      { name: 'b.nodes.example', up: true, direct: false },
-    ]);
+    const path = (await nodes.paths('a')).find(({ name }) => name === 'b.nodes.example');
+    expect(path).toMatchObject({ up: true, direct: false });
   });
 });
 
