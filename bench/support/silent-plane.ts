@@ -25,6 +25,7 @@ export class SilentPlane implements PlanePort {
   overlaySet(): void {}
   overlayDelete(): void {}
   setLocalAddresses(): void {}
+  handshakeCheckSet(): void {}
   inject(): number {
     return 0;
   }

@@ -25,8 +25,8 @@ export function runControlDaemon<S extends WithDaemonSection>(
         {
           daemon: settings.daemon,
           makeEngine: (host) => spec.engine(settings, host),
-          async openPorts(_host, opened) {
-            const sockets = opened.use(await DatagramSockets.open(spec.endpoints(settings)));
+          openPorts(_host, opened) {
+            const sockets = opened.use(DatagramSockets.open(spec.endpoints(settings)));
             return { plane: planeWithoutTunnels(sockets), kernel: NO_KERNEL };
           },
         },

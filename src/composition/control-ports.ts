@@ -42,6 +42,7 @@ export function planeWithoutTunnels(sockets: DatagramSockets): PlanePort {
     ...{ translationSet: noTunnels, translationDelete: noTunnels },
     inject: (path, packet) =>
       path.kind === 'datagram' && sockets.send(path, packet) ? 0 : EHOSTUNREACH,
+    handshakeCheckSet: (check) => sockets.handshakeCheckSet(check),
     counters: () => sockets.counters(),
     tunnelCounters: () => undefined,
     relayLegCounters: () => undefined,

@@ -276,6 +276,9 @@ class DriverLoop implements Driver {
       case 'event':
       case 'message':
         break;
+      case 'handshake-check':
+        this.#options.plane.handshakeCheckSet(output.check);
+        break;
       case 'renew-udp-port':
         this.#count(renewUdpPort(this.#options.plane) ? 'udp-port-renewed' : 'udp-port-refused');
         break;

@@ -23,6 +23,7 @@ import type {
   DesiredRelayLeg,
   DesiredSealingKeys,
   DesiredTranslation,
+  HandshakeCheck,
   LoginInput,
   NameAnswer,
   RoamingInput,
@@ -139,6 +140,8 @@ export interface PlanePort {
    * the plane punts all of them from links and UDP, and none from tunnels.
    */
   setLocalAddresses(addresses: readonly IpAddress[]): void;
+  /** Checks handshakes from here on, before they are punted. */
+  handshakeCheckSet(check: HandshakeCheck): void;
   /** Sends a control packet. Returns 0, or a positive errno such as ENETUNREACH. */
   inject(path: PacketPath, packet: Uint8Array): number;
   /** Plane-wide counters by name (packets, octets, drops by reason). */

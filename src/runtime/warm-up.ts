@@ -191,6 +191,8 @@ class VirtualPlane implements PlanePort {
   injected = 0;
   #handler: ((punt: Punt) => void) | undefined;
 
+  handshakeCheckSet(): void {}
+
   inject(path: PacketPath, packet: Uint8Array): number {
     this.injected++;
     this.peer?.arrive(path, packet);

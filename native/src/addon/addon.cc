@@ -1,4 +1,5 @@
 // The addon's exports. Only this folder knows Node: everything else is built and tested without it.
+#include "addon/control-sockets-object.h"
 #include "addon/netlink-object.h"
 #include "addon/notify-socket.h"
 #include "addon/plane-object.h"
@@ -18,6 +19,7 @@ void notify(const Napi::CallbackInfo& info) {
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("Plane", definePlane(env));
+  exports.Set("ControlSockets", defineControlSockets(env));
   exports.Set("Netlink", defineNetlink(env));
   exports.Set("notify", Napi::Function::New(env, notify, "notify"));
   return exports;

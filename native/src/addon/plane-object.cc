@@ -38,6 +38,7 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
                         InstanceMethod("tunnelTraffic", &PlaneObject::tunnelTraffic),
                         InstanceMethod("armTrafficNotice", &PlaneObject::armTrafficNotice),
                         InstanceMethod("takePunts", &PlaneObject::takePunts),
+                        InstanceMethod("handshakeCheckSet", &PlaneObject::handshakeCheckSet),
                         InstanceMethod("close", &PlaneObject::close)});
   }
 
@@ -168,6 +169,10 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
   }
   void translationDelete(const Napi::CallbackInfo& info) {
     plane(info).tables().translationDelete(translationOf(objectOf(info[0], "translation")));
+  }
+
+  void handshakeCheckSet(const Napi::CallbackInfo& info) {
+    plane(info).handshakes().set(handshakeKeysOf(objectOf(info[0], "handshake check")));
   }
 
   void setLocalAddresses(const Napi::CallbackInfo& info) {

@@ -230,6 +230,21 @@ TranslationSpec translationOf(const Napi::Object& object) {
           .outer = outer.address};
 }
 
+HandshakeKeys handshakeKeysOf(const Napi::Object& object) {
+  const auto keyOf = [](const Napi::Value& value) {
+    const Napi::Uint8Array key = bytesOf(value);
+    return ShortHmac(key.Data(), key.ByteLength());
+  };
+  HandshakeKeys keys{.mac1 = keyOf(object.Get("mac1Key")),
+                     .cookieSecrets = {},
+                     .perSecond = integerOf<u32>(object, "perSecond")};
+  const auto secrets = object.Get("cookieSecrets").As<Napi::Array>();
+  for (u32 index = 0; index < secrets.Length(); index++) {
+    keys.cookieSecrets.push_back(keyOf(secrets.Get(index)));
+  }
+  return keys;
+}
+
 PacketPath packetPathOf(const Napi::Object& object) {
   PacketPath path;
   const std::string kind = textOf(object, "kind");

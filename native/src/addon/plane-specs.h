@@ -2,6 +2,7 @@
 // src/engine/contract).
 #pragma once
 #include "addon/values.h"
+#include "control/handshake-check.h"
 #include "plane/options.h"
 #include "plane/punt-queue.h"
 #include "tables/tables.h"
@@ -15,6 +16,7 @@ RelayLegSpec relayLegOf(const Napi::Object& object);
 RouteSpec routeOf(const Napi::Object& object);
 OverlaySpec overlayOf(const Napi::Object& object);
 TranslationSpec translationOf(const Napi::Object& object);
+HandshakeKeys handshakeKeysOf(const Napi::Object& object);
 PacketPath packetPathOf(const Napi::Object& object);
 Napi::Object packetPathValue(Napi::Env env, const PacketPath& path);
 

@@ -1,5 +1,7 @@
 #include "net/home-address.h"
 
+#include "net/checksum.h"
+
 namespace sojourn {
 namespace {
 
@@ -77,6 +79,21 @@ bool findHomeAddressHeaders(const PacketView& packet, HomeAddressHeaders& found)
     at += size;
   }
   return true;
+}
+
+bool isMobilityChecksumRight(const PacketView& packet) {
+  const ChainEnd end = walkChain(packet.data, packet.length);
+  HomeAddressHeaders headers;
+  if (end.malformed || end.fragment || end.protocol != kProtocolMobility) return true;
+  if (!findHomeAddressHeaders(packet, headers)) return true;
+  const u8* source = headers.optionAt != 0 ? optionAddress(packet, headers) : packet.source();
+  const u8* destination =
+      headers.routingAt != 0 ? routingAddress(packet, headers) : packet.destination();
+  const u32 length = packet.length - end.offset;
+  u64 sum = checksumAddShort(source, kAddress, 0);
+  sum = checksumAddShort(destination, kAddress, sum);
+  sum += __builtin_bswap16(kProtocolMobility) + __builtin_bswap32(length);
+  return checksumFinish(checksumAdd(packet.data + end.offset, length, sum)) == 0;
 }
 
 u32 exchangeHomeAddresses(PacketView& packet, const HomeAddressHeaders& headers) {

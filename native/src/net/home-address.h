@@ -26,6 +26,11 @@ inline const u8* routingAddress(const PacketView& packet, const HomeAddressHeade
   return packet.data + headers.routingAt + 8;
 }
 
+// Whether the checksum of a Mobility Header is right, which covers the home addresses of the packet
+// in place of those in its IPv6 header (RFC 6275 §6.1.1). True for a packet without one, and for
+// one whose headers do not say which addresses that are.
+bool isMobilityChecksumRight(const PacketView& packet);
+
 // Puts the home addresses into the IPv6 header and takes both headers out, so that upper layers see
 // the packet as if it had come without them (RFC 6275 §9.3.1, §11.3.3). The packet becomes shorter
 // at its front. Says by how many octets.

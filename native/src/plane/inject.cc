@@ -57,9 +57,9 @@ void Plane::noteSpokenTo(const PacketPath& path, const u8* packet, size_t length
   if (!isOwnAccord(path, packet, length)) return;
   const u64 nowMs = monotonicMs();
   if (path.kind == PathKind::ipv6 && length >= kIpv6Header) {
-    shared_.spokenTo.note(6, Address::of(6, packet + 24), 0, nowMs);
+    shared_.gate.spokenTo.note(6, Address::of(6, packet + 24), 0, nowMs);
   } else if (path.kind == PathKind::udp || path.kind == PathKind::datagram) {
-    shared_.spokenTo.note(path.family, path.remote, path.remotePort, nowMs);
+    shared_.gate.spokenTo.note(path.family, path.remote, path.remotePort, nowMs);
   }
 }
 

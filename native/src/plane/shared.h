@@ -3,7 +3,7 @@
 #include <functional>
 
 #include "base/clock.h"
-#include "control/spoken-to.h"
+#include "control/control-gate.h"
 #include "plane/hold-queue.h"
 #include "plane/options.h"
 #include "path-mtu/path-prober.h"
@@ -34,7 +34,7 @@ struct Shared {
   TransmitQueue transmitQueue;
   PathProber prober;
   PuntQueue punts;
-  SpokenTo spokenTo;
+  ControlGate gate;
   TrafficNotice trafficNotice;
 
   // The tunnel to send an inner packet into, 0: none. On a mobile node the tunnel of a peer's

@@ -18,7 +18,8 @@ interface SourceRates {
   readonly site: Rate;
   /** An IPv4 /24, an IPv6 /48. */
   readonly network: Rate;
-  readonly total: Rate;
+  /** All sources together; absent: without limit. */
+  readonly total?: Rate;
 }
 
 /** Buckets of one kind of prefix. Above that, those of the sources longest unseen are forgotten. */
@@ -26,22 +27,29 @@ const BUCKETS = 4096;
 
 export class SourceRateLimit {
   readonly #sites: PrefixBuckets;
+  readonly #delegations: PrefixBuckets;
   readonly #networks: PrefixBuckets;
-  readonly #total: TokenBucket;
+  readonly #total: TokenBucket | undefined;
 
   constructor({ site, network, total }: SourceRates) {
     this.#sites = new PrefixBuckets(site);
+    this.#delegations = new PrefixBuckets({
+      perSecond: Math.min(2 * site.perSecond, network.perSecond),
+      burst: Math.min(2 * site.burst, network.burst),
+    });
     this.#networks = new PrefixBuckets(network);
-    this.#total = new TokenBucket(total.perSecond, total.burst);
+    this.#total = total && new TokenBucket(total.perSecond, total.burst);
   }
 
   /** Takes a token of each prefix, or none of the wider ones if a narrower one has none. */
   take(now: Monotonic, source: IpAddress): boolean {
-    const [site, network] = isIpv6(source) ? [64, 48] : [32, 24];
+    const six = isIpv6(source);
     return (
-      this.#sites.take(now, networkOf(source, site)) &&
-      this.#networks.take(now, networkOf(source, network)) &&
-      this.#total.take(now)
+      this.#sites.take(now, networkOf(source, six ? 64 : 32)) &&
+      // RFC 6177 §2: a site may have a /56.
+      (!six || this.#delegations.take(now, networkOf(source, 56))) &&
+      this.#networks.take(now, networkOf(source, six ? 48 : 24)) &&
+      (this.#total?.take(now) ?? true)
     );
   }
 }

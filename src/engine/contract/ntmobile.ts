@@ -167,6 +167,18 @@ export interface DesiredOverlay {
   readonly address?: IpAddress;
 }
 
+/**
+ * The checks of handshakes that need no public-key operation. The plane makes them under load, so
+ * that a flood does not reach the engine.
+ */
+export interface HandshakeCheck {
+  readonly mac1Key: Uint8Array;
+  /** Cookies are made with these; the newest comes first. */
+  readonly cookieSecrets: readonly Uint8Array[];
+  /** Handshakes with a cookie, of one IPv4 /24 or IPv6 /48; an address gets a quarter. */
+  readonly perSecond: number;
+}
+
 /** Outputs of NTMobile engines only. */
 export type NtmobileOutput =
   /**
@@ -175,6 +187,7 @@ export type NtmobileOutput =
    */
   | { readonly kind: 'login'; readonly renewalToken: string | undefined }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: NameAnswer }
+  | { readonly kind: 'handshake-check'; readonly check: HandshakeCheck }
   | ObservedMessage;
 
 /**

@@ -1,5 +1,8 @@
 /** The native addon with its types. `npm run build` compiles it; no registry has a binary of it. */
 import { createRequire } from 'node:module';
+import type { IpAddress } from '#base/ip.ts';
+import type { HandshakeCheck } from '#engine/contract/ntmobile.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { NetlinkSocket } from '#host/kernel/netlink-requests.ts';
 import { SystemError } from '#host/process/system-error.ts';
 import type {
@@ -22,7 +25,24 @@ interface NativePlane extends Omit<PlanePort, 'features' | 'deviceIndex' | `on${
   takePunts(limit: number): boolean;
 }
 
+/**
+ * native/src/control/control-sockets.h. `send` returns 0 or a positive errno; `takePunts` is that
+ * of a plane.
+ */
+interface NativeControlSockets {
+  endpoints(): readonly { readonly address: IpAddress; readonly port: number }[];
+  takePunts(limit: number): boolean;
+  send(path: PacketPath, packet: Uint8Array): number;
+  handshakeCheckSet(check: HandshakeCheck): void;
+  counters(): Readonly<Record<string, number>>;
+  close(): void;
+}
+
 interface NativeAddon {
+  readonly ControlSockets: new (
+    endpoints: readonly { readonly address: IpAddress; readonly port: number }[],
+    handlers: { readonly waiting: () => void; readonly punted: (punt: Punt) => void },
+  ) => NativeControlSockets;
   readonly Plane: new (
     options: PlaneOptions,
     handlers: {

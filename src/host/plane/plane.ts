@@ -41,7 +41,7 @@ export function openPlane(options: PlaneOptions): PlanePort {
 }
 
 /** Punts that the driver gets at once, which is a few milliseconds of its time. */
-const BATCH_PUNTS = 128;
+export const BATCH_PUNTS = 128;
 
 class Handlers {
   #punt: ((punt: Punt) => void) | undefined;

@@ -57,6 +57,10 @@ export class FakePlane implements PlanePort {
     this.log.push('UDP port');
   }
 
+  handshakeCheckSet(): void {
+    this.log.push('handshake check');
+  }
+
   tunnelSet(tunnel: DesiredTunnel): void {
     this.log.push(`tunnel ${tunnel.id} → ${tunnel.path.remote}`);
     this.tunnels.set(tunnel.id, tunnel);

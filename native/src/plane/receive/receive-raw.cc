@@ -121,7 +121,7 @@ void Receiver::receiveFrame6(const PacketView& outer, const VirtioHeader& virtio
     receiveFragment(outer);
   } else if (!mobility && (end.homeAddressOption || end.typeTwoRouting)) {
     if (!shared_.tables.isLocal(6, outer.destination())) return;
-    receiveHomeAddressed(outer, virtio, {}, senderAt(sourceOf(outer), false));
+    receiveHomeAddressed(outer, virtio, {}, senderAt(sourceOf(outer)));
   } else if (control && end.atomicAt != 0) {
     std::vector<u8> whole = withoutAtomicHeader(outer, end.atomicAt, end.atomicNamedAt);
     PacketView view;
@@ -211,7 +211,11 @@ void Receiver::puntProblem(const PacketView& outer, u32 offset) {
 void Receiver::puntIpv6(const PacketView& outer) {
   // The tap of a router also sees packets that it forwards; those are not counted.
   if (!shared_.tables.isLocal(6, outer.destination())) return;
-  punt(PacketPath{}, senderAt(sourceOf(outer), false), outer.data, outer.length);
+  if (!isMobilityChecksumRight(outer)) {
+    counters_.add(Counters::dropChecksum);
+    return;
+  }
+  punt(PacketPath{}, senderAt(sourceOf(outer)), outer.data, outer.length);
 }
 
 void Receiver::decapsulate(const PacketView& outer, u32 offset, const VirtioHeader& virtio) {

@@ -27,20 +27,20 @@ void Receiver::receiveSealed(u8* data, size_t length, const Arrival& arrival) {
     case DatagramType::initiation:
     case DatagramType::response:
     case DatagramType::cookie:
-      punt(datagramPath(arrival, relayIndex), senderOf(data, arrival, relayIndex), data, length);
+      puntDatagram(data, length, arrival, relayIndex);
       break;
     default:
       counters_.add(Counters::dropDatagramType);
   }
 }
 
-// A sender that names a key of this host is known. It is told apart from those at its address that
-// do not: anybody can give a datagram any source.
-Sender Receiver::senderOf(const u8* datagram, const Arrival& arrival, u32 relayIndex) const {
-  const u32 spi = datagramIndex(datagram);
-  const bool control = datagramType(datagram) == DatagramType::control;
-  const bool keyed = control && shared_.tables.receiveKey(spi) != nullptr;
-  return senderAt(arrival.from, keyed, keyed ? u64{spi} << 32 : relayIndex);
+void Receiver::puntDatagram(u8* datagram, size_t length, const Arrival& arrival, u32 relayIndex) {
+  PacketPath path = datagramPath(arrival, relayIndex);
+  const bool keyed = datagramType(datagram) == DatagramType::control &&
+                     shared_.tables.receiveKey(datagramIndex(datagram)) != nullptr;
+  Sender sender;
+  if (!shared_.gate.admit(datagram, length, path, keyed, nowMs_, sender, counters_)) return;
+  punt(std::move(path), sender, datagram, length);
 }
 
 void Receiver::openSealed(u8* datagram, size_t length, Arrival arrival, u32 relayIndex) {

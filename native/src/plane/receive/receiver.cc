@@ -7,6 +7,7 @@
 
 #include "path-mtu/clamp-mss.h"
 #include "net/ecn.h"
+#include "net/home-address.h"
 #include "net/segment.h"
 #include "plane/receive/inner-addresses.h"
 
@@ -368,7 +369,7 @@ void Receiver::noticeUnknownEndpoint(const PacketView& view, const Arrival& arri
   path.remotePort = arrival.from.port;
   path.innerFamily = view.family;
   path.innerSource = Address::of(view.family, view.source());
-  const Sender sender = senderAt(arrival.from, false);
+  const Sender sender = senderAt(arrival.from);
   const bool taken =
       shared_.punts.push({std::move(path), {}}, sender.acquaintance, sender.prefixes);
   counters_.add(taken ? Counters::unknownEndpointNotices : Counters::dropPuntFull);
@@ -418,24 +419,29 @@ Receiver::Control Receiver::controlKind(const PacketView& view) {
 
 // RFC 5555 §4.1. There is no ingress check, because only the registration will permit the tunnel.
 void Receiver::puntUdp(const PacketView& view, const Arrival& arrival) {
+  if (!isMobilityChecksumRight(view)) {
+    counters_.add(Counters::dropChecksum);
+    return;
+  }
   PacketPath path;
   path.kind = PathKind::udp;
   path.local = arrival.local;
   path.localPort = shared_.options.udpPort;
   path.remote = arrival.from.remote;
   path.remotePort = arrival.from.port;
-  punt(std::move(path), senderAt(arrival.from, false), view.data, view.length);
+  punt(std::move(path), senderAt(arrival.from), view.data, view.length);
 }
 
 void Receiver::puntTunnel(const PacketView& view, const Tunnel& tunnel) {
   punt(tunnelPath(tunnel), senderIn(tunnel), view.data, view.length);
 }
 
-Sender Receiver::senderAt(const Endpoint::Key& from, bool known, u64 part) const {
-  known = known || shared_.tables.endpoint(from) != nullptr ||
-          shared_.spokenTo.includes(from.family, from.remote, from.port, nowMs_);
+Sender Receiver::senderAt(const Endpoint::Key& from) const {
+  const bool known =
+      shared_.tables.endpoint(from) != nullptr ||
+      shared_.gate.spokenTo.includes(from.family, from.remote, from.port, nowMs_);
   return {.acquaintance = known ? Acquaintance::known : Acquaintance::stranger,
-          .prefixes = SourcePrefixes::of(from.family, from.remote, part)};
+          .prefixes = SourcePrefixes::of(from.family, from.remote)};
 }
 
 void Receiver::punt(PacketPath&& path, const Sender& sender, const u8* packet, size_t length) {

@@ -27,12 +27,6 @@ struct Arrival {
   const Tunnel* authenticated = nullptr;
 };
 
-// Who a punt is from, as far as the plane knows.
-struct Sender {
-  Acquaintance acquaintance;
-  SourcePrefixes prefixes;
-};
-
 struct ReceiverProbe;
 
 class Receiver final : public PacketSink {
@@ -93,7 +87,7 @@ class Receiver final : public PacketSink {
   // A datagram of the sealed port.
   void receiveSealed(u8* data, size_t length, const Arrival& arrival);
   void openSealed(u8* datagram, size_t length, Arrival arrival, u32 relayIndex);
-  Sender senderOf(const u8* datagram, const Arrival& arrival, u32 relayIndex) const;
+  void puntDatagram(u8* datagram, size_t length, const Arrival& arrival, u32 relayIndex);
   void countUnopened(OpenResult result);
   void noticeRoaming(const ReceiveKey& key, const Arrival& arrival, u32 relayIndex);
   PacketPath datagramPath(const Arrival& arrival, u32 relayIndex) const;
@@ -130,8 +124,7 @@ class Receiver final : public PacketSink {
                             const Sender& sender);
   void deliverExchanged(PacketView packet, VirtioHeader virtio, u32 removed);
   void puntProblem(const PacketView& outer, u32 offset);
-  // `part`: tells senders behind one address apart.
-  Sender senderAt(const Endpoint::Key& from, bool known, u64 part = 0) const;
+  Sender senderAt(const Endpoint::Key& from) const;
   void punt(PacketPath&& path, const Sender& sender, const u8* packet, size_t length);
   void tally(const Tunnel& tunnel, u64 packets, u64 octets);
   void flushTally();

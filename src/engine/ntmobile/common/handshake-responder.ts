@@ -6,6 +6,7 @@
 import type { Monotonic } from '#base/time.ts';
 import { receiveInitiation } from '#crypto/handshake.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
+import type { HandshakeCheck } from '#engine/contract/ntmobile.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { type NtmobileDatagramOf, preferredSuite } from '#wire/ntmobile/datagram.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';
@@ -50,6 +51,11 @@ export class HandshakeResponder {
     this.#gate.setHandshakesPerSecond(handshakesPerSecond);
   }
 
+  /** What the plane needs for the checks before decryption, if that has changed. */
+  takeCheck(): HandshakeCheck | undefined {
+    return this.#gate.takeCheck();
+  }
+
   /** Checks MAC1 and, under load, the cookie; then decrypts the request. */
   read(
     now: Monotonic,
@@ -58,8 +64,7 @@ export class HandshakeResponder {
     datagram: NtmobileDatagramOf<'initiation'>,
   ): InitiationOutcome {
     const verdict = this.#gate.admit(now, udpPath, octets, datagram);
-    if (verdict.kind === 'refused') return { kind: 'refused', reason: 'initiation-mac' };
-    if (verdict.kind === 'cookie') return verdict;
+    if (verdict.kind !== 'admitted') return verdict;
     const { own, random, suites } = this.#identity;
     const received = receiveInitiation(own, datagram);
     const suite = preferredSuite(datagram.suites & suites);

@@ -19,6 +19,7 @@ export const SESSION_COUNTERS = {
   'message-malformed': 'an authentic datagram that is not a valid control message',
   'answer-unexpected': 'an answer without a pending request',
   'initiation-mac': 'a Tunnel Request with a wrong MAC1: meant for another key',
+  'initiation-limited': 'a Tunnel Request with a cookie, above the rate of its source prefix',
   'initiation-unreadable': 'a Tunnel Request that cannot be decrypted, or without a common suite',
   'initiation-old': 'a Tunnel Request that is not newer than the last accepted one',
   'initiation-refused': 'a Tunnel Request from an unauthorized initiator',

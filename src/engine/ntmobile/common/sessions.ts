@@ -257,6 +257,8 @@ export class Sessions<P> {
     datagram: NtmobileDatagramOf<'initiation'>,
   ): void {
     const read = this.#responder.read(step.now, udpPath, octets, datagram);
+    const check = this.#responder.takeCheck();
+    if (check !== undefined) step.out.push({ kind: 'handshake-check', check });
     if (read.kind === 'cookie') {
       this.#counters.count('cookie-sent');
       sendDatagram(step, udpPath, read.datagram);

@@ -56,7 +56,6 @@ const plane = openPlane({
 plane.setLocalAddresses(overIpv6 ? [careOf] : [ipv6(options.homeAddress)]);
 
 const startedAt = new Map<number, number>();
-let attempts = 0;
 let times: number[] = [];
 let sequence = Math.floor(Math.random() * 0x8000);
 
@@ -89,7 +88,6 @@ function attempt(): void {
     udpPort: UDP_PORT,
     roleOptions: { mobileRouter: false, options: [] },
   });
-  attempts += 1;
   startedAt.set(sequence, performance.now());
   plane.inject(path, packet);
 }

@@ -36,7 +36,7 @@ const options: ClientOptions = JSON.parse(process.argv[2] ?? '');
 const local = parseIpAddress(options.local);
 const remote = parseIpAddress(options.coordinator);
 if (local === undefined || remote === undefined) throw new Error('addresses');
-const sockets = await DatagramSockets.open([{ address: local, port: 7890 }]);
+const sockets = DatagramSockets.open([{ address: local, port: 7890 }]);
 const pathTo = (remotePort: number): UdpPath => ({
   local,
   localPort: 7890,

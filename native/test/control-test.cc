@@ -1,0 +1,233 @@
+// Control packets of unknown senders: the queue that shares room and service between their sources,
+// and the checks of handshakes (MAC1, cookie, rate of the prefixes).
+#include <map>
+#include <memory>
+#include <string>
+
+#include "control/handshake-check.h"
+#include "plane/punt-queue.h"
+#include "check.h"
+
+using namespace sojourn;
+
+namespace {
+
+constexpr size_t kCost = 100;
+
+Address six(u32 wide, u32 site, u32 link, u32 host) {
+  Address address{};
+  store32(address.bytes, wide);
+  store16(address.bytes + 4, site);
+  store16(address.bytes + 6, link);
+  store32(address.bytes + 12, host);
+  return address;
+}
+
+SourcePrefixes from6(u32 wide, u32 site = 1, u32 link = 1, u32 host = 1) {
+  return SourcePrefixes::of(6, six(wide, site, link, host));
+}
+
+using Queue = FairQueue<u32>;
+
+u32 fill(Queue& queue, u32 count, u32 mark, const SourcePrefixes& source) {
+  u32 taken = 0;
+  for (u32 index = 0; index < count; index++) {
+    taken += queue.push(source, kCost, u32{mark}) ? 1u : 0u;
+  }
+  return taken;
+}
+
+}  // namespace
+
+TEST(a_fair_queue_serves_sources_in_turn) {
+  Queue queue(100 * kCost);
+  CHECK(fill(queue, 10, 1, from6(1)) == 10 && fill(queue, 2, 2, from6(2)) == 2);
+  std::vector<u32> order;
+  while (const auto item = queue.pop()) order.push_back(*item);
+  CHECK((order == std::vector<u32>{1, 2, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1}));
+}
+
+TEST(a_fair_queue_keeps_the_order_of_one_source) {
+  Queue queue(100 * kCost);
+  for (u32 mark = 0; mark < 20; mark++) CHECK(queue.push(from6(1), kCost, u32{mark}));
+  for (u32 mark = 0; mark < 20; mark++) CHECK_EQUAL(*queue.pop(), mark);
+  CHECK(!queue.pop() && queue.size() == 0);
+}
+
+TEST(a_source_that_sends_too_much_leaves_room_for_others) {
+  Queue queue(1000 * kCost);
+  const u32 taken = fill(queue, 100'000, 1, from6(1));
+  CHECK(taken >= 200 && taken <= 300);
+  // Another network, another site of the same network, and another link of the same site.
+  CHECK_EQUAL(fill(queue, 20, 2, from6(2)), 20);
+  CHECK_EQUAL(fill(queue, 20, 3, from6(1, 2)), 20);
+  CHECK_EQUAL(fill(queue, 20, 4, from6(1, 1, 2)), 20);
+}
+
+TEST(addresses_of_one_prefix_count_as_one_source) {
+  Queue queue(1000 * kCost);
+  const auto spread = [&](auto source) {
+    for (u32 index = 0; index < 100'000; index++) queue.push(source(index), kCost, u32{1});
+    CHECK(fill(queue, 5, 2, from6(2)) == 5);
+    // The other network waits for one item of the attacker, whichever prefixes that has.
+    std::map<u32, u32> served;
+    for (u32 index = 0; index < 10; index++) served[*queue.pop()]++;
+    CHECK_EQUAL(served[2], 5);
+    while (queue.pop()) continue;
+  };
+  spread([](u32 index) { return from6(1, 1, 1, index); });
+  spread([](u32 index) { return from6(1, 1, index, index); });
+  spread([](u32 index) { return from6(1, index, index >> 8, index); });
+}
+
+TEST(a_fair_queue_is_bounded_whatever_the_sources) {
+  Queue queue(1000 * kCost);
+  for (u32 index = 0; index < 100'000; index++) queue.push(from6(index), kCost, u32{1});
+  CHECK(queue.size() <= 1000 && queue.size() >= 900);
+  CHECK(!queue.push(from6(1), 2000 * kCost, u32{1}));
+}
+
+TEST(classes_of_punts_take_nothing_from_one_another) {
+  PuntQueue queue([] {});
+  const auto push = [&](Acquaintance sender, const SourcePrefixes& source, u32 tunnel) {
+    PacketPath path;
+    path.tunnel = tunnel;
+    return queue.push({path, std::vector<u8>(100)}, sender, source);
+  };
+  for (u32 index = 0; index < 100'000; index++) push(Acquaintance::stranger, from6(index), 1);
+  for (u32 index = 0; index < 100'000; index++) {
+    push(Acquaintance::link, SourcePrefixes::ofSender(1, index), 2);
+  }
+  CHECK(push(Acquaintance::known, from6(1), 3));
+  bool more = false;
+  std::map<u32, u32> served;
+  for (const ControlPacket& packet : queue.take(16, more)) served[packet.path.tunnel]++;
+  CHECK(more && served[3] == 1 && served[1] >= 4 && served[2] >= 8);
+}
+
+namespace {
+
+constexpr size_t kLength = 200;
+constexpr u16 kPort = 4000;
+
+ShortHmac keyOf(u8 octet) {
+  u8 key[32];
+  std::memset(key, octet, sizeof key);
+  return ShortHmac(key, sizeof key);
+}
+
+struct Initiation {
+  u8 octets[kLength] = {0xa0};
+
+  void sign(const ShortHmac& key, size_t at) {
+    u8 mac[kShortHmac];
+    key.sign(octets, at, mac);
+    std::memcpy(octets + at, mac, sizeof mac);
+  }
+};
+
+Initiation withCookie(int family, const Address& source) {
+  Initiation made;
+  made.sign(keyOf(1), kLength - 32);
+  u8 endpoint[18];
+  const size_t octets = family == 6 ? 16 : 4;
+  std::memcpy(endpoint, source.bytes, octets);
+  store16(endpoint + octets, kPort);
+  u8 cookie[kShortHmac];
+  keyOf(2).sign(endpoint, octets + 2, cookie);
+  made.sign(ShortHmac(cookie, sizeof cookie), kLength - 16);
+  return made;
+}
+
+Address four(u32 host) {
+  Address address{};
+  store32(address.bytes, host);
+  return address;
+}
+
+Address six(u32 site, u32 link, u32 host) {
+  Address address{};
+  store32(address.bytes, 0x20010db8);
+  store16(address.bytes + 4, site);
+  store16(address.bytes + 6, link);
+  store32(address.bytes + 12, host);
+  return address;
+}
+
+struct Checked {
+  std::unique_ptr<HandshakeCheck> check = std::make_unique<HandshakeCheck>();
+
+  Checked() {
+    check->set({.mac1 = keyOf(1), .cookieSecrets = {keyOf(3), keyOf(2)}, .perSecond = 100});
+  }
+  HandshakeVerdict verdict(const Initiation& sent, int family, const Address& source,
+                           u16 port = kPort) {
+    return check->check(sent.octets, kLength, family, source, port, 1000);
+  }
+  // How many of `count` with a cookie pass.
+  template <class Source>
+  u32 passed(u32 count, int family, Source source) {
+    u32 sum = 0;
+    for (u32 index = 0; index < count; index++) {
+      const Address from = source(index);
+      const auto found = verdict(withCookie(family, from), family, from);
+      sum += found == HandshakeVerdict::proved ? 1u : 0u;
+    }
+    return sum;
+  }
+};
+
+}  // namespace
+
+TEST(a_short_hmac_is_that_of_rfc_4231) {
+  // Test case 2.
+  const std::string data = "what do ya want for nothing?";
+  static constexpr u8 kMac[kShortHmac] = {0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e,
+                                          0x6a, 0x04, 0x24, 0x26, 0x08, 0x95, 0x75, 0xc7};
+  const ShortHmac hmac(reinterpret_cast<const u8*>("Jefe"), 4);
+  CHECK(hmac.verify(reinterpret_cast<const u8*>(data.data()), data.size(), kMac));
+  CHECK(!hmac.verify(reinterpret_cast<const u8*>(data.data()), data.size() - 1, kMac));
+}
+
+TEST(a_handshake_needs_mac1_and_then_the_cookie_of_its_source) {
+  Checked checked;
+  const Address source = four(0xc6336401);
+  Initiation sent = withCookie(4, source);
+  CHECK(checked.verdict(sent, 4, source) == HandshakeVerdict::proved);
+  CHECK(checked.verdict(sent, 4, four(0xc6336402)) == HandshakeVerdict::unproved);
+  CHECK(checked.verdict(sent, 4, source, kPort + 1) == HandshakeVerdict::unproved);
+  std::memset(sent.octets + kLength - 16, 0, 16);
+  CHECK(checked.verdict(sent, 4, source) == HandshakeVerdict::unproved);
+  sent.octets[60] ^= 1;
+  CHECK(checked.verdict(sent, 4, source) == HandshakeVerdict::wrongMac);
+  CHECK(checked.check->check(sent.octets, 20, 4, source, kPort, 1000) ==
+        HandshakeVerdict::wrongMac);
+  CHECK(HandshakeCheck().check(sent.octets, kLength, 4, source, kPort, 1000) ==
+        HandshakeVerdict::unproved);
+}
+
+TEST(handshakes_with_a_cookie_are_limited_by_prefix) {
+  Checked checked;
+  CHECK_EQUAL(checked.passed(2000, 4, [](u32) { return four(0xc6336401); }), 25);
+  CHECK_EQUAL(checked.passed(2000, 4, [](u32 n) { return four(0xcb007100 | n % 256); }), 100);
+  CHECK_EQUAL(checked.passed(2000, 6, [](u32 n) { return six(1, 1, n); }), 25);
+  CHECK_EQUAL(checked.passed(2000, 6, [](u32 n) { return six(2, n % 256, n); }), 50);
+  CHECK_EQUAL(checked.passed(2000, 6, [](u32 n) { return six(3, n << 6, n); }), 100);
+  CHECK_EQUAL(checked.passed(5, 4, [](u32) { return four(0x0a000001); }), 5);
+}
+
+TEST(a_flood_from_many_prefixes_keeps_its_own_buckets) {
+  PrefixBuckets buckets;
+  constexpr PrefixBuckets::Rate kRate{.perSecond = 1, .burst = 10};
+  const auto prefix = [](u32 n) { return prefixHash(4, four(0x0a000000 + n * 256), 24); };
+  const auto spend = [&](u32 n) {
+    const bool has = buckets.has(prefix(n), kRate, 1000);
+    if (has) buckets.take(prefix(n));
+    return has;
+  };
+  u32 flood = 0;
+  for (u32 round = 0; round < 1000; round++) flood += spend(0) ? 1u : 0u;
+  CHECK_EQUAL(flood, 10);
+  for (u32 other = 1; other < 200'000; other++) spend(other);
+  CHECK(!spend(0));
+}
