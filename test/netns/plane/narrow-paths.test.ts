@@ -5,7 +5,7 @@ import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { run, waitFor } from '#lab/shell.ts';
 import { narrowAccess, routedCable } from '#test/netns/helpers/plane/narrow-path.ts';
 import { INNER, OUTER, PlaneHosts, PORT } from '#test/netns/helpers/plane/plane-hosts.ts';
-import { download, packet6, ping } from '#test/netns/helpers/plane/plane-traffic.ts';
+import { download, packet6, ping, withChecksum } from '#test/netns/helpers/plane/plane-traffic.ts';
 
 /**
  * Access links whose MTU leaves less than 1280 octets inside a tunnel: outer packets are fragmented
@@ -103,8 +103,10 @@ function fragmentsOf(
   });
 }
 
-/** A Mobility Header of 128 octets; the plane does not look further. */
-const MOBILITY = Uint8Array.from({ length: 128 }, (_, at) => [59, 15, 5, 0][at] ?? at);
+/** A Mobility Header of 128 octets; the plane reads its length and checksum only. */
+const MOBILITY = withChecksum(
+  Uint8Array.from({ length: 128 }, (_, at) => [59, 15, 5, 0][at] ?? at),
+);
 
 describe('fragments of control packets', () => {
   let hosts: PlaneHosts;
@@ -136,13 +138,13 @@ describe('fragments of control packets', () => {
   });
 
   it('punts an atomic fragment without its Fragment header (RFC 6946)', async () => {
-    const payload = MOBILITY.map((octet, at) => (at > 8 ? 0xaa : octet));
+    const payload = withChecksum(MOBILITY.map((octet, at) => (at > 8 ? 0xaa : octet)));
     await send(fragmentsOf(payload, { cuts: [], next: 135, id: 2 }), { kind: 'ipv6' });
     await punted(whole(payload));
   });
 
   it('punts a Binding Update whose fragments came over UDP', async () => {
-    const payload = MOBILITY.map((octet, at) => (at > 8 ? 0xbb : octet));
+    const payload = withChecksum(MOBILITY.map((octet, at) => (at > 8 ? 0xbb : octet)));
     const path: PacketPath = {
       ...{ kind: 'udp', localPort: PORT, remotePort: PORT },
       local: ipv4(OUTER.node4),

@@ -14,7 +14,13 @@ import {
   tunnelOf,
   withPath,
 } from '#test/netns/helpers/plane/plane-hosts.ts';
-import { DATAGRAM, download, packet6, ping } from '#test/netns/helpers/plane/plane-traffic.ts';
+import {
+  DATAGRAM,
+  download,
+  packet6,
+  ping,
+  withChecksum,
+} from '#test/netns/helpers/plane/plane-traffic.ts';
 
 /** Real packets through the data plane: no engine, no daemon, the tunnels are set by hand. */
 
@@ -185,7 +191,8 @@ describe('control packets', () => {
     });
 
   it('reach the engine from UDP with the address that they were sent to', async () => {
-    const packet = packet6(INNER.node6, OUTER.homeAgent6, 135, MOBILITY);
+    const mobility = withChecksum(MOBILITY, INNER.node6);
+    const packet = packet6(INNER.node6, OUTER.homeAgent6, 135, mobility);
     await hosts.node.ask({ inject: { path: TO_HOME_AGENT, packet } });
     expect((await punted(hosts.homeAgent, packet)).path).toEqual({
       ...TO_HOME_AGENT,
@@ -195,10 +202,25 @@ describe('control packets', () => {
   });
 
   it('reach the engine from the link as whole packets', async () => {
-    const packet = packet6(OUTER.node6, OUTER.homeAgent6, 135, MOBILITY);
+    const packet = packet6(OUTER.node6, OUTER.homeAgent6, 135, withChecksum(MOBILITY));
     const { injected } = await hosts.node.ask({ inject: { path: { kind: 'ipv6' }, packet } });
     expect(injected).toBe(0);
     expect((await punted(hosts.homeAgent, packet)).path).toEqual({ kind: 'ipv6' });
+  });
+
+  it('get dropped and counted with a wrong checksum, from UDP and from the link', async () => {
+    const punts = hosts.homeAgent.punts.length;
+    const { counters: before } = await hosts.homeAgent.ask();
+    const inUdp = packet6(INNER.node6, OUTER.homeAgent6, 135, MOBILITY);
+    await hosts.node.ask({ inject: { path: TO_HOME_AGENT, packet: inUdp } });
+    const onLink = packet6(OUTER.node6, OUTER.homeAgent6, 135, MOBILITY);
+    await hosts.node.ask({ inject: { path: { kind: 'ipv6' }, packet: onLink } });
+    await waitFor(
+      async () =>
+        (await hosts.homeAgent.counter('drop-checksum')) === (before['drop-checksum'] ?? 0) + 2,
+      { timeoutMs: 5_000, what: 'two packets with a wrong checksum to be counted' },
+    );
+    expect(hosts.homeAgent.punts.length).toBe(punts);
   });
 
   it('report why they cannot be sent', async () => {

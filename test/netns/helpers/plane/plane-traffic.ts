@@ -2,7 +2,8 @@
 import { hex } from '#base/bytes.ts';
 import { addressToBytes, ipv6 } from '#base/ip.ts';
 import { attempt, Background, run } from '#lab/shell.ts';
-import type { PlaneEnds } from './plane-hosts.ts';
+import { fillMobilityChecksum } from '#wire/mobility/header.ts';
+import { OUTER, type PlaneEnds } from './plane-hosts.ts';
 
 /** An IPv6 packet in hexadecimal digits. */
 export function packet6(
@@ -16,6 +17,17 @@ export function packet6(
   header.set(addressToBytes(ipv6(source)), 8);
   header.set(addressToBytes(ipv6(destination)), 24);
   return hex(header) + hex(payload);
+}
+
+/** The Mobility Header with its checksum: the plane drops those with a wrong one. */
+export function withChecksum(
+  header: Uint8Array,
+  source: string = OUTER.node6,
+  destination: string = OUTER.homeAgent6,
+): Uint8Array {
+  const right = header.slice();
+  fillMobilityChecksum(right, ipv6(source), ipv6(destination));
+  return right;
 }
 
 /**
