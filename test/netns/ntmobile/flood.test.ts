@@ -9,6 +9,7 @@ import { ipv4 } from '#base/ip.ts';
 import { DaemonProcess } from '#lab/daemons.ts';
 import { STATE_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES } from '#lab/networks.ts';
+import { waitFor } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
 import { flood } from '#test/netns/helpers/flood/flood.ts';
 import { objectOf } from '#test/netns/helpers/journey.ts';
@@ -95,6 +96,7 @@ describe('a flood of handshakes without cookies', () => {
       const answer = await node.ask('register');
       expect(answer).toMatchObject({ type: 'registration-response', status: 0 });
       served += 1;
+      await nextTurn(() => over);
     }
     const { stdout } = await flood;
     const report: {
@@ -141,7 +143,7 @@ describe('a flood with a valid cookie', () => {
     const flooding = flood(lab, 'attacker', packets, { rate: 8000, seconds: 4 });
     const answered = await registrationsDuring(flooding);
     expect(answered.slowestMs).toBeLessThan(1000);
-    expect(answered.count).toBeGreaterThan(10);
+    expect(answered.count).toBeGreaterThan(5);
     const { plane, ...engine } = objectOf(await coordinator.request('stats'));
     // Almost all are refused in the data plane, before the engine sees them.
     expect(objectOf(plane)['drop-handshake-rate']).toBeGreaterThan(10_000);
@@ -166,11 +168,23 @@ describe('a flood of noise', () => {
     });
     const answered = await registrationsDuring(flooding);
     expect(answered.slowestMs).toBeLessThan(1000);
-    expect(answered.count).toBeGreaterThan(10);
-    const { plane } = objectOf(await coordinator.request('stats'));
-    expect(objectOf(plane)['drop-punt-full']).toBeGreaterThan(10_000);
+    expect(answered.count).toBeGreaterThan(5);
+    // The engine refused them, or the data plane when the engine was busy: none is lost unseen.
+    const { plane, ...engine } = objectOf(await coordinator.request('stats'));
+    const refused = Number(engine['control-unknown-spi']);
+    const dropped = Number(objectOf(plane)['drop-punt-full']);
+    expect(refused + dropped).toBeGreaterThan(0.9 * (await flooding).sent);
   });
 });
+
+/** A node registers less often than the coordinator's rate for one identity. */
+async function nextTurn(over: () => boolean): Promise<void> {
+  const at = performance.now() + 200;
+  await waitFor(() => over() || performance.now() >= at, {
+    timeoutMs: 5_000,
+    what: 'the next turn',
+  });
+}
 
 /** Registers one after the other until the flood ends. */
 async function registrationsDuring(flooding: Promise<unknown>) {
@@ -186,6 +200,7 @@ async function registrationsDuring(flooding: Promise<unknown>) {
     expect(await node.ask('register')).toMatchObject({ status: 0 });
     slowestMs = Math.max(slowestMs, performance.now() - began);
     count += 1;
+    await nextTurn(() => over);
   }
   await flooding;
   return { count, slowestMs };
