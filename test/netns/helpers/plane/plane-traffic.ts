@@ -36,6 +36,9 @@ export function withChecksum(
  */
 export const DATAGRAM = Uint8Array.from([0, 9, 0, 9, 0, 12, 0, 0, 1, 2, 3, 4]);
 
+/** What ping prints after three answers or more: it goes on sending while it waits for the third. */
+export const ANSWERED = /\b(?:[3-9]|\d{2,}) received/;
+
 /**
  * Waits for three answers or five seconds. Without a deadline, ping waits for the last answer only
  * two round trips.
