@@ -71,7 +71,7 @@ async function loseCallback(): Promise<void> {
   await breakPath(journey.lab, 'nat-eim', ['iifname "wan" udp sport 4191 counter']);
   const list = ['nft', 'list', 'table', 'inet', 'broken'];
   const lost = async () => / packets [1-9]/.test(await journey.lab.exec('nat-eim', list));
-  await waitFor(lost, { timeoutMs: 10_000, what: 'a lost callback' });
+  await waitFor(lost, { timeoutMs: 30_000, what: 'a lost callback' });
   await repairPath(journey.lab, 'nat-eim');
 }
 
@@ -81,7 +81,7 @@ test('a node that lost a callback learns the whole interval of its home agent', 
   await journey.moveTo('nat-eim');
   // The first keepalive asks for the first callback.
   const asked = async () => (await keepalives()) > before;
-  await waitFor(asked, { timeoutMs: 10_000, what: 'the first keepalive' });
+  await waitFor(asked, { timeoutMs: 30_000, what: 'the first keepalive' });
   await journey.settled('nat-eim');
   await loseCallback();
   await waitFor(

@@ -36,7 +36,7 @@ export function withChecksum(
  */
 export const DATAGRAM = Uint8Array.from([0, 9, 0, 9, 0, 12, 0, 0, 1, 2, 3, 4]);
 
-/** What ping prints after three answers or more: it goes on sending while it waits for the third. */
+/** What ping prints after three answers or more: it goes on sending until it has the third. */
 export const ANSWERED = /\b(?:[3-9]|\d{2,}) received/;
 
 /**
