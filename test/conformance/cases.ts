@@ -1,6 +1,7 @@
 /** The tables of docs/explain/conformance.md, and the case ids that tests prove. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { textOf } from '#test/tidy/named-tests.ts';
 import {
   filesBelow,
   parseSource,
@@ -54,21 +55,8 @@ export function idsOfTitle(text: string): readonly string[] {
 /** Ids at the start of the string literals of a source: titles, and rows that become titles. */
 export function idsOf(source: Source): readonly string[] {
   const found: string[] = [];
-  walk(source.program, (node) => found.push(...strings(node).flatMap(idsOfTitle)));
+  walk(source.program, (node) => found.push(...textOf(node).flatMap(idsOfTitle)));
   return found;
-}
-
-function strings(node: Readonly<Record<string, unknown>>): readonly string[] {
-  const { type, value } = node;
-  if (type === 'Literal' && typeof value === 'string') return [value];
-  if (
-    type !== 'TemplateElement' ||
-    typeof value !== 'object' ||
-    value === null ||
-    !('cooked' in value)
-  )
-    return [];
-  return typeof value.cooked === 'string' ? [value.cooked] : [];
 }
 
 /** Whether a test of the source may be skipped, so that its titles prove nothing. */
