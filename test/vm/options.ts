@@ -1,7 +1,7 @@
 /** The command line of `test/vm/run`. */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
-import { PARTS } from './parts.ts';
+import { defaultParts, PARTS } from './parts.ts';
 
 const MEMORY_MIB = '3072';
 const MINUTES = '60';
@@ -17,7 +17,7 @@ demos and the tests with real packets that touch the kernel. The machines have n
 the host's files, but what they write vanishes with them. The kernel's package is kept below
 build/vm/.
 
-  --only PART,…      some parts: ${Object.keys(PARTS).join(', ')}
+  --only PART,…      these parts: ${Object.keys(PARTS).join(', ')}
   --machines N       machines at the same time, which share the parts; default: one for each
                      processor of the host, at most ${MOST_MACHINES}
   --memory MIB       memory of each machine; default ${MEMORY_MIB}
@@ -32,7 +32,10 @@ Ends with \`N passed, N failed\`. Exit code 1: something failed, or a machine di
 
 Parts:
 ${Object.entries(PARTS)
-  .map(([name, { about }]) => `  ${name.padEnd(14)} ${about}`)
+  .map(([name, { about, onRequest }]) => {
+    const when = onRequest === true ? ' (only by --only)' : '';
+    return `  ${name.padEnd(14)} ${about}${when}`;
+  })
   .join('\n')}`;
 
 export interface Options {
@@ -59,7 +62,7 @@ export function optionsOf(argv: readonly string[]): Options | 'help' {
     },
   });
   if (values.help) return 'help';
-  const parts = values.only?.split(',') ?? Object.keys(PARTS);
+  const parts = values.only?.split(',') ?? defaultParts();
   for (const name of parts) {
     if (!Object.hasOwn(PARTS, name)) throw new Error(`no part '${name}'`);
   }

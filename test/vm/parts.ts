@@ -8,6 +8,8 @@ export interface Part {
   readonly work:
     | { readonly kind: 'program'; readonly argv: readonly string[] }
     | { readonly kind: 'tests'; readonly project: string; readonly files: readonly string[] };
+  /** True if it runs only when `--only` names it. */
+  readonly onRequest?: boolean;
   /** True if it needs Debian's root directory of test/systemd, which only root can make. */
   readonly needsDebianRoot?: boolean;
 }
@@ -63,8 +65,14 @@ export const PARTS: Readonly<Record<string, Part>> = {
     seconds: 340,
     work: { kind: 'tests', project: 'systemd', files: [] },
     needsDebianRoot: true,
+    onRequest: true,
   },
 };
+
+/** The parts that run by default. */
+export function defaultParts(): readonly string[] {
+  return Object.keys(PARTS).filter((name) => PARTS[name]?.onRequest !== true);
+}
 
 /**
  * Shares parts among at most `machines` machines so that they end at about the same time: the
