@@ -2,7 +2,6 @@
  * The parts of `bench attacks`: a target is a daemon in the lab with honest clients beside it, an
  * attack is what an attacker in a namespace of its own sends to it.
  */
-import { existsSync } from 'node:fs';
 import type { DaemonProcess } from '#lab/daemons.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { nowMs, run, waitFor } from '#lab/shell.ts';
@@ -113,7 +112,6 @@ export class HonestClients {
 }
 
 const GENERATOR = new URL('../../native/build/sojourn-flood', import.meta.url).pathname;
-const SLOW_GENERATOR = new URL('flood.pl', import.meta.url).pathname;
 
 function isSent(value: unknown): value is Sent {
   return typeof value === 'object' && value !== null && 'sent' in value && 'seconds' in value;
@@ -127,10 +125,9 @@ export async function flood(
 ): Promise<Sent> {
   const file = `${LAB_DIRECTORY}/flood.pool`;
   writePool(file, pool);
-  const program = existsSync(GENERATOR) ? [GENERATOR] : ['perl', SLOW_GENERATOR];
   const device = from.device === undefined ? [] : ['--device', from.device];
   const limits = ['--rate', String(perSecond), '--seconds', String(Math.ceil(seconds))];
-  const printed = await run([...program, ...device, ...limits, file], {
+  const printed = await run([GENERATOR, ...device, ...limits, file], {
     namespace: from.namespace,
   });
   return sentOf(printed);
