@@ -4,14 +4,12 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/time.h>
 
-#include <csignal>
-
 #include "base/clock.h"
 #include "base/system-error.h"
+#include "base/thread.h"
 
 namespace sojourn {
 namespace {
@@ -169,12 +167,7 @@ void Netlink::subscribe(const std::vector<int>& groups, RelevantRoutes routes, H
       throwSystemError("netlink group " + std::to_string(group));
     }
   }
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  reader_ = std::thread([this, handler = std::move(handler)] { read(handler); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  reader_ = startThread([this, handler = std::move(handler)] { read(handler); });
 }
 
 void Netlink::read(const Handler& handler) {

@@ -1,15 +1,14 @@
 #include "control/control-sockets.h"
 
-#include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
 
 #include "base/clock.h"
 #include "base/system-error.h"
+#include "base/thread.h"
 
 namespace sojourn {
 namespace {
@@ -40,13 +39,7 @@ ControlSockets::ControlSockets(const std::vector<ControlEndpoint>& endpoints,
   for (size_t at = 0; at < bound_.size(); at++) {
     watch(epoll_, bound_[at].socket, static_cast<u32>(at));
   }
-  // Signals belong to the daemon.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  thread_ = startThread([this] { run(); });
   pthread_setname_np(thread_.native_handle(), "control-in");
 }
 

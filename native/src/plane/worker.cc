@@ -1,12 +1,11 @@
 #include "plane/worker.h"
 
-#include <pthread.h>
 #include <sys/epoll.h>
 
 #include <algorithm>
-#include <csignal>
 
 #include "base/system-error.h"
+#include "base/thread.h"
 
 namespace sojourn {
 namespace {
@@ -79,13 +78,7 @@ void Worker::watch(int fd, u32 events, Source source) {
 }
 
 void Worker::start() {
-  // Signals belong to the daemon: the kernel must not pick a packet thread to run a handler.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { run(); });
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  thread_ = startThread([this] { run(); });
   pthread_setname_np(thread_.native_handle(), nameOf(role_));
 }
 
