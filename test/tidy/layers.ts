@@ -37,7 +37,7 @@ export function targetOf(path: string, specifier: string): string {
 
 const PURE = ['src/base/', 'src/wire/', 'src/crypto/'];
 const CONTRACT = ['src/engine/contract/'];
-const COMMON_TO_ENGINES = ['src/engine/common/', ...CONTRACT];
+const COMMON_TO_ENGINES = ['src/engine/common/', 'src/engine/sealed/', ...CONTRACT];
 /** Types that ports and the contract use. */
 const TYPES_OF_ENGINE = [
   ...CONTRACT,
@@ -77,9 +77,15 @@ const LAYERS: readonly Layer[] = [
   },
   {
     of: /^src\/engine\/(common|contract)\//,
-    may: [...PURE, ...COMMON_TO_ENGINES],
+    may: [...PURE, 'src/engine/common/', ...CONTRACT],
     packages: [],
     reason: 'what all protocols share knows no protocol',
+  },
+  {
+    of: /^src\/engine\/sealed\//,
+    may: [...PURE, ...COMMON_TO_ENGINES],
+    packages: [],
+    reason: 'sealed sessions serve every protocol that seals, and know none of them',
   },
   {
     of: /^src\/engine\/([^/]+)\/common\//,

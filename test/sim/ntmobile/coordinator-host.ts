@@ -7,7 +7,7 @@ import { verifyCredential } from '#crypto/node-credential.ts';
 import type { CommonInput } from '#engine/contract/input.ts';
 import type { Output } from '#engine/contract/output.ts';
 import { createDirectionCoordinator } from '#engine/ntmobile/coordinator/direction-coordinator.ts';
-import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
+import { randomOf } from '#test/unit/engine/sealed/sessions-scene.ts';
 import type { Host, Internet, WireDatagram } from './internet.ts';
 import {
   AUTHORITY,

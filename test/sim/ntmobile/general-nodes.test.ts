@@ -4,7 +4,7 @@
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type IpAddress, ipv4, ipv6, isIpv6 } from '#base/ip.ts';
-import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
+import { randomOf } from '#test/unit/engine/sealed/sessions-scene.ts';
 import type { NodeHost } from './node-host.ts';
 import type { RelayHost } from './relay-host.ts';
 import { RELAY_ENDPOINTS } from './system.ts';

@@ -2,7 +2,7 @@
  * NTMobile under moves and outages in the simulated internet. docs/reference/ntmobile.md §5, §6.
  */
 import { describe, expect, it } from 'vitest';
-import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
+import { randomOf } from '#test/unit/engine/sealed/sessions-scene.ts';
 import { NAT_KINDS } from './nat.ts';
 import type { NodeHost } from './node-host.ts';
 import { ZONE } from './system.ts';

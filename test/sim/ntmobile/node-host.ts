@@ -19,7 +19,7 @@ import type { NameAnswer } from '#engine/contract/ntmobile.ts';
 import type { EngineEvent, Output } from '#engine/contract/output.ts';
 import { createNtmobileNode, type NtmobileNodeInput } from '#engine/ntmobile/node/ntmobile-node.ts';
 import { expectSound } from '#test/sim/event-faults.ts';
-import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
+import { randomOf } from '#test/unit/engine/sealed/sessions-scene.ts';
 import type { AccessPoint, Host, Internet, WireDatagram } from './internet.ts';
 import { NodeTraffic } from './node-traffic.ts';
 import { isSealed, open, seal } from './sealed-text.ts';

@@ -10,7 +10,7 @@ import type { DesiredRelayLeg } from '#engine/contract/ntmobile.ts';
 import type { Output } from '#engine/contract/output.ts';
 import { credentialVerifierFor } from '#engine/ntmobile/common/credential-verifier.ts';
 import { createRelay, type Relay, type RelayInput } from '#engine/ntmobile/relay/relay.ts';
-import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
+import { randomOf } from '#test/unit/engine/sealed/sessions-scene.ts';
 import { AmplificationLimits } from './amplification-limits.ts';
 import type { Host, Internet, WireDatagram } from './internet.ts';
 import { type Inner, isSealed, open, seal } from './sealed-text.ts';

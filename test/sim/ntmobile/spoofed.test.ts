@@ -6,7 +6,7 @@
 import { describe, expect, it } from 'vitest';
 import { ipv4, ipv6, isIpv6 } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
-import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
+import { randomOf } from '#test/unit/engine/sealed/sessions-scene.ts';
 import type { Host, WireDatagram } from './internet.ts';
 import type { NodeHost } from './node-host.ts';
 import { isSealed } from './sealed-text.ts';

@@ -18,7 +18,7 @@ import {
   HOME,
   HOME_ADDRESS,
 } from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
-import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
+import { randomOf } from '#test/unit/engine/sealed/sessions-scene.ts';
 
 const PREFIX = parsePrefix('198.18.0.0/15') ?? { address: ipv4('198.18.0.0'), length: 15 };
 const ntmobileNode = () =>

@@ -6,11 +6,10 @@
  */
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
-import type { DesiredSealingKeys, SealingCipher, SealingKey } from '#engine/contract/ntmobile.ts';
 import type { AmplificationLimit } from '#engine/contract/outer-path.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import { Suite } from '#wire/ntmobile/datagram.ts';
-import type { KeyGeneration, Session } from './session.ts';
+import { sealingKeysOf } from '#engine/sealed/sealing-keys.ts';
+import type { Session } from '#engine/sealed/session.ts';
 
 /**
  * Outer IPv6 and UDP header, word, sequence number, tag, envelope. The MTU stays the same on every
@@ -62,20 +61,4 @@ export function sealedTunnelPart({
       ...{ prefix: { address, length: isIpv6(address) ? 128 : 32 }, tunnel: id, peer },
     })),
   };
-}
-
-function sealingKeysOf(tunnel: number, sessions: readonly Session[]): DesiredSealingKeys {
-  const current = sessions[0]?.current;
-  const send = current === undefined ? undefined : keyOf(current, 'send');
-  const receive = sessions.flatMap((session) =>
-    session.generations().flatMap((one) => keyOf(one, 'receive') ?? []),
-  );
-  return { tunnel, ...(send === undefined ? {} : { send }), receive };
-}
-
-function keyOf(generation: KeyGeneration, direction: 'send' | 'receive'): SealingKey | undefined {
-  const { dataKeys, suite, sendSpi, receiveSpi } = generation;
-  if (dataKeys === undefined) return undefined;
-  const cipher: SealingCipher = suite === Suite.aes128Gcm ? 'aes-128-gcm' : 'chacha20-poly1305';
-  return { spi: direction === 'send' ? sendSpi : receiveSpi, cipher, key: dataKeys[direction] };
 }

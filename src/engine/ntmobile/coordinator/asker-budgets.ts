@@ -7,7 +7,7 @@
 import { hex } from '#base/bytes.ts';
 import { RateLimit } from '#base/rate-limit.ts';
 import { after, type Monotonic } from '#base/time.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { Session } from '#engine/sealed/session.ts';
 import type { CoordinatorCounter } from './reasons.ts';
 import type { NodeRegistration } from './registrations.ts';
 

@@ -14,14 +14,14 @@ import { CounterSet, type Counters } from '#engine/common/counters.ts';
 import type { Engine, RandomBytes, Reconfigurable, Step } from '#engine/contract/engine.ts';
 import type { CommonInput } from '#engine/contract/input.ts';
 import type { Output } from '#engine/contract/output.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
+import { WallClock } from '#engine/ntmobile/common/wall-clock.ts';
+import type { Session } from '#engine/sealed/session.ts';
 import type {
   IncomingInitiation,
   ReceivedMessage,
   SessionListener,
-} from '#engine/ntmobile/common/session-listener.ts';
-import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { WallClock } from '#engine/ntmobile/common/wall-clock.ts';
+} from '#engine/sealed/session-listener.ts';
+import { Sessions } from '#engine/sealed/sessions.ts';
 import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';

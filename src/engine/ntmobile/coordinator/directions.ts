@@ -19,8 +19,8 @@
 import type { Monotonic } from '#base/time.ts';
 import { makeRelayToken, relayTokenKey } from '#crypto/relay-token.ts';
 import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { WallClock } from '#engine/ntmobile/common/wall-clock.ts';
+import type { Session } from '#engine/sealed/session.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
   DirectionRole,

@@ -12,9 +12,9 @@ import type { CounterSet } from '#engine/common/counters.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { ReceivedMessage } from '#engine/ntmobile/common/session-listener.ts';
 import type { WallClock } from '#engine/ntmobile/common/wall-clock.ts';
+import type { Session } from '#engine/sealed/session.ts';
+import type { ReceivedMessage } from '#engine/sealed/session-listener.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
   filterNtmobileOptions,

@@ -10,7 +10,7 @@ import { type Monotonic, NEVER } from '#base/time.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { Session } from '#engine/sealed/session.ts';
 import type { NtmobileOptionOf } from '#wire/ntmobile/options.ts';
 
 // Shared, because an empty map takes 200 octets and a coordinator has very many registrations.

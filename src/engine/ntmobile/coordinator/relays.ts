@@ -5,7 +5,7 @@
  */
 import { equalBytes, hex } from '#base/bytes.ts';
 import { after, type Monotonic } from '#base/time.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { Session } from '#engine/sealed/session.ts';
 import type { Endpoint } from '#wire/ntmobile/options.ts';
 
 /** A relay with this load gets no more paths. */

@@ -16,8 +16,8 @@ import { Timers, type TimerTable } from '#engine/common/timers.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { CoordinatorDescription } from '#engine/contract/ntmobile.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
+import type { Session } from '#engine/sealed/session.ts';
+import type { Sessions } from '#engine/sealed/sessions.ts';
 import { HandshakeUse } from '#wire/ntmobile/datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {

@@ -9,7 +9,7 @@
 import type { IpAddress } from '#base/ip.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { NameAnswer } from '#engine/contract/ntmobile.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { Session } from '#engine/sealed/session.ts';
 
 const IN_USE_MS = 600_000;
 const FIRST_RETRY_MS = 500;

@@ -10,8 +10,8 @@ import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { NameAnswer, QueryInput } from '#engine/contract/ntmobile.ts';
-import type { ReceivedMessage } from '#engine/ntmobile/common/session-listener.ts';
-import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
+import type { ReceivedMessage } from '#engine/sealed/session-listener.ts';
+import type { Sessions } from '#engine/sealed/sessions.ts';
 import { NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
   findNtmobileOption,

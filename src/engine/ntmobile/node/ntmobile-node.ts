@@ -12,7 +12,7 @@ import type { Engine, RandomBytes, Reconfigurable, Step } from '#engine/contract
 import type { CommonInput, NetworkInput, TrafficInput } from '#engine/contract/input.ts';
 import type { LoginInput, QueryInput, RoamingInput } from '#engine/contract/ntmobile.ts';
 import type { Output } from '#engine/contract/output.ts';
-import { Sessions } from '#engine/ntmobile/common/sessions.ts';
+import { Sessions } from '#engine/sealed/sessions.ts';
 import { Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
 import type { NtmobileOptionOf } from '#wire/ntmobile/options.ts';
 import { AttachmentTracker } from './attachment-tracker.ts';

@@ -10,7 +10,7 @@ import type { IpAddress } from '#base/ip.ts';
 import { after, type Monotonic, type Wall } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import type { ReceivedMessage } from '#engine/ntmobile/common/session-listener.ts';
+import type { ReceivedMessage } from '#engine/sealed/session-listener.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
   findNtmobileOption,

@@ -10,12 +10,12 @@ import { nodeIdOf } from '#crypto/node-credential.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import { pathResponse } from '#engine/ntmobile/common/path-response.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { Session } from '#engine/sealed/session.ts';
 import type {
   IncomingInitiation,
   ReceivedMessage,
   SessionListener,
-} from '#engine/ntmobile/common/session-listener.ts';
+} from '#engine/sealed/session-listener.ts';
 import { HandshakeUse } from '#wire/ntmobile/datagram.ts';
 import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';

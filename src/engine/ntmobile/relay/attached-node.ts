@@ -8,7 +8,7 @@ import { type Monotonic, NEVER } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import type { Timed } from '#engine/common/timer-heap.ts';
 import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { Session } from '#engine/sealed/session.ts';
 import { PeerPath } from './peer-path.ts';
 
 export class AttachedNode implements Timed {

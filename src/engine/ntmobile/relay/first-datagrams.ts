@@ -12,7 +12,7 @@ import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { TokenBucket } from '#engine/common/token-bucket.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import { sendDatagram } from '#engine/ntmobile/common/udp-path.ts';
+import { sendDatagram } from '#engine/sealed/udp-path.ts';
 import {
   HandshakeUse,
   LONGEST_FIRST_DATAGRAM,

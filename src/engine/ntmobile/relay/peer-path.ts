@@ -7,7 +7,7 @@
  */
 import type { AmplificationLimit } from '#engine/contract/outer-path.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import { sameRemoteEndpoint } from '#engine/ntmobile/common/udp-path.ts';
+import { sameRemoteEndpoint } from '#engine/sealed/udp-path.ts';
 
 /** An unvalidated path gets this many times the octets that were received on it. */
 const AMPLIFICATION_FACTOR = 3;

@@ -9,14 +9,14 @@ import type { CounterSet } from '#engine/common/counters.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
 import { pathResponse } from '#engine/ntmobile/common/path-response.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { WallClock } from '#engine/ntmobile/common/wall-clock.ts';
+import type { Session } from '#engine/sealed/session.ts';
 import type {
   IncomingInitiation,
   ReceivedMessage,
   SessionListener,
-} from '#engine/ntmobile/common/session-listener.ts';
-import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { WallClock } from '#engine/ntmobile/common/wall-clock.ts';
+} from '#engine/sealed/session-listener.ts';
+import { Sessions } from '#engine/sealed/sessions.ts';
 import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
 import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';

@@ -13,8 +13,8 @@ import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
+import type { Session } from '#engine/sealed/session.ts';
+import type { Sessions } from '#engine/sealed/sessions.ts';
 import { HandshakeUse } from '#wire/ntmobile/datagram.ts';
 import type { RelayPurpose } from './request-purposes.ts';
 import {

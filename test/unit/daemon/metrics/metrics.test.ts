@@ -21,10 +21,10 @@ import { MetricsPort } from '#daemon/metrics/metrics-port.ts';
 import type { CounterMetric } from '#daemon/metrics/samples.ts';
 import { HOME_AGENT_REASONS } from '#engine/mobile-ipv6/home-agent/reasons.ts';
 import { MOBILE_NODE_REASONS } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
-import { SESSION_COUNTERS } from '#engine/ntmobile/common/session-listener.ts';
 import { COORDINATOR_COUNTERS } from '#engine/ntmobile/coordinator/reasons.ts';
 import { NTMOBILE_NODE_COUNTERS } from '#engine/ntmobile/node/reasons.ts';
 import { RELAY_COUNTERS } from '#engine/ntmobile/relay/reasons.ts';
+import { SESSION_COUNTERS } from '#engine/sealed/session-listener.ts';
 
 const COUNTERS: Readonly<Record<Component, readonly string[]>> = {
   'home-agent': Object.keys(HOME_AGENT_REASONS),

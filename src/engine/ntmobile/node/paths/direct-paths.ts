@@ -7,7 +7,7 @@
  */
 import { equalBytes } from '#base/bytes.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
-import type { ReceivedMessage } from '#engine/ntmobile/common/session-listener.ts';
+import type { ReceivedMessage } from '#engine/sealed/session-listener.ts';
 import { NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
   CandidateKind,

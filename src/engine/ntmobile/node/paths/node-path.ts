@@ -16,13 +16,13 @@ import type { CounterSet } from '#engine/common/counters.ts';
 import type { TrafficSample } from '#engine/common/path-watch.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import type { ControlRequest } from '#engine/ntmobile/common/control-messages.ts';
 import { pathResponse } from '#engine/ntmobile/common/path-response.ts';
-import type { RequestTiming } from '#engine/ntmobile/common/request-timing.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { ReceivedMessage } from '#engine/ntmobile/common/session-listener.ts';
-import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { sameRemoteEndpoint } from '#engine/ntmobile/common/udp-path.ts';
+import type { ControlRequest } from '#engine/sealed/control-messages.ts';
+import type { RequestTiming } from '#engine/sealed/request-timing.ts';
+import type { Session } from '#engine/sealed/session.ts';
+import type { ReceivedMessage } from '#engine/sealed/session-listener.ts';
+import type { Sessions } from '#engine/sealed/sessions.ts';
+import { sameRemoteEndpoint } from '#engine/sealed/udp-path.ts';
 import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 import {
   type Endpoint,

@@ -11,8 +11,8 @@ import { earliest, type Monotonic } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { TrafficInput } from '#engine/contract/input.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
+import type { Session } from '#engine/sealed/session.ts';
+import type { Sessions } from '#engine/sealed/sessions.ts';
 import { HandshakeUse } from '#wire/ntmobile/datagram.ts';
 import {
   filterNtmobileOptions,

@@ -14,11 +14,11 @@ import type { TrafficSample } from '#engine/common/path-watch.ts';
 import { Timers, type TimerTable } from '#engine/common/timers.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import { SHORT_PADDING_OCTETS } from '#engine/ntmobile/common/control-requests.ts';
-import type { RequestTiming } from '#engine/ntmobile/common/request-timing.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { sameRemoteEndpoint } from '#engine/ntmobile/common/udp-path.ts';
+import { SHORT_PADDING_OCTETS } from '#engine/sealed/control-requests.ts';
+import type { RequestTiming } from '#engine/sealed/request-timing.ts';
+import type { Session } from '#engine/sealed/session.ts';
+import type { Sessions } from '#engine/sealed/sessions.ts';
+import { sameRemoteEndpoint } from '#engine/sealed/udp-path.ts';
 import { HandshakeUse } from '#wire/ntmobile/datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {

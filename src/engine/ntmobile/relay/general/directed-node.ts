@@ -6,7 +6,7 @@
 import type { IpAddress, Ipv4Address } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 import type { Timed } from '#engine/common/timer-heap.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { Session } from '#engine/sealed/session.ts';
 import type { AttachedNode } from '../attached-node.ts';
 import type { GeneralNode } from './general-node.ts';
 

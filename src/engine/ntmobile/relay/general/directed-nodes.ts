@@ -20,7 +20,7 @@ import type { Step } from '#engine/contract/engine.ts';
 import type { DesiredTranslation } from '#engine/contract/ntmobile.ts';
 import { HOLD_MS } from '#engine/ntmobile/common/hold.ts';
 import { sealedTunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { Session } from '#engine/sealed/session.ts';
 import type { AttachedNode } from '../attached-node.ts';
 import type { RelayLimits } from '../configuration.ts';
 import { DIRECTED_TABLE, SHADOWS_TABLE } from '../stored-records.ts';

@@ -6,7 +6,7 @@
 import { hex } from '#base/bytes.ts';
 import { type Prefix, prefixContains } from '#base/ip.ts';
 import { generalIpv6PrefixOf } from '#crypto/node-credential.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { Session } from '#engine/sealed/session.ts';
 import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 import {
   DirectionRole,

@@ -14,16 +14,16 @@ import type {
   CredentialHolder,
   CredentialVerifier,
 } from '#engine/ntmobile/common/credential-verifier.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { ReceivedMessage, SessionListener } from '#engine/ntmobile/common/session-listener.ts';
-import { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import type { CoordinatorConfiguration } from '#engine/ntmobile/coordinator/configuration.ts';
 import {
   createDirectionCoordinator,
   type DirectionCoordinator,
 } from '#engine/ntmobile/coordinator/direction-coordinator.ts';
+import type { Session } from '#engine/sealed/session.ts';
+import type { ReceivedMessage, SessionListener } from '#engine/sealed/session-listener.ts';
+import { Sessions } from '#engine/sealed/sessions.ts';
 import { expectSound } from '#test/sim/event-faults.ts';
-import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
+import { randomOf } from '#test/unit/engine/sealed/sessions-scene.ts';
 import { HandshakeUse, suiteBit } from '#wire/ntmobile/datagram.ts';
 import type { NtmobileMessage, NtmobileMessageType } from '#wire/ntmobile/message.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';

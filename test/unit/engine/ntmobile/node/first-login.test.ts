@@ -12,7 +12,7 @@ import type { Output } from '#engine/contract/output.ts';
 import { createNtmobileNode, type NtmobileNodeInput } from '#engine/ntmobile/node/ntmobile-node.ts';
 import { prefixOf, ZONE } from '#test/sim/ntmobile/system.ts';
 import { World } from '#test/sim/ntmobile/world.ts';
-import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
+import { randomOf } from '#test/unit/engine/sealed/sessions-scene.ts';
 
 const REFUSED = { granted: false, reason: 'unreachable', message: 'no', final: false } as const;
 const FORWARDED: NameAnswer = {

@@ -7,14 +7,14 @@ import { makeRelayToken } from '#crypto/relay-token.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { Session } from '#engine/sealed/session.ts';
 import type {
   IncomingInitiation,
   ReceivedMessage,
   SessionListener,
-} from '#engine/ntmobile/common/session-listener.ts';
-import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
+} from '#engine/sealed/session-listener.ts';
+import { Sessions } from '#engine/sealed/sessions.ts';
+import { randomOf } from '#test/unit/engine/sealed/sessions-scene.ts';
 import { HandshakeUse, suiteBit } from '#wire/ntmobile/datagram.ts';
 import {
   type NtmobileMessage,

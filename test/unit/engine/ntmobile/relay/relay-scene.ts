@@ -13,7 +13,7 @@ import type { Output } from '#engine/contract/output.ts';
 import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
 import type { RelayConfiguration } from '#engine/ntmobile/relay/configuration.ts';
 import { createRelay, type Relay, type RelayInput } from '#engine/ntmobile/relay/relay.ts';
-import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
+import { randomOf } from '#test/unit/engine/sealed/sessions-scene.ts';
 import { OFFSET_MS, Peer, RELAY, RELAY_ENDPOINT } from './relay-peer.ts';
 
 const SYSTEM_PREFIX = prefixOf('fd12:3456:789a::/48');

@@ -4,8 +4,8 @@ import { type IpAddress, ipv4, ipv6 } from '#base/ip.ts';
 import { monotonic } from '#base/time.ts';
 import { cookieOf, mac1Key } from '#crypto/handshake.ts';
 import { hmacSha256, keyPairOf } from '#crypto/primitives.ts';
-import { HandshakeGate } from '#engine/ntmobile/common/handshake-gate.ts';
-import { remoteEndpointBytes } from '#engine/ntmobile/common/udp-path.ts';
+import { HandshakeGate } from '#engine/sealed/handshake-gate.ts';
+import { remoteEndpointBytes } from '#engine/sealed/udp-path.ts';
 import type { NtmobileDatagramOf } from '#wire/ntmobile/datagram.ts';
 
 const { publicKey } = keyPairOf(new Uint8Array(32).fill(7));

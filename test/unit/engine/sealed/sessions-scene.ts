@@ -5,13 +5,13 @@ import { keyPairOf } from '#crypto/primitives.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { Session } from '#engine/sealed/session.ts';
 import type {
   IncomingInitiation,
   ReceivedMessage,
   SessionListener,
-} from '#engine/ntmobile/common/session-listener.ts';
-import { Sessions } from '#engine/ntmobile/common/sessions.ts';
+} from '#engine/sealed/session-listener.ts';
+import { Sessions } from '#engine/sealed/sessions.ts';
 import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
 import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';

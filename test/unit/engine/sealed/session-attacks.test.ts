@@ -5,7 +5,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
 import { after } from '#base/time.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { Session } from '#engine/sealed/session.ts';
 import {
   addressResponse,
   COORDINATOR,

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
-import { KEY_END_MS, REKEY_MS, type Session } from '#engine/ntmobile/common/session.ts';
+import { KEY_END_MS, REKEY_MS, type Session } from '#engine/sealed/session.ts';
 import { HandshakeUse, Suite } from '#wire/ntmobile/datagram.ts';
 import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';
