@@ -8,6 +8,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HOME } from '#lab/daemons.ts';
 import { ADDRESSES } from '#lab/networks.ts';
+import { waitFor } from '#lab/shell.ts';
 import { Journey } from '#test/netns/helpers/journey.ts';
 import { dissect, type Fields } from '#test/netns/helpers/tshark.ts';
 
@@ -69,6 +70,11 @@ describe('a mobile node whose data the kernel carries', () => {
   /** Ends the daemon without de-registration, and gives the home address to the kernel. */
   async function handOver(): Promise<void> {
     await journey.mobileNode.kill();
+    // Its table of nftables drops tunnel packets until nft, whose pipe closed, has ended as well.
+    await waitFor(async () => (await journey.lab.exec('mn', ['nft', 'list', 'tables'])) === '', {
+      timeoutMs: 10_000,
+      what: 'the end of the tables of the killed mobile node',
+    });
     for (const command of [
       ['ip', '-6', 'rule', 'flush'],
       ['ip', '-6', 'rule', 'add', 'priority', '0', 'lookup', 'local'],
