@@ -106,7 +106,7 @@ class JoinedEngines implements EngineWithCounters<DriverInput> {
     }
     if (command === 'move') {
       const second = replyOf(now, this.#ntmobile, input, out);
-      return first.ok || !second.ok ? first : second;
+      return first.ok ? first : second;
     }
     if (!MERGED_COMMANDS.has(command)) return first;
     const second = replyOf(now, this.#ntmobile, input, out);
@@ -122,6 +122,8 @@ class JoinedEngines implements EngineWithCounters<DriverInput> {
 /** Commands whose answer is an empty list without homes. */
 const LISTS: ReadonlySet<string> = new Set(['bindings', 'bul', 'tunnels']);
 
+const OF_HOMES: ReadonlySet<string> = new Set(['reregister', 'deregister']);
+
 /** A mobile node without homes desires nothing and has no state. */
 const NO_HOMES: EngineWithCounters<MobileNodeInput> = {
   counters: {},
@@ -135,11 +137,17 @@ const NO_HOMES: EngineWithCounters<MobileNodeInput> = {
       kind: 'reply',
       id,
       ok: known,
-      value: known ? value : { message: `unknown command '${command}' without homes` },
+      value: known ? value : { message: withoutHomes(command) },
     });
   },
   deadline: () => NEVER,
 };
+
+function withoutHomes(command: string): string {
+  return OF_HOMES.has(command)
+    ? `${command} needs homes, and the configuration has none`
+    : `unknown command '${command}'`;
+}
 
 /** The reply of one engine; its other outputs go to `out`. */
 function replyOf(now: Monotonic, engine: Engine<Request>, input: Request, out: Output[]): Reply {

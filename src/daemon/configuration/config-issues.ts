@@ -54,7 +54,8 @@ function wrongType(
   shape: unknown,
 ): Finding {
   if (value === undefined) return finding(path, 'is missing', descriptionAt(shape, path));
-  const remedy = expected === 'string' ? 'put it in quotes' : descriptionAt(shape, path);
+  const quotable = expected === 'string' && typeof value !== 'object';
+  const remedy = quotable ? 'put it in quotes' : descriptionAt(shape, path);
   return finding(path, `must be ${YAML_NAMES[expected] ?? expected}, not ${nameOf(value)}`, remedy);
 }
 

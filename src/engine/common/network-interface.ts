@@ -60,6 +60,17 @@ export interface DefaultRouter {
   readonly preference?: number;
 }
 
+/** A fault text if the host has no interface of that name; undefined if it has one. */
+export function unknownInterface(
+  name: string,
+  interfaces: readonly NetworkInterface[],
+): string | undefined {
+  const names = interfaces.map((link) => link.name);
+  return names.includes(name)
+    ? undefined
+    : `no interface "${name}"; this host has ${names.join(', ') || 'none'}`;
+}
+
 /** Metrics have 32 bits. */
 const BY_SOURCE_METRIC = 2 ** 32;
 

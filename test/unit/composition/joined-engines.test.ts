@@ -4,6 +4,7 @@
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4, ipv6, parsePrefix } from '#base/ip.ts';
+import type { JsonObject } from '#base/json.ts';
 import { after, type Monotonic, monotonic, NEVER } from '#base/time.ts';
 import { joinEngines } from '#composition/joined-engines.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
@@ -68,8 +69,8 @@ function step(input: DriverInput): Output[] {
   return out;
 }
 
-function ask(command: string) {
-  const replies = step({ kind: 'request', id: 7, command, parameters: {} }).filter(
+function ask(command: string, parameters: JsonObject = {}) {
+  const replies = step({ kind: 'request', id: 7, command, parameters }).filter(
     (output) => output.kind === 'reply',
   );
   expect(replies.map(({ id }) => id)).toEqual([7]);
@@ -106,6 +107,21 @@ describe.each<readonly [string, boolean]>([
     expect(ask('nonsense')).toMatchObject({
       ok: false,
       value: { message: expect.stringContaining('nonsense') },
+    });
+  });
+
+  it('moves only to an interface that the host has', () => {
+    step({ kind: 'network', interfaces: [ETH0] });
+    expect(ask('move', { interface: 'eth0' })?.ok).toBe(true);
+    const message = 'no interface "wlan9"; this host has eth0';
+    expect(ask('move', { interface: 'wlan9' })).toMatchObject({ ok: false, value: { message } });
+    expect(ask('move', { careOfAddress: '192.0.2.99' })?.ok).toBe(false);
+  });
+
+  it('says which commands need homes', () => {
+    if (homes) return;
+    expect(ask('reregister')?.value).toEqual({
+      message: 'reregister needs homes, and the configuration has none',
     });
   });
 

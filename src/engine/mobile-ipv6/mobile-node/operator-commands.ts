@@ -2,10 +2,11 @@
  * The operator's commands to a mobile node, and their answers. No RFC behaviour here; the terms are
  * those of RFC 6275 §11.1.
  */
-import { formatPrefix, type Ipv4Address, parseIpAddress } from '#base/ip.ts';
+import { formatPrefix, type IpAddress, type Ipv4Address, parseIpAddress } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { Counters } from '#engine/common/counters.ts';
+import { type NetworkInterface, unknownInterface } from '#engine/common/network-interface.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { BindingUpdateListEntry } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import type { HomeConfiguration } from './configuration.ts';
@@ -62,6 +63,10 @@ interface Answer {
 interface OperatorCommandTarget {
   readonly roleName: string;
   readonly homes: readonly OperatedHome[];
+  readonly movement: {
+    readonly interfaces: readonly NetworkInterface[];
+    hasAddress(address: IpAddress): boolean;
+  };
   readonly counters: Counters;
   /** How often each status answered a Binding Update. */
   readonly acknowledgements: Counters;
@@ -83,18 +88,23 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     ok({ ...counters, acknowledgements: { ...acknowledgements } }),
   reregister: (step, { homes }, { home }) => each(homes, home, (one) => one.reregister(step)),
   deregister: (step, { homes }, { home }) => each(homes, home, (one) => one.release(step)),
-  move: (step, { homes }, { home, ...choice }) => {
-    const pin = pinOf(choice);
+  move: (step, { homes, movement }, { home, ...choice }) => {
+    const pin = pinOf(movement, choice);
     return typeof pin === 'string' ? failed(pin) : each(homes, home, (one) => one.pin(step, pin));
   },
 };
 
 /** The operator's choice; undefined if the node selects; a string describes a fault. */
-function pinOf({ careOfAddress, interface: device }: JsonObject): Pin | string | undefined {
-  if (typeof device === 'string') return { device };
+function pinOf(
+  movement: OperatorCommandTarget['movement'],
+  { careOfAddress, interface: device }: JsonObject,
+): Pin | string | undefined {
+  if (typeof device === 'string')
+    return unknownInterface(device, movement.interfaces) ?? { device };
   if (careOfAddress === undefined || careOfAddress === null) return undefined;
   const address = typeof careOfAddress === 'string' ? parseIpAddress(careOfAddress) : undefined;
-  return address === undefined ? 'careOfAddress is not an IP address' : { address };
+  if (address === undefined) return 'careOfAddress is not an IP address';
+  return movement.hasAddress(address) ? { address } : `no interface has the address ${address}`;
 }
 
 /** Executes a command; an unknown command or home is a failure. */

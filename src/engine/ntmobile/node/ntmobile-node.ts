@@ -22,7 +22,12 @@ import { uplinkPart, virtualAddressPart } from './desired-state.ts';
 import { emitEvent } from './events.ts';
 import { LOGIN_TABLE, Login } from './login.ts';
 import { Names } from './names.ts';
-import { type Answer, answerOperator, localAddressFields } from './operator-commands.ts';
+import {
+  type Answer,
+  answerOperator,
+  chosenInterface,
+  localAddressFields,
+} from './operator-commands.ts';
 import { PathManager } from './paths/path-manager.ts';
 import { NTMOBILE_NODE_COUNTERS, type NtmobileNodeCounter } from './reasons.ts';
 import type { NodePurpose } from './request-purposes.ts';
@@ -304,8 +309,9 @@ class NtmobileNode implements NtmobileNodeEngine {
     { command, parameters }: Extract<CommonInput, { kind: 'request' }>,
   ): Answer {
     if (command === 'move') {
-      const { interface: device } = parameters;
-      this.#attachment.prefer(typeof device === 'string' ? device : undefined);
+      const device = chosenInterface(this.#attachment.interfaces, parameters);
+      if (typeof device === 'object') return device;
+      this.#attachment.prefer(device);
       this.#updateAttachment(step);
       return { ok: true, value: localAddressFields(this.#attachment.current) };
     }

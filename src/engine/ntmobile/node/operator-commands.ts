@@ -3,10 +3,12 @@
  * docs/reference/ntmobile.md.
  */
 import { hex } from '#base/bytes.ts';
+import { parseIpAddress } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import type { Counters } from '#engine/common/counters.ts';
+import { type NetworkInterface, unknownInterface } from '#engine/common/network-interface.ts';
 import type { Attachment } from './attachment.ts';
 import type { CoordinatorLink } from './coordinator-link.ts';
 import { natText } from './nat-mapping.ts';
@@ -45,8 +47,31 @@ export function answerOperator(now: Monotonic, view: NodeView, command: string):
     case 'stats':
       return { ok: true, value: { ...view.counters } };
     default:
-      return { ok: false, value: { message: `unknown command '${command}'` } };
+      return refused(`unknown command '${command}'`);
   }
+}
+
+/**
+ * The interface that the operator chose, by its name or one of its addresses; undefined restores
+ * the selection rules.
+ */
+export function chosenInterface(
+  interfaces: readonly NetworkInterface[],
+  { interface: name, careOfAddress }: JsonObject,
+): string | undefined | Answer {
+  if (typeof name === 'string') {
+    const fault = unknownInterface(name, interfaces);
+    return fault === undefined ? name : refused(fault);
+  }
+  if (careOfAddress === undefined || careOfAddress === null) return undefined;
+  const address = typeof careOfAddress === 'string' ? parseIpAddress(careOfAddress) : undefined;
+  if (address === undefined) return refused('careOfAddress is not an IP address');
+  const link = interfaces.find(({ addresses }) => addresses.some((own) => own.address === address));
+  return link?.name ?? refused(`no interface has the address ${address}`);
+}
+
+function refused(message: string): Answer {
+  return { ok: false, value: { message } };
 }
 
 export function localAddressFields({ ipv6, ipv4 }: Attachment): JsonObject {

@@ -88,6 +88,14 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
       'of a registration)',
   ],
   [
+    'a list instead of a text',
+    'ha',
+    '',
+    'ipv4Pool: [198.51.100.128/25]\n',
+    'ha.yaml:6:11: ipv4Pool: must be text, not a list (addresses for nodes that request an IPv4 ' +
+      'home address and have no fixed one; none unless given)',
+  ],
+  [
     'a value out of range',
     'ha',
     '',
