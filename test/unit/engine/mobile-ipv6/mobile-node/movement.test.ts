@@ -98,7 +98,9 @@ describe('mobile node: movement', () => {
     const scene = new Scene();
     scene.registered(A);
     scene.network({ ...A, epoch: 2, addressEpoch: 1 });
+    expect(scene.updates()).toEqual([]);
     scene.network({ ...A, epoch: 2, routers: [{ family: 6, gateway: 'fe80::1', epoch: 1 }] });
+    expect(scene.updates()).toEqual([]);
     scene.network({ ...A, epoch: 2 });
     expect(scene.updates()).toHaveLength(1);
   });
@@ -128,6 +130,7 @@ describe('mobile node: movement', () => {
   ])('does not use an address that is %s', (_name, state) => {
     const scene = new Scene();
     scene.network({ ...A, ...state });
+    expect(scene.updates()).toEqual([]);
   });
 
   it('does not use link-local, home or unreachable unique local addresses', () => {
@@ -141,6 +144,7 @@ describe('mobile node: movement', () => {
         'fd00::5/64',
       ],
     });
+    expect(scene.updates()).toEqual([]);
   });
 
   it('leaves an address when its lifetime ends', () => {
@@ -164,6 +168,7 @@ describe('mobile node: movement', () => {
       { addresses: [...A.addresses, '2001:db8:f3::9/64'] },
       { ...B, index: 1, name: 'eth1' },
     );
+    expect(scene.updates()).toEqual([]);
   });
 
   it('follows interface preferences, make before break', () => {
@@ -192,6 +197,7 @@ describe('mobile node: movement', () => {
     const scene = new Scene();
     scene.registered(A);
     scene.network({ ...A, deprecated: true });
+    expect(scene.updates()).toEqual([]);
     scene.network({ ...A, deprecated: true }, { ...B, index: 3, name: 'eth1' });
     expect(scene.update().packet.source).toBe('2001:db8:f2::2');
   });
@@ -215,6 +221,7 @@ describe('mobile node: movement', () => {
     expect(scene.request('move', { careOfAddress: '2001:db8:f9::9' })).toEqual({
       message: 'no interface has the address 2001:db8:f9::9',
     });
+    expect(scene.updates()).toEqual([]);
   });
 
   it('moves to the requested interface whenever that is usable', () => {
@@ -270,6 +277,7 @@ describe('mobile node: two address families', () => {
     while (scene.updates()[0]?.path.kind !== 'udp') scene.waitForUpdate();
     scene.answer(scene.update());
     scene.network({ addresses: ['2001:db8:f1::3/64', '203.0.113.7/24'] });
+    expect(scene.updates()).toEqual([]);
     scene.network({ ...DUAL, epoch: 2 });
     expect(scene.update().path.kind).toBe('ipv6');
   });
@@ -278,6 +286,7 @@ describe('mobile node: two address families', () => {
     const homes = [{ ...HOME, homeAgent: { addresses: [HOME_AGENT_V4] } }];
     const scene = new Scene({ homes });
     scene.network({ addresses: ['203.0.113.7/24'] });
+    expect(scene.updates()).toEqual([]);
     const configured = new Scene({
       homes: [{ ...HOME, ...homes[0], homeAgentAddress: HOME.homeAddress }],
     });
