@@ -39,8 +39,8 @@ import { NetworkMirror } from './network-mirror.ts';
 import { OwnRules } from './own-rules.ts';
 import { Pace } from './pace.ts';
 import { RouteReader } from './route-reader.ts';
+import { SettingsWatch } from './settings-watch.ts';
 import { sweepLeftovers } from './sweep.ts';
-
 import { SysctlSettings } from './sysctl.ts';
 import { IPV6_MINIMUM_MTU, type OwnDevice, TunnelDevice } from './tunnel-device.ts';
 
@@ -82,6 +82,7 @@ class Kernel implements KernelPort {
   readonly #requests: NetlinkRequests;
   readonly #mirror: NetworkMirror;
   readonly #sysctls: SysctlSettings;
+  readonly #settingsWatch: SettingsWatch;
   readonly #rules: OwnRules;
   readonly #routes: RouteReader;
   /** Of what follows notifications. */
@@ -111,6 +112,10 @@ class Kernel implements KernelPort {
       },
     });
     this.#sysctls = new SysctlSettings(options.sysctlFile);
+    this.#settingsWatch = new SettingsWatch(this.#sysctls, () => {
+      this.#harmed = true;
+      this.#pace.request();
+    });
     this.#rules = new OwnRules(this.#requests, options);
     this.#pace = new Pace(options.clock, () => this.#follow());
     const { ownDevice } = options;
@@ -126,6 +131,8 @@ class Kernel implements KernelPort {
         groups.ipv4Rule,
         groups.ipv6Rule,
         groups.nexthop,
+        groups.ipv4Netconf,
+        groups.ipv6Netconf,
       ],
       options.protocol,
       (datagrams, overrun) => this.#notified(datagrams, overrun),
@@ -243,6 +250,7 @@ class Kernel implements KernelPort {
     clearTimeout(this.#refresh);
     this.#routes.close();
     this.#pace.cancel();
+    this.#settingsWatch.close();
     this.#network = undefined;
     this.#disturbed = undefined;
     this.#sysctls.restoreAll();
@@ -255,9 +263,7 @@ class Kernel implements KernelPort {
     const messages = messagesOf(datagrams);
     const now = this.#options.clock.now();
     if (messages.some((message) => this.#isLoss(message))) this.#harmed = true;
-    // A device that had no IPv6 until now.
-    if (messages.some(({ kind }) => kind === 'link' || kind === 'address'))
-      this.#harmed ||= this.#sysctls.canSetAbsent;
+    this.#settingsWatch.notify(messages);
     for (const message of messages) this.#routes.notify(message);
     for (const message of messages)
       if (this.#device?.notify(message) === true || this.#rules.notify(message))

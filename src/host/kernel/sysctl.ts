@@ -24,6 +24,7 @@ export class SysctlSettings {
   readonly #originals: Map<string, string>;
   /** Settings of devices without the family. */
   readonly #absent = new Set<string>();
+  readonly #desired = new Map<string, DesiredSysctl>();
 
   /** `file` lives until the next boot, such as /run/sojourn/ha-sysctl.json. */
   constructor(file: string) {
@@ -36,14 +37,16 @@ export class SysctlSettings {
    * MTU below 1280, nor to some tunnels (gre0, tunl0), and such a device neither forwards IPv6 nor
    * accepts router advertisements. `canSetAbsent` tells when it gets the family.
    */
-  set({ path, value, onlyIfCurrently }: DesiredSysctl): void {
+  set(sysctl: DesiredSysctl): void {
+    const { path, value } = sysctl;
+    this.#desired.set(path, sysctl);
     this.#absent.delete(path);
     if (isOfAbsentDevice(path)) {
       this.#absent.add(path);
       return;
     }
     const current = readSysctl(path);
-    if (current === value || (onlyIfCurrently !== undefined && current !== onlyIfCurrently)) return;
+    if (!isToBeChanged(sysctl, current)) return;
     if (!this.#originals.has(path)) {
       this.#originals.set(path, current);
       this.#save();
@@ -57,8 +60,21 @@ export class SysctlSettings {
     return false;
   }
 
+  /**
+   * Another program changed a setting since, such as another daemon of this host that restored its
+   * own original when it stopped.
+   */
+  get areOverwritten(): boolean {
+    for (const sysctl of this.#desired.values()) {
+      const current = readIfPresent(sysctl.path);
+      if (current !== undefined && isToBeChanged(sysctl, current)) return true;
+    }
+    return false;
+  }
+
   /** Does nothing for a setting that was not changed, or that vanished with its device. */
   restore(path: string): void {
+    this.#desired.delete(path);
     this.#absent.delete(path);
     const original = this.#originals.get(path);
     if (original === undefined) return;
@@ -113,8 +129,21 @@ function isOfAbsentDevice(path: string): boolean {
   return directory !== undefined && !existsSync(checkedPath(directory));
 }
 
+function isToBeChanged({ value, onlyIfCurrently }: DesiredSysctl, current: string): boolean {
+  return current !== value && current === (onlyIfCurrently ?? current);
+}
+
 function readSysctl(path: string): string {
   return readFileSync(checkedPath(path), 'utf8').trim();
+}
+
+/** Undefined once the device has vanished. */
+function readIfPresent(path: string): string | undefined {
+  try {
+    return readSysctl(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function writeSysctl(path: string, value: string): void {

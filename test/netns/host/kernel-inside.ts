@@ -70,6 +70,36 @@ if (mode === 'sweep') {
   process.exit();
 }
 
+/** Two daemons that need the same settings; the one that changed them first stops first. */
+async function shareSettings(): Promise<void> {
+  const settings = [
+    { path: 'net/ipv6/conf/lo/accept_ra', value: '2', onlyIfCurrently: '1' },
+    { path: 'net/ipv6/conf/all/forwarding', value: '1' },
+  ] as const;
+  const read = () => settings.map(({ path }) => run(`cat /proc/sys/${path}`).trim()).join(' ');
+  const open = (name: string) => {
+    const sysctlFile = `/run/sojourn/${name}-sysctl.json`;
+    const opened = openKernel({ ...options, netlink: new Netlink(), sysctlFile });
+    const set = () => settings.forEach((setting) => void opened.setSysctl(setting));
+    opened.onDisturbed(set);
+    set();
+    return opened;
+  };
+  const original = read();
+  const [first, second] = [open('first'), open('second')];
+  const shared = read();
+  first.close();
+  const between = read();
+  await until('the settings to be set again', () => read() === shared);
+  second.close();
+  console.log(JSON.stringify({ original, shared, between, left: read() }));
+}
+
+if (mode === 'share') {
+  await shareSettings();
+  process.exit();
+}
+
 run('ip link add eth0 type veth peer name peer0');
 run('ip link add tun9 type veth peer name tun9p');
 run('ip link set tun9p up');

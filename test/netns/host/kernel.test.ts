@@ -95,4 +95,11 @@ describe('the kernel port', () => {
     expect(swept.found).toBe(observed.once);
     expect(swept.left).toBe('');
   });
+
+  it('sets shared settings again that another daemon restored when it stopped', () => {
+    const parameters = [enter, '--', process.execPath, inside, addonPath(), 'share'];
+    const { stdout } = spawnSync(process.execPath, parameters, { encoding: 'utf8', cwd: root });
+    const [original, shared] = ['1 0', '2 1'];
+    expect(JSON.parse(stdout)).toEqual({ original, shared, between: original, left: original });
+  });
 });
