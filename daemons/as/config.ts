@@ -25,6 +25,7 @@ import {
   type Report,
   soundEntries,
 } from '#daemon/configuration/config-fields.ts';
+import { permissionRemedy } from '#daemon/configuration/file-permission.ts';
 import {
   checkDisjoint,
   checkSystemPrefix,
@@ -142,9 +143,9 @@ function checkCertificate(
     try {
       readCertificate(certificateFile, keyFile);
     } catch (thrown) {
-      report(thrown instanceof Error ? thrown.message : String(thrown), 'check both files', [
-        'certificateFile',
-      ]);
+      const message = thrown instanceof Error ? thrown.message : String(thrown);
+      const key = message.startsWith(`${keyFile} `) ? 'keyFile' : 'certificateFile';
+      report(message, permissionRemedy(thrown) ?? 'check both files', [key]);
     }
   }
 }

@@ -89,7 +89,7 @@ function read(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (thrown) {
-    throw new CertificateError(`${file} cannot be read: ${messageOf(thrown)}`);
+    throw new CertificateError(`${file} cannot be read: ${messageOf(thrown)}`, { cause: thrown });
   }
 }
 

@@ -46,7 +46,7 @@ export function addAccountCommands(root: Command, printAnswer: AnswerPrinter): v
       'make a new key that will sign later, so that direction coordinators and relays learn ' +
         'it first',
     )
-    .option('--after <seconds>', 'time until the new key signs', wholeNumber)
+    .option('--after <seconds>', 'time until the new key signs; default one hour', wholeNumber)
     .action((options: { after?: number }, command: Command) =>
       printAnswer(optionsOf(command), 'authority-rotate', { afterSeconds: options.after }),
     );

@@ -76,7 +76,16 @@ export function program(): Command {
     .description('print a completion script for this command: source <(sojourn completion bash)')
     .addArgument(new Argument('<shell>').choices(SHELLS))
     .action((shell: Shell) => void process.stdout.write(completion(shell, root, daemons())));
-  return root;
+  return withRemedies(root, root.name());
+}
+
+/** A wrong command line ends with the command that shows the right one. */
+function withRemedies(command: Command, path: string): Command {
+  command
+    .showHelpAfterError(`(${path} --help shows the usage)`)
+    .configureHelp({ showGlobalOptions: true });
+  for (const child of command.commands) withRemedies(child, `${path} ${child.name()}`);
+  return command;
 }
 
 function milliseconds(text: string): number {

@@ -15,6 +15,7 @@ import {
   type Report,
   reporter,
 } from '#daemon/configuration/config-fields.ts';
+import { permissionRemedy } from '#daemon/configuration/file-permission.ts';
 import { domainField } from '#daemon/configuration/ntmobile-fields.ts';
 import type { NtmobileNodeConfiguration } from '#engine/ntmobile/node/configuration.ts';
 import type { RebindRules } from '#host/dns/rebind-protection.ts';
@@ -44,19 +45,22 @@ const labelField = () =>
     })
     .meta({ kind: 'name' });
 
+const MAX_FINGERPRINTS = 4;
 const FINGERPRINT_REMEDY = 'run "sojourn as fingerprint" on the account server to see it';
 
-/** `AB:CD:…` as OpenSSL prints it, or 64 digits without colons. */
-function fingerprintField() {
+/** Each as `AB:CD:…`, which OpenSSL prints, or as 64 digits without colons. */
+function fingerprintsField() {
   return z
-    .string()
-    .transform((text, context): string => {
-      const digits = text.replaceAll(':', '').toUpperCase();
-      if (/^[0-9A-F]{64}$/.test(digits)) return digits.replaceAll(/..(?!$)/g, '$&:');
-      reporter(context)('is not the SHA-256 fingerprint of a certificate', FINGERPRINT_REMEDY);
-      return z.NEVER;
-    })
-    .meta({ kind: 'fingerprint', sample: 'AB'.repeat(32).replaceAll(/..(?!$)/g, '$&:') });
+    .union([z.string(), z.array(z.string()).min(1).max(MAX_FINGERPRINTS)])
+    .transform((given, context): readonly string[] =>
+      [given].flat().map((text) => {
+        const digits = text.replaceAll(':', '').toUpperCase();
+        if (!/^[0-9A-F]{64}$/.test(digits))
+          reporter(context)('is not the SHA-256 fingerprint of a certificate', FINGERPRINT_REMEDY);
+        return digits.replaceAll(/..(?!$)/g, '$&:');
+      }),
+    )
+    .meta({ kind: 'fingerprint, or list of them', sample: 'AB'.repeat(32).replaceAll(/..(?!$)/g, '$&:') });
 }
 
 function accountServerSection(configuration: ConfigurationContext) {
@@ -73,13 +77,15 @@ function accountServerSection(configuration: ConfigurationContext) {
           ...{ kind: 'DNS name or address', sample: 'as.example.net' },
         }),
       port: integerField(1, 65_535).default(4501).meta({ description: 'its TCP port' }),
-      fingerprint: fingerprintField()
+      fingerprint: fingerprintsField()
         .optional()
         .meta({
           description:
             'SHA-256 fingerprint of its certificate; without it, a certification authority ' +
             'must have issued the certificate',
-          details: 'The command sojourn as fingerprint shows it on the account server.',
+          details:
+            'The command sojourn as fingerprint shows it on the account server. A list has the ' +
+            'next certificate as well, so that the server can change to it.',
         }),
       caFile: z
         .string()
@@ -99,14 +105,14 @@ function accountServerSection(configuration: ConfigurationContext) {
       const trust: Trust =
         fingerprint === undefined
           ? { authorities: authorityIn(caFile, configuration, () => {}) }
-          : { fingerprint };
+          : { fingerprints: fingerprint };
       return { host, port, trust };
     })
     .meta({ description: 'the account server, which issues the credential of this node' });
 }
 
 interface TrustParts {
-  readonly fingerprint?: string | undefined;
+  readonly fingerprint?: readonly string[] | undefined;
   readonly caFile?: string | undefined;
 }
 
@@ -272,7 +278,7 @@ function checkFile(file: string, key: string, required: boolean, report: Report)
   } catch (thrown) {
     report(
       `${file} cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
-      'create the file or correct the path',
+      permissionRemedy(thrown) ?? 'create the file or correct the path',
       [key],
     );
   }

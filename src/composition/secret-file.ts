@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { dirname } from 'node:path';
 import { fromHex, hex } from '#base/bytes.ts';
+import { ownUser } from '#daemon/configuration/file-permission.ts';
 import { randomBytes } from '#host/process/random.ts';
 import { SystemError } from '#host/process/system-error.ts';
 
@@ -29,11 +30,28 @@ const OTHERS = 0o077;
 export function loadOrCreateSecret(file: string): Uint8Array {
   if (!existsSync(file)) makeOrExplain(file);
   if ((statSync(file).mode & OTHERS) !== 0)
-    throw new Error(`${file} is readable by other users; run chmod 600 ${file}`);
-  const text = readFileSync(file, 'utf8').trim();
+    throw unusable('EACCES', `${file} is readable by other users`, `chmod 600 ${file}`);
+  const text = readOrExplain(file).trim();
   if (!/^hex:[0-9a-f]{64}$/.test(text))
-    throw new Error(`${file} does not contain a secret of 32 octets; restore it from a backup`);
+    throw unusable(
+      'EKEY',
+      `${file} does not contain a secret of 32 octets`,
+      'restore it from a backup',
+    );
   return fromHex(text.slice('hex:'.length));
+}
+
+const unusable = (code: string, message: string, remedy: string): SystemError =>
+  new SystemError(code, message, undefined, remedy);
+
+function readOrExplain(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (thrown) {
+    if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EACCES')) throw thrown;
+    const remedy = `give it to the daemon's user: chown ${ownUser()}: ${file}`;
+    throw unusable('EACCES', `${file} cannot be read: ${thrown.message}`, remedy);
+  }
 }
 
 /** A daemon without its identity would be a stranger to its peers, so this ends the start. */

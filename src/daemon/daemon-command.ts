@@ -1,6 +1,7 @@
 /** The command-line options of every daemon. */
 import { Command, Option } from 'commander';
 import { LOG_LEVELS } from './daemon-settings.ts';
+import { CONFIGURATION_DIRECTORY } from './directories.ts';
 import { packageVersion } from './version.ts';
 
 interface DaemonCommandOptions {
@@ -11,15 +12,20 @@ interface DaemonCommandOptions {
 }
 
 export function daemonCommand({ role, description, hasPublicKey }: DaemonCommandOptions): Command {
+  const usual = `${CONFIGURATION_DIRECTORY}/${role}.yaml`;
   const command = new Command(`sojourn-${role}`)
     .description(description)
     .version(packageVersion())
-    .requiredOption('-c, --config <file>', 'configuration (YAML); its drop-ins are <file>.d/*.yaml')
+    .requiredOption(
+      '-c, --config <file>',
+      `configuration (YAML); its drop-ins are <file>.d/*.yaml; the unit reads ${usual}`,
+    )
     .option('--check', 'check the configuration and exit; change nothing')
     .option('--json', 'with --check: print the result as JSON')
     .option('--cleanup', 'remove the kernel state of a killed daemon and exit')
     .addOption(new Option('--log-level <level>', 'override daemon.logLevel').choices(LOG_LEVELS))
     .allowExcessArguments(false)
+    .showHelpAfterError(`(sojourn-${role} --config ${usual}; sojourn-${role} --help)`)
     .exitOverride();
   if (hasPublicKey)
     command.option(

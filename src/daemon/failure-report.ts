@@ -14,9 +14,16 @@ export function reportFailure(
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   const code = exitCodeOf(error);
   const stack = code === ExitCode.internal ? { stack: error.stack ?? '' } : {};
-  const remedy = code === ExitCode.permission ? { remedy: permissions } : {};
+  const text = remedyOf(error, code, permissions);
+  const remedy = text === undefined ? {} : { remedy: text };
   log.error(event, { error: error.message, ...stack, ...remedy }, error.message);
   return code;
+}
+
+/** What the error itself says, or `permissions` for a missing permission. */
+export function remedyOf(error: Error, code: ExitCode, permissions: string): string | undefined {
+  if ('remedy' in error && typeof error.remedy === 'string') return error.remedy;
+  return code === ExitCode.permission ? permissions : undefined;
 }
 
 export function exitCodeOf(error: Error): ExitCode {

@@ -14,7 +14,7 @@ import { identitySchema, type ServiceSettings } from './daemon-settings.ts';
 import type { DaemonSpec } from './daemon-spec.ts';
 import { useDirectoriesOfUnit } from './directories.ts';
 import { ExitCode } from './exit-codes.ts';
-import { exitCodeOf, reportFailure } from './failure-report.ts';
+import { exitCodeOf, remedyOf, reportFailure } from './failure-report.ts';
 import { createLog, type Log } from './log.ts';
 import type { SendToServiceManager } from './service-manager.ts';
 
@@ -90,8 +90,9 @@ function showKey(
     // Not the log: standard output carries the key and nothing else.
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
     const code = exitCodeOf(error);
-    const remedy = code === ExitCode.permission ? " (run it as root or as the daemon's user)" : '';
-    process.stderr.write(`sojourn-${role}: ${error.message}${remedy}\n`);
+    const remedy = remedyOf(error, code, "run it as root or as the daemon's user");
+    const hint = remedy === undefined ? '' : ` (${remedy})`;
+    process.stderr.write(`sojourn-${role}: ${error.message}${hint}\n`);
     return code;
   }
 }

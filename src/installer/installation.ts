@@ -56,12 +56,13 @@ export function install(options: InstallOptions): string {
   return [
     `installed ${made.length} files and directories: ${layout.code}, ` +
       `${join(layout.commands, 'sojourn')}, units in ${layout.units}`,
-    `next: write ${CONFIGURATION_DIRECTORY}/ha.yaml (root:sojourn-ha, mode 0640; examples in ` +
-      `${layout.documents}/examples),`,
-    '      then: systemctl enable --now sojourn-ha',
     ...(previous.length > 0
       ? ["running daemons still use the previous version: systemctl try-restart 'sojourn-*'"]
-      : []),
+      : [
+          `next: write ${CONFIGURATION_DIRECTORY}/ha.yaml (root:sojourn-ha, mode 0640; examples in ` +
+            `${layout.documents}/examples),`,
+          '      then: systemctl enable --now sojourn-ha',
+        ]),
   ].join('\n');
 }
 

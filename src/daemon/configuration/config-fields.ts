@@ -16,6 +16,7 @@ import {
   parsePrefix,
 } from '#base/ip.ts';
 import type { ConfigurationContext } from './config.ts';
+import { permissionRemedy } from './file-permission.ts';
 
 /** Reports a fault at `path` below the value that is being checked. */
 export type Report = (message: string, remedy: string, path?: readonly (string | number)[]) => void;
@@ -221,7 +222,7 @@ function keyOfFile(file: string, report: Report): Uint8Array | undefined {
   } catch (thrown) {
     report(
       `${file} cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
-      FRESH_KEY,
+      permissionRemedy(thrown) ?? FRESH_KEY,
     );
     return undefined;
   }

@@ -15,6 +15,7 @@ import {
   LineCounter,
   parseDocument,
 } from 'yaml';
+import { permissionRemedy } from './file-permission.ts';
 
 export type PathPart = string | number;
 
@@ -67,11 +68,8 @@ function readSource(file: string): Parsed {
   try {
     return parseSource(file, readFileSync(file, 'utf8'));
   } catch (thrown) {
-    return {
-      faults: [
-        wholeFile(file, `cannot be read: ${textOf(thrown)}`, 'check the path and its permissions'),
-      ],
-    };
+    const remedy = permissionRemedy(thrown) ?? 'check the path';
+    return { faults: [wholeFile(file, `cannot be read: ${textOf(thrown)}`, remedy)] };
   }
 }
 
@@ -96,7 +94,11 @@ function dropInNames(directory: string): {
     const fault =
       code === 'ENOTDIR'
         ? wholeFile(directory, 'is not a directory', 'put drop-ins into it as files')
-        : wholeFile(directory, `cannot be read: ${textOf(thrown)}`, 'check its permissions');
+        : wholeFile(
+            directory,
+            `cannot be read: ${textOf(thrown)}`,
+            permissionRemedy(thrown) ?? 'check its permissions',
+          );
     return { names: [], fault };
   }
 }

@@ -11,8 +11,8 @@ import { type IpAddress, isIpv6 } from '#base/ip.ts';
 
 /** How the server is authenticated. */
 export type Trust =
-  /** SHA-256 fingerprint of its certificate, `AB:CD:…`. */
-  | { readonly fingerprint: string }
+  /** SHA-256 fingerprints, `AB:CD:…`: its certificate has one of them. */
+  | { readonly fingerprints: readonly string[] }
   /** PEM; undefined means the authorities that this host trusts. */
   | { readonly authorities: string | undefined };
 
@@ -131,9 +131,9 @@ class HappyEyeballs {
       ...{ host: remote, port, minVersion: 'TLSv1.3', ALPNProtocols: ['http/1.1'] },
       ...(isIP(host) === 0 ? { servername: host } : {}),
       ...(source === undefined ? {} : { localAddress: source }),
-      // The fingerprint alone decides which certificate is right; TLS proves possession of its
+      // The fingerprints alone decide which certificate is right; TLS proves possession of its
       // key.
-      ...('fingerprint' in trust
+      ...('fingerprints' in trust
         ? { rejectUnauthorized: false }
         : { ca: authoritiesOf(trust.authorities) }),
     });
@@ -153,7 +153,7 @@ class HappyEyeballs {
     });
     socket.once('close', () => failed('connection closed'));
     socket.once('secureConnect', () => {
-      const wrong = 'fingerprint' in trust ? mismatch(socket, trust.fingerprint) : undefined;
+      const wrong = 'fingerprints' in trust ? mismatch(socket, trust.fingerprints) : undefined;
       if (wrong !== undefined) {
         this.#wrong = true;
         failed(wrong);
@@ -178,9 +178,9 @@ function authoritiesOf(pem: string | undefined): string[] {
   return [...systemAuthorities];
 }
 
-function mismatch(socket: TLSSocket, expected: string): string | undefined {
+function mismatch(socket: TLSSocket, expected: readonly string[]): string | undefined {
   const { fingerprint256 } = socket.getPeerCertificate();
-  if (fingerprint256 === expected) return undefined;
+  if (expected.includes(fingerprint256)) return undefined;
   return (
     `its certificate has the fingerprint ${fingerprint256}, not the configured one ` +
     '("sojourn as fingerprint" on the account server shows the right one)'

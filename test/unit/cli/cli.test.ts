@@ -64,6 +64,15 @@ describe('sojourn', () => {
     ]);
   });
 
+  it('names the help of the command after a wrong command line', async () => {
+    expect(await sojourn('as', 'authority', 'rotate', '--after', 'soon')).toMatchObject({
+      code: ExitCode.usage,
+      err: expect.stringContaining('(sojourn as authority rotate --help shows the usage)'),
+    });
+    const { out } = await sojourn('as', 'authority', 'rotate', '--help');
+    expect(out).toMatch(/--after <seconds> .*default one hour[\s\S]*--daemon <name>/);
+  });
+
   it('prints JSON with --json', async () => {
     const { code, out } = await sojourn('bindings', '--json', '--socket', path);
     expect([code, JSON.parse(out)]).toEqual([0, ANSWERS['bindings']]);

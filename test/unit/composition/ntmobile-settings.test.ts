@@ -48,7 +48,7 @@ describe('a valid mn.yaml', () => {
     const { mobileNode, ntmobile } = settingsOf(MN);
     expect(mobileNode.homes).toEqual([]);
     expect(ntmobile).toMatchObject({
-      server: { host: 'as.example.net', port: 4501, trust: { fingerprint: FINGERPRINT } },
+      server: { host: 'as.example.net', port: 4501, trust: { fingerprints: [FINGERPRINT] } },
       ...{
         account: 'alice',
         device: undefined,
@@ -68,7 +68,15 @@ describe('a valid mn.yaml', () => {
   it('accepts a fingerprint with or without colons', () => {
     const plain = FINGERPRINT.replaceAll(':', '').toLowerCase();
     expect(settingsOf(MN.replace(FINGERPRINT, plain)).ntmobile?.server.trust).toEqual({
-      fingerprint: FINGERPRINT,
+      fingerprints: [FINGERPRINT],
+    });
+  });
+
+  it('accepts the fingerprints of the present and the next certificate', () => {
+    const next = 'CD'.repeat(32);
+    const both = settingsOf(MN.replace(`'${FINGERPRINT}'`, `['${FINGERPRINT}', '${next}']`));
+    expect(both.ntmobile?.server.trust).toEqual({
+      fingerprints: [FINGERPRINT, next.replaceAll(/..(?!$)/g, '$&:')],
     });
   });
 

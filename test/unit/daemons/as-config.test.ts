@@ -112,7 +112,7 @@ describe('a wrong as.yaml', () => {
       'a world-readable key',
       '',
       'certificate: { certificateFile: good.pem, keyFile: open.pem }\n',
-      'as.yaml:5:33: certificate.certificateFile: open.pem can be read by every user of this ' +
+      'as.yaml:5:52: certificate.keyFile: open.pem can be read by every user of this ' +
         'host: chmod o= open.pem (check both files)',
     ],
     [

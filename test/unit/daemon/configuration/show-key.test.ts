@@ -55,7 +55,18 @@ describe.each([
       role,
       `daemon: { name: here, stateDirectory: ${directory} }\n`,
     );
-    expect([status, stdout]).toEqual([ExitCode.internal, '']);
-    expect(stderr).toContain('does not contain a secret of 32 octets');
+    expect([status, stdout]).toEqual([ExitCode.unavailable, '']);
+    expect(stderr).toContain('does not contain a secret of 32 octets (restore it from a backup)');
+  });
+
+  it('refuses a key file that other users can read, with the command that corrects it', () => {
+    const file = join(directory, keyFile);
+    writeFileSync(file, `hex:${'5a'.repeat(32)}\n`, { mode: 0o644 });
+    const { status, stderr } = show(
+      role,
+      `daemon: { name: here, stateDirectory: ${directory} }\n`,
+    );
+    expect(status).toBe(ExitCode.permission);
+    expect(stderr).toContain(`${file} is readable by other users (chmod 600 ${file})`);
   });
 });

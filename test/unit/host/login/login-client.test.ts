@@ -59,6 +59,8 @@ interface TestClientOptions extends Partial<Omit<LoginClientOptions, 'server'>> 
   readonly addresses?: readonly IpAddress[];
 }
 
+const OTHER_FINGERPRINT = 'AB'.repeat(32).replaceAll(/..(?!$)/g, '$&:');
+
 function client({
   server,
   addresses = [LOOPBACK],
@@ -68,7 +70,7 @@ function client({
     server: {
       host: 'as.example',
       port,
-      trust: { fingerprint: certificate.fingerprint },
+      trust: { fingerprints: [OTHER_FINGERPRINT, certificate.fingerprint] },
       ...server,
     },
     ...{ account: 'alice', device: undefined, own, sources: () => [] },
@@ -140,7 +142,7 @@ describe('a login', () => {
   it('sends nothing to a server with another certificate', async () => {
     const asked = scene.service.counters.counters['system-asked'];
     const wrong = client({
-      server: { trust: { fingerprint: certificate.fingerprint.replace(/^../, 'ZZ') } },
+      server: { trust: { fingerprints: [OTHER_FINGERPRINT] } },
     });
     expect(await wrong.login(undefined)).toMatchObject({
       reason: 'certificate',
