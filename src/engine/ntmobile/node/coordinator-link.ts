@@ -10,6 +10,7 @@
  * may have lost its keys, and it answers a handshake as soon as it is back.
  */
 
+import { equalBytes } from '#base/bytes.ts';
 import { after, type Monotonic } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { Timers, type TimerTable } from '#engine/common/timers.ts';
@@ -52,8 +53,15 @@ type CoordinatorState = 'detached' | 'connecting' | 'registering' | 'registered'
 interface CoordinatorListener {
   /** A registration was granted; `relays` are those that the coordinator recommends. */
   registered(step: Step, relays: readonly NtmobileOptionOf<'relay'>[]): void;
+  /** The coordinator did not answer a handshake. */
+  silent(step: Step): void;
   /** The endpoints where other nodes may reach this node changed. */
   candidatesChanged(step: Step): void;
+}
+
+/** The same identity; endpoints may have changed. */
+function isSame(one: CoordinatorDescription, other: CoordinatorDescription): boolean {
+  return one.name === other.name && equalBytes(one.publicKey, other.publicKey);
 }
 
 export class CoordinatorLink {
@@ -127,8 +135,7 @@ export class CoordinatorLink {
   setCoordinator(step: Step, coordinator: CoordinatorDescription | undefined): void {
     const former = this.#coordinator;
     this.#coordinator = coordinator;
-    if (former !== undefined && coordinator !== undefined && former.name === coordinator.name)
-      return;
+    if (former !== undefined && coordinator !== undefined && isSame(former, coordinator)) return;
     this.#disconnect();
     this.start(step);
   }
@@ -202,6 +209,7 @@ export class CoordinatorLink {
     this.#session = undefined;
     this.#state = 'detached';
     this.#timers.set('retry', after(step.now, UNREACHED_RETRY_MS));
+    this.#listener.silent(step);
   }
 
   /** The coordinator must see a new credential. */

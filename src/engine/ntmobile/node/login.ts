@@ -18,8 +18,12 @@ const LONGEST_RETRY_MS = 300_000;
 /** Shortest time before a renewal, also for a credential that expires soon. */
 const SHORTEST_RENEWAL_MS = 10_000;
 
-/** Between logins that a coordinator causes by naming relays that the node does not know. */
+/** Between early renewals: unknown relays, or a coordinator that does not answer. */
 const EARLY_RENEWAL_MS = 600_000;
+/** A coordinator that restarts is back before. */
+const SILENCE_MS = 30_000;
+/** Nodes that lose their coordinator at once ask the account server at different times. */
+const SILENCE_SPREAD_MS = 270_000;
 
 const TIMERS = {
   renew: 'A third of the credential’s lifetime is left: renew it.',
@@ -40,6 +44,8 @@ export class Login {
    */
   #retryOnMove = false;
   #lastLoginAt: Monotonic | undefined;
+  /** The next renewal is early because the coordinator does not answer. */
+  #coordinatorSilent = false;
 
   /** Why the last login failed; undefined when it succeeded. */
   get failure(): string | undefined {
@@ -83,11 +89,32 @@ export class Login {
   }
 
   /** The system may have changed since the last login: asks the account server again, in time. */
-  renewSoon({ now }: Step): void {
+  renewSoon({ now }: Step, waitMs = 0): void {
     const renewAt = this.#timers.at('renew');
-    const earliestAt =
+    const waitedAt = after(now, waitMs);
+    const allowedAt =
       this.#lastLoginAt === undefined ? now : after(this.#lastLoginAt, EARLY_RENEWAL_MS);
-    if (renewAt !== NEVER && earliestAt < renewAt) this.#timers.set('renew', earliestAt);
+    const dueAt = waitedAt > allowedAt ? waitedAt : allowedAt;
+    if (renewAt !== NEVER && dueAt < renewAt) this.#timers.set('renew', dueAt);
+  }
+
+  /**
+   * The coordinator's key or endpoints may have changed, or it may not accept the credential's
+   * authority any more: the account server knows. `spread` is from 0 to 1.
+   */
+  coordinatorSilent(step: Step, spread: number): void {
+    if (this.#coordinatorSilent || this.#timers.at('renew') === NEVER) return;
+    this.#coordinatorSilent = true;
+    this.renewSoon(step, SILENCE_MS + spread * SILENCE_SPREAD_MS);
+  }
+
+  /** The early renewal is not needed any more. */
+  coordinatorAnswers({ now }: Step): void {
+    if (!this.#coordinatorSilent) return;
+    this.#coordinatorSilent = false;
+    if (this.#inFlight) return;
+    this.#timers.clear('retry');
+    this.#arm(now);
   }
 
   #arm(now: Monotonic): void {
@@ -128,6 +155,7 @@ export class Login {
       return false;
     }
     this.#lastLoginAt = now;
+    this.#coordinatorSilent = false;
     const { granted: _, ...given } = outcome;
     const wallNow = this.#wall(now);
     const left = given.notAfter - wallNow;

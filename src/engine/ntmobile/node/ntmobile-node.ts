@@ -94,6 +94,7 @@ class NtmobileNode implements NtmobileNodeEngine {
     );
     this.#coordinator = new CoordinatorLink(this.#sessions, this.#counters, configuration.port, {
       registered: (step, relays) => this.#registered(step, relays),
+      silent: (step) => this.#login.coordinatorSilent(step, spreadOf(configuration.own.publicKey)),
       candidatesChanged: (step) => this.#pathManager.announce(step),
     });
     this.#pathManager = new PathManager({
@@ -296,6 +297,7 @@ class NtmobileNode implements NtmobileNodeEngine {
   }
 
   #registered(step: Step, relays: readonly NtmobileOptionOf<'relay'>[]): void {
+    this.#login.coordinatorAnswers(step);
     const known = relays.filter(({ publicKey }) => this.#trust.isRelay(publicKey));
     for (const _ of relays.slice(known.length)) this.#counters.count('relay-unknown');
     for (const option of known.slice(0, WARM_RELAYS)) this.#pathManager.relay(option).open(step);
@@ -327,6 +329,11 @@ class NtmobileNode implements NtmobileNodeEngine {
     };
     return answerOperator(step.now, view, command);
   }
+}
+
+/** From 0 to 1, different for each node. */
+function spreadOf(publicKey: Uint8Array): number {
+  return (publicKey[0] ?? 0) / 256;
 }
 
 function setDesired({ out }: Step, key: string, part: DesiredPart | undefined): void {
