@@ -60,7 +60,10 @@ function fingerprintsField() {
         return digits.replaceAll(/..(?!$)/g, '$&:');
       }),
     )
-    .meta({ kind: 'fingerprint, or list of them', sample: 'AB'.repeat(32).replaceAll(/..(?!$)/g, '$&:') });
+    .meta({
+      kind: 'fingerprint, or list of them',
+      sample: 'AB'.repeat(32).replaceAll(/..(?!$)/g, '$&:'),
+    });
 }
 
 function accountServerSection(configuration: ConfigurationContext) {

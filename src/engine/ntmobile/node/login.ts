@@ -91,10 +91,8 @@ export class Login {
   /** The system may have changed since the last login: asks the account server again, in time. */
   renewSoon({ now }: Step, waitMs = 0): void {
     const renewAt = this.#timers.at('renew');
-    const waitedAt = after(now, waitMs);
-    const allowedAt =
-      this.#lastLoginAt === undefined ? now : after(this.#lastLoginAt, EARLY_RENEWAL_MS);
-    const dueAt = waitedAt > allowedAt ? waitedAt : allowedAt;
+    const sinceLogin = this.#lastLoginAt === undefined ? NEVER : now - this.#lastLoginAt;
+    const dueAt = after(now, Math.max(waitMs, EARLY_RENEWAL_MS - sinceLogin, 0));
     if (renewAt !== NEVER && dueAt < renewAt) this.#timers.set('renew', dueAt);
   }
 

@@ -62,10 +62,7 @@ describe.each([
   it('refuses a key file that other users can read, with the command that corrects it', () => {
     const file = join(directory, keyFile);
     writeFileSync(file, `hex:${'5a'.repeat(32)}\n`, { mode: 0o644 });
-    const { status, stderr } = show(
-      role,
-      `daemon: { name: here, stateDirectory: ${directory} }\n`,
-    );
+    const { status, stderr } = show(role, `daemon: { name: here, stateDirectory: ${directory} }\n`);
     expect(status).toBe(ExitCode.permission);
     expect(stderr).toContain(`${file} is readable by other users (chmod 600 ${file})`);
   });

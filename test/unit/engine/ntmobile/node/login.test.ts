@@ -1,8 +1,8 @@
 /** Retries of a login. docs/reference/ntmobile.md §2.2 */
 import { describe, expect, it } from 'vitest';
 import { monotonic, wall } from '#base/time.ts';
-import type { LoginInput } from '#engine/contract/ntmobile.ts';
 import type { Step } from '#engine/contract/engine.ts';
+import type { LoginInput } from '#engine/contract/ntmobile.ts';
 import type { Output } from '#engine/contract/output.ts';
 import { Login } from '#engine/ntmobile/node/login.ts';
 import { prefixOf } from '#test/sim/ntmobile/system.ts';
