@@ -59,8 +59,8 @@ export function install(options: InstallOptions): string {
     ...(previous.length > 0
       ? ["running daemons still use the previous version: systemctl try-restart 'sojourn-*'"]
       : [
-          `next: write ${CONFIGURATION_DIRECTORY}/ha.yaml (root:sojourn-ha, mode 0640; examples in ` +
-            `${layout.documents}/examples),`,
+          `next: write ${CONFIGURATION_DIRECTORY}/ha.yaml (root:sojourn-ha, mode 0640; ` +
+            `examples in ${layout.documents}/examples),`,
           '      then: systemctl enable --now sojourn-ha',
         ]),
   ].join('\n');

@@ -14,7 +14,7 @@ describe('the remedy for a file that cannot be read', () => {
     expect(permissionRemedy(new Error('the certificate', { cause: denied }))).toBe(remedy);
   });
 
-  it('is left to the caller for another fault', () => {
+  it('leaves another fault to the caller', () => {
     expect(permissionRemedy(Object.assign(new Error('ENOENT'), { code: 'ENOENT' }))).toBe(
       undefined,
     );

@@ -80,7 +80,7 @@ describe('a node whose coordinator does not answer', () => {
   }
   const step = (now: number): Step => ({ now: monotonic(now), out: [] });
 
-  it('renews its credential, whose coordinator may have another key, at most each ten minutes', () => {
+  it('renews its credential at most each ten minutes', () => {
     const logins = loginsOf((login, now) => {
       if (now >= 60 * MINUTE_MS && now < 72 * MINUTE_MS) login.coordinatorSilent(step(now), 0.5);
     });
