@@ -26,6 +26,7 @@ export class SilentPlane implements PlanePort {
   overlayDelete(): void {}
   setLocalAddresses(): void {}
   handshakeCheckSet(): void {}
+  registrationKeysSet(): void {}
   inject(): number {
     return 0;
   }

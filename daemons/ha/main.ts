@@ -21,6 +21,10 @@ await runPacketDaemon({
     noticeUnknownEndpoints: true,
   }),
   addresses: ({ homeAgent }) => [...homeAgent.addresses, ...homeAgent.ipv4Addresses],
+  registrationKeys: ({ homeAgent: { mobileNodes } }) =>
+    mobileNodes.flatMap(({ registrationKeys, identifier, homeAddresses }) =>
+      registrationKeys.map((key) => ({ ...key, identifier, homeAddresses })),
+    ),
   engine({ daemon, homeAgent }) {
     // The host is the router of the home link and would hear its own advertisements.
     const acceptRaInterfaces = interfacesLosingRouterAdvertisements().filter(

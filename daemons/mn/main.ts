@@ -2,6 +2,7 @@
 import { warmUpHandovers } from '#composition/handover-warm-up.ts';
 import { resolvConfPaths } from '#composition/host-names.ts';
 import {
+  homeKeys,
   mobilePlane,
   openMobileEngines,
   unauthenticatedHomes,
@@ -28,6 +29,7 @@ await runPacketDaemon<MobileNodeSettings>({
     if (hasHomes(settings)) warmUpHandovers();
   },
   plane: ({ daemon, mobileNode, ntmobile }) => mobilePlane(mobileNode, daemon, ntmobile),
+  registrationKeys: ({ mobileNode }) => homeKeys(mobileNode),
   engine(settings, host) {
     const { daemon, mobileNode: node, ntmobile } = settings;
     const engine = hasHomes(settings) ? createMobileNode(node, randomBytes) : undefined;

@@ -1,6 +1,7 @@
 /** The mobile router daemon. */
 import { warmUpHandovers } from '#composition/handover-warm-up.ts';
 import {
+  homeKeys,
   mobilePlane,
   openMobileEngines,
   unauthenticatedHomes,
@@ -19,6 +20,7 @@ await runPacketDaemon<MobileRouterSettings>({
   warnings: ({ mobileRouter }) => unauthenticatedHomes(mobileRouter),
   warmUp: warmUpHandovers,
   plane: ({ daemon, mobileRouter }) => mobilePlane(mobileRouter, daemon),
+  registrationKeys: ({ mobileRouter }) => homeKeys(mobileRouter),
   engine({ daemon, mobileRouter: node }, host) {
     const engine = createMobileRouter({ ...node, forwarding: forwardingControl() }, randomBytes);
     const nodeOf = (fresh: MobileRouterSettings) => fresh.mobileRouter;

@@ -216,6 +216,20 @@ TEST(handshakes_with_a_cookie_are_limited_by_prefix) {
   CHECK_EQUAL(checked.passed(5, 4, [](u32) { return four(0x0a000001); }), 5);
 }
 
+TEST(handshakes_without_a_cookie_are_limited_by_prefix_and_take_nothing_from_those_with_one) {
+  Checked checked;
+  Initiation sent;
+  sent.sign(keyOf(1), kLength - 32);
+  u32 passed = 0;
+  const Address source = four(0xc6336401);
+  for (u32 index = 0; index < 5000; index++) {
+    passed += checked.verdict(sent, 4, source) == HandshakeVerdict::unproved ? 1u : 0u;
+  }
+  CHECK_EQUAL(passed, 100);
+  CHECK_EQUAL(checked.passed(2000, 4, [&](u32) { return source; }), 25);
+  CHECK(checked.verdict(sent, 4, four(0x0a000001)) == HandshakeVerdict::unproved);
+}
+
 TEST(a_flood_from_many_prefixes_keeps_its_own_buckets) {
   PrefixBuckets buckets;
   constexpr PrefixBuckets::Rate kRate{.perSecond = 1, .burst = 10};

@@ -38,6 +38,7 @@ export function planeWithoutTunnels(sockets: DatagramSockets): PlanePort {
       relayLegDelete: noTunnels,
       overlaySet: noTunnels,
       overlayDelete: noTunnels,
+      registrationKeysSet: noTunnels,
     },
     ...{ translationSet: noTunnels, translationDelete: noTunnels },
     inject: (path, packet) =>

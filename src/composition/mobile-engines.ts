@@ -3,6 +3,7 @@ import { assert } from '#base/assert.ts';
 import type { IpAddress } from '#base/ip.ts';
 import type { DaemonSettings } from '#daemon/daemon-settings.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import type { RegistrationKeyOwner } from '#engine/contract/registration-key-owner.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type {
   MobileNodeEngine,
@@ -114,4 +115,13 @@ export function unauthenticatedHomes({ homes }: MobileNodeConfiguration): readon
   return homes
     .filter((home) => home.registrationKey === undefined)
     .map((home) => `home "${home.name}" has security: none: registrations are not authenticated`);
+}
+
+/** The keys of home registrations. */
+export function homeKeys({ homes }: MobileNodeConfiguration): readonly RegistrationKeyOwner[] {
+  return homes.flatMap(({ registrationKey, identifier, homeAddress }) =>
+    registrationKey === undefined
+      ? []
+      : [{ ...registrationKey, identifier, homeAddresses: [homeAddress] }],
+  );
 }

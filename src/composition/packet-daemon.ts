@@ -5,6 +5,7 @@
 import type { IpAddress } from '#base/ip.ts';
 import type { DaemonSettings, SealedDaemonSettings } from '#daemon/daemon-settings.ts';
 import type { DaemonContext, RunningDaemon } from '#daemon/daemon-spec.ts';
+import type { RegistrationKeyOwner } from '#engine/contract/registration-key-owner.ts';
 import { guardTunnels, openPacketFilter } from '#host/kernel/packet-filter.ts';
 import { openPlane } from '#host/plane/plane.ts';
 import type { PlaneOptions, PlanePort } from '#runtime/ports.ts';
@@ -45,6 +46,8 @@ interface PacketDaemonSpec<S extends WithPlaneSection> extends DaemonDescription
    * data. Default: the engine's ports say which addresses are local.
    */
   addresses?(settings: S): readonly IpAddress[];
+  /** The keys of registrations; none unless given. */
+  registrationKeys?(settings: S): readonly RegistrationKeyOwner[];
   /** Runs before anything is open that could wait for it. */
   warmUp?(settings: S): void;
   /** Runs after the kernel state of a killed run is removed, so that it sees the host's own. */
@@ -65,14 +68,19 @@ export function runPacketDaemon<S extends WithPlaneSection>(
   });
 }
 
-function startPacketDaemon<S extends WithPlaneSection>(
+async function startPacketDaemon<S extends WithPlaneSection>(
   spec: PacketDaemonSpec<S>,
   settings: S,
   context: DaemonContext,
 ): Promise<RunningDaemon<S>> {
   spec.warmUp?.(settings);
   const { daemon } = settings;
-  return startEngineDaemon<S>(
+  const planes: PlanePort[] = [];
+  const setKeys = (of: S): void => {
+    const keys = spec.registrationKeys?.(of) ?? [];
+    for (const plane of planes) plane.registrationKeysSet(keys);
+  };
+  const running = await startEngineDaemon<S>(
     {
       daemon,
       makeEngine: (host) => spec.engine(settings, host),
@@ -81,6 +89,8 @@ function startPacketDaemon<S extends WithPlaneSection>(
         const plane = opened.adopt(openPlane(options), (it) => it.close());
         const addresses = spec.addresses?.(settings);
         if (addresses !== undefined) plane.setLocalAddresses(addresses);
+        planes.push(plane);
+        setKeys(settings);
         const kernel = openOwnKernel(spec.kernelOwner, daemon, host.clock, {
           name: daemon.device,
           mtu: daemon.deviceMtu,
@@ -94,6 +104,13 @@ function startPacketDaemon<S extends WithPlaneSection>(
     },
     context,
   );
+  return {
+    ...running,
+    async reconfigure(fresh) {
+      await running.reconfigure?.(fresh);
+      setKeys(fresh);
+    },
+  };
 }
 
 function planeOptions(daemon: PlaneSettings, choice: PlaneChoice): PlaneOptions {

@@ -30,6 +30,7 @@ import type {
 } from '#engine/contract/ntmobile.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
+import type { RegistrationKeyOwner } from '#engine/contract/registration-key-owner.ts';
 import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 
 /** A control packet that the plane punted to the engine. The octets belong to the receiver. */
@@ -142,6 +143,11 @@ export interface PlanePort {
   setLocalAddresses(addresses: readonly IpAddress[]): void;
   /** Checks handshakes from here on, before they are punted. */
   handshakeCheckSet(check: HandshakeCheck): void;
+  /**
+   * The keys of registrations, all of them. A Binding Update or Acknowledgement that one of them
+   * made is punted before those of strangers; a forged one never gets the place of a known peer.
+   */
+  registrationKeysSet(owners: readonly RegistrationKeyOwner[]): void;
   /** Sends a control packet. Returns 0, or a positive errno such as ENETUNREACH. */
   inject(path: PacketPath, packet: Uint8Array): number;
   /** Plane-wide counters by name (packets, octets, drops by reason). */

@@ -193,6 +193,8 @@ class VirtualPlane implements PlanePort {
 
   handshakeCheckSet(): void {}
 
+  registrationKeysSet(): void {}
+
   inject(path: PacketPath, packet: Uint8Array): number {
     this.injected++;
     this.peer?.arrive(path, packet);

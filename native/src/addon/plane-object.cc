@@ -39,6 +39,7 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
                         InstanceMethod("armTrafficNotice", &PlaneObject::armTrafficNotice),
                         InstanceMethod("takePunts", &PlaneObject::takePunts),
                         InstanceMethod("handshakeCheckSet", &PlaneObject::handshakeCheckSet),
+                        InstanceMethod("registrationKeysSet", &PlaneObject::registrationKeysSet),
                         InstanceMethod("close", &PlaneObject::close)});
   }
 
@@ -169,6 +170,16 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
   }
   void translationDelete(const Napi::CallbackInfo& info) {
     plane(info).tables().translationDelete(translationOf(objectOf(info[0], "translation")));
+  }
+
+  void registrationKeysSet(const Napi::CallbackInfo& info) {
+    std::vector<RegistrationKeySpec> keys;
+    const auto list = info[0].As<Napi::Array>();
+    for (u32 index = 0; index < list.Length(); index++) {
+      const Napi::HandleScope scope(info.Env());
+      keys.push_back(registrationKeyOf(objectOf(list.Get(index), "a registration key")));
+    }
+    plane(info).registrations().set(keys);
   }
 
   void handshakeCheckSet(const Napi::CallbackInfo& info) {

@@ -245,6 +245,22 @@ HandshakeKeys handshakeKeysOf(const Napi::Object& object) {
   return keys;
 }
 
+RegistrationKeySpec registrationKeyOf(const Napi::Object& object) {
+  const Napi::Uint8Array octets = bytesOf(object.Get("key"));
+  RegistrationKeySpec key{.spi = integerOf<u32>(object, "spi"),
+                          .sha256 = textOf(object, "algorithm") == "hmac-sha256-128",
+                          .key = {octets.Data(), octets.Data() + octets.ByteLength()},
+                          .identifier = {},
+                          .homeAddresses = {}};
+  if (object.Get("identifier").IsString()) key.identifier = textOf(object, "identifier");
+  const auto homes = object.Get("homeAddresses").As<Napi::Array>();
+  for (u32 index = 0; index < homes.Length(); index++) {
+    const std::string home = homes.Get(index).As<Napi::String>().Utf8Value();
+    key.homeAddresses.push_back(addressFrom(object.Env(), home).address);
+  }
+  return key;
+}
+
 PacketPath packetPathOf(const Napi::Object& object) {
   PacketPath path;
   const std::string kind = textOf(object, "kind");

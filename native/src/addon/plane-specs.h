@@ -3,6 +3,7 @@
 #pragma once
 #include "addon/values.h"
 #include "control/handshake-check.h"
+#include "control/registration-check.h"
 #include "plane/options.h"
 #include "plane/punt-queue.h"
 #include "tables/tables.h"
@@ -17,6 +18,7 @@ RouteSpec routeOf(const Napi::Object& object);
 OverlaySpec overlayOf(const Napi::Object& object);
 TranslationSpec translationOf(const Napi::Object& object);
 HandshakeKeys handshakeKeysOf(const Napi::Object& object);
+RegistrationKeySpec registrationKeyOf(const Napi::Object& object);
 PacketPath packetPathOf(const Napi::Object& object);
 Napi::Object packetPathValue(Napi::Env env, const PacketPath& path);
 

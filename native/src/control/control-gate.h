@@ -1,6 +1,7 @@
-// What a control datagram of the sealed port is, before JavaScript sees it.
+// Who a control packet is from, before JavaScript sees it.
 #pragma once
 #include "control/handshake-check.h"
+#include "control/registration-check.h"
 #include "control/spoken-to.h"
 #include "net/sealed-datagram.h"
 #include "plane/punt-queue.h"
@@ -15,8 +16,25 @@ struct Sender {
 };
 
 struct ControlGate {
+  // The group of senders (SourcePrefixes::ofSender) that a key of theirs tells apart.
+  static constexpr u64 kKeyOwners = 0;
+
   HandshakeCheck handshakes;
+  RegistrationCheck registrations;
   SpokenTo spokenTo;
+
+  // A Mobility Header by its authenticator, which is worth more than its source address: a key's
+  // owner waits behind no stranger, and nobody takes a known peer's place by its address.
+  void judgeRegistration(const PacketView& packet, Sender& sender) const {
+    const RegistrationVerdict verdict = registrations.check(packet);
+    if (verdict.kind == RegistrationVerdict::Kind::forged) {
+      sender.acquaintance = Acquaintance::stranger;
+    } else if (verdict.kind == RegistrationVerdict::Kind::authentic) {
+      // Copies of it from any number of sources have one share.
+      sender = {.acquaintance = Acquaintance::known,
+                .prefixes = SourcePrefixes::ofSender(kKeyOwners, verdict.key)};
+    }
+  }
 
   // False: the datagram is dropped and counted. `keyed`: it names a key of this host.
   bool admit(const u8* datagram, size_t length, const PacketPath& path, bool keyed, u64 nowMs,

@@ -34,8 +34,12 @@ HandshakeVerdict HandshakeCheck::check(const u8* initiation, size_t length, int 
   if (!keys_->mac1.verify(initiation, mac1At, initiation + mac1At)) {
     return HandshakeVerdict::wrongMac;
   }
-  if (!hasCookie(initiation, length, family, source, port)) return HandshakeVerdict::unproved;
-  return takeTokens(family, source, nowMs) ? HandshakeVerdict::proved : HandshakeVerdict::tooMany;
+  const bool proved = hasCookie(initiation, length, family, source, port);
+  const u32 perSecond = proved ? keys_->perSecond : keys_->perSecond * kUnprovedFactor;
+  if (!takeTokens(proved ? proved_ : unproved_, perSecond, family, source, nowMs)) {
+    return HandshakeVerdict::tooMany;
+  }
+  return proved ? HandshakeVerdict::proved : HandshakeVerdict::unproved;
 }
 
 bool HandshakeCheck::hasCookie(const u8* initiation, size_t length, int family,
@@ -57,16 +61,17 @@ bool HandshakeCheck::hasCookie(const u8* initiation, size_t length, int family,
 }
 
 // Of every prefix, or of none.
-bool HandshakeCheck::takeTokens(int family, const Address& source, u64 nowMs) {
+bool HandshakeCheck::takeTokens(Buckets& buckets, u32 perSecond, int family,
+                                const Address& source, u64 nowMs) {
   const size_t count = family == 6 ? std::size(kLevels6) : std::size(kLevels4);
   const Level* levels = family == 6 ? kLevels6 : kLevels4;
   u64 prefixes[3];
   for (size_t at = 0; at < count; at++) {
-    const u32 rate = std::max(1u, keys_->perSecond / levels[at].divisor);
+    const u32 rate = std::max(1u, perSecond / levels[at].divisor);
     prefixes[at] = prefixHash(family, source, levels[at].bits);
-    if (!buckets_[at].has(prefixes[at], {.perSecond = rate, .burst = rate}, nowMs)) return false;
+    if (!buckets[at].has(prefixes[at], {.perSecond = rate, .burst = rate}, nowMs)) return false;
   }
-  for (size_t at = 0; at < count; at++) buckets_[at].take(prefixes[at]);
+  for (size_t at = 0; at < count; at++) buckets[at].take(prefixes[at]);
   return true;
 }
 

@@ -57,6 +57,7 @@ class Plane {
   void sealingKeysSet(const SealingKeysSpec& spec);
   Tables& tables() { return shared_.tables; }
   HandshakeCheck& handshakes() { return shared_.gate.handshakes; }
+  RegistrationCheck& registrations() { return shared_.gate.registrations; }
   // The next packet of any tunnel is reported once, as a punt of the kind `traffic`.
   void armTrafficNotice() { shared_.trafficNotice.arm(); }
   // Sends a control packet. Returns 0 or errno; data packets never delay it.

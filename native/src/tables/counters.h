@@ -69,7 +69,7 @@ namespace sojourn {
   X(roamingNotices, "roaming-notices")             /* sealed packets from another peer address */  \
   X(dropDatagramType, "drop-datagram-type")        /* unknown type on the sealed port */           \
   X(dropHandshakeMac, "drop-handshake-mac")  /* initiation with a wrong MAC1, while under load */  \
-  X(dropHandshakeRate, "drop-handshake-rate")  /* with a cookie, above the rate of a prefix */     \
+  X(dropHandshakeRate, "drop-handshake-rate")  /* initiations above the rate of a prefix */        \
   X(dropUnknownSpi, "drop-unknown-spi")                                                            \
   X(dropReplay, "drop-replay")                     /* counter seen before, or too old to tell */   \
   X(dropForged, "drop-forged")                     /* the tag does not verify */                   \

@@ -61,6 +61,10 @@ export class FakePlane implements PlanePort {
     this.log.push('handshake check');
   }
 
+  registrationKeysSet(): void {
+    this.log.push('registration keys');
+  }
+
   tunnelSet(tunnel: DesiredTunnel): void {
     this.log.push(`tunnel ${tunnel.id} → ${tunnel.path.remote}`);
     this.tunnels.set(tunnel.id, tunnel);

@@ -215,7 +215,9 @@ void Receiver::puntIpv6(const PacketView& outer) {
     counters_.add(Counters::dropChecksum);
     return;
   }
-  punt(PacketPath{}, senderAt(sourceOf(outer)), outer.data, outer.length);
+  Sender sender = senderAt(sourceOf(outer));
+  shared_.gate.judgeRegistration(outer, sender);
+  punt(PacketPath{}, sender, outer.data, outer.length);
 }
 
 void Receiver::decapsulate(const PacketView& outer, u32 offset, const VirtioHeader& virtio) {

@@ -429,11 +429,15 @@ void Receiver::puntUdp(const PacketView& view, const Arrival& arrival) {
   path.localPort = shared_.options.udpPort;
   path.remote = arrival.from.remote;
   path.remotePort = arrival.from.port;
-  punt(std::move(path), senderAt(arrival.from), view.data, view.length);
+  Sender sender = senderAt(arrival.from);
+  shared_.gate.judgeRegistration(view, sender);
+  punt(std::move(path), sender, view.data, view.length);
 }
 
 void Receiver::puntTunnel(const PacketView& view, const Tunnel& tunnel) {
-  punt(tunnelPath(tunnel), senderIn(tunnel), view.data, view.length);
+  Sender sender = senderIn(tunnel);
+  shared_.gate.judgeRegistration(view, sender);
+  punt(tunnelPath(tunnel), sender, view.data, view.length);
 }
 
 Sender Receiver::senderAt(const Endpoint::Key& from) const {
