@@ -6,6 +6,7 @@ import type { DaemonProcess } from '#lab/daemons.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { nowMs, run, waitFor } from '#lab/shell.ts';
 import type { Lab } from '#lab/topology.ts';
+import { framesOf } from './frames.ts';
 import { type Pool, writePool } from './pools.ts';
 
 /** What an attack is to do; the programs and this table keep to both limits. */
@@ -117,20 +118,31 @@ function isSent(value: unknown): value is Sent {
   return typeof value === 'object' && value !== null && 'sent' in value && 'seconds' in value;
 }
 
-/** Sends a pool from a namespace, out of `device` if that is given. */
-export async function flood(
-  from: { readonly namespace: string; readonly device?: string },
-  pool: Pool,
+async function send(
+  { namespace, device, pool, frames }: Link & { readonly pool: Pool; readonly frames: boolean },
   { perSecond, seconds }: Order,
 ): Promise<Sent> {
   const file = `${LAB_DIRECTORY}/flood.pool`;
   writePool(file, pool);
-  const device = from.device === undefined ? [] : ['--device', from.device];
+  const options = ['--device', device, ...(frames ? ['--frames'] : [])];
   const limits = ['--rate', String(perSecond), '--seconds', String(Math.ceil(seconds))];
-  const printed = await run([GENERATOR, ...device, ...limits, file], {
-    namespace: from.namespace,
-  });
-  return sentOf(printed);
+  return sentOf(await run([GENERATOR, ...options, ...limits, file], { namespace }));
+}
+
+interface Link {
+  readonly namespace: string;
+  readonly device: string;
+}
+
+/** Sends a pool from the core, where no router filters source addresses. */
+export async function flood(pool: Pool, order: Order): Promise<Sent> {
+  const { frames, ...link } = await framesOf(pool);
+  return await send({ ...link, pool: frames, frames: true }, order);
+}
+
+/** Sends a pool of whole packets from a host on a link. */
+export function floodFrom(link: Link, pool: Pool, order: Order): Promise<Sent> {
+  return send({ ...link, pool, frames: false }, order);
 }
 
 /** Runs a program of this folder that attacks and prints what it sent. */

@@ -104,7 +104,7 @@ const QUERIES: Attack<Responder> = {
         query(NTMOBILE.zone, index),
       ),
     );
-    return flood(ATTACKER, pool, order);
+    return flood(pool, order);
   },
 };
 

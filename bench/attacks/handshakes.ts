@@ -39,7 +39,7 @@ function pool({ address, port }: Responder, { source, sourcePort, payload }: Own
 async function withoutCookie(to: Responder, order: Order): Promise<Sent> {
   const { publicKey: responderKey, use } = to;
   const payload = (spi: number) => forgedInitiation({ responderKey, use, spi });
-  return await flood(ATTACKER, pool(to, { payload }), order);
+  return await flood(pool(to, { payload }), order);
 }
 
 async function withCookie(to: Responder, order: Order): Promise<Sent> {
@@ -52,7 +52,7 @@ async function withCookie(to: Responder, order: Order): Promise<Sent> {
   if (!isJsonObject(printed)) throw new Error('no cookie');
   const cookie = fromHex(String(printed['cookie']));
   const payload = (spi: number) => forgedInitiation({ responderKey, use, spi, cookie });
-  return await flood(ATTACKER, pool(to, { sourcePort: Number(printed['port']), payload }), order);
+  return await flood(pool(to, { sourcePort: Number(printed['port']), payload }), order);
 }
 
 /** The floods that every responder withstands. */
@@ -73,6 +73,6 @@ export const HANDSHAKE_ATTACKS: readonly Attack<Responder>[] = [
     key: 'garbage',
     title: 'random octets to the sealed port',
     perSecond: 100_000,
-    launch: (to, order) => flood(ATTACKER, pool(to, { payload: garbage }), order),
+    launch: (to, order) => flood(pool(to, { payload: garbage }), order),
   },
 ];

@@ -5,7 +5,7 @@ import { ADDRESSES, NETWORKS } from '#lab/networks.ts';
 import { ipBatch } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
 import { PORT_DSMIPV6 } from '#wire/ip/udp.ts';
-import { type Attack, flood, HonestClients, type Running, targetOf } from './attack.ts';
+import { type Attack, flood, floodFrom, HonestClients, type Running, targetOf } from './attack.ts';
 import { ATTACKER, HONEST_PER_SECOND } from './lab-names.ts';
 import {
   datagram,
@@ -114,26 +114,26 @@ const AT_HOME_AGENT: readonly Attack<HomeAgent>[] = [
     key: 'update-ipv6',
     title: 'forged Binding Updates, IPv6, one source',
     perSecond: 100_000,
-    launch: ({ homePrefix }, order) => flood(ATTACKER, updates(homePrefix, oneSource), order),
+    launch: ({ homePrefix }, order) => flood(updates(homePrefix, oneSource), order),
   },
   {
     key: 'update-checksum',
     title: 'the same with a wrong checksum',
     perSecond: 100_000,
     launch: ({ homePrefix }, order) =>
-      flood(ATTACKER, updates(homePrefix, oneSource).map(withWrongChecksum), order),
+      flood(updates(homePrefix, oneSource).map(withWrongChecksum), order),
   },
   {
     key: 'update-udp',
     title: 'forged Binding Updates in UDP, one source',
     perSecond: 100_000,
-    launch: ({ homePrefix }, order) => flood(ATTACKER, updatesInUdp(homePrefix), order),
+    launch: ({ homePrefix }, order) => flood(updatesInUdp(homePrefix), order),
   },
   {
     key: 'update-prefixes',
     title: 'forged Binding Updates, IPv6, 16,384 source prefixes (/48)',
     perSecond: 100_000,
-    launch: ({ homePrefix }, order) => flood(ATTACKER, updates(homePrefix, spreadSource), order),
+    launch: ({ homePrefix }, order) => flood(updates(homePrefix, spreadSource), order),
   },
 ];
 
@@ -144,7 +144,7 @@ const ON_HOME_LINK: readonly Attack<HomeAgent>[] = [
     perSecond: 100_000,
     launch: ({ homePrefix }, order) => {
       const pool = poolOf(POOL, (index) => solicitation(homeAddressOf(homePrefix, index)));
-      return flood({ namespace: 'intruder', device: 'eth0' }, pool, order);
+      return floodFrom({ namespace: 'intruder', device: 'eth0' }, pool, order);
     },
   },
 ];

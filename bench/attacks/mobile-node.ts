@@ -22,7 +22,6 @@ import { NO_BINDING_ACKNOWLEDGEMENT_FLAGS } from '#wire/mobility/message.ts';
 import { HandshakeUse } from '#wire/ntmobile/datagram.ts';
 import { type Attack, flood, HonestClients, targetOf } from './attack.ts';
 import { HANDSHAKE_ATTACKS, type Responder } from './handshakes.ts';
-import { ATTACKER } from './lab-names.ts';
 import { type Pool, poolOf } from './pools.ts';
 import { SPI } from './population.ts';
 
@@ -94,7 +93,7 @@ const ACKNOWLEDGEMENTS: Attack<Responder> = {
   key: 'acknowledgements',
   title: 'forged Binding Acknowledgements with the home agent’s address',
   perSecond: 100_000,
-  launch: ({ address }, order) => flood(ATTACKER, acknowledgements(address), order),
+  launch: ({ address }, order) => flood(acknowledgements(address), order),
 };
 
 export const MOBILE_NODE_TARGETS = [

@@ -43,6 +43,11 @@ type Admission<C> =
   | { readonly admitted: true; readonly shed: C | undefined }
   | { readonly admitted: false; readonly reason: 'too-many' | 'too-fast' };
 
+export interface TurnedAway {
+  readonly refused: number;
+  readonly shed: number;
+}
+
 const TOO_MANY = { admitted: false, reason: 'too-many' } as const;
 const TOO_FAST = { admitted: false, reason: 'too-fast' } as const;
 
@@ -80,6 +85,8 @@ interface Entry {
 
 /** `C` names a connection. Every call takes constant time. */
 export class ConnectionLimits<C> {
+  #refused = 0;
+  #shed = 0;
   #limit: ConnectionLimit;
   readonly #entries = new Map<C, Entry>();
   readonly #all = new Group<C>();
@@ -107,11 +114,23 @@ export class ConnectionLimits<C> {
     return this.#entries.size;
   }
 
+  /** Connections that were refused, and that were closed for others. */
+  get turnedAway(): TurnedAway {
+    return { refused: this.#refused, shed: this.#shed };
+  }
+
   /**
    * Admits a connection in phase `silent` or refuses it. Without `from` (a unix socket, or clients
    * that are all on this host) it counts in the total only.
    */
   admit(now: Monotonic, connection: C, from: IpAddress | undefined): Admission<C> {
+    const admission = this.#judge(now, connection, from);
+    if (!admission.admitted) this.#refused += 1;
+    else if (admission.shed !== undefined) this.#shed += 1;
+    return admission;
+  }
+
+  #judge(now: Monotonic, connection: C, from: IpAddress | undefined): Admission<C> {
     const entry = entryOf(from);
     const { source, network } = entry;
     if (source !== undefined && network !== undefined) {

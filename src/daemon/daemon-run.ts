@@ -118,6 +118,11 @@ export class DaemonRun<S extends { readonly daemon: ServiceSettings }> {
       role: this.#spec.role,
       messages,
       ask: (command) => control.answer(command),
+      turnedAway: () => {
+        const port = this.#metricsPort;
+        const { turnedAway: atSocket } = control;
+        return { control: atSocket, ...(port === undefined ? {} : { metrics: port.turnedAway }) };
+      },
     });
     if (this.#spec.hasMessages !== false) control.stream('trace', (give) => messages.follow(give));
     control.command(

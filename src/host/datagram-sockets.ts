@@ -1,5 +1,5 @@
 /**
- * UDP sockets of daemons that carry control datagrams only. There is one for each address and port,
+ * UDP sockets whose datagrams the program itself answers. There is one for each address and port,
  * so that an answer leaves from the address that received the request. Native code reads them, and
  * shares what the engine can take between the sources.
  *
@@ -9,7 +9,7 @@ import type { IpAddress } from '#base/ip.ts';
 import type { HandshakeCheck } from '#engine/contract/ntmobile.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { Punt } from '#runtime/ports.ts';
-import { nativeAddon } from './plane/addon.ts';
+import { type ControlProtocol, nativeAddon } from './plane/addon.ts';
 import { BATCH_PUNTS } from './plane/plane.ts';
 
 const EADDRNOTAVAIL = 99;
@@ -27,19 +27,22 @@ export class DatagramSockets implements Disposable {
   readonly #counters = { 'datagrams-sent': 0, 'drop-no-socket': 0, 'drop-send-error': 0 };
   #handler: (punt: Punt) => void = () => {};
 
-  private constructor(endpoints: readonly ListenAt[]) {
+  private constructor(endpoints: readonly ListenAt[], protocol: ControlProtocol) {
     const takePunts = (): void => {
       if (this.#native.takePunts(BATCH_PUNTS)) setImmediate(takePunts);
     };
-    this.#native = new (nativeAddon().ControlSockets)(endpoints, {
+    this.#native = new (nativeAddon().ControlSockets)(endpoints, protocol, {
       waiting: takePunts,
       punted: (punt) => this.#handler(punt),
     });
   }
 
   /** Throws the host's error when an address or port is not available. */
-  static open(endpoints: readonly ListenAt[]): DatagramSockets {
-    return new DatagramSockets(endpoints);
+  static open(
+    endpoints: readonly ListenAt[],
+    protocol: ControlProtocol = 'ntmobile',
+  ): DatagramSockets {
+    return new DatagramSockets(endpoints, protocol);
   }
 
   /** The bound endpoints, in the order of `open`. */

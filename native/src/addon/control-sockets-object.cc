@@ -45,18 +45,20 @@ class ControlSocketsObject : public Napi::ObjectWrap<ControlSocketsObject> {
          InstanceMethod("close", &ControlSocketsObject::close)});
   }
 
-  // (endpoints, { waiting, punted }): `waiting`: takePunts has some.
+  // (endpoints, protocol, { waiting, punted }): `waiting`: takePunts has some.
   explicit ControlSocketsObject(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<ControlSocketsObject>(info) {
     const std::vector<ControlEndpoint> endpoints = endpointsOf(info[0]);
-    const Napi::Object handlers = objectOf(info[1], "handlers");
+    const bool ntmobile = info[1].As<Napi::String>().Utf8Value() == "ntmobile";
+    const auto protocol = ntmobile ? ControlProtocol::ntmobile : ControlProtocol::other;
+    const Napi::Object handlers = objectOf(info[2], "handlers");
     punted_ = Napi::Persistent(handlers.Get("punted").As<Napi::Function>());
     wake_ = Napi::ThreadSafeFunction::New(
         info.Env(), handlers.Get("waiting").As<Napi::Function>(), "control", 0, 1);
     try {
       withErrors(info.Env(), [&] {
-        sockets_ =
-            std::make_unique<ControlSockets>(endpoints, [this] { wake_.NonBlockingCall(); });
+        sockets_ = std::make_unique<ControlSockets>(endpoints, protocol,
+                                                    [this] { wake_.NonBlockingCall(); });
       });
     } catch (...) {
       wake_.Release();

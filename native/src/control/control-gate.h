@@ -16,7 +16,7 @@ struct Sender {
 };
 
 struct ControlGate {
-  // The group of senders (SourcePrefixes::ofSender) that a key of theirs tells apart.
+  // The group of the senders that their keys tell apart (SourcePrefixes::ofSender).
   static constexpr u64 kKeyOwners = 0;
 
   HandshakeCheck handshakes;
@@ -24,7 +24,7 @@ struct ControlGate {
   SpokenTo spokenTo;
 
   // A Mobility Header by its authenticator, which is worth more than its source address: a key's
-  // owner waits behind no stranger, and nobody takes a known peer's place by its address.
+  // owner waits behind no stranger, and no stranger takes a known peer's place by its address.
   void judgeRegistration(const PacketView& packet, Sender& sender) const {
     const RegistrationVerdict verdict = registrations.check(packet);
     if (verdict.kind == RegistrationVerdict::Kind::forged) {

@@ -27,8 +27,9 @@ void watch(const Descriptor& epoll, const Descriptor& fd, u32 number) {
 }  // namespace
 
 ControlSockets::ControlSockets(const std::vector<ControlEndpoint>& endpoints,
-                               std::function<void()> wake)
-    : punts_(std::move(wake)),
+                               ControlProtocol protocol, std::function<void()> wake)
+    : protocol_(protocol),
+      punts_(std::move(wake)),
       stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       buffers_(new u8[kBuffer * kMessages]) {
@@ -81,16 +82,29 @@ int ControlSockets::send(const PacketPath& path, const u8* packet, size_t length
            bound.at.address == path.local;
   });
   if (from == bound_.end()) return EADDRNOTAVAIL;
-  if (length >= sizeof(u32)) {
-    const DatagramType type = datagramType(packet);
-    if (type == DatagramType::initiation || type == DatagramType::control) {
-      gate_.spokenTo.note(path.family, path.remote, path.remotePort, monotonicMs());
-    }
-  }
+  noteSpokenTo(path, packet, length);
   SocketAddress to;
   to.set(path.family, path.remote, path.remotePort);
   const auto* name = reinterpret_cast<const sockaddr*>(&to);
   return ::sendto(from->socket.get(), packet, length, 0, name, to.length) >= 0 ? 0 : errno;
+}
+
+void ControlSockets::noteSpokenTo(const PacketPath& path, const u8* packet, size_t length) {
+  if (protocol_ != ControlProtocol::ntmobile || length < sizeof(u32)) return;
+  const DatagramType type = datagramType(packet);
+  if (type == DatagramType::initiation || type == DatagramType::control) {
+    gate_.spokenTo.note(path.family, path.remote, path.remotePort, monotonicMs());
+  }
+}
+
+bool ControlSockets::admit(const u8* datagram, size_t length, const PacketPath& path, u64 nowMs,
+                           Sender& sender) {
+  if (protocol_ == ControlProtocol::ntmobile) {
+    return gate_.admit(datagram, length, path, false, nowMs, sender, received_);
+  }
+  sender = {.acquaintance = Acquaintance::stranger,
+            .prefixes = SourcePrefixes::of(path.family, path.remote)};
+  return true;
 }
 
 void ControlSockets::run() {
@@ -132,7 +146,7 @@ void ControlSockets::receiveMessage(const Bound& bound, int index, u64 nowMs) {
   const size_t length = headers_[index].msg_len;
   const bool cut = (headers_[index].msg_hdr.msg_flags & MSG_TRUNC) != 0;
   received_.add(Counters::receivePackets);
-  if (length < sizeof(u32) || cut) {
+  if ((protocol_ == ControlProtocol::ntmobile && length < sizeof(u32)) || cut) {
     received_.add(Counters::dropMalformed);
     return;
   }
@@ -150,7 +164,7 @@ void ControlSockets::receiveMessage(const Bound& bound, int index, u64 nowMs) {
   path.remote = remote;
   path.remotePort = from_[index].port(family);
   Sender sender;
-  if (!gate_.admit(data, length, path, false, nowMs, sender, received_)) return;
+  if (!admit(data, length, path, nowMs, sender)) return;
   const bool taken = punts_.push({std::move(path), std::vector<u8>(data, data + length)},
                                  sender.acquaintance, sender.prefixes);
   received_.add(taken ? Counters::punts : Counters::dropPuntFull);

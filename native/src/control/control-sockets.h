@@ -1,5 +1,5 @@
-// UDP sockets of a daemon that has control datagrams only, and the thread that reads them: the same
-// checks and the same fair queue as behind a plane's sealed port.
+// UDP sockets whose datagrams are for JavaScript, and the thread that reads them: the same fair
+// queue as behind a plane's sealed port, and for datagrams of NTMobile the same checks.
 #pragma once
 #include <sys/socket.h>
 
@@ -20,11 +20,17 @@ struct ControlEndpoint {
   u16 port = 0;  // 0: a free one
 };
 
+enum class ControlProtocol : u8 {
+  ntmobile,
+  other,  // anybody sends queries, and gets answers
+};
+
 // All calls come from one thread. `wake` comes from another one.
 class ControlSockets {
  public:
   // Throws SystemError.
-  ControlSockets(const std::vector<ControlEndpoint>& endpoints, std::function<void()> wake);
+  ControlSockets(const std::vector<ControlEndpoint>& endpoints, ControlProtocol protocol,
+                 std::function<void()> wake);
   ~ControlSockets();
 
   // With their ports, in the order of the constructor.
@@ -52,7 +58,10 @@ class ControlSockets {
   void run();
   void receive(const Bound& bound, u64 nowMs);
   void receiveMessage(const Bound& bound, int index, u64 nowMs);
+  void noteSpokenTo(const PacketPath& path, const u8* packet, size_t length);
+  bool admit(const u8* datagram, size_t length, const PacketPath& path, u64 nowMs, Sender& sender);
 
+  const ControlProtocol protocol_;
   std::vector<Bound> bound_;
   PuntQueue punts_;
   ControlGate gate_;

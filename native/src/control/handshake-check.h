@@ -39,7 +39,7 @@ class HandshakeCheck {
                  u16 port) const;
   // By prefix length. Those without a cookie have their own: anybody can write a source address.
   using Buckets = PrefixBuckets[3];
-  static constexpr u32 kUnprovedFactor = 4;
+  static constexpr u32 kUnprovedFactor = 8;
   static bool takeTokens(Buckets& buckets, u32 perSecond, int family, const Address& source,
                          u64 nowMs);
 

@@ -145,6 +145,11 @@ export class ControlServer implements ControlPort {
     this.#streams.set(name, start);
   }
 
+  /** Clients that were refused, or disconnected for others. */
+  get turnedAway(): ConnectionLimits<Socket>['turnedAway'] {
+    return this.#connections.turnedAway;
+  }
+
   /** Removes the socket and disconnects the clients. */
   close(): void {
     this.#server.close();

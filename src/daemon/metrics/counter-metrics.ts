@@ -71,7 +71,7 @@ const HOME_AGENT: Rows = {
       ...['refresh-requested', 'unknown-endpoint-answered', 'unknown-endpoint-registered'],
       'refusal-rate-limited',
       'callback-sent',
-      ...['address-defended', 'neighbour-packet-ignored'],
+      ...['address-defended', 'neighbour-packet-ignored', 'defence-limited'],
     ],
     MOBILE_IPV6,
   ),

@@ -79,6 +79,14 @@ export const METRICS = {
     event: 'id of the event, see docs/reference/events.md',
     level: 'debug, info, warn or error',
   }),
+  sojourn_local_connections_turned_away_total: counter(
+    ALL,
+    'Connections of this host that had to leave room for others.',
+    {
+      socket: 'control (the control socket) or metrics (the port of daemon.metrics)',
+      how: 'refused, or shed (closed for a newer one)',
+    },
+  ),
   // --- control messages ---
   sojourn_control_messages_total: counter(
     WITH_ENGINE,
@@ -327,7 +335,8 @@ export const METRICS = {
         'malformed, failed, busy, or virtual-refused, loopback-refused, private-refused (an ' +
         'answer of another name server with such an address); over UDP: limited (not answered ' +
         'because of the rate), slipped (truncated because of the rate), shortened (truncated ' +
-        'because of the size) or proved (by a cookie); connections-refused, -shed or -slow',
+        'because of the size), proved (by a cookie) or crowded (more than the share of its ' +
+        'network waited); over TCP: connections-refused, -shed or -slow',
     },
   ),
   sojourn_ntmobile_path_changes_total: counter(['mn'], 'Changes of paths.', {

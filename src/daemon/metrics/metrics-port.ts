@@ -5,7 +5,11 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { type ConnectionLimit, ConnectionLimits } from '#base/connection-limits.ts';
+import {
+  type ConnectionLimit,
+  ConnectionLimits,
+  type TurnedAway,
+} from '#base/connection-limits.ts';
 import type { IpAddress } from '#base/ip.ts';
 import { monotonic } from '#base/time.ts';
 import { METRICS_CONTENT_TYPE, type Metrics } from './metrics.ts';
@@ -34,8 +38,11 @@ const CONNECTIONS: ConnectionLimit = {
 export class MetricsPort {
   readonly #server: Server;
 
-  private constructor(server: Server) {
+  readonly #connections: ConnectionLimits<Socket>;
+
+  private constructor(server: Server, connections: ConnectionLimits<Socket>) {
     this.#server = server;
+    this.#connections = connections;
   }
 
   /** Throws the host's error if the port is not available. */
@@ -55,12 +62,17 @@ export class MetricsPort {
     });
     // A connected scraper must not keep the process alive.
     server.unref();
-    return new MetricsPort(server);
+    return new MetricsPort(server, connections);
   }
 
   get port(): number {
     const address = this.#server.address();
     return typeof address === 'object' && address !== null ? address.port : 0;
+  }
+
+  /** Connections that were refused, or closed for others. */
+  get turnedAway(): TurnedAway {
+    return this.#connections.turnedAway;
   }
 
   close(): void {

@@ -5,6 +5,7 @@
 import { readdirSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { TurnedAway } from '#base/connection-limits.ts';
 import type { JsonValue } from '#base/json.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
 import type { MessageWatch } from '#daemon/messages/message-watch.ts';
@@ -22,6 +23,8 @@ interface MetricsOptions {
   readonly messages: MessageWatch;
   /** Sends an operator command to the daemon; undefined if the daemon refuses it. */
   ask(command: string): Promise<JsonValue | undefined>;
+  /** By socket, the clients that it turned away. */
+  turnedAway(): Readonly<Record<string, TurnedAway>>;
 }
 
 const VERSION = packageVersion();
@@ -71,6 +74,7 @@ export class Metrics implements EventSink {
     if (tunnels !== undefined) addTunnels(samples, tunnels);
     addMessages(samples, messages.counted());
     addProcess(samples, role);
+    addTurnedAway(samples, this.#options.turnedAway());
     for (const { labels, value } of this.#events.of('sojourn_events_total')) {
       samples.add('sojourn_events_total', labels, value);
     }
@@ -104,6 +108,14 @@ function fill(name: MetricName, metric: Counter | Gauge | Histogram, samples: Sa
   if (metric instanceof Histogram) return;
   metric.reset();
   for (const { labels, value } of samples.of(name)) metric.inc(labels, value);
+}
+
+function addTurnedAway(samples: Samples, sockets: Readonly<Record<string, TurnedAway>>): void {
+  const metric = 'sojourn_local_connections_turned_away_total';
+  for (const [socket, { refused, shed }] of Object.entries(sockets)) {
+    samples.add(metric, { socket, how: 'refused' }, refused);
+    samples.add(metric, { socket, how: 'shed' }, shed);
+  }
 }
 
 function addProcess(samples: Samples, role: string): void {

@@ -3,10 +3,10 @@
  *
  * RFC 1035 §4.2   UDP and TCP
  */
-import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
-import { type IpAddress, isIpv6 } from '#base/ip.ts';
+import type { IpAddress } from '#base/ip.ts';
+import { DatagramSockets } from '#host/datagram-sockets.ts';
 import { type DnsConnectionCounter, DnsConnections } from './dns-connections.ts';
 
 export type DnsTransport = 'udp' | 'tcp';
@@ -24,11 +24,8 @@ interface DnsListenerOptions {
   ): Uint8Array | undefined | Promise<Uint8Array | undefined>;
 }
 
-/** Room for queries that arrive while the event loop is busy. */
-const RECEIVE_BUFFER_OCTETS = 1 << 20;
-
 export class DnsListener implements AsyncDisposable {
-  readonly #sockets: UdpSocket[] = [];
+  #sockets: DatagramSockets | undefined;
   readonly #servers: Server[] = [];
   readonly #connections: DnsConnections;
   readonly #answer: DnsListenerOptions['answer'];
@@ -45,6 +42,7 @@ export class DnsListener implements AsyncDisposable {
     await using made = new AsyncDisposableStack();
     const listener = made.use(new DnsListener(options));
     for (const address of options.addresses) await listener.#listen(address);
+    listener.#listenUdp(options.addresses);
     made.move();
     return listener;
   }
@@ -53,9 +51,10 @@ export class DnsListener implements AsyncDisposable {
     return this.#port;
   }
 
-  /** Connections over TCP that were refused or closed. */
-  counters(): Readonly<Record<DnsConnectionCounter, number>> {
-    return this.#connections.counters();
+  /** Connections over TCP that were refused or closed; queries over UDP above a network's share. */
+  counters(): Readonly<Record<DnsConnectionCounter | 'crowded', number>> {
+    const { 'drop-punt-full': crowded = 0 } = this.#sockets?.counters() ?? {};
+    return { ...this.#connections.counters(), crowded };
   }
 
   async #listen(address: IpAddress): Promise<void> {
@@ -65,29 +64,29 @@ export class DnsListener implements AsyncDisposable {
     await once(server, 'listening');
     const bound = server.address();
     if (typeof bound === 'object' && bound !== null) this.#port = bound.port;
-    const socket = isIpv6(address)
-      ? createSocket({ type: 'udp6', ipv6Only: true })
-      : createSocket('udp4');
-    this.#sockets.push(socket);
-    socket.on('message', (query, { port, address: client }) => {
+  }
+
+  /** Native code reads the queries, and shares what this thread can answer between the networks. */
+  #listenUdp(addresses: readonly IpAddress[]): void {
+    const endpoints = addresses.map((address) => ({ address, port: this.#port }));
+    const sockets = DatagramSockets.open(endpoints, 'other');
+    this.#sockets = sockets;
+    sockets.onPunt(({ path, packet }) => {
+      if (path.kind !== 'datagram') return;
       // A failure to send equals a lost answer: the client repeats its query.
       const send = (answer: Uint8Array | undefined): void => {
-        if (answer !== undefined && this.#sockets.includes(socket))
-          socket.send(answer, port, client, () => {});
+        if (answer !== undefined && this.#sockets === sockets) sockets.send(path, answer);
       };
-      const answer = this.#answer(query, 'udp', client);
+      const answer = this.#answer(packet, 'udp', path.remote);
       if (answer instanceof Promise) void answer.then(send);
       else send(answer);
     });
-    socket.bind(this.#port, address);
-    await once(socket, 'listening');
-    socket.setRecvBufferSize(RECEIVE_BUFFER_OCTETS);
-    socket.on('error', () => {});
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#connections.close();
-    for (const socket of this.#sockets.splice(0)) socket.close();
+    this.#sockets?.[Symbol.dispose]();
+    this.#sockets = undefined;
     const closing = this.#servers
       .filter(({ listening }) => listening)
       .map((server) => once(server, 'close'));

@@ -104,7 +104,7 @@ export class StubResolver implements NamePort, AsyncDisposable {
   }
 
   counters(): Readonly<Record<string, number>> {
-    return { ...this.#counters };
+    return { ...this.#counters, ...this.#listener?.counters() };
   }
 
   /** Until an engine calls this, the stub forwards every query. */

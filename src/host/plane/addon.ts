@@ -38,9 +38,13 @@ interface NativeControlSockets {
   close(): void;
 }
 
+/** Datagrams of NTMobile are checked in native code before they are punted. */
+export type ControlProtocol = 'ntmobile' | 'other';
+
 interface NativeAddon {
   readonly ControlSockets: new (
     endpoints: readonly { readonly address: IpAddress; readonly port: number }[],
+    protocol: ControlProtocol,
     handlers: { readonly waiting: () => void; readonly punted: (punt: Punt) => void },
   ) => NativeControlSockets;
   readonly Plane: new (

@@ -58,6 +58,7 @@ class EveryEvent {
     await this.#moves();
     await this.#paths();
     await this.#servers();
+    await this.#crowd();
     await this.#refusals();
   }
 
@@ -95,6 +96,15 @@ class EveryEvent {
   }
 
   /** Outer packets in fragments. */
+  /** More clients than the control socket has room for; none says anything. */
+  async #crowd(): Promise<void> {
+    const program =
+      'import socket\nclients = [socket.socket(socket.AF_UNIX) for _ in range(40)]\n' +
+      `for client in clients: client.connect('${this.#observed.homeAgent.socket}')`;
+    await this.#exec('home', 'python3', '-c', program);
+    await this.#observed.until('sojourn_local_connections_turned_away_total');
+  }
+
   async #fragments(): Promise<void> {
     await this.#exec('ar6', 'ip', 'link', 'set', 'lan', 'mtu', '1290');
     await this.#ping('cn', '-c', '5', '-s', '1232', HOME.address);

@@ -3,8 +3,11 @@
  * request and before it seals an answer. The simulation and the hostile coordinator of the lab use
  * the same table. No RFC: docs/reference/ntmobile.md §11.
  */
-import { isMalformed } from '#base/bytes.ts';
+import { fromHex, isMalformed } from '#base/bytes.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
+import { type CredentialContents, makeCredential } from '#crypto/node-credential.ts';
+import { signingKeyOf } from '#crypto/primitives.ts';
+import { type NodeCredential, nodeCredentialCodec } from '#wire/ntmobile/credential.ts';
 import { type NtmobileMessage, ntmobileMessageCodec } from '#wire/ntmobile/message.ts';
 import {
   CandidateKind,
@@ -23,10 +26,16 @@ export interface LieSubject {
   readonly server: string;
   readonly targetIpv6: string;
   readonly targetIpv4: string;
+  readonly otherIpv4: string;
   readonly victimIpv6: string;
   readonly victimIpv4: string;
   /** A relay that is none of the system, hexadecimal digits. */
   readonly strangeRelay: string;
+  /**
+   * The seed of the authority, hexadecimal digits: what it signed once, for whomever, any
+   * coordinator may have kept.
+   */
+  readonly authority: string;
   /** Endpoints that the lie `candidates` names. */
   readonly candidates: readonly { readonly address: string; readonly port: number }[];
 }
@@ -37,6 +46,8 @@ export interface Lie {
   /** Whose counter grows: that of the node that asks, or of the node that it asks for. */
   readonly at: 'requester' | 'target';
   readonly refusedAs: string;
+  /** The victim has been directed to the other node before. */
+  readonly knowsOther?: boolean;
   readonly hear?: Change;
   readonly tell?: Change;
 }
@@ -106,6 +117,23 @@ const credentialOf = (name: string): readonly NtmobileOption[] => {
   return credential === undefined ? [] : [{ type: 'credential', credential }];
 };
 
+/** The node's credential with other contents, as the authority may have signed it once. */
+const signedOnce =
+  (
+    contents: (genuine: NodeCredential, subject: LieSubject) => Partial<CredentialContents>,
+  ): Change =>
+  (message, subject) => {
+    const octets = findNtmobileOption(message.options, 'credential')?.credential;
+    if (!isGranted(message) || octets === undefined) return message;
+    const genuine = nodeCredentialCodec.parse(octets);
+    if (isMalformed(genuine)) return message;
+    const authority = signingKeyOf(fromHex(subject.authority));
+    const changed = { ...genuine, ...contents(genuine, subject) };
+    return replaced(message, [
+      { type: 'credential', credential: makeCredential(authority, changed) },
+    ]);
+  };
+
 const [GENERAL_IPV6, GENERAL_IPV4] = ['fd12:3456:789a:1::77', '198.19.7.7'];
 
 /** Every lie is refused by the node, and counted by its reason. */
@@ -171,6 +199,25 @@ export const LIES: Readonly<Record<string, Lie>> = {
   'sends a forged credential': {
     ...{ asks: 'target', at: 'requester', refusedAs: 'credential-refused' },
     tell: (message) => (isGranted(message) ? forged(message) : message),
+  },
+  'sends an expired credential': {
+    ...{ asks: 'target', at: 'requester', refusedAs: 'credential-expired' },
+    tell: signedOnce(({ notBefore }) => ({ notBefore: 1n, notAfter: notBefore - 1n })),
+  },
+  'sends a credential of another zone': {
+    ...{ asks: 'target', at: 'requester', refusedAs: 'credential-other-zone' },
+    tell: signedOnce(() => ({ name: 'b.other.example' })),
+  },
+  'directs to a node of another group': {
+    ...{ asks: 'target', at: 'requester', refusedAs: 'direction-other-groups' },
+    tell: signedOnce(() => ({ groups: ['others'] })),
+  },
+  'sends a credential with an address that another node has since': {
+    ...{ asks: 'target', at: 'requester', refusedAs: 'credential-superseded' },
+    ...{ knowsOther: true },
+    tell: signedOnce(({ notBefore }, { otherIpv4 }) => ({
+      ...{ notBefore: notBefore - 100_000n, virtualIpv4: ipv4(otherIpv4) },
+    })),
   },
   'sends no credential': {
     ...{ asks: 'target', at: 'requester', refusedAs: 'direction-incomplete' },
@@ -247,6 +294,17 @@ export const CANDIDATES: Lie = {
       })),
     );
   },
+};
+
+/** The key of the relay, at the endpoints of a stranger: no receiver can tell. */
+export const RELAY_ELSEWHERE: Lie = {
+  ...{ asks: 'target', at: 'requester', refusedAs: '' },
+  tell: (message, { candidates }) => ({
+    ...message,
+    options: message.options.map((option) =>
+      option.type === 'relay' ? { ...option, endpoints: endpointsOf(candidates) } : option,
+    ),
+  }),
 };
 
 /** Changes all messages of this process; `chosen` is asked for each message. */

@@ -8,6 +8,7 @@ import { ipv6 } from '#base/ip.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
 import { LIES, type Lie, type LieSubject, lieWith } from './coordinator-lies.ts';
 import type { NodeHost } from './node-host.ts';
+import { AUTHORITY_SEED } from './system.ts';
 import { World } from './world.ts';
 
 const SERVER = 'six.example';
@@ -34,6 +35,8 @@ function scene() {
     ...{ targetIpv6: b.virtualIpv6, targetIpv4: b.virtualIpv4 },
     ...{ victimIpv6: a.virtualIpv6, victimIpv4: a.virtualIpv4 },
     strangeRelay: hex(keyPairOf(new Uint8Array(32).fill(77)).publicKey),
+    otherIpv4: c.virtualIpv4,
+    authority: hex(AUTHORITY_SEED),
     candidates: [{ address: '192.0.2.99', port: 7890 }],
   };
   return { world, a, b, c, subject };
@@ -46,6 +49,10 @@ describe.each(Object.entries(LIES))('a node whose coordinator %s', (_, lie) => {
     const { world, a, b, subject } = scene();
     const name = lie.asks === 'target' ? subject.target : subject.server;
     const victim = lie.at === 'requester' ? a : b;
+    if (lie.knowsOther === true) {
+      a.query(subject.other);
+      world.internet.pass(2_000);
+    }
     const before = count(victim, lie.refusedAs);
     told = { lie, subject };
     const query = a.query(name, lie.asks === 'server');

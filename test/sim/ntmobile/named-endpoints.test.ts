@@ -3,14 +3,21 @@
  * docs/reference/ntmobile.md §8, §11.
  */
 import { afterEach, describe, expect, it } from 'vitest';
-import { CANDIDATES, type LieSubject, lieWith } from './coordinator-lies.ts';
+import { CANDIDATES, type LieSubject, lieWith, RELAY_ELSEWHERE } from './coordinator-lies.ts';
 import { World } from './world.ts';
 
 let subject: LieSubject | undefined;
-lieWith(() => (subject === undefined ? undefined : { lie: CANDIDATES, subject }));
+let lie = CANDIDATES;
+lieWith(() => (subject === undefined ? undefined : { lie, subject }));
 afterEach(() => {
   subject = undefined;
+  lie = CANDIDATES;
 });
+
+const NO_SUBJECT: Omit<LieSubject, 'candidates'> = {
+  ...{ target: '', other: '', otherIpv4: '', server: '', strangeRelay: '', authority: '' },
+  ...{ victimIpv6: '', victimIpv4: '', targetIpv6: '', targetIpv4: '' },
+};
 
 /** Datagrams of node a to strangers while its coordinator names these endpoints as those of b. */
 function sentTo(addresses: readonly string[], ms: number) {
@@ -30,8 +37,7 @@ function sentTo(addresses: readonly string[], ms: number) {
     send(host, datagram);
   };
   subject = {
-    ...{ target: b.name, other: '', server: '', strangeRelay: '' },
-    ...{ victimIpv6: '', victimIpv4: '', targetIpv6: '', targetIpv4: '' },
+    ...{ ...NO_SUBJECT, target: b.name },
     candidates: addresses.map((address) => ({ address, port: 7777 })),
   };
   a.query(b.name);
@@ -83,5 +89,28 @@ describe('a node whose peer names endpoints of strangers', () => {
     subject = undefined;
     world.internet.pass(30_000);
     expect(world.direct(a, b)).toBe(true);
+  });
+});
+
+describe('a node whose coordinator names endpoints of a stranger as those of the relay', () => {
+  it('tries them less and less often, and uses the relay once it is named', () => {
+    const world = new World();
+    const stranger = { address: '192.0.2.99', port: 7777 };
+    lie = RELAY_ELSEWHERE;
+    subject = { ...NO_SUBJECT, candidates: [stranger] };
+    let sent = 0;
+    const send = world.internet.send.bind(world.internet);
+    world.internet.send = (host, datagram) => {
+      if (datagram.to.address === stranger.address) sent += 1;
+      send(host, datagram);
+    };
+    const a = world.node('a', [world.ipv4()]);
+    world.internet.pass(600_000);
+    expect(sent).toBeGreaterThan(20);
+    expect(sent).toBeLessThan(300);
+    subject = undefined;
+    const b = world.node('b', [world.ipv4()]);
+    a.query(b.name);
+    expect(world.exchangeData(a, b, 90_000)).toBe(true);
   });
 });

@@ -10,7 +10,8 @@ import type { AccessPoint, Host, Internet, WireDatagram } from './internet.ts';
 export const PORT = 7890;
 export const SECOND_PORT = 7891;
 export const OFFSET_MS = 1_800_000_000_000;
-export const AUTHORITY = signingKeyOf(new Uint8Array(32).fill(1));
+export const AUTHORITY_SEED = new Uint8Array(32).fill(1);
+export const AUTHORITY = signingKeyOf(AUTHORITY_SEED);
 /** Trusted by the coordinator but not by nodes: a coordinator that invents nodes. */
 export const ROGUE_AUTHORITY = signingKeyOf(new Uint8Array(32).fill(4));
 export const COORDINATOR_KEY = keyPairOf(new Uint8Array(32).fill(2));

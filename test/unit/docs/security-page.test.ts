@@ -19,9 +19,9 @@ interface Promised {
   readonly points: readonly string[];
 }
 
-/** Each promise begins at `* **`; its tests are the points below. */
-const promises: readonly Promised[] = section('Promises')
-  .split(/\n(?=\* \*\*)/)
+/** Each promise or limit begins at `* **`; its tests are the points below. */
+const promises: readonly Promised[] = ['Actions before authentication', 'Promises']
+  .flatMap((heading) => section(heading).split(/\n(?=\* \*\*)/))
   .filter((text) => text.startsWith('* **'))
   .map((text) => {
     const [head = '', ...points] = text.replace(/\n\n[\s\S]*/, '').split(/\n {2}\* /);

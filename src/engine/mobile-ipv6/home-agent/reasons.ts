@@ -84,6 +84,9 @@ export const HOME_AGENT_REASONS = {
     'Duplicate address detection on behalf of a mobile node failed (status 134).',
   'address-defended':
     'Neighbour Solicitations and ARP requests answered on behalf of a mobile node.',
+  'defence-limited':
+    'Neighbour Solicitations and ARP requests for an address of a mobile node, not answered ' +
+    'because of the rate limit.',
   'neighbour-packet-ignored':
     'A Neighbour Discovery or ARP packet on the home link that needs no answer or is invalid.',
 } as const satisfies CounterTable;

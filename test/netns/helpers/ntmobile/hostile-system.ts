@@ -1,8 +1,8 @@
 /** An NTMobile system in the lab whose direction coordinator and node b lie on request. */
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { JsonObject } from '#base/json.ts';
 import type { ProcessSpawner } from '#lab/daemons.ts';
-import { LAB_DIRECTORY } from '#lab/enter.ts';
+import { LAB_DIRECTORY, STATE_DIRECTORY } from '#lab/enter.ts';
 import type { NetworkName } from '#lab/network.ts';
 import { NETWORKS } from '#lab/networks.ts';
 import {
@@ -66,10 +66,13 @@ export class HostileSystem implements AsyncDisposable {
   async subject(candidates: LieSubject['candidates'] = []): Promise<LieSubject> {
     const [victimIpv6, victimIpv4] = await this.node('a').virtualAddresses();
     const [targetIpv6, targetIpv4] = await this.node('b').virtualAddresses();
+    const [, otherIpv4] = await this.node('c').virtualAddresses();
+    const authority = readFileSync(`${STATE_DIRECTORY}/as.authority.key`, 'utf8');
     return {
       ...{ target: this.node('b').domainName, other: this.node('c').domainName },
       ...{ server: 'gn6.example', strangeRelay: '07'.repeat(32), candidates },
-      ...{ victimIpv6, victimIpv4, targetIpv6, targetIpv4 },
+      ...{ victimIpv6, victimIpv4, targetIpv6, targetIpv4, otherIpv4 },
+      authority: authority.trim().replace(/^hex:/, ''),
     };
   }
 

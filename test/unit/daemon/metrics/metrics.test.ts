@@ -132,6 +132,7 @@ function metricsOfRole(role: string): Metrics {
     role,
     messages: new MessageWatch(),
     ask: async (command) => ANSWERS[command],
+    turnedAway: () => ({ control: { refused: 1, shed: 2 } }),
   });
 }
 

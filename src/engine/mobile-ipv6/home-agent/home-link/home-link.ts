@@ -16,8 +16,9 @@ import {
   type PendingRegistration,
 } from './duplicate-address-detection.ts';
 import { InterceptedAddresses, type ProxiedNode } from './intercepted-addresses.ts';
+import { NeighbourAnswerLimit } from './neighbour-answer-limit.ts';
 import { type LinkEnd, type LinkPath, neighbourPacket } from './neighbour-packets.ts';
-import { answerArp, answerSolicitation } from './neighbour-solicitation.ts';
+import { answerArp, answerSolicitation, type Defence } from './neighbour-solicitation.ts';
 import { type HomePacket, NodesAtHome } from './node-at-home.ts';
 import { UnsolicitedAdvertisements } from './unsolicited-advertisements.ts';
 
@@ -27,6 +28,7 @@ export class HomeLink implements LinkEnd {
   readonly device: string;
   readonly detection = new DuplicateAddressDetection();
   readonly #intercepted: InterceptedAddresses;
+  readonly #defence: Defence;
   readonly #advertisements: UnsolicitedAdvertisements;
   readonly #nodesAtHome = new NodesAtHome();
   readonly #counters: HomeAgentCounters;
@@ -36,6 +38,7 @@ export class HomeLink implements LinkEnd {
   constructor(device: string, homePrefixes: readonly Prefix[], counters: HomeAgentCounters) {
     this.device = device;
     this.#intercepted = new InterceptedAddresses(homePrefixes);
+    this.#defence = { intercepted: this.#intercepted, limit: new NeighbourAnswerLimit() };
     this.#advertisements = new UnsolicitedAdvertisements(this.#intercepted);
     this.#counters = counters;
   }
@@ -119,11 +122,11 @@ export class HomeLink implements LinkEnd {
     const own = this.#linkAddress;
     const looped = own !== undefined && equalBytes(own, path.linkAddress);
     if (path.device !== this.device || looped) {
-      this.#count(false);
+      this.#counters.count('neighbour-packet-ignored');
       return NO_DUPLICATES;
     }
     if (path.protocol === 'ipv6') return this.#receiveNeighbourPacket(step, path, bytes);
-    this.#count(answerArp(step, this, this.#intercepted, bytes));
+    this.#counters.count(answerArp(step, this, this.#defence, bytes));
     return NO_DUPLICATES;
   }
 
@@ -134,24 +137,20 @@ export class HomeLink implements LinkEnd {
   ): readonly PendingRegistration[] {
     const packet = neighbourPacket(bytes);
     if (packet === undefined) {
-      this.#count(false);
+      this.#counters.count('neighbour-packet-ignored');
       return NO_DUPLICATES;
     }
     const duplicates = this.detection.takeDuplicates(packet);
     if (packet.body.type === 'neighbour-advertisement') {
       this.#nodesAtHome.learnFromAdvertisement(step, this, packet);
-      this.#count(false);
+      this.#counters.count('neighbour-packet-ignored');
       return duplicates;
     }
     const { source } = packet;
     const intercepted = this.#intercepted.holder(source) !== undefined;
     this.#nodesAtHome.learnFromSolicitation(step, this, source, linkAddress, intercepted);
-    this.#count(answerSolicitation(step, this, this.#intercepted, packet, linkAddress));
+    this.#counters.count(answerSolicitation(step, this, this.#defence, packet, linkAddress));
     return duplicates;
-  }
-
-  #count(defended: boolean): void {
-    this.#counters.count(defended ? 'address-defended' : 'neighbour-packet-ignored');
   }
 
   /** All timers but those of duplicate address detection. */

@@ -7,6 +7,7 @@
  */
 import type { Step } from '#engine/contract/engine.ts';
 import type { InterceptedAddresses } from './intercepted-addresses.ts';
+import type { NeighbourAnswerLimit } from './neighbour-answer-limit.ts';
 import {
   advertisement,
   arpReply,
@@ -16,33 +17,43 @@ import {
   type NeighbourPacket,
 } from './neighbour-packets.ts';
 
-/** True when the target is intercepted, so that the solicitation is answered. */
-export function answerSolicitation(
-  { out }: Step,
-  end: LinkEnd,
-  intercepted: InterceptedAddresses,
-  { source, body }: NeighbourPacket,
-  senderLinkAddress: Uint8Array,
-): boolean {
-  const node = intercepted.holder(body.target);
-  if (node === undefined) return false;
-  const from = linkSource(end, node.homeAgentAddress);
-  if (from === undefined) return false;
-  const answer = { to: source, linkAddress: senderLinkAddress };
-  out.push(advertisement(from, node.mobileRouter, body.target, answer));
-  return true;
+type AnswerOutcome = 'address-defended' | 'neighbour-packet-ignored' | 'defence-limited';
+
+/** What the home agent answers for, and how often. */
+export interface Defence {
+  readonly intercepted: InterceptedAddresses;
+  readonly limit: NeighbourAnswerLimit;
 }
 
-/** True when the packet is an ARP request for an intercepted address, which is answered. */
+/** Answers a solicitation whose target is intercepted. */
+export function answerSolicitation(
+  { now, out }: Step,
+  end: LinkEnd,
+  { intercepted, limit }: Defence,
+  { source, body }: NeighbourPacket,
+  senderLinkAddress: Uint8Array,
+): AnswerOutcome {
+  const node = intercepted.holder(body.target);
+  const from = node && linkSource(end, node.homeAgentAddress);
+  if (node === undefined || from === undefined) return 'neighbour-packet-ignored';
+  if (!limit.takeSolicitation(now, source, body.target, senderLinkAddress))
+    return 'defence-limited';
+  const answer = { to: source, linkAddress: senderLinkAddress };
+  out.push(advertisement(from, node.mobileRouter, body.target, answer));
+  return 'address-defended';
+}
+
+/** Answers an ARP request for an intercepted address. */
 export function answerArp(
-  { out }: Step,
+  { now, out }: Step,
   { device, linkAddress }: LinkEnd,
-  intercepted: InterceptedAddresses,
+  { intercepted, limit }: Defence,
   bytes: Uint8Array,
-): boolean {
+): AnswerOutcome {
   const request = arpRequest(bytes);
-  if (request === undefined || linkAddress === undefined) return false;
-  if (intercepted.holder(request.targetAddress) === undefined) return false;
+  if (request === undefined || linkAddress === undefined) return 'neighbour-packet-ignored';
+  if (intercepted.holder(request.targetAddress) === undefined) return 'neighbour-packet-ignored';
+  if (!limit.takeRequest(now, request.senderHardware)) return 'defence-limited';
   out.push(arpReply(device, linkAddress, request));
-  return true;
+  return 'address-defended';
 }

@@ -34,7 +34,9 @@ import { endpointKey } from './direct-paths.ts';
 import { PathQuestions, QUESTION } from './path-questions.ts';
 
 const ANSWER_MS = 2_000;
+/** From a handshake without an answer to the next one; doubled while no endpoint ever answered. */
 const RETRY_MS = 500;
+const LONGEST_RETRY_MS = 60_000;
 /** A restarted relay calls until the node answers: all calls within this time count as one. */
 const ONE_CALL_MS = 5_000;
 const NO_PATH = new Uint8Array(8);
@@ -86,6 +88,10 @@ export class RelayLink {
   #endpoints: readonly Endpoint[];
   /** Endpoints that did not answer, by key; used only without another one. */
   readonly #silent = new Set<string>();
+  /** Endpoints at which the relay has answered: a coordinator can name those of anybody. */
+  readonly #proved = new Set<string>();
+  #unanswered = 0;
+  #openAt: Monotonic = monotonic(0);
   #askedUntil: Monotonic = monotonic(0);
   #attachment: Attachment;
   #session: Session | undefined;
@@ -160,10 +166,10 @@ export class RelayLink {
     this.#endpoints = endpoints;
   }
 
-  /** Starts a session unless there is one. */
+  /** Starts a session unless there is one, or the last attempt is too recent. */
   open(step: Step): void {
     const udpPath = this.udpPath();
-    if (this.#session !== undefined || udpPath === undefined) return;
+    if (this.#session !== undefined || udpPath === undefined || step.now < this.#openAt) return;
     const to = { publicKey: this.publicKey, use: HandshakeUse.relay, pathId: NO_PATH, udpPath };
     this.#session = this.#sessions.connect(step, to);
   }
@@ -204,6 +210,7 @@ export class RelayLink {
     this.#attachment = attachment;
     this.#silent.clear();
     this.#move += 1;
+    this.#openAt = step.now;
     const udpPath = this.udpPath();
     if (udpPath === undefined) return;
     if (this.#session?.current === undefined) {
@@ -217,14 +224,19 @@ export class RelayLink {
   established(step: Step): void {
     const session = this.#session;
     if (session === undefined) return;
+    this.#proved.add(keyOf(session.udpPath));
     for (const leg of this.#legs.values())
       if (leg.index === undefined) this.#requestLeg(step, session, leg);
     this.#keepAlive(step);
   }
 
   ended(step: Step): void {
+    const isProved = this.#session !== undefined && this.#proved.has(keyOf(this.#session.udpPath));
+    const waitMs = RETRY_MS * 2 ** (isProved ? 0 : this.#unanswered);
+    this.#unanswered = isProved ? 0 : this.#unanswered + 1;
     this.#session = undefined;
-    this.#timers.set('retry', after(step.now, RETRY_MS));
+    this.#openAt = after(step.now, Math.min(waitMs, LONGEST_RETRY_MS));
+    this.#timers.set('retry', this.#openAt);
     this.#loseLegs(step);
     this.#listener.unreached(step);
   }
@@ -295,7 +307,7 @@ export class RelayLink {
   #tryNextEndpoint(step: Step): boolean {
     const silent = this.udpPath();
     if (silent === undefined || this.#session === undefined) return false;
-    this.#silent.add(endpointKey({ address: silent.remote, port: silent.remotePort }));
+    this.#silent.add(keyOf(silent));
     const next = this.udpPath();
     if (next === undefined || sameRemoteEndpoint(next, silent)) {
       this.#silent.clear();
@@ -338,3 +350,6 @@ export class RelayLink {
     }
   }
 }
+
+const keyOf = ({ remote, remotePort }: UdpPath): string =>
+  endpointKey({ address: remote, port: remotePort });

@@ -1,8 +1,8 @@
 /** What forged, replayed and repeated Binding Updates may cause on the home link. */
 import { describe, expect, it } from 'vitest';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
-import { ALICE, OVER_IPV6, registrationKey, type Scene } from './home-agent-scene.ts';
-import { onLink, registered, sentOnLink } from './home-link-scene.ts';
+import { ALICE, HOME_ADDRESS, OVER_IPV6, registrationKey, type Scene } from './home-agent-scene.ts';
+import { onLink, registered, sentOnLink, solicit } from './home-link-scene.ts';
 
 const WRONG_KEY = registrationKey(1000, 1);
 
@@ -61,6 +61,31 @@ describe('a replayed Binding Update', () => {
     scene.sent = [];
     for (let times = 0; times < 500; times++) scene.deliver(OVER_IPV6, genuine);
     expect(sentOnLink(scene)).toHaveLength(2);
+  });
+});
+
+describe('a flood of solicitations for the address of a mobile node', () => {
+  const answered = (scene: Scene, source: Ipv6Address, times: number): number => {
+    let answers = 0;
+    for (let time = 0; time < times; time++) {
+      solicit(scene, HOME_ADDRESS, source);
+      answers += sentOnLink(scene).length;
+    }
+    return answers;
+  };
+
+  it('causes three multicasts at once, and one a second after that', () => {
+    const scene = registered();
+    expect(answered(scene, ipv6('::'), 500)).toBe(3);
+    expect(scene.counter('defence-limited')).toBe(497);
+    scene.pass(1000);
+    expect(answered(scene, ipv6('::'), 500)).toBe(1);
+  });
+
+  it('causes a thousand answers to one host', () => {
+    const scene = registered();
+    expect(answered(scene, ipv6('2001:db8:1::2'), 3000)).toBe(1000);
+    expect(answered(scene, ipv6('::'), 1)).toBe(1);
   });
 });
 
