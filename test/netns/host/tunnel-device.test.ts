@@ -25,7 +25,11 @@ const HARMS: Readonly<Record<string, string>> = {
   'are deleted': 'ip link delete $tun',
   'get a smaller MTU': 'ip link set $tun mtu 1300',
   'get an MTU without IPv6': 'ip link set $tun mtu 1000',
-  'are renamed': 'ip link set $tun down; ip link set $tun name other; ip link set other up',
+  // Linux before 6.2 renames only a device that is down, and its daemon sets it up again at once.
+  'are renamed':
+    'for _ in $(seq 50); do ' +
+    'printf "link set $tun down\\nlink set $tun name other\\n" | ip -batch - && break; done; ' +
+    'ip link set other up',
   'move to another network namespace': 'ip link set $tun netns core',
   'lose IPv6': 'sysctl -qw net.ipv6.conf.$tun.disable_ipv6=1',
   'lose their addresses and routes':
