@@ -5,10 +5,12 @@
 import { Argument, type Command, InvalidArgumentError } from 'commander';
 import { formatTable } from '#daemon/answers/tables.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
+import { CommandFailure } from './daemon-request.ts';
 import { demo, reportText } from './docker-lab/demo.ts';
 import {
   containers,
   move,
+  NO_CONTAINERS,
   reset,
   statusRows,
   waitUntilHealthy,
@@ -92,8 +94,10 @@ async function status(
   const all = await containers();
   const rows = statusRows(all);
   process.stdout.write(`${json ? JSON.stringify(rows, undefined, 2) : formatTable(rows)}\n`);
-  if (all.length === 0) process.exitCode = ExitCode.unavailable;
-  else if (waiting.length > 0 || all.some(({ state }) => state !== 'healthy'))
+  if (all.length === 0) {
+    toStandardError(NO_CONTAINERS);
+    process.exitCode = ExitCode.unavailable;
+  } else if (waiting.length > 0 || all.some(({ state }) => state !== 'healthy'))
     process.exitCode = ExitCode.negative;
 }
 
@@ -120,6 +124,8 @@ async function moveNode(
 async function runDemo(options: LabOptions, command: Command): Promise<void> {
   requireDocker(options, command);
   const { json } = command.optsWithGlobals<LabOptions>();
+  if ((await containers()).length === 0)
+    throw new CommandFailure(ExitCode.unavailable, NO_CONTAINERS);
   const report = await demo(toStandardError);
   process.stdout.write(
     `${json ? JSON.stringify(report, undefined, 2) : `\n${reportText(report)}`}\n`,

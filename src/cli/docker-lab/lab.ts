@@ -50,6 +50,9 @@ export function statusRows(all: readonly LabContainer[]): readonly JsonObject[] 
   }));
 }
 
+export const NO_CONTAINERS =
+  'the lab is not up (run docker compose up -d in the directory of compose.yaml)';
+
 /** Waits until every container is healthy; returns those that are not within the time. */
 export async function waitUntilHealthy(
   seconds: number,
@@ -63,7 +66,7 @@ export async function waitUntilHealthy(
     if (all.length > 0 && waiting.length === 0) return [];
     const text =
       all.length === 0
-        ? 'the lab has no containers'
+        ? NO_CONTAINERS
         : `waiting for ${waiting.map(({ name }) => name).join(', ')}`;
     if (text !== lastText) progress(text);
     lastText = text;
