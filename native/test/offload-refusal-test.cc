@@ -38,7 +38,7 @@ struct Sending {
   SendSockets sockets;
   ErrorSender errors{counters, -1};
   PathErrors pathErrors{shared, counters, errors};
-  SlowPath slowPath{counters, sockets};
+  SlowPath slowPath{shared, counters, sockets};
   std::unique_ptr<UdpBatch> batch;
 
   Sending() {

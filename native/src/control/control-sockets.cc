@@ -56,6 +56,12 @@ ControlSockets::Bound ControlSockets::bindTo(const ControlEndpoint& endpoint) {
                           SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!udp) throwSystemError("UDP socket");
   if (family == 6) setOption(udp.get(), IPPROTO_IPV6, IPV6_V6ONLY);
+  // Forged ICMP errors write the kernel's cache of path MTUs, and would cause fragments.
+  if (family == 6) {
+    setOption(udp.get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT);
+  } else {
+    setOption(udp.get(), IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT);
+  }
   requestBuffers(udp.get(), kBufferOctets);
   SocketAddress address;
   address.set(family, endpoint.address, endpoint.port);

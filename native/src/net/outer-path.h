@@ -5,6 +5,9 @@
 
 namespace sojourn {
 
+// Every path passes it: RFC 8200 §5; and RFC 791 §3.1, no host need receive more.
+inline constexpr size_t smallestPathMtu(u8 family) { return family == 6 ? kIpv6MinimumMtu : 576; }
+
 // The carrier of the inner or protected packet: the outer IP header itself (RFC 2473, RFC 2003, RFC
 // 4213) or a UDP header behind it (RFC 5555 §4.1).
 enum class Carrier : u8 { ip = 0, udp = 1 };

@@ -21,19 +21,19 @@ u16 sizeOf(size_t octets) { return static_cast<u16>(std::min<size_t>(octets, 655
 
 }  // namespace
 
-bool PathProber::start(const Tunnel& tunnel, u64 nowMs) {
+bool PathProber::start(const Tunnel& tunnel, u64 nowMs, size_t routeMtu) {
   Endpoint& endpoint = *tunnel.endpoint;
   // A peer address that is not validated yet has a small allowance, which is for data.
   if (tunnel.relayLeg || tunnel.limit != nullptr) {
     endpoint.noProbeUntil.set(nowMs, kConfirmMs);
     return false;
   }
-  const size_t smallest = smallestOf(tunnel.path.family);
-  const size_t known = endpoint.limits.learnt();
+  const size_t smallest = smallestPathMtu(tunnel.path.family);
+  // Beyond what ICMP said, which may be wrong or forged.
   size_t largest = tunnel.mtu + tunnel.overhead();
-  if (known != 0) largest = std::min(largest, known);
-  const size_t probed = endpoint.limits.probed();
-  const size_t assumed = probed == 0 ? largest : std::min(largest, probed);
+  if (routeMtu != 0) largest = std::min(largest, routeMtu);
+  const size_t known = endpoint.limits.least();
+  const size_t assumed = known == 0 ? largest : std::min(largest, known);
   const bool raise = !endpoint.noRaiseUntil.isPending(nowMs);
   const std::lock_guard<std::mutex> guard(mutex_);
   if (assumed <= smallest && !(raise && largest > smallest)) {
@@ -48,6 +48,14 @@ bool PathProber::start(const Tunnel& tunnel, u64 nowMs) {
   searches_.emplace(endpoint.identity, Search{tunnel.id, randomNonce(), search, raise});
   nextMs_.store(0, std::memory_order_relaxed);
   return true;
+}
+
+void PathProber::restart(Endpoint& endpoint) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  searches_.erase(endpoint.identity);
+  endpoint.raises.store(0, std::memory_order_relaxed);
+  endpoint.noRaiseUntil.clear();
+  endpoint.noProbeUntil.clear();
 }
 
 void PathProber::confirm(const Endpoint::Key& from, const PathProbe& answer, u64 nowMs) {
@@ -81,7 +89,7 @@ int PathProber::timeoutMs(u64 nowMs) const {
   return next <= nowMs ? 0 : static_cast<int>(std::min<u64>(next - nowMs, 60'000));
 }
 
-std::vector<PathProber::Outgoing> PathProber::take(const Tables& tables, u64 nowMs, u64& lowered) {
+std::vector<PathProber::Outgoing> PathProber::take(const Tables& tables, u64 nowMs, Found& found) {
   const std::lock_guard<std::mutex> guard(mutex_);
   std::vector<Outgoing> out = std::move(answers_);
   answers_.clear();
@@ -89,7 +97,7 @@ std::vector<PathProber::Outgoing> PathProber::take(const Tables& tables, u64 now
     const Tunnel* tunnel = tables.tunnel(entry->second.tunnel);
     // The tunnel moved or ended: its new far end has a search of its own.
     const bool stays = tunnel != nullptr && tunnel->endpoint->identity == entry->first;
-    if (stays && step(entry->second, *tunnel, nowMs, out, lowered)) {
+    if (stays && step(entry->second, *tunnel, nowMs, out, found)) {
       ++entry;
     } else {
       entry = searches_.erase(entry);
@@ -107,10 +115,10 @@ void PathProber::schedule() {
 
 // False: the search is over.
 bool PathProber::step(Search& entry, const Tunnel& tunnel, u64 nowMs, std::vector<Outgoing>& out,
-                      u64& lowered) {
+                      Found& found) {
   std::vector<u16> sizes;
   entry.search.poll(nowMs, sizes);
-  apply(entry, tunnel, lowered);
+  apply(entry, tunnel, nowMs, found);
   for (const u16 size : sizes) {
     if (size <= tunnel.overhead()) continue;
     out.push_back({.tunnel = tunnel.id,
@@ -123,22 +131,39 @@ bool PathProber::step(Search& entry, const Tunnel& tunnel, u64 nowMs, std::vecto
   return false;
 }
 
-void PathProber::apply(const Search& entry, const Tunnel& tunnel, u64& lowered) {
+void PathProber::apply(const Search& entry, const Tunnel& tunnel, u64 nowMs, Found& found) {
   if (!entry.search.answered()) return;
   Endpoint& endpoint = *tunnel.endpoint;
   const size_t full = tunnel.mtu + tunnel.overhead();
   const u16 before = endpoint.limits.probed();
   const u16 after = entry.search.usable() >= full ? u16{0} : entry.search.usable();
   const size_t known = endpoint.limits.learnt();
+  if (known != 0 && entry.search.confirmed() > known) {
+    endpoint.limits.setProbed(after);
+    refute(endpoint, nowMs, found);
+    return;
+  }
   // What ICMP said already is not learnt here.
-  if (before == 0 && known != 0 && after >= known) return;
+  if (before == 0 && known != 0 && (after == 0 || after >= known)) return;
   if (after == before) return;
   if (after != 0 && (before == 0 || after < before)) {
-    lowered++;
+    found.lowered++;
     endpoint.raises.store(0, std::memory_order_relaxed);
     endpoint.noRaiseUntil.clear();
   }
   endpoint.limits.setProbed(after);
+}
+
+// A larger packet than the error allowed passed. If the MTU of a route was learnt, the route is
+// another one now.
+void PathProber::refute(Endpoint& endpoint, u64 nowMs, Found& found) {
+  if (endpoint.learntFromError.load(std::memory_order_relaxed)) {
+    endpoint.learntUntil.set(nowMs, kDistrustMs);
+    found.refuted++;
+  } else {
+    endpoint.learntUntil.clear();
+  }
+  endpoint.limits.setLearnt(0);
 }
 
 u64 PathProber::raiseWaitMs(const Endpoint& endpoint) {
@@ -148,7 +173,7 @@ u64 PathProber::raiseWaitMs(const Endpoint& endpoint) {
 
 void PathProber::finish(const Search& entry, Endpoint& endpoint, u64 nowMs) {
   const bool answered = entry.search.answered();
-  if (!answered || endpoint.limits.probed() == 0) {
+  if (!answered || !endpoint.limits.known()) {
     endpoint.noProbeUntil.set(nowMs, answered ? kConfirmMs : kUnansweredMs);
     return;
   }

@@ -24,6 +24,8 @@ class PathProber {
   // the one before, because loss may have misled the search.
   static constexpr u64 kRaiseMs = 600'000;
   static constexpr u64 kFirstRaiseMs = 2'000;
+  // After probes refuted an ICMP error, errors are only hints for this long.
+  static constexpr u64 kDistrustMs = 60'000;
   // A far end that does not answer is asked again after this.
   static constexpr u64 kUnansweredMs = 60'000;
   // A relay drops large packets to a node until the node has shown that it receives at its address.
@@ -42,11 +44,22 @@ class PathProber {
   // sender that keeps to it still uses a larger path once that is found.
   static bool isDue(const Tunnel& tunnel, size_t octets, u64 nowMs) {
     return octets > kNeverLarge && !tunnel.endpoint->noProbeUntil.isPending(nowMs) &&
-           octets + tunnel.overhead() >= smallestOf(tunnel.path.family);
+           octets + tunnel.overhead() >= smallestPathMtu(tunnel.path.family);
   }
 
-  // True if a search began: the caller wakes the thread that sends.
-  bool start(const Tunnel& tunnel, u64 nowMs);
+  // Numbers of paths.
+  struct Found {
+    // Smaller than assumed.
+    u64 lowered = 0;
+    // Larger than an ICMP error said.
+    u64 refuted = 0;
+  };
+
+  // True if a search began: the caller wakes the thread that sends. `routeMtu`: no larger outer
+  // packet leaves this host; 0: unknown.
+  bool start(const Tunnel& tunnel, u64 nowMs, size_t routeMtu);
+  // The path changed: the next large packet starts another search.
+  void restart(Endpoint& endpoint);
   // The answer to a probe from the far end `from`.
   void confirm(const Endpoint::Key& from, const PathProbe& answer, u64 nowMs);
   // Answers a probe, with fewer octets. False if too many answers wait or were sent just now.
@@ -55,8 +68,8 @@ class PathProber {
   // Milliseconds until take() has work; -1: nothing to do.
   int timeoutMs(u64 nowMs) const;
   bool isReady(u64 nowMs) const { return nowMs >= nextMs_.load(std::memory_order_relaxed); }
-  // The packets to send now. `lowered`: paths that turned out to be smaller than assumed.
-  std::vector<Outgoing> take(const Tables& tables, u64 nowMs, u64& lowered);
+  // The packets to send now.
+  std::vector<Outgoing> take(const Tables& tables, u64 nowMs, Found& found);
 
  private:
   static constexpr size_t kSearches = 1024;
@@ -73,15 +86,14 @@ class PathProber {
     size_t operator()(const Endpoint::Key& key) const { return Endpoint::hash(key); }
   };
 
-  static size_t smallestOf(u8 family) { return family == 6 ? kIpv6MinimumMtu : kSmallest4; }
-  static constexpr size_t kSmallest4 = 576;
   // Below it no headers make a packet large; spares most packets the sum.
-  static constexpr size_t kNeverLarge = kSmallest4 - 128;
+  static constexpr size_t kNeverLarge = smallestPathMtu(4) - 128;
 
   void schedule();
   bool step(Search& search, const Tunnel& tunnel, u64 nowMs, std::vector<Outgoing>& out,
-            u64& lowered);
-  static void apply(const Search& search, const Tunnel& tunnel, u64& lowered);
+            Found& found);
+  static void apply(const Search& search, const Tunnel& tunnel, u64 nowMs, Found& found);
+  static void refute(Endpoint& endpoint, u64 nowMs, Found& found);
   static u64 raiseWaitMs(const Endpoint& endpoint);
   static void finish(const Search& search, Endpoint& endpoint, u64 nowMs);
 

@@ -45,6 +45,8 @@ class PathSearch {
   bool done() const { return phase_ == Phase::done; }
   // Whether the far end answered any probe.
   bool answered() const { return confirmed_ != 0; }
+  // The largest size of an answered probe; 0: none was answered.
+  u16 confirmed() const { return confirmed_; }
   // The largest size that data may use by now.
   u16 usable() const { return usable_ == 0 ? sizes_.assumed : usable_; }
 

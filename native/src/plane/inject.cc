@@ -9,6 +9,7 @@
 #include "net/ecn.h"
 #include "net/outer-header.h"
 #include "plane/plane.h"
+#include "plane/transmit/batch.h"
 #include "sockets/raw-socket.h"
 
 namespace sojourn {
@@ -20,11 +21,19 @@ struct DatagramPath {
   const Address& local;
   const Address& remote;
   u16 remotePort;
+  Protection protection;
   u8 trafficClass = 0;
 };
 
 // Returns 0 or errno.
-int sendDatagram(const DatagramPath& path, iovec* parts, size_t count) {
+int sendDatagram(SentRecord& sent, const DatagramPath& path, iovec* parts, size_t count) {
+  size_t octets = path.family == 6 ? kIpv6Header + kUdpHeader : kIpv4Header + kUdpHeader;
+  for (size_t part = 0; part < count; part++) octets += parts[part].iov_len;
+  sent.record({.remote = path.remote,
+               .port = path.remotePort,
+               .family = static_cast<u8>(path.family),
+               .encapsulation = {Carrier::udp, path.protection}},
+              parts, count, octets);
   SocketAddress to;
   to.set(path.family, path.remote, path.remotePort);
   ControlBuffer control;
@@ -35,9 +44,11 @@ int sendDatagram(const DatagramPath& path, iovec* parts, size_t count) {
   message.msg_iovlen = count;
   writeControl(message, control,
                {.source = &path.local, .family = path.family, .trafficClass = path.trafficClass});
-  if (::sendmsg(path.fd, &message, 0) >= 0) return 0;
-  // The first error may be an ICMP answer to an earlier packet; reporting it clears it.
-  return ::sendmsg(path.fd, &message, 0) >= 0 ? 0 : errno;
+  for (int attempt = 0; attempt <= kPendingErrors; attempt++) {
+    if (::sendmsg(path.fd, &message, 0) >= 0) return 0;
+    if (!isPendingError(errno)) break;
+  }
+  return errno;
 }
 
 }  // namespace
@@ -89,11 +100,13 @@ int Plane::inject(const PacketPath& path, const u8* packet, size_t length) {
 int Plane::injectUdp(const PacketPath& path, const u8* packet, size_t length) {
   if (sockets_.udp.empty()) return EOPNOTSUPP;
   iovec part{const_cast<u8*>(packet), length};
-  return sendDatagram({.fd = sockets_.udp[0].get(),
+  return sendDatagram(shared_.sent,
+                      {.fd = sockets_.udp[0].get(),
                        .family = 4,
                        .local = path.local,
                        .remote = path.remote,
-                       .remotePort = path.remotePort},
+                       .remotePort = path.remotePort,
+                       .protection = Protection::none},
                       &part, 1);
 }
 
@@ -104,11 +117,13 @@ int Plane::injectDatagram(const PacketPath& path, const u8* packet, size_t lengt
   store32(envelope, firstWord(DatagramType::envelope, path.relayIndex & kSpiMask));
   iovec parts[2] = {{envelope, path.relayIndex == 0 ? 0 : sizeof envelope},
                     {const_cast<u8*>(packet), length}};
-  return sendDatagram({.fd = sockets[0].get(),
+  return sendDatagram(shared_.sent,
+                      {.fd = sockets[0].get(),
                        .family = path.family,
                        .local = path.local,
                        .remote = path.remote,
-                       .remotePort = path.remotePort},
+                       .remotePort = path.remotePort,
+                       .protection = Protection::sealed},
                       parts, 2);
 }
 
@@ -145,11 +160,13 @@ int Plane::injectSealed(const Tunnel& tunnel, const PacketView& view) {
     store32(datagram.data(), firstWord(DatagramType::envelope, path.relayIndex));
   }
   iovec part{datagram.data(), datagram.size()};
-  return sendDatagram({.fd = sockets[0].get(),
+  return sendDatagram(shared_.sent,
+                      {.fd = sockets[0].get(),
                        .family = path.family,
                        .local = path.local,
                        .remote = path.remote,
                        .remotePort = path.remotePort,
+                       .protection = Protection::sealed,
                        .trafficClass = outerTrafficClass(view.trafficClass)},
                       &part, 1);
 }

@@ -2,36 +2,23 @@
 
 #include <algorithm>
 
-#include "sockets/udp-socket.h"
+#include "sockets/route-mtu.h"
 
 namespace sojourn {
 namespace {
 
-constexpr u16 kDiscardPort = 9;
+constexpr size_t kUsualMtu = 1500;
 
-template <class Socket>
-int mtuOfConnected(int fd, const Socket& local, const Socket& remote, int level, int option) {
-  // If this host no longer has the source address, the answer is merely less exact.
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&local), sizeof local) != 0) errno = 0;
-  if (::connect(fd, reinterpret_cast<const sockaddr*>(&remote), sizeof remote) != 0) return -1;
-  int mtu = -1;
-  socklen_t size = sizeof mtu;
-  return ::getsockopt(fd, level, option, &mtu, &size) == 0 ? mtu : -1;
+// The octets of the outer headers in the quoted packet. Raw sockets quote from there on, UDP
+// sockets from behind them.
+size_t outerHeaderOf(const ErrorReport& report, Carrier carrier) {
+  if (carrier == Carrier::udp) return 0;
+  return report.family == 6 ? kIpv6Header : kIpv4Header;
 }
 
-// A connected socket has a route, and the route has the MTU. Nothing is sent.
-int kernelPathMtu(const OuterPath& path, int mark) {
-  const int domain = path.family == 6 ? AF_INET6 : AF_INET;
-  const Descriptor socket(::socket(domain, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!socket) return -1;
-  const int fd = socket.get();
-  if (mark != 0) setOption(fd, SOL_SOCKET, SO_MARK, mark);
-  if (path.family == 6) {
-    const sockaddr_in6 remote = socketAddress6(path.remote, kDiscardPort);
-    return mtuOfConnected(fd, socketAddress6(path.local, 0), remote, IPPROTO_IPV6, IPV6_MTU);
-  }
-  const sockaddr_in remote = socketAddress(path.remote, kDiscardPort);
-  return mtuOfConnected(fd, socketAddress(path.local, 0), remote, IPPROTO_IP, IP_MTU);
+// The datagrams of a relay leg have any size.
+size_t largestOuter(const Tunnel& tunnel) {
+  return tunnel.relayLeg ? kUsualMtu : tunnel.mtu + tunnel.overhead();
 }
 
 }  // namespace
@@ -41,25 +28,61 @@ void PathErrors::learnFrom(int fd, Carrier carrier, Protection protection) {
 }
 
 void PathErrors::handle(const ErrorReport& report, Carrier carrier, Protection protection) {
-  Endpoint* endpoint =
-      shared_.tables.endpoint({.remote = report.remote,
-                               .port = carrier == Carrier::udp ? report.port : u16{0},
-                               .family = report.family,
-                               .encapsulation = {carrier, protection}});
+  const Endpoint::Key farEnd{.remote = report.remote,
+                             .port = carrier == Carrier::udp ? report.port : u16{0},
+                             .family = report.family,
+                             .encapsulation = {carrier, protection}};
+  Endpoint* endpoint = shared_.tables.endpoint(farEnd);
+  // The host may have other tunnels.
+  if (endpoint == nullptr && carrier == Carrier::ip) return;
+  const size_t outer = outerHeaderOf(report, carrier);
+  SentRecord::Sent sent;
+  if (report.quotedLength > outer) {
+    sent = shared_.sent.find(farEnd, report.quoted + outer, report.quotedLength - outer);
+  }
+  if (sent.octets == 0) counters_.add(Counters::pathErrorsUnproved);
   if (endpoint == nullptr) return;
-  if (report.mtu != 0) lower(*endpoint, report.mtu);
-  if (report.unreachable) relay(report, *endpoint);
+  if (sent.octets == 0) {
+    hint(*endpoint);
+    return;
+  }
+  if (report.mtu != 0) tooBig(*endpoint, report.mtu, sent);
+  if (report.unreachable) relay(report, *endpoint, outer);
+}
+
+// A router returned a packet; or the source of the inner packet, which knows what it sent, pretends
+// that. What the router says about a probe decides.
+void PathErrors::tooBig(Endpoint& endpoint, u16 reported, const SentRecord::Sent& sent) {
+  const bool refuted = endpoint.limits.learnt() == 0 && endpoint.learntUntil.isSet() &&
+                       endpoint.learntUntil.isPending(monotonicMs());
+  if (reported >= sent.octets || reported < smallestPathMtu(endpoint.identity.family)) {
+    counters_.add(Counters::pathErrorsOutOfRange);
+  } else if (refuted) {
+    counters_.add(Counters::pathErrorsRefuted);
+    hint(endpoint);
+  } else if (!sent.secret) {
+    counters_.add(Counters::pathErrorsUnconfirmed);
+    hint(endpoint);
+  } else {
+    lower(endpoint, reported, true);
+  }
+}
+
+// Makes the next probe due, and lets the next error about a sealed datagram prove itself. At most
+// once in two seconds.
+void PathErrors::hint(Endpoint& endpoint) {
+  const u64 nowMs = monotonicMs();
+  if (endpoint.recordAllUntil.isPending(nowMs)) return;
+  endpoint.recordAllUntil.set(nowMs, SentRecord::kRecordAllMs);
+  endpoint.noProbeUntil.clear();
 }
 
 // Relays the error only if the inner packet would be sent to that endpoint now. This ignores errors
-// about an address that the node has left, and forged errors about packets that were never sent.
-void PathErrors::relay(const ErrorReport& report, const Endpoint& endpoint) {
+// about an address that the node has left.
+void PathErrors::relay(const ErrorReport& report, const Endpoint& endpoint, size_t outer) {
   // The quoted packet is ciphertext.
   if (endpoint.identity.encapsulation.protection() != Protection::none) return;
-  size_t outer = 0;
-  if (endpoint.identity.encapsulation.carrier() == Carrier::ip) {
-    outer = report.family == 6 ? kIpv6Header : kIpv4Header;
-    if (report.quotedLength < outer) return;
+  if (outer > 0) {
     const u8 protocol = report.quoted[report.family == 6 ? 6 : 9];
     if (protocol != kProtocolIpv6 && protocol != kProtocolIpv4) return;
   }
@@ -70,17 +93,31 @@ void PathErrors::relay(const ErrorReport& report, const Endpoint& endpoint) {
   sender_.unreachable(inner, *tunnel, monotonicMs());
 }
 
-void PathErrors::probe(const Tunnel& tunnel) {
-  const int mtu = kernelPathMtu(tunnel.path, shared_.options.mark);
-  if (mtu > 0 && mtu <= 65535) lower(*tunnel.endpoint, static_cast<u16>(mtu));
+size_t PathErrors::askRoute(const Tunnel& tunnel) {
+  const size_t mtu = routeMtu(tunnel.path, shared_.options.mark);
+  if (mtu != 0 && mtu < largestOuter(tunnel)) lower(*tunnel.endpoint, mtu, false);
+  return mtu;
 }
 
-void PathErrors::lower(Endpoint& endpoint, u16 reported) {
-  const bool six = endpoint.identity.family == 6;
-  const u16 mtu = std::max(reported, six ? static_cast<u16>(kIpv6MinimumMtu) : kMinimumMtu4);
+// Behind the route may be a transform (IPsec) that needs room. Only the cached path MTU shows it,
+// which errors write as well: probes have to confirm it. No error causes a refusal.
+void PathErrors::refused(const Tunnel& tunnel) {
+  const size_t largest = largestOuter(tunnel);
+  const size_t route = askRoute(tunnel);
+  if (route != 0 && route < largest) return;
+  const size_t cached = cachedPathMtu(tunnel.path, shared_.options.mark);
+  if (cached != 0 && cached < largest) lower(*tunnel.endpoint, cached, true);
+}
+
+void PathErrors::lower(Endpoint& endpoint, size_t said, bool fromError) {
+  const size_t smallest = smallestPathMtu(endpoint.identity.family);
+  const auto mtu = static_cast<u16>(std::max(said, smallest));
   const u16 before = endpoint.limits.learnt();
   if (before != 0 && before <= mtu) return;
+  // Before the size changes: an older search knows that a larger one passed.
+  shared_.prober.restart(endpoint);
   endpoint.learntUntil.set(monotonicMs(), kLifetimeMs);
+  endpoint.learntFromError.store(fromError, std::memory_order_relaxed);
   endpoint.limits.setLearnt(mtu);
   counters_.add(Counters::pathMtuLearnt);
 }

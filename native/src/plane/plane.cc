@@ -147,7 +147,9 @@ void Plane::openRaw() {
     for (int outer = 0; outer < 2; outer++) {
       for (int inner = 0; inner < 2; inner++) {
         const int protocol = inner == 1 ? kProtocolIpv6 : kProtocolIpv4;
-        sockets_.raw[outer][inner] = openRawSocket(outer == 1 ? 6 : 4, protocol, options.mark);
+        const int family = outer == 1 ? 6 : 4;
+        sockets_.raw[outer][inner] = openRawSocket(family, protocol, options.mark);
+        sockets_.rawErrors[outer][inner] = openErrorSocket(family, protocol);
       }
     }
     sockets_.tap = openTap(sockets_.tun->index());

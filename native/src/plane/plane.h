@@ -24,7 +24,9 @@ struct Sockets {
   std::vector<Descriptor> udp;
   // By family: sealed[outer == 6].
   std::vector<Descriptor> sealed[2];
+  // By outer and inner family, as SendSockets::raw.
   Descriptor raw[2][2];
+  Descriptor rawErrors[2][2];
   Descriptor complete4;
   Descriptor complete6;
   Descriptor tap;

@@ -9,6 +9,7 @@
 #include "path-mtu/path-prober.h"
 #include "plane/punt-queue.h"
 #include "plane/send-sockets.h"
+#include "plane/sent-record.h"
 #include "plane/traffic-notice.h"
 #include "plane/transmit-queue.h"
 #include "tables/counters.h"
@@ -33,6 +34,7 @@ struct Shared {
   OutwardHold outwardHold;
   TransmitQueue transmitQueue;
   PathProber prober;
+  SentRecord sent;
   PuntQueue punts;
   ControlGate gate;
   TrafficNotice trafficNotice;

@@ -52,8 +52,10 @@ void Worker::openTransmitter(int tun, unsigned slot) {
   // Without EPOLLIN: the receive queues of raw sockets stay empty, and epoll always reports
   // EPOLLERR.
   for (int inner = 0; inner < 2; inner++) {
-    if (send_.raw[0][inner] >= 0) watch(send_.raw[0][inner], 0, kErrors4);
-    if (send_.raw[1][inner] >= 0) watch(send_.raw[1][inner], 0, kErrors6);
+    const Descriptor& four = sockets_.rawErrors[0][inner];
+    const Descriptor& six = sockets_.rawErrors[1][inner];
+    if (four) watch(four.get(), 0, kErrors4);
+    if (six) watch(six.get(), 0, kErrors6);
   }
 }
 
@@ -109,6 +111,7 @@ int Worker::timeoutMs() const {
 }
 
 void Worker::serve(u64 nowMs) {
+  shared_.sent.tick(nowMs);
   const u64 packets = TrafficNotice::packets(counters_);
   if (isReady(kTun)) serveTun(nowMs);
   serveSockets(nowMs);
@@ -155,14 +158,14 @@ void Worker::serveLinks() {
 
 void Worker::serveErrors() {
   clear(kErrors4 | kErrors6);
-  for (const auto& family : send_.raw) {
-    for (const int fd : family) {
-      if (fd < 0) continue;
-      transmitter_->learnErrors(fd);
+  for (const auto& family : sockets_.rawErrors) {
+    for (const Descriptor& socket : family) {
+      if (!socket) continue;
+      transmitter_->learnErrors(socket.get());
       // The socket's error has to be read too, or epoll keeps reporting it.
       int error = 0;
       socklen_t size = sizeof error;
-      ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
+      ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
     }
   }
 }

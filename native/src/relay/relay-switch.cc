@@ -83,12 +83,23 @@ void RelaySwitch::forward(const RelayLeg& to, const DatagramTrain& run, u64 nowM
   }
 }
 
+// The path MTU for packets of `outer` octets; 0: unknown. No search asks for the MTU of a leg's
+// route.
+size_t RelaySwitch::pathMtu(const Tunnel& tunnel, size_t outer, u64 nowMs) {
+  Endpoint& endpoint = *tunnel.endpoint;
+  if (outer > smallestPathMtu(tunnel.path.family) && !endpoint.noProbeUntil.isPending(nowMs)) {
+    endpoint.noProbeUntil.set(nowMs, PathProber::kUnansweredMs);
+    pathErrors_.askRoute(tunnel);
+  }
+  return PathErrors::pathMtu(endpoint, nowMs);
+}
+
 // A datagram that exceeds the path MTU is sent in fragments. The relay has no key to report the MTU
 // with to the sealing host, whose next datagrams would be as large.
 void RelaySwitch::send(const RelayLeg& to, const DatagramTrain& run, u64 nowMs) {
   const Tunnel& tunnel = to.tunnel;
   const u8 family = tunnel.path.family;
-  const size_t pathMtu = PathErrors::pathMtu(*tunnel.endpoint, nowMs);
+  const size_t pathMtu = this->pathMtu(tunnel, run.sizeAt(0) + tunnel.path.headers(), nowMs);
   const u32 envelope = firstWord(DatagramType::envelope, to.index);
   for (size_t at = 0; at < run.length; at += run.segment) {
     u8* datagram = run.data + at;

@@ -25,7 +25,8 @@ class RelaySwitch {
               PathErrors& pathErrors)
       : legs_(shared.tables.relayLegs()),
         counters_(counters),
-        slowPath_(counters, sockets),
+        pathErrors_(pathErrors),
+        slowPath_(shared, counters, sockets),
         batch4_(shared, counters, sockets.sealed[0], pathErrors, slowPath_),
         batch6_(shared, counters, sockets.sealed[1], pathErrors, slowPath_) {}
 
@@ -48,10 +49,12 @@ class RelaySwitch {
   void drop(const RelayLeg& leg, RelayDrop reason, u64 count);
   void forward(const RelayLeg& to, const DatagramTrain& run, u64 nowMs);
   void send(const RelayLeg& to, const DatagramTrain& run, u64 nowMs);
+  size_t pathMtu(const Tunnel& tunnel, size_t outer, u64 nowMs);
   UdpBatch& batchOf(const RelayLeg& leg) { return leg.tunnel.path.family == 6 ? batch6_ : batch4_; }
 
   const RelayLegs& legs_;
   Counters& counters_;
+  PathErrors& pathErrors_;
   SlowPath slowPath_;
   UdpBatch batch4_;
   UdpBatch batch6_;

@@ -32,7 +32,8 @@ bool saysUnreachable(const sock_extended_err& error) {
 }
 
 void describe(const sock_extended_err& error, const sockaddr_storage& to, ErrorReport& report) {
-  const bool tooBig = error.ee_errno == EMSGSIZE && error.ee_info <= 65535;
+  const bool local = error.ee_origin == SO_EE_ORIGIN_LOCAL;
+  const bool tooBig = !local && error.ee_errno == EMSGSIZE && error.ee_info <= 65535;
   report.mtu = tooBig ? static_cast<u16>(error.ee_info) : u16{0};
   report.unreachable = saysUnreachable(error);
   report.family = to.ss_family == AF_INET6 ? 6 : 4;

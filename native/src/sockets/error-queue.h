@@ -1,4 +1,5 @@
-// Error queues (IP_RECVERR, IPV6_RECVERR): the kernel's reports about packets that a socket sent.
+// Error queues (IP_RECVERR, IPV6_RECVERR): ICMP errors about packets that a socket sent, or that
+// anybody says it sent: the kernel checks the addresses and ports in the quoted packet.
 #pragma once
 #include <functional>
 
@@ -11,7 +12,7 @@ struct ErrorReport {
   // The destination of the packet.
   Address remote;
   u16 port;  // 0 from sockets without ports
-  // The path MTU; 0: the report is about something else.
+  // The path MTU as the error says it; 0: the error is about something else.
   u16 mtu;
   // A router or the far end reports that the packet cannot be delivered (RFC 2473 §8.1, RFC 2003
   // §4).

@@ -45,6 +45,8 @@ constexpr u32 kNeighbourAdvertisement = 136;
 
 }  // namespace
 
+// PMTUDISC_INTERFACE: the kernel's cache of path MTUs, which forged ICMP errors write, does not
+// apply. The headers that are given say DF.
 Descriptor openRawSocket(int family, int protocol, int mark) {
   const bool v6 = family == 6;
   Descriptor raw(::socket(v6 ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_CLOEXEC, protocol));
@@ -54,13 +56,22 @@ Descriptor openRawSocket(int family, int protocol, int mark) {
   attachFilter(fd, nothing);
   if (v6) {
     setOption(fd, IPPROTO_IPV6, IPV6_HDRINCL);
-    setOption(fd, IPPROTO_IPV6, IPV6_RECVERR);
+    setOption(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_INTERFACE);
   } else {
     setOption(fd, IPPROTO_IP, IP_HDRINCL);
-    setOption(fd, IPPROTO_IP, IP_RECVERR);
+    setOption(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_INTERFACE);
   }
   if (mark != 0 && !setOption(fd, SOL_SOCKET, SO_MARK, mark)) throwSystemError("SO_MARK");
   requestBuffers(fd, kBufferOctets);
+  return raw;
+}
+
+Descriptor openErrorSocket(int family, int protocol) {
+  Descriptor raw = openRawSocket(family, protocol, 0);
+  const bool v6 = family == 6;
+  if (!setOption(raw.get(), v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVERR : IP_RECVERR)) {
+    throwSystemError("raw socket");
+  }
   return raw;
 }
 

@@ -14,10 +14,13 @@
 
 namespace sojourn {
 
-// Sends complete packets with their own headers. With `protocol` 41 or 4 it also gets the ICMP
-// errors about such packets (raw6_icmp_error and raw_icmp_error look for sockets of the quoted
-// protocol). A filter discards everything else that it would receive.
+// Sends complete packets with their own headers. Receives nothing, and no ICMP error is left at it
+// that would cost a packet.
 Descriptor openRawSocket(int family, int protocol, int mark);
+
+// Gets the ICMP errors about packets of `protocol` 41 or 4 in its error queue (raw6_icmp_error and
+// raw_icmp_error look for sockets of the quoted protocol), and nothing else.
+Descriptor openErrorSocket(int family, int protocol);
 
 // Incoming packets to this host's link address, not from the device `exceptIndex`: IPv6 with
 // protocol 41, 4 or 135 or an extension header (packet threads look further), and IPv4 with

@@ -46,19 +46,21 @@ void bindWildcard(int family, int fd, u16 port) {
                    errno == EADDRINUSE ? "another program has this port" : "");
 }
 
+// PMTUDISC_PROBE: with DF, and whatever the kernel's cache of path MTUs says, which forged ICMP
+// errors write (plane/path-errors.h).
 void setOptions(int family, int fd) {
   if (family == 6) {
     setOption(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
     setOption(fd, IPPROTO_IPV6, IPV6_RECVTCLASS);
     setOption(fd, IPPROTO_IPV6, IPV6_RECVERR);
-    setOption(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO);
+    setOption(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
     setOption(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 64);
     return;
   }
   setOption(fd, IPPROTO_IP, IP_PKTINFO);
   setOption(fd, IPPROTO_IP, IP_RECVTOS);
   setOption(fd, IPPROTO_IP, IP_RECVERR);
-  setOption(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
+  setOption(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
   setOption(fd, IPPROTO_IP, IP_TTL, 64);
 }
 

@@ -33,6 +33,10 @@ namespace sojourn {
   X(innerFragments, "inner-fragments")             /* made of IPv4 packets without DF */           \
   X(outerFragments, "outer-fragments")             /* RFC 2473 §7.1 */                             \
   X(pathMtuLearnt, "path-mtu-learnt")                                                              \
+  X(pathErrorsUnproved, "path-errors-unproved") /* ICMP errors that quote nothing sent lately */   \
+  X(pathErrorsOutOfRange, "path-errors-out-of-range") /* Packet Too Big that no path would send */ \
+  X(pathErrorsUnconfirmed, "path-errors-unconfirmed") /* about data: the next probe decides */     \
+  X(pathErrorsRefuted, "path-errors-refuted") /* larger probes passed, at most a minute before */  \
   X(pathMtuProbed, "path-mtu-probed")      /* paths on which larger packets vanish, RFC 8899 */    \
   X(pathProbesSent, "path-probes-sent")                                                            \
   X(pathProbesAnswered, "path-probes-answered")                                                    \

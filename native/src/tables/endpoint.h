@@ -85,7 +85,8 @@ struct Endpoint {
 
   Key identity;
   PathLimits limits;
-  // How long `limits.learnt()` is believed (RFC 8201 §4).
+  // How long `limits.learnt()` is believed (RFC 8201 §4). While nothing is learnt: how long ICMP
+  // errors are not, because probes refuted one (plane/path-errors.h).
   ShortDeadline<600'000> learntUntil;
   // A large packet starts no search before this (path-mtu/path-prober.h).
   ShortDeadline<60'000> noProbeUntil;
@@ -95,8 +96,12 @@ struct Endpoint {
   ShortDeadline<60'000> oneByOneUntil;
   // Tunnels and legs that lead here.
   u32 references = 1;
+  // All packets to this far end are recorded (plane/sent-record.h).
+  ShortDeadline<2'000> recordAllUntil;
   // Searches for a larger size since the size was lowered.
   std::atomic<u8> raises{0};
+  // `limits.learnt()` is what an ICMP error said, and not the MTU of the route.
+  std::atomic<bool> learntFromError{false};
 
   explicit Endpoint(const Key& key) : identity(key) {}
   Key key() const { return identity; }

@@ -47,6 +47,13 @@ void Tables::tunnelSet(const TunnelSpec& spec) {
                             .endpoint = farEnd.endpoint,
                             .counters = counters,
                             .limit = farEnd.limit};
+  // The same far end by another path: the next large packet starts a search.
+  if (left.endpoint == farEnd.endpoint && former != nullptr &&
+      !(former->path.local == spec.path.local)) {
+    farEnd.endpoint->noProbeUntil.clear();
+    farEnd.endpoint->noRaiseUntil.clear();
+    farEnd.endpoint->raises.store(0, std::memory_order_relaxed);
+  }
   tunnels_.set(tunnel, domain_);
   // After the new tunnel is published: readers of the former one may still use its far end.
   releaseFarEnd(left);

@@ -287,6 +287,12 @@ export const PLANE_COUNTER_METRICS: Rows = {
   reassembled: row('sojourn_plane_reassembled_packets_total'),
   'path-mtu-learnt': row('sojourn_path_mtu_learnt_total'),
   'path-mtu-probed': row('sojourn_path_mtu_probed_total'),
+  ...renamed('sojourn_path_errors_refused_total', 'reason', {
+    'path-errors-unproved': 'unproved',
+    'path-errors-out-of-range': 'out-of-range',
+    'path-errors-unconfirmed': 'unconfirmed',
+    'path-errors-refuted': 'refuted',
+  }),
   ...renamed('sojourn_path_probes_total', 'kind', {
     'path-probes-sent': 'sent',
     'path-probes-answered': 'answered',

@@ -175,6 +175,11 @@ export const METRICS = {
     WITH_PLANE,
     'Paths on which larger packets vanish without Packet Too Big, found by probes (RFC 8899).',
   ),
+  sojourn_path_errors_refused_total: counter(
+    WITH_PLANE,
+    'ICMP errors about outer packets that were not believed, or that probes refuted later.',
+    { reason: '`unproved`, `out-of-range`, `unconfirmed`, `refuted`' },
+  ),
   sojourn_path_probes_total: counter(
     WITH_PLANE,
     'Probes of the path MTU, and answers to those of the far end.',

@@ -6,7 +6,7 @@ import { STATE_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import { encodeIcmpv6, PROTOCOL_ICMPV6 } from '#wire/ip/icmpv6.ts';
-import { packet, sendRaw } from './crafted-packets.ts';
+import { PROTOCOL_IPV6, packet, sendRaw } from './crafted-packets.ts';
 import { objectsOf } from './journey.ts';
 import { GENERAL_NAME, type ObservedLab } from './observed-lab.ts';
 
@@ -125,6 +125,17 @@ class EveryEvent {
     const octets = packet(source, careOf, PROTOCOL_ICMPV6, payload, [extension]);
     await sendRaw(this.#observed.lab, 'cn', octets);
     await this.#observed.until('sojourn_plane_home_address_packets_total');
+    await this.#forgedError(source, careOf);
+  }
+
+  /** Packet Too Big about a packet that the home agent never sent. */
+  async #forgedError(source: Ipv6Address, careOf: Ipv6Address): Promise<void> {
+    const agent = ipv6(ADDRESSES.homeAgentIpv6);
+    const quoted = packet(agent, careOf, PROTOCOL_IPV6, new Uint8Array(100));
+    const error = { type: 'packet-too-big', mtu: 1280, packet: quoted } as const;
+    const payload = encodeIcmpv6(error, 0, source, agent);
+    await sendRaw(this.#observed.lab, 'cn', packet(source, agent, PROTOCOL_ICMPV6, payload));
+    await this.#observed.until('sojourn_path_errors_refused_total');
   }
 
   /** A handover behind a NAT, where keepalives are due. */

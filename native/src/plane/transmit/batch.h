@@ -14,9 +14,11 @@
 
 namespace sojourn {
 
-// True for an error that an ICMP message about an earlier packet left at the socket. Reporting it
-// clears it, so the send is worth repeating.
+// True for an error that an ICMP message about an earlier packet may have left at the socket.
+// Reporting it clears it, so the send is worth repeating; a refusal is reported again.
 bool isPendingError(int error);
+// Anybody can send ICMP errors, and another one may come meanwhile.
+inline constexpr int kPendingErrors = 3;
 
 // One inner packet, whose header may lie apart from its payload, or a sealed datagram.
 struct OutgoingPacket {
@@ -35,6 +37,7 @@ class UdpBatch {
  public:
   UdpBatch(Shared& shared, Counters& counters, int fd, PathErrors& pathErrors, SlowPath& slowPath)
       : counters_(counters),
+        sent_(shared.sent),
         fd_(fd),
         pathErrors_(pathErrors),
         slowPath_(slowPath),
@@ -77,6 +80,7 @@ class UdpBatch {
   void sendFragmented(const Message& message, u8* data, size_t length);
 
   Counters& counters_;
+  SentRecord& sent_;
   const int fd_;
   PathErrors& pathErrors_;
   SlowPath& slowPath_;
@@ -92,6 +96,7 @@ class RawBatch {
   RawBatch(Shared& shared, Counters& counters, const SendSockets& sockets, PathErrors& pathErrors,
            SlowPath& slowPath)
       : counters_(counters),
+        sent_(shared.sent),
         sockets_(sockets),
         pathErrors_(pathErrors),
         slowPath_(slowPath),
@@ -118,6 +123,7 @@ class RawBatch {
   void recover(const Slot& slot, int error);
 
   Counters& counters_;
+  SentRecord& sent_;
   const SendSockets& sockets_;
   PathErrors& pathErrors_;
   SlowPath& slowPath_;

@@ -32,9 +32,6 @@ int ConnectedRaw::openIfBusy(const Flow& flow) {
   try {
     const int protocol = flow.innerFamily == 6 ? kProtocolIpv6 : kProtocolIpv4;
     Descriptor socket = openRawSocket(flow.far.family, protocol, mark_);
-    // Path MTU reports are read from the sockets that all tunnels share, not from this one.
-    setOption(socket.get(), IPPROTO_IP, IP_RECVERR, 0);
-    setOption(socket.get(), IPPROTO_IPV6, IPV6_RECVERR, 0);
     const bool attached =
         flow.far.family == 6
             ? attach(socket.get(), address6(flow.local), address6(flow.far.remote))

@@ -21,6 +21,10 @@ void RawBatch::add(const OutgoingPacket& packet) {
   const u8 trafficClass = outerTrafficClass(packet.trafficClass);
   const size_t header =
       writeOuterHeader(path, packet.family, trafficClass, packet.length(), slot.header);
+  Endpoint& endpoint = *packet.tunnel->endpoint;
+  if (count_ == 0 || SentRecord::recordsAll(endpoint)) {
+    sent_.record(endpoint.identity, packet.parts, packet.partCount, header + packet.length());
+  }
   slot.vector[0] = {slot.header, header};
   slot.vector[1] = packet.parts[0];
   slot.vector[2] = packet.parts[1];
@@ -85,8 +89,9 @@ void RawBatch::flush() {
       }
       done += accepted;
       retries = 0;
-    } else if (errno != EINTR && !(isPendingError(errno) && retries++ == 0)) {
+    } else if (errno != EINTR && !(isPendingError(errno) && retries++ < kPendingErrors)) {
       recover(slots_[done++], errno);
+      retries = 0;
     }
   }
   count_ = 0;
@@ -98,7 +103,7 @@ void RawBatch::recover(const Slot& slot, int error) {
     return;
   }
   const OutgoingPacket& packet = slot.packet;
-  pathErrors_.probe(*packet.tunnel);
+  pathErrors_.refused(*packet.tunnel);
   std::vector<u8> whole;
   for (int part = 0; part < packet.partCount; part++) {
     const auto* from = static_cast<const u8*>(packet.parts[part].iov_base);

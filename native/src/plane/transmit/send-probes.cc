@@ -8,12 +8,13 @@ namespace sojourn {
 
 void Transmitter::sendProbes(u64 nowMs) {
   nowMs_ = nowMs;
-  u64 lowered = 0;
+  PathProber::Found found;
   for (const PathProber::Outgoing& outgoing :
-       shared_.prober.take(shared_.tables, nowMs, lowered)) {
+       shared_.prober.take(shared_.tables, nowMs, found)) {
     sendProbe(outgoing);
   }
-  if (lowered > 0) counters_.add(Counters::pathMtuProbed, lowered);
+  if (found.lowered > 0) counters_.add(Counters::pathMtuProbed, found.lowered);
+  if (found.refuted > 0) counters_.add(Counters::pathErrorsRefuted, found.refuted);
 }
 
 void Transmitter::sendProbe(const PathProber::Outgoing& outgoing) {
@@ -23,8 +24,8 @@ void Transmitter::sendProbe(const PathProber::Outgoing& outgoing) {
   const bool sealed = tunnel != nullptr && tunnel->protection == Protection::sealed;
   const int error = sealed ? sendSealedProbe(*tunnel, outgoing.packet)
                            : sendWhole(outgoing.path, Protection::none, outgoing.packet);
-  // This host's own link is too small, or the kernel learnt it.
-  if (error == EMSGSIZE && tunnel != nullptr) pathErrors_.probe(*tunnel);
+  // This host's own link is too small.
+  if (error == EMSGSIZE && tunnel != nullptr) pathErrors_.refused(*tunnel);
   if (error != 0) return;
   counters_.add(outgoing.answer ? Counters::pathProbesAnswered : Counters::pathProbesSent);
 }
@@ -44,6 +45,9 @@ int Transmitter::sendSealedProbe(const Tunnel& tunnel, const std::vector<u8>& pa
 // `packet`: the octets behind the outer IP header, or behind UDP. Returns 0 or errno.
 int Transmitter::sendWhole(const OuterPath& path, Protection protection,
                            const std::vector<u8>& packet) {
+  iovec part{const_cast<u8*>(packet.data()), packet.size()};
+  shared_.sent.record(Endpoint::Key::of(path, protection), &part, 1,
+                      path.headers() + packet.size(), SentRecord::Content::probe);
   if (path.carrier == Carrier::ip) {
     std::vector<u8> outer(kMaximumOuterHeader);
     outer.resize(writeOuterHeader(path, 6, 0, packet.size(), outer.data()));
@@ -54,7 +58,6 @@ int Transmitter::sendWhole(const OuterPath& path, Protection protection,
   SocketAddress to;
   to.set(path.family, path.remote, path.remotePort);
   ControlBuffer control;
-  iovec part{const_cast<u8*>(packet.data()), packet.size()};
   msghdr message{};
   message.msg_name = &to;
   message.msg_namelen = to.length;
@@ -62,7 +65,7 @@ int Transmitter::sendWhole(const OuterPath& path, Protection protection,
   message.msg_iovlen = 1;
   writeControl(message, control, {.source = &path.local, .family = path.family});
   const int fd = sealed ? sockets_.sealed[path.family == 6] : sockets_.udp;
-  for (int attempt = 0; attempt < 2; attempt++) {
+  for (int attempt = 0; attempt <= kPendingErrors; attempt++) {
     if (::sendmsg(fd, &message, MSG_DONTWAIT) >= 0) return 0;
     if (!isPendingError(errno)) break;
   }

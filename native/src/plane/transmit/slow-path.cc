@@ -3,6 +3,11 @@
 #include "sockets/raw-socket.h"
 
 namespace sojourn {
+namespace {
+
+constexpr size_t kFragmentHeader = 8;
+
+}  // namespace
 
 void SlowPath::sendFragmented(const Tunnel& tunnel, const OuterPayload& payload) {
   const size_t pathMtu = tunnel.endpoint->limits.least();
@@ -17,6 +22,7 @@ void SlowPath::sendFragmented(const Tunnel& tunnel, const OuterPayload& payload)
                              .identification = ++identification_});
   const int family = tunnel.path.family;
   bool sent = !packets.empty();
+  if (sent) record(tunnel, packets.front());
   for (const std::vector<u8>& packet : packets) {
     const int fd = sockets_.complete(family);
     sent = sendRawPacket(fd, family, packet.data(), packet.size()) == 0 && sent;
@@ -27,6 +33,17 @@ void SlowPath::sendFragmented(const Tunnel& tunnel, const OuterPayload& payload)
     return;
   }
   countSent(counters_, tunnel, 1, payload.length);
+}
+
+void SlowPath::record(const Tunnel& tunnel, const std::vector<u8>& fragment) {
+  const OuterPath& path = tunnel.path;
+  const bool udp = path.carrier == Carrier::udp;
+  // Errors quote raw packets with the Fragment header, and datagrams from behind UDP.
+  const bool skipped = udp && path.family == 6 && fragment[6] == kProtocolFragment;
+  const size_t headers = path.headers() + (skipped ? kFragmentHeader : 0);
+  if (headers > fragment.size()) return;
+  const iovec part{const_cast<u8*>(fragment.data()) + headers, fragment.size() - headers};
+  sent_.record(tunnel.endpoint->identity, &part, 1, fragment.size());
 }
 
 }  // namespace sojourn

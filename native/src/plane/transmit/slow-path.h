@@ -8,8 +8,8 @@ namespace sojourn {
 
 class SlowPath {
  public:
-  SlowPath(Counters& counters, const SendSockets& sockets)
-      : counters_(counters), sockets_(sockets) {}
+  SlowPath(Shared& shared, Counters& counters, const SendSockets& sockets)
+      : counters_(counters), sent_(shared.sent), sockets_(sockets) {}
 
   // Sends an inner packet through an unprotected tunnel.
   void sendFragmented(const Tunnel& tunnel, const PacketView& inner) {
@@ -19,7 +19,11 @@ class SlowPath {
   void sendFragmented(const Tunnel& tunnel, const OuterPayload& payload);
 
  private:
+  // Records the first fragment; the quotation of another one has no UDP header.
+  void record(const Tunnel& tunnel, const std::vector<u8>& fragment);
+
   Counters& counters_;
+  SentRecord& sent_;
   const SendSockets& sockets_;
   u32 identification_ = 0;
 };

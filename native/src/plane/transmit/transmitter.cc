@@ -17,7 +17,7 @@ Transmitter::Transmitter(Shared& shared, Counters& counters, const SendSockets& 
       tun_(tun),
       errors_(counters, tun),
       pathErrors_(shared, counters, errors_),
-      slowPath_(counters, sockets),
+      slowPath_(shared, counters, sockets),
       udp_(shared, counters, sockets.udp, pathErrors_, slowPath_),
       sealed4_(shared, counters, sockets.sealed[0], pathErrors_, slowPath_),
       sealed6_(shared, counters, sockets.sealed[1], pathErrors_, slowPath_),
@@ -113,9 +113,7 @@ void Transmitter::send(const VirtioHeader& virtio, PacketView& view, const Tunne
     return;
   }
   Endpoint& endpoint = *tunnel.endpoint;
-  if (PathProber::isDue(tunnel, view.length, nowMs_) && shared_.prober.start(tunnel, nowMs_)) {
-    shared_.transmitQueue.wake();
-  }
+  if (PathProber::isDue(tunnel, view.length, nowMs_)) searchPath(tunnel);
   size_t mtu = tunnel.mtu;
   if (endpoint.limits.known()) {
     if (endpoint.limits.learnt() != 0) PathErrors::expire(endpoint, nowMs_);
@@ -126,6 +124,12 @@ void Transmitter::send(const VirtioHeader& virtio, PacketView& view, const Tunne
   } else {
     sendSuperPacket(virtio, view, tunnel, mtu);
   }
+}
+
+// The kernel applies the MTU of the route to no socket of the plane.
+void Transmitter::searchPath(const Tunnel& tunnel) {
+  const size_t routeMtu = pathErrors_.askRoute(tunnel);
+  if (shared_.prober.start(tunnel, nowMs_, routeMtu)) shared_.transmitQueue.wake();
 }
 
 void Transmitter::holdOrDrop(const VirtioHeader& virtio, const PacketView& view,

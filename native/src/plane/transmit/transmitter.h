@@ -50,6 +50,7 @@ class Transmitter {
                       TranslationTarget& target);
   void deliver(const VirtioHeader& virtio, PacketView& view, const Tunnel* tunnel);
   void send(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel);
+  void searchPath(const Tunnel& tunnel);
   void holdOrDrop(const VirtioHeader& virtio, const PacketView& view, const Tunnel* tunnel);
   void sendSingle(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel, size_t mtu);
   void sendSuperPacket(const VirtioHeader& virtio, const PacketView& view, const Tunnel& tunnel,

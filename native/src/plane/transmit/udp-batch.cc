@@ -8,7 +8,8 @@ namespace sojourn {
 
 bool isPendingError(int error) {
   return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH ||
-         error == EPROTO || error == EHOSTDOWN || error == ENOPROTOOPT || error == EACCES;
+         error == EPROTO || error == EHOSTDOWN || error == ENOPROTOOPT || error == EACCES ||
+         error == EMSGSIZE;
 }
 
 namespace {
@@ -59,6 +60,11 @@ bool UdpBatch::sendsOneByOne(Endpoint& endpoint) {
 
 void UdpBatch::add(const OutgoingPacket& packet) {
   const size_t length = packet.length();
+  Endpoint& endpoint = *packet.tunnel->endpoint;
+  if (count_ == 0 || SentRecord::recordsAll(endpoint)) {
+    const size_t outer = packet.tunnel->path.headers() + length;
+    sent_.record(endpoint.identity, packet.parts, packet.partCount, outer);
+  }
   Message* open = openMessage(packet, length);
   Message& message = open != nullptr ? *open : newMessage(packet, length);
   for (int part = 0; part < packet.partCount; part++) append(message, packet.parts[part]);
@@ -110,7 +116,7 @@ void UdpBatch::flush() {
       countSentMessages(done, done + accepted);
       done += accepted;
       retries = 0;
-    } else if (errno == EINTR || (isPendingError(errno) && retries++ == 0)) {
+    } else if (errno == EINTR || (isPendingError(errno) && retries++ < kPendingErrors)) {
       continue;
     } else {
       Message& refused = messages_[done++];
@@ -144,7 +150,7 @@ bool UdpBatch::recover(Message& message, int error) {
 
 void UdpBatch::learnPathMtu(const Tunnel& tunnel) {
   pathErrors_.learnFrom(fd_, tunnel.path.carrier, tunnel.protection);
-  pathErrors_.probe(tunnel);
+  pathErrors_.refused(tunnel);
 }
 
 // Sends the packets of a message one by one, those that are too large for the path in fragments.
@@ -187,7 +193,7 @@ int UdpBatch::sendSegment(Message& message, u8* data, size_t length) {
     counters_.add(Counters::transmitCalls);
     if (::sendmsg(fd_, &header, 0) >= 0) break;
     const int error = errno;
-    if (error == EINTR || (isPendingError(error) && attempt == 0)) continue;
+    if (error == EINTR || (isPendingError(error) && attempt < kPendingErrors)) continue;
     if (error != EMSGSIZE) countRefused(counters_, *message.tunnel, 1);
     return error;
   }

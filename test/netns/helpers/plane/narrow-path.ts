@@ -18,6 +18,13 @@ add rule inet silent out icmp type destination-unreachable counter drop
 add rule inet silent out icmpv6 type packet-too-big counter drop
 `;
 
+/** Inner sources in fe80::/32, behind the outer IP header or a UDP header as well. */
+const PROBES = `add table inet probes
+add chain inet probes forward { type filter hook forward priority 0; }
+add rule inet probes forward meta l4proto 41 @th,64,32 0xfe800000 counter drop
+add rule inet probes forward meta l4proto udp @th,128,32 0xfe800000 counter drop
+`;
+
 function routerOf(end: { readonly namespace: string }): string {
   return end.namespace.replace(/-(ha|mn)$/, '-router');
 }
@@ -92,4 +99,9 @@ export async function narrowBehind(
 /** The router sends no Packet Too Big from now on. */
 export async function silenceRouter(node: { readonly namespace: string }): Promise<void> {
   await run(['nft', '-f', '-'], { namespace: routerOf(node), input: SILENT });
+}
+
+/** The router drops all probes of plain tunnels from now on, so that neither host answers any. */
+export async function ignoreProbes(node: { readonly namespace: string }): Promise<void> {
+  await run(['nft', '-f', '-'], { namespace: routerOf(node), input: PROBES });
 }

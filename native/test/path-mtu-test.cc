@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "path-mtu/path-prober.h"
+#include "plane/sent-record.h"
 #include "check.h"
 #include "packets.h"
 
@@ -173,23 +174,38 @@ class Sending {
     run(untilMs, passes, [] { return false; });
   }
 
+  // An ICMP error that says `octets` is believed.
+  void learn(u16 octets) {
+    prober_.restart(*tunnel().endpoint);
+    tunnel().endpoint->learntUntil.set(nowMs_, 600'000);
+    tunnel().endpoint->learntFromError.store(true);
+    tunnel().endpoint->limits.setLearnt(octets);
+  }
+  bool distrustsErrors() const {
+    const Endpoint& endpoint = *tunnel().endpoint;
+    return endpoint.limits.learnt() == 0 && endpoint.learntUntil.isPending(nowMs_);
+  }
+
   u64 probes = 0;
-  u64 lowered = 0;
+  u64 largestProbe = 0;
+  u64 routeMtu = 0;
+  PathProber::Found found;
 
  private:
   void step(u16 passes) {
     if (PathProber::isDue(tunnel(), tunnel().effectiveMtu(), nowMs_)) {
-      prober_.start(tunnel(), nowMs_);
+      prober_.start(tunnel(), nowMs_, routeMtu);
     }
     for (auto at = answers_.begin(); at != answers_.end() && at->first <= nowMs_;) {
       prober_.confirm(tunnel().endpoint->identity, at->second, nowMs_);
       at = answers_.erase(at);
     }
     if (!prober_.isReady(nowMs_)) return;
-    for (PathProber::Outgoing& sent : prober_.take(*tables_, nowMs_, lowered)) {
+    for (PathProber::Outgoing& sent : prober_.take(*tables_, nowMs_, found)) {
       PathProbe probe;
       probes++;
       CHECK(readPathProbe(testing::viewOf(sent.packet), probe));
+      largestProbe = std::max<u64>(largestProbe, probe.size);
       if (probe.size > passes) continue;
       answers_.emplace(nowMs_ + kRoundTripMs,
                        PathProbe{.answer = true, .size = probe.size, .nonce = probe.nonce});
@@ -214,7 +230,7 @@ TEST(relay_leg_without_validation_for_two_seconds_lowers_nothing) {
     CHECK(sending.isWhole());
     sending.run(20'000, kLink);
     CHECK(sending.isWhole());
-    CHECK_EQUAL(sending.lowered, 0u);
+    CHECK_EQUAL(sending.found.lowered, 0u);
   }
 }
 
@@ -251,10 +267,45 @@ TEST(narrow_path_is_searched_for_a_larger_size_ever_more_rarely) {
   const u64 untilThen = sending.probes;
   sending.run(1'260'000, 1'400);
   CHECK_EQUAL(sending.outerSize(), 1'400u);
-  CHECK_EQUAL(sending.lowered, 1u);
+  CHECK_EQUAL(sending.found.lowered, 1u);
   CHECK(inTheFirstMinute < 400);
   // 150 confirmations in ten minutes, and one or two searches.
   CHECK(sending.probes - untilThen < 270);
+}
+
+TEST(error_that_is_not_true_is_refuted_within_a_second) {
+  for (const u16 passes : {kLink, u16{1'450}}) {
+    Sending sending(0, 6);
+    sending.run(1'000, kLink);
+    sending.learn(kIpv6MinimumMtu);
+    CHECK_EQUAL(sending.outerSize(), kIpv6MinimumMtu);
+    sending.run(4'000, passes);
+    CHECK_EQUAL(sending.outerSize(), passes);
+    CHECK_EQUAL(sending.found.refuted, 1u);
+    CHECK_EQUAL(sending.found.lowered, 0u);
+    CHECK(sending.distrustsErrors());
+    sending.run(70'000, passes);
+    CHECK(!sending.distrustsErrors());
+  }
+}
+
+TEST(error_that_is_true_stays_and_costs_few_probes) {
+  Sending sending(0, 6);
+  sending.run(1'000, kLink);
+  sending.learn(1'400);
+  sending.run(60'000, 1'400);
+  CHECK_EQUAL(sending.outerSize(), 1'400u);
+  CHECK_EQUAL(sending.found.refuted + sending.found.lowered, 0u);
+  CHECK(sending.probes < 400);
+}
+
+TEST(search_stays_within_the_route) {
+  Sending sending(0, 6);
+  sending.routeMtu = 1'300;
+  sending.learn(1'300);
+  sending.run(20'000, kLink);
+  CHECK_EQUAL(sending.outerSize(), 1'300u);
+  CHECK_EQUAL(sending.largestProbe, 1'300u);
 }
 
 TEST(healthy_path_costs_one_probe_each_confirmation) {
@@ -278,4 +329,105 @@ TEST(short_deadline_is_pending_until_it_passes) {
   }
   deadline.clear();
   CHECK(!deadline.isSet() && !deadline.isPending(0));
+}
+
+namespace {
+
+using testing::Bytes;
+
+Endpoint::Key farEnd(u8 last, Encapsulation encapsulation = kPlainUdp) {
+  Endpoint::Key key{.port = 4191, .family = 4, .encapsulation = encapsulation};
+  key.remote.bytes[15] = last;
+  return key;
+}
+
+Bytes patterned(u8 seed, size_t length) {
+  Bytes octets(length);
+  for (size_t at = 0; at < length; at++) octets[at] = static_cast<u8>(seed + at * 7);
+  return octets;
+}
+
+struct Recorded {
+  std::unique_ptr<SentRecord> record = std::make_unique<SentRecord>();
+
+  void send(const Endpoint::Key& to, Bytes octets, size_t cut = 0,
+            SentRecord::Content content = SentRecord::Content::data) {
+    const iovec parts[2] = {{octets.data(), cut}, {octets.data() + cut, octets.size() - cut}};
+    record->record(to, parts, 2, octets.size() + 28, content);
+  }
+  SentRecord::Sent find(const Endpoint::Key& to, const Bytes& octets, size_t quoted) const {
+    return record->find(to, octets.data(), quoted);
+  }
+};
+
+}  // namespace
+
+TEST(sent_packet_is_found_by_its_first_64_octets_however_it_was_cut) {
+  for (const size_t cut : {0, 1, 40, 63, 64, 65, 100}) {
+    Recorded sent;
+    sent.send(farEnd(1), patterned(1, 1400), cut);
+    for (const size_t quoted : {64, 65, 500, 1400}) {
+      CHECK_EQUAL(sent.find(farEnd(1), patterned(1, 1400), quoted).octets, 1428u);
+    }
+    for (const size_t quoted : {0, 1, 8, 28, 63}) {
+      CHECK_EQUAL(sent.find(farEnd(1), patterned(1, 1400), quoted).octets, 0u);
+    }
+  }
+}
+
+TEST(sent_packet_with_any_other_bit_or_far_end_is_not_found) {
+  Recorded sent;
+  sent.send(farEnd(1), patterned(1, 1400));
+  for (size_t bit = 0; bit < 64 * 8; bit++) {
+    Bytes other = patterned(1, 1400);
+    other[bit / 8] ^= static_cast<u8>(1 << bit % 8);
+    CHECK_EQUAL(sent.find(farEnd(1), other, 1400).octets, 0u);
+  }
+  CHECK_EQUAL(sent.find(farEnd(2), patterned(1, 1400), 1400).octets, 0u);
+  CHECK_EQUAL(sent.find(farEnd(1, kSealedUdp), patterned(1, 1400), 1400).octets, 0u);
+}
+
+// RFC 4884 §5 pads what it quotes with zeros.
+TEST(sent_short_packet_is_found_with_padding) {
+  Recorded sent;
+  sent.send(farEnd(1), patterned(3, 20));
+  Bytes quoted = patterned(3, 20);
+  CHECK_EQUAL(sent.find(farEnd(1), quoted, 20).octets, 48u);
+  quoted.resize(128);
+  CHECK_EQUAL(sent.find(farEnd(1), quoted, 128).octets, 48u);
+  CHECK_EQUAL(sent.find(farEnd(1), quoted, 19).octets, 0u);
+}
+
+TEST(sent_packet_is_forgotten_after_two_periods) {
+  Recorded sent;
+  sent.record->tick(100 * SentRecord::kPeriodMs + 5);
+  sent.send(farEnd(1), patterned(1, 100));
+  sent.record->tick(101 * SentRecord::kPeriodMs + 5);
+  CHECK_EQUAL(sent.find(farEnd(1), patterned(1, 100), 100).octets, 128u);
+  sent.record->tick(102 * SentRecord::kPeriodMs + 5);
+  CHECK_EQUAL(sent.find(farEnd(1), patterned(1, 100), 100).octets, 0u);
+}
+
+TEST(sent_probes_and_sealed_datagrams_are_secret) {
+  Recorded sent;
+  sent.send(farEnd(1), patterned(1, 100));
+  sent.send(farEnd(1), patterned(2, 100), 0, SentRecord::Content::probe);
+  sent.send(farEnd(1, kSealedUdp), patterned(3, 100));
+  CHECK(!sent.find(farEnd(1), patterned(1, 100), 100).secret);
+  CHECK(sent.find(farEnd(1), patterned(2, 100), 100).secret);
+  CHECK(sent.find(farEnd(1, kSealedUdp), patterned(3, 100), 100).secret);
+}
+
+TEST(thousand_sent_packets_are_all_known_but_a_few) {
+  Recorded sent;
+  size_t known = 0;
+  for (int phase = 0; phase < 2; phase++) {
+    for (u32 index = 0; index < 1000; index++) {
+      Bytes octets = patterned(9, 80);
+      store32(octets.data(), index);
+      if (phase == 0) sent.send(farEnd(1), octets);
+      if (phase == 1 && sent.find(farEnd(1), octets, 80).octets != 0) known++;
+    }
+  }
+  CHECK(known > 900);
 }
