@@ -92,6 +92,8 @@ const TEST_FILES: readonly Requirement[] = [
   ['/usr/share/keyrings/debian-archive-keyring.gpg', 'debian-archive-keyring'],
   ['/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux', 'libclang-rt-14-dev'],
   ['/usr/lib/python3/dist-packages/dissononce', 'python3-dissononce'],
+  ['/usr/lib/python3/dist-packages/scapy', 'python3-scapy'],
+  ['/usr/lib/python3/dist-packages/cryptography', 'python3-cryptography'],
 ];
 
 const FILES: Readonly<Record<Purpose, readonly Requirement[]>> = {

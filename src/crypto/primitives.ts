@@ -1,6 +1,6 @@
 /**
- * Cryptographic primitives of NTMobile's handshake and sealing, from Node's OpenSSL: X25519,
- * Ed25519, AEAD, HMAC, HKDF.
+ * Cryptographic primitives of handshakes, sealing and ESP, from Node's OpenSSL: X25519, Ed25519,
+ * AEAD, AES-CBC, HMAC, HKDF.
  *
  * RFC 7748          X25519;  RFC 8032: Ed25519
  * RFC 8439          ChaCha20-Poly1305; RFC 5116: AES-128-GCM
@@ -164,6 +164,57 @@ export function aeadOpen(
     return undefined;
   }
   return octets(body);
+}
+
+/** AES-GCM with a key of 16, 24 or 32 octets and a nonce of 12: ciphertext and tag. */
+export function aesGcmSeal(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  associated: Uint8Array,
+  plaintext: Uint8Array,
+): Uint8Array {
+  const cipher = createCipheriv(gcmOf(key), key, nonce);
+  cipher.setAAD(associated, { plaintextLength: plaintext.length });
+  const body = cipher.update(plaintext);
+  cipher.final();
+  return concatBytes(octets(body), octets(cipher.getAuthTag()));
+}
+
+/** The plaintext; undefined when the tag is wrong. */
+export function aesGcmOpen(
+  key: Uint8Array,
+  nonce: Uint8Array,
+  associated: Uint8Array,
+  ciphertext: Uint8Array,
+): Uint8Array | undefined {
+  const at = ciphertext.length - TAG;
+  if (at < 0) return undefined;
+  const decipher = createDecipheriv(gcmOf(key), key, nonce, { authTagLength: TAG });
+  decipher.setAAD(associated, { plaintextLength: at });
+  decipher.setAuthTag(ciphertext.subarray(at));
+  const body = decipher.update(ciphertext.subarray(0, at));
+  try {
+    decipher.final();
+  } catch {
+    return undefined;
+  }
+  return octets(body);
+}
+
+function gcmOf({ length }: Uint8Array): 'aes-128-gcm' | 'aes-192-gcm' | 'aes-256-gcm' {
+  return length === 16 ? 'aes-128-gcm' : length === 24 ? 'aes-192-gcm' : 'aes-256-gcm';
+}
+
+/** AES-CBC with a key of 16, 24 or 32 octets. `plaintext`: a multiple of 16 octets. */
+export function aesCbcEncrypt(key: Uint8Array, iv: Uint8Array, plaintext: Uint8Array): Uint8Array {
+  const cipher = createCipheriv(`aes-${key.length * 8}-cbc`, key, iv).setAutoPadding(false);
+  return concatBytes(cipher.update(plaintext), cipher.final());
+}
+
+/** The inverse of `aesCbcEncrypt`; nothing is authenticated. */
+export function aesCbcDecrypt(key: Uint8Array, iv: Uint8Array, ciphertext: Uint8Array): Uint8Array {
+  const decipher = createDecipheriv(`aes-${key.length * 8}-cbc`, key, iv).setAutoPadding(false);
+  return concatBytes(decipher.update(ciphertext), decipher.final());
 }
 
 export function sha256(...parts: readonly Uint8Array[]): Uint8Array {

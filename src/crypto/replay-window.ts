@@ -20,6 +20,16 @@ export class ReplayWindow {
     this.#seen = new Uint32Array(size / 32);
   }
 
+  get highest(): number {
+    return this.#highest;
+  }
+
+  /** Counts everything up to `counter` as received. For a window without counters so far. */
+  startAfter(counter: number): void {
+    this.#highest = counter;
+    this.#seen.fill(0xffff_ffff);
+  }
+
   /**
    * The counter with that low half that is nearest to the window. Undefined for zero, which no
    * sender uses.

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { encode, fromHex, isMalformed } from '#base/bytes.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
 import { type ArpPacket, arpCodec } from '#wire/ip/arp.ts';
+import { type EspPacket, espCodec } from '#wire/ip/esp.ts';
 import { type Icmpv4Message, icmpv4Codec } from '#wire/ip/icmpv4.ts';
 import { type Ipv4Packet, ipv4Codec } from '#wire/ip/ipv4.ts';
 import {
@@ -40,6 +41,19 @@ const plain: Ipv6Packet = {
   protocol: 59,
   payload: new Uint8Array(0),
 };
+
+codecContract<EspPacket>(espCodec, [
+  {
+    name: 'ESP with a body',
+    hex: '00001001 fffffffe 0102030405060708',
+    value: { spi: 0x1001, sequence: 0xffff_fffe, body: fromHex('0102030405060708') },
+  },
+  {
+    name: 'ESP without a body',
+    hex: 'ffffffff 00000001',
+    value: { spi: 0xffff_ffff, sequence: 1, body: new Uint8Array(0) },
+  },
+]);
 
 codecContract<Ipv6Packet>(ipv6Codec, [
   {

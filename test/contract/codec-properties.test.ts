@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { type Codec, encode, isMalformed } from '#base/bytes.ts';
 import { ipv4FromBytes, ipv6FromBytes } from '#base/ip.ts';
 import { arpCodec } from '#wire/ip/arp.ts';
+import { espCodec } from '#wire/ip/esp.ts';
 import { icmpv4Codec } from '#wire/ip/icmpv4.ts';
 import { icmpv6Codec } from '#wire/ip/icmpv6.ts';
 import { ipv4Codec } from '#wire/ip/ipv4.ts';
@@ -183,6 +184,7 @@ describe('any octets parse to a value or Malformed, without an exception', () =>
     [(bytes: Uint8Array) => expectTotal(udpCodec, bytes), []],
     [(bytes: Uint8Array) => expectTotal(icmpv6Codec, bytes), [0x86]],
     [(bytes: Uint8Array) => expectTotal(icmpv4Codec, bytes), []],
+    [(bytes: Uint8Array) => expectTotal(espCodec, bytes), []],
     [(bytes: Uint8Array) => expectTotal(arpCodec, bytes), [0, 1, 8, 0, 6, 4]],
     [(bytes: Uint8Array) => expectTotal(rtnetlinkCodec, bytes), [64, 0, 0, 0, 24, 0]],
   ] as const;
