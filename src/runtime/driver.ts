@@ -291,8 +291,12 @@ class DriverLoop implements Driver {
     }
   }
 
-  /** False when the plane could not send it. */
+  /** False when the plane could not send it, and may be able to after a retry. */
   #send(output: SendOutput): boolean {
+    if (this.#records.isWaiting(output.requires)) {
+      this.#count('unstored');
+      return true;
+    }
     const errno = this.#options.plane.inject(output.path, output.packet);
     this.#count(errno === 0 ? 'sent' : `send-errno-${errno}`);
     return errno === 0;

@@ -89,6 +89,11 @@ export class RecordWriter {
     return this.#backlog.size;
   }
 
+  /** The latest value of the record is not on disk. */
+  isWaiting(record: { readonly table: string; readonly key: string } | undefined): boolean {
+    return record !== undefined && this.#backlog.has(idOf(record));
+  }
+
   status(): JsonObject {
     return {
       storeFailures: this.#failures,
@@ -111,7 +116,7 @@ export class RecordWriter {
     const taken = this.#taken(changes);
     if (taken && this.#backlog.size === 0) return true;
     for (const change of changes) {
-      const id = `${change.table}\0${change.key}`;
+      const id = idOf(change);
       this.#backlog.delete(id);
       if (!taken) this.#backlog.set(id, change);
     }
@@ -129,4 +134,8 @@ export class RecordWriter {
       return false;
     }
   }
+}
+
+function idOf({ table, key }: { readonly table: string; readonly key: string }): string {
+  return `${table}\0${key}`;
 }

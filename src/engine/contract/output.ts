@@ -11,7 +11,13 @@ import type { PacketPath } from './packet-path.ts';
 
 /** The driver carries outputs out in their order, but records first and events last. */
 export type Output =
-  | { readonly kind: 'send'; readonly path: PacketPath; readonly packet: Uint8Array }
+  | {
+      readonly kind: 'send';
+      readonly path: PacketPath;
+      readonly packet: Uint8Array;
+      /** Not sent while this record waits for a store that refuses: a restart would repeat it. */
+      readonly requires?: { readonly table: string; readonly key: string };
+    }
   /**
    * Replaces one keyed part of the desired state; `undefined` withdraws it. The desired state is
    * the union of all parts, so a change costs the size of its part, not of 100,000 bindings.

@@ -3,6 +3,8 @@ import { ipv6 } from '#base/ip.ts';
 import { desiredAddressOutput, SEND, world } from './driver-scene.ts';
 
 describe('the driver, failures', () => {
+  const send = { kind: 'send', path: { kind: 'ipv6' }, packet: new Uint8Array(40) } as const;
+
   it('reports an error of the engine to onFatal once and stops stepping it', () => {
     const { driver, engine, plane, fatal, settle } = world();
     driver.start();
@@ -28,6 +30,32 @@ describe('the driver, failures', () => {
     plane.punt(new Uint8Array(8));
     settle();
     expect(control.ask('counters')).toMatchObject([{ value: { driver: { 'send-errno-101': 1 } } }]);
+  });
+
+  it('sends nothing that requires a record before the store has accepted that', () => {
+    const { driver, engine, plane, store, control, settle } = world();
+    const record = { table: 'esp', key: 'k' };
+    engine.answers.set('datagram', () => [
+      { kind: 'persist', ...record, value: engine.inputs.length },
+      { ...send, requires: record },
+      { ...send, requires: { table: 'esp', key: 'another' } },
+    ]);
+    engine.answers.set('request', (input) =>
+      input.kind === 'request' ? [{ kind: 'reply', id: input.id, ok: true, value: {} }] : [],
+    );
+    driver.start();
+    const apply = store.apply;
+    store.apply = () => {
+      throw Object.assign(new Error('disk full'), { code: 'STORE_IO' });
+    };
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(plane.sent).toHaveLength(1);
+    expect(control.ask('counters')).toMatchObject([{ value: { driver: { unstored: 1 } } }]);
+    store.apply = apply;
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(plane.sent).toHaveLength(3);
   });
 
   it('counts a UDP port that the host refuses, and goes on', () => {
