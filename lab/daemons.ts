@@ -47,7 +47,12 @@ export interface DaemonPairOptions {
   readonly daemon?: ConfigurationOverrides;
   /** Security association of the mobile node, at both ends. Default: the lab's. */
   readonly security?: ConfigurationOverrides;
+  /** ESP of the mobile node, at both ends, instead of `security`. */
+  readonly esp?: ConfigurationOverrides;
 }
+
+const associationOf = ({ security = SECURITY, esp }: DaemonPairOptions) =>
+  esp === undefined ? { security } : { esp };
 
 /** Configuration of the lab's home agent, in namespace `home`. */
 export function homeAgentConfiguration(options: DaemonPairOptions = {}): ConfigurationOverrides {
@@ -62,7 +67,7 @@ export function homeAgentConfiguration(options: DaemonPairOptions = {}): Configu
     mobileNodes: [
       {
         identifier: IDENTIFIER,
-        security: options.security ?? SECURITY,
+        ...associationOf(options),
         homeAddresses: [homeLink ? HOME.address : HOME.virtualAddress],
         ipv4HomeAddresses: [homeLink ? HOME.ipv4Address : HOME.virtualIpv4Address],
       },
@@ -217,7 +222,7 @@ export function mobileNodeConfiguration(options: DaemonPairOptions = {}): Config
           ? { ipv4HomeLink: { prefixLength: 24, gateway: ADDRESSES.homeAgentIpv4 } }
           : {}),
         identifier: IDENTIFIER,
-        security: options.security ?? SECURITY,
+        ...associationOf(options),
       },
     ],
     interfaces: [{ match: 'eth*', preference: 1 }],

@@ -18,6 +18,8 @@ export class SilentPlane implements PlanePort {
   routeDelete(): void {}
   sealingKeysSet(): void {}
   sealingKeysDelete(): void {}
+  espSpiSet(): void {}
+  espSpiDelete(): void {}
   relayLegSet(): void {}
   relayLegDelete(): void {}
   translationSet(): void {}

@@ -16,6 +16,7 @@ import {
   ipv6PrefixField,
   prefixField,
 } from '#daemon/configuration/config-fields.ts';
+import { ESP_SAMPLE, espField } from '#daemon/configuration/esp-fields.ts';
 import {
   identifierField,
   lifetimeField,
@@ -50,8 +51,19 @@ function mobileNodeSection(context: ConfigurationContext) {
       .meta({
         description: 'security association with the node, or a list of them while a key is rotated',
         details:
-          'Required unless security at the top is none. Make a key with: (umask 077; echo ' +
-          '"hex:$(openssl rand -hex 32)" > FILE).',
+          'Required unless esp is given, or security at the top is none. Make a key with: ' +
+          '(umask 077; echo "hex:$(openssl rand -hex 32)" > FILE).',
+      }),
+    esp: espField(context)
+      .optional()
+      .meta({
+        description:
+          'ESP (RFC 3776) around Binding Updates and Acknowledgements, for a node that uses ' +
+          'IPsec with manual keys; the node has one home address then',
+        details:
+          'A Binding Update of its home address without ESP is dropped. It protects ' +
+          'registrations alone: data in the tunnel is not encrypted.',
+        sample: ESP_SAMPLE,
       }),
     homeAddresses: z
       .array(globalAddress())

@@ -1,9 +1,7 @@
 /** The home agent daemon. */
 import { warmUpHandovers } from '#composition/handover-warm-up.ts';
+import { openHomeAgent } from '#composition/home-agent.ts';
 import { runPacketDaemon } from '#composition/packet-daemon.ts';
-import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
-import { interfacesLosingRouterAdvertisements } from '#host/kernel/sysctl.ts';
-import { randomBytes } from '#host/process/random.ts';
 import { homeAgentSchema } from './config.ts';
 
 await runPacketDaemon({
@@ -25,16 +23,5 @@ await runPacketDaemon({
     mobileNodes.flatMap(({ registrationKeys, identifier, homeAddresses }) =>
       registrationKeys.map((key) => ({ ...key, identifier, homeAddresses })),
     ),
-  engine({ daemon, homeAgent }) {
-    // The host is the router of the home link and would hear its own advertisements.
-    const acceptRaInterfaces = interfacesLosingRouterAdvertisements().filter(
-      (name) => name !== daemon.device && name !== homeAgent.homeLink,
-    );
-    const engine = createHomeAgent({ ...homeAgent, acceptRaInterfaces }, randomBytes);
-    return {
-      engine,
-      reconfigure: (now, fresh, out) =>
-        engine.reconfigure(now, { ...fresh.homeAgent, acceptRaInterfaces }, out),
-    };
-  },
+  engine: openHomeAgent,
 });

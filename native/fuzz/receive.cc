@@ -47,6 +47,7 @@ struct World {
     spec.path.family = 6;
     spec.path.remotePort = 0;
     shared.tables.tunnelSet(spec);
+    shared.tables.espSpiSet(0x1001);
     node.bytes[0] = 0x20;
     shared.tables.routeSet({{6, 8, node}, 1});
     shared.tables.routeSet({{4, 8, node}, 2});

@@ -1,3 +1,4 @@
+#include "esp/esp-spis.h"
 #include "net/ecn.h"
 #include "net/icmp.h"
 #include "net/outer-header.h"
@@ -268,4 +269,73 @@ TEST(encapsulations_are_counted_up_to_the_limit) {
   for (size_t length = 0; length < 8; length++) {
     CHECK_EQUAL(depthOf(carried(Bytes(length), kProtocolIpv6)), 0u);
   }
+}
+
+// --- ESP packets that the engine receives ---
+
+namespace {
+
+constexpr u32 kSpi = 0x1001;
+
+// An IPv6 packet with `octets` of ESP behind a Home Address option, or without it.
+Bytes espPacket(u32 spi, size_t octets, bool option) {
+  testing::Flow flow;
+  flow.protocol = option ? kProtocolDestination : kProtocolEsp;
+  const size_t header = option ? 24 : 0;
+  Bytes packet;
+  testing::writeIp(packet, flow, header + octets, 0);
+  if (option) {
+    u8* options = packet.data() + kIpv6Header;
+    options[0] = kProtocolEsp;
+    options[1] = 2;
+    options[2] = 1;
+    options[3] = 2;
+    options[6] = 201;
+    options[7] = 16;
+  }
+  if (octets >= 4) store32(packet.data() + kIpv6Header + header, spi);
+  return packet;
+}
+
+bool taken(const EspSpis& spis, Bytes packet) {
+  PacketView view;
+  CHECK(viewPacket(packet.data(), packet.size(), view));
+  return spis.takes(view, walkChain(packet.data(), packet.size()));
+}
+
+}  // namespace
+
+TEST(esp_packets_are_taken_by_their_spi) {
+  EpochDomain domain;
+  EspSpis spis;
+  CHECK(!spis.any());
+  CHECK(!taken(spis, espPacket(kSpi, 40, false)));
+  spis.set(kSpi, domain);
+  spis.set(kSpi, domain);
+  CHECK(spis.any());
+  for (const bool option : {false, true}) {
+    CHECK(taken(spis, espPacket(kSpi, 40, option)));
+    CHECK(taken(spis, espPacket(kSpi, kEspHeader, option)));
+    CHECK(!taken(spis, espPacket(kSpi + 1, 40, option)));
+    for (size_t octets = 0; octets < kEspHeader; octets++) {
+      CHECK(!taken(spis, espPacket(kSpi, octets, option)));
+    }
+  }
+  spis.erase(kSpi, domain);
+  spis.erase(kSpi, domain);
+  CHECK(!spis.any());
+  CHECK(!taken(spis, espPacket(kSpi, 40, false)));
+}
+
+TEST(esp_packets_are_not_taken_in_other_headers) {
+  EpochDomain domain;
+  EspSpis spis;
+  spis.set(kSpi, domain);
+  Bytes other = espPacket(kSpi, 40, false);
+  other[6] = kProtocolUdp;
+  CHECK(!taken(spis, other));
+  // The header chain does not end within the packet.
+  Bytes endless = espPacket(kSpi, 40, true);
+  endless[kIpv6Header + 1] = 200;
+  CHECK(!taken(spis, endless));
 }

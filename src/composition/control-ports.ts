@@ -34,6 +34,8 @@ export function planeWithoutTunnels(sockets: DatagramSockets): PlanePort {
     },
     ...{ sealingKeysSet: noTunnels, sealingKeysDelete: noTunnels, setLocalAddresses: noTunnels },
     ...{
+      espSpiSet: noTunnels,
+      espSpiDelete: noTunnels,
       relayLegSet: noTunnels,
       relayLegDelete: noTunnels,
       overlaySet: noTunnels,

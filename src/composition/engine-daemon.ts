@@ -5,6 +5,7 @@ import type { Monotonic } from '#base/time.ts';
 import type { ServiceSettings } from '#daemon/daemon-settings.ts';
 import type { DaemonContext, RunningDaemon } from '#daemon/daemon-spec.ts';
 import { runDirectory } from '#daemon/directories.ts';
+import type { Engine } from '#engine/contract/engine.ts';
 import type { Output } from '#engine/contract/output.ts';
 import { createResolver } from '#host/dns/resolver.ts';
 import { createClock } from '#host/process/clock.ts';
@@ -27,6 +28,8 @@ export type OptionalPorts = Pick<
 /** An engine as a daemon made it from its configuration. */
 export interface EngineSetup<S> {
   readonly engine: EngineWithCounters<DriverInput>;
+  /** What protects the engine's packets on the network: outside of what `sojourn trace` shows. */
+  readonly protection?: { around(engine: Engine<DriverInput>): Engine<DriverInput> } | undefined;
   readonly ports?: OptionalPorts;
   /** Gives the engine settings that differ in reloadable keys only. */
   reconfigure(now: Monotonic, settings: S, out: Output[]): void;
@@ -70,9 +73,10 @@ export async function startEngineDaemon<S>(
   const { plane, kernel } = await openPorts(host, opened);
   opened.use(servers);
   const setup = await makeEngine(host);
+  const watched = withMessageWatch(setup.engine, context.messages);
   const driver = createDriver({
     ...setup.ports,
-    engine: withMessageWatch(setup.engine, context.messages),
+    engine: setup.protection?.around(watched) ?? watched,
     clock: host.clock,
     ...{ plane, kernel, store },
     events: context.events,

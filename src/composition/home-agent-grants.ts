@@ -12,6 +12,7 @@ import {
   prefixContains,
 } from '#base/ip.ts';
 import { type Report, soundEntries, soundList } from '#daemon/configuration/config-fields.ts';
+import { checkEspSections, type EspParts } from './esp-checks.ts';
 
 type List<T> = readonly (T | undefined)[];
 
@@ -23,6 +24,7 @@ interface RegistrationKeyParts {
 interface MobileNodeParts {
   readonly identifier?: string | undefined;
   readonly security?: RegistrationKeyParts | List<RegistrationKeyParts> | undefined;
+  readonly esp?: EspParts | undefined;
   readonly homeAddresses?: List<IpAddress> | undefined;
   readonly ipv4HomeAddresses?: List<IpAddress> | undefined;
   readonly mobileNetworkPrefixes?: List<Prefix> | undefined;
@@ -47,6 +49,7 @@ interface GrantedNetwork {
 
 export function checkGrants(fields: GrantParts, report: Report): void {
   checkPool(fields, report);
+  checkEsp(fields, report);
   const granted = new Grants();
   for (const [, own] of soundEntries(fields.addresses)) granted.reserve(own);
   const networks: GrantedNetwork[] = [];
@@ -75,6 +78,18 @@ function checkPool({ ipv4Pool, ipv4HomePrefixes }: GrantParts, report: Report): 
       'ipv4Pool',
     ]);
   }
+}
+
+/** RFC 3776 §4.2: the home address names the associations. */
+function checkEsp({ mobileNodes }: GrantParts, report: Report): void {
+  const sections = soundEntries(mobileNodes).flatMap(([index, { esp, homeAddresses }]) => {
+    if (esp === undefined) return [];
+    const path = ['mobileNodes', index, 'esp'];
+    if (homeAddresses !== undefined && homeAddresses.length > 1)
+      report('the node has several home addresses', 'give each home address its own entry', path);
+    return [{ esp, path }];
+  });
+  checkEspSections(sections, 'toHomeAgent', report);
 }
 
 /** Addresses and identifiers by the owner that has them. */
@@ -127,7 +142,8 @@ function checkRegistrationKeys(
   { security }: GrantParts,
   report: Report,
 ): void {
-  if (!Object.hasOwn(node, 'security') && security === 'required') {
+  const none = !Object.hasOwn(node, 'security') && !Object.hasOwn(node, 'esp');
+  if (none && security === 'required') {
     report(
       'has no security association',
       'give security: { spi, keyFile }, or write "security: none" at the top',

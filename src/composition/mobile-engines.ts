@@ -18,6 +18,7 @@ import {
   type EngineSetup,
   type OptionalPorts,
 } from './engine-daemon.ts';
+import { espOfHomes } from './esp-associations.ts';
 import { type EngineWithCounters, joinEngines } from './joined-engines.ts';
 import { type NtmobilePart, openNtmobile } from './ntmobile-part.ts';
 import type { NtmobileSettings } from './ntmobile-settings.ts';
@@ -49,8 +50,10 @@ export async function openMobileEngines<S>(
   const environment = { daemon, interfaces, homes, clock, events: context.events, sources };
   const ntmobile = parts.ntmobile && (await openNtmobile(parts.ntmobile, environment));
   if (ntmobile !== undefined) servers.use(ntmobile.names);
+  const protection = engine && espOfHomes(node, engine);
   return {
     engine: joined(engine, ntmobile?.engine),
+    protection,
     ports: {
       // Mobility Headers and tunnels of nodes behind this router are data to forward.
       localAddresses: (links) => [
@@ -113,7 +116,7 @@ export function mobilePlane(
 /** One sentence for each home that registers without authentication. */
 export function unauthenticatedHomes({ homes }: MobileNodeConfiguration): readonly string[] {
   return homes
-    .filter((home) => home.registrationKey === undefined)
+    .filter(({ registrationKey, esp }) => registrationKey === undefined && esp === undefined)
     .map((home) => `home "${home.name}" has security: none: registrations are not authenticated`);
 }
 

@@ -23,6 +23,7 @@ import {
   reporter,
   soundEntries,
 } from '#daemon/configuration/config-fields.ts';
+import { ESP_SAMPLE, espField } from '#daemon/configuration/esp-fields.ts';
 import {
   identifierField,
   lifetimeField,
@@ -34,6 +35,7 @@ import {
 import { daemonSection } from '#daemon/daemon-settings.ts';
 import { INITIAL_BINDACK_TIMEOUT_FIRST_REGISTRATION_MS } from '#engine/mobile-ipv6/common/binding-update-back-off.ts';
 import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import { checkEspSections } from './esp-checks.ts';
 
 const HOME_LINK_DETAILS =
   'The host is at home if an interface has an address in this prefix, for example from ' +
@@ -123,11 +125,24 @@ export function homeShape(context: ConfigurationContext) {
     identifier: identifierField().optional().meta({
       description: 'network access identifier (RFC 4283) of this host at the home agent',
     }),
-    security: z.union([z.literal('none'), registrationKeyField(context)]).meta({
-      description:
-        'security association with the home agent: { spi: …, keyFile: … }, or "none" to ' +
-        'register without authentication',
-    }),
+    security: z
+      .union([z.literal('none'), registrationKeyField(context)])
+      .optional()
+      .meta({
+        description:
+          'security association with the home agent: { spi: …, keyFile: … }, or "none" to ' +
+          'register without authentication',
+        details: 'Required unless esp is given. With both, registrations have both.',
+      }),
+    esp: espField(context)
+      .optional()
+      .meta({
+        description:
+          'ESP (RFC 3776) around Binding Updates and Acknowledgements, for a home agent that ' +
+          'uses IPsec with manual keys',
+        details: 'It protects registrations alone: data in the tunnel is not encrypted.',
+        sample: ESP_SAMPLE,
+      }),
   };
 }
 
@@ -138,9 +153,9 @@ export type HomeFields = Omit<
 > & {
   readonly name?: string | undefined;
   readonly homePrefix?: HomeConfiguration['homePrefix'] | undefined;
-  readonly security: 'none' | NonNullable<HomeConfiguration['registrationKey']>;
+  readonly security?: 'none' | NonNullable<HomeConfiguration['registrationKey']> | undefined;
 } & { readonly [K in OptionalInHome]?: OptionalHome[K] };
-type OptionalInHome = 'homeAgentAddress' | 'ipv4HomeLink' | 'identifier';
+type OptionalInHome = 'homeAgentAddress' | 'ipv4HomeLink' | 'identifier' | 'esp';
 interface OptionalHome {
   readonly homeAgentAddress: HomeConfiguration['homeAgentAddress'];
   readonly ipv4HomeLink:
@@ -150,6 +165,7 @@ interface OptionalHome {
       }
     | undefined;
   readonly identifier: string | undefined;
+  readonly esp: HomeConfiguration['esp'];
 }
 
 /** Undefined stands for an absent or faulty part. */
@@ -173,6 +189,9 @@ export function checkHome(home: PartialSettings<HomeFields>, report: Report): vo
     report('is a lone IPv4 address', "add homeAgentAddress: the home agent's IPv6 address", [
       'homeAgent',
     ]);
+  }
+  if (!Object.hasOwn(home, 'security') && !Object.hasOwn(home, 'esp')) {
+    report('has no security association', 'give security: { spi, keyFile }, or esp', ['security']);
   }
   if (home.virtualHomeNetwork === true && home.ipv4HomeLink !== undefined) {
     report(
@@ -345,6 +364,10 @@ export function checkHomes(
     }
     for (const one of [homeAddress, name]) if (one !== undefined) seen.add(one);
   }
+  const sections = soundEntries(homes).flatMap(([index, { esp }]) =>
+    esp === undefined ? [] : [{ esp, path: ['homes', index, 'esp'] }],
+  );
+  checkEspSections(sections, 'toMobileNode', report);
 }
 
 /** Only a home link has to be told from others by what its routers advertise. */

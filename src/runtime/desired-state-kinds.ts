@@ -50,6 +50,14 @@ export const DESIRED_STATE_KINDS: { readonly [K in keyof DesiredItems]: Row<Desi
     apply: ({ plane }, keys) => plane.sealingKeysSet(keys),
     remove: ({ plane }, keys) => plane.sealingKeysDelete(keys.tunnel),
   },
+  espSpis: {
+    name: 'esp-spi',
+    owner: 'plane',
+    keyOf: ({ spi }) => spi,
+    equal: () => true,
+    apply: ({ plane }, { spi }) => plane.espSpiSet(spi),
+    remove: ({ plane }, { spi }) => plane.espSpiDelete(spi),
+  },
   tunnels: {
     name: 'tunnel',
     owner: 'plane',

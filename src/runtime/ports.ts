@@ -129,6 +129,9 @@ export interface PlanePort {
    */
   sealingKeysSet(keys: DesiredSealingKeys): void;
   sealingKeysDelete(tunnel: number): void;
+  /** Hands over ESP packets with this SPI that are for this host. */
+  espSpiSet(spi: number): void;
+  espSpiDelete(spi: number): void;
   relayLegSet(leg: DesiredRelayLeg): void;
   relayLegDelete(index: number): void;
   translationSet(translation: DesiredTranslation): void;

@@ -228,6 +228,8 @@ class VirtualPlane implements PlanePort {
   routeDelete(): void {}
   sealingKeysSet(): void {}
   sealingKeysDelete(): void {}
+  espSpiSet(): void {}
+  espSpiDelete(): void {}
   relayLegSet(): void {}
   relayLegDelete(): void {}
   translationSet(): void {}

@@ -28,6 +28,8 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
                         InstanceMethod("translationDelete", &PlaneObject::translationDelete),
                         InstanceMethod("sealingKeysSet", &PlaneObject::sealingKeysSet),
                         InstanceMethod("sealingKeysDelete", &PlaneObject::sealingKeysDelete),
+                        InstanceMethod("espSpiSet", &PlaneObject::espSpiSet),
+                        InstanceMethod("espSpiDelete", &PlaneObject::espSpiDelete),
                         InstanceMethod("relayLegSet", &PlaneObject::relayLegSet),
                         InstanceMethod("relayLegDelete", &PlaneObject::relayLegDelete),
                         InstanceMethod("relayLegCounters", &PlaneObject::relayLegCounters),
@@ -143,6 +145,14 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
   }
   void sealingKeysDelete(const Napi::CallbackInfo& info) {
     plane(info).tables().sealingKeysDelete(idOf(info));
+  }
+
+  void espSpiSet(const Napi::CallbackInfo& info) {
+    Plane& changed = plane(info);
+    withErrors(info.Env(), [&] { changed.espSpiSet(idOf(info)); });
+  }
+  void espSpiDelete(const Napi::CallbackInfo& info) {
+    plane(info).tables().espSpiDelete(idOf(info));
   }
 
   void routeSet(const Napi::CallbackInfo& info) {

@@ -72,6 +72,7 @@ constexpr u8 kProtocolUdp = 17;
 constexpr u8 kProtocolIpv6 = 41;
 constexpr u8 kProtocolRouting = 43;
 constexpr u8 kProtocolFragment = 44;
+constexpr u8 kProtocolEsp = 50;
 constexpr u8 kProtocolIcmpv6 = 58;
 constexpr u8 kProtocolNone = 59;
 constexpr u8 kProtocolDestination = 60;

@@ -51,6 +51,7 @@ inline constexpr u8 kTraitExtension = 1;  // a Mobility Header or TCP may follow
 inline constexpr u8 kTraitMobility = 2;
 inline constexpr u8 kTraitIcmpv6 = 4;
 inline constexpr u8 kTraitTcp = 8;
+inline constexpr u8 kTraitEsp = 16;
 
 struct ProtocolTraits {
   u8 of[256] = {};
@@ -60,6 +61,7 @@ struct ProtocolTraits {
     of[kProtocolMobility] = kTraitMobility;
     of[kProtocolIcmpv6] = kTraitIcmpv6;
     of[kProtocolTcp] = kTraitTcp;
+    of[kProtocolEsp] = kTraitEsp;
   }
 };
 inline constexpr ProtocolTraits kProtocolTraits;

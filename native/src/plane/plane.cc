@@ -152,7 +152,7 @@ void Plane::openRaw() {
         sockets_.rawErrors[outer][inner] = openErrorSocket(family, protocol);
       }
     }
-    sockets_.tap = openTap(sockets_.tun->index());
+    sockets_.tap = openTap(sockets_.tun->index(), shared_.tables.espSpis().any());
   }
   for (const std::string& device : options.linkDevices) {
     sockets_.links.push_back({device, openLinkTap(device)});
@@ -192,6 +192,12 @@ void Plane::routeSet(const RouteSpec& spec) {
 void Plane::sealingKeysSet(const SealingKeysSpec& spec) {
   shared_.tables.sealingKeysSet(spec);
   wakeForHeld();
+}
+
+void Plane::espSpiSet(u32 spi) {
+  const bool first = !shared_.tables.espSpis().any();
+  shared_.tables.espSpiSet(spi);
+  if (first && sockets_.tap) filterTap(sockets_.tap.get(), sockets_.tun->index(), true);
 }
 
 // A lookup by inner destination has one kind of prefix: all are those of other nodes.

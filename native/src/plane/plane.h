@@ -57,6 +57,8 @@ class Plane {
   void routeSet(const RouteSpec& spec);
   void routeDelete(const RouteSpec& spec) { shared_.tables.routeDelete(withoutPeer(spec)); }
   void sealingKeysSet(const SealingKeysSpec& spec);
+  // ESP packets with this SPI for this host are punted. Throws SystemError.
+  void espSpiSet(u32 spi);
   Tables& tables() { return shared_.tables; }
   HandshakeCheck& handshakes() { return shared_.gate.handshakes; }
   RegistrationCheck& registrations() { return shared_.gate.registrations; }

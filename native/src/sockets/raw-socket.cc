@@ -75,22 +75,20 @@ Descriptor openErrorSocket(int family, int protocol) {
   return raw;
 }
 
-Descriptor openTap(int exceptIndex) {
-  // Protocol 0: no packet arrives before the filter is in place.
-  Descriptor tap(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!tap) throwSystemError("packet socket");
+void filterTap(int tap, int exceptIndex, bool esp) {
   sock_filter code[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ancillary(SKF_AD_IFINDEX)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<u32>(exceptIndex), 20, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<u32>(exceptIndex), 21, 0),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ancillary(SKF_AD_PKTTYPE)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_HOST, 0, 18),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_HOST, 0, 19),
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ancillary(SKF_AD_PROTOCOL)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 13, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 0, 15),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 14, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 0, 16),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, network(6)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolIpv6, 14, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolIpv4, 13, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolMobility, 12, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolIpv6, 15, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolIpv4, 14, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolMobility, 13, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, esp ? kProtocolEsp : kProtocolMobility, 12, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolDestination, 11, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolRouting, 10, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolHopByHop, 9, 0),
@@ -106,7 +104,14 @@ Descriptor openTap(int exceptIndex) {
       BPF_STMT(BPF_RET | BPF_K, 0),
       BPF_STMT(BPF_RET | BPF_K, kAll),
   };
-  attachFilter(tap.get(), code);
+  attachFilter(tap, code);
+}
+
+Descriptor openTap(int exceptIndex, bool esp) {
+  // Protocol 0: no packet arrives before the filter is in place.
+  Descriptor tap(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!tap) throwSystemError("packet socket");
+  filterTap(tap.get(), exceptIndex, esp);
   setOption(tap.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING);
   // A virtio header in front of each frame describes partial checksums and segment sizes of virtual
   // links, which otherwise look like damage. The kernel offers it to SOCK_RAW only

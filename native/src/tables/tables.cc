@@ -80,6 +80,16 @@ void Tables::sealingKeysDelete(u32 tunnel) {
   sealingKeys_.erase(tunnel, domain_);
 }
 
+void Tables::espSpiSet(u32 spi) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  espSpis_.set(spi, domain_);
+}
+
+void Tables::espSpiDelete(u32 spi) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  espSpis_.erase(spi, domain_);
+}
+
 void Tables::relayLegSet(const RelayLegSpec& spec) {
   const std::lock_guard<std::mutex> guard(mutex_);
   const Endpoint::Key key = Endpoint::Key::of(spec.path, Protection::sealed);

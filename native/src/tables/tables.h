@@ -8,6 +8,7 @@
 
 #include "base/epoch.h"
 #include "base/hash-table.h"
+#include "esp/esp-spis.h"
 #include "relay/relay-legs.h"
 #include "seal/sealing-keys.h"
 #include "tables/routes.h"
@@ -40,6 +41,8 @@ class Tables {
   void translationDelete(const TranslationSpec& spec);
   void sealingKeysSet(const SealingKeysSpec& spec);
   void sealingKeysDelete(u32 tunnel);
+  void espSpiSet(u32 spi);
+  void espSpiDelete(u32 spi);
   void relayLegSet(const RelayLegSpec& spec);
   void relayLegDelete(u32 index);
   // The addresses whose Mobility Headers are punted; if empty, those to any address are.
@@ -55,6 +58,7 @@ class Tables {
   const Tunnel* tunnel(u32 id) const { return tunnels_.find(id); }
   SendKey* sendKey(u32 tunnel) const { return sealingKeys_.sendKey(tunnel); }
   ReceiveKey* receiveKey(u32 spi) const { return sealingKeys_.receiveKey(spi); }
+  const EspSpis& espSpis() const { return espSpis_; }
   const RelayLegs& relayLegs() const { return relayLegs_; }
   const Routes& routes() const { return routes_; }
   const TranslationTable& translations() const { return translations_; }
@@ -75,6 +79,7 @@ class Tables {
   HashTable<Endpoint> endpoints_;
   AmplificationLimits limits_;
   SealingKeys sealingKeys_;
+  EspSpis espSpis_;
   RelayLegs relayLegs_;
   Routes routes_;
   TranslationTable translations_;

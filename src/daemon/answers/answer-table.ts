@@ -95,12 +95,12 @@ export const QUERIES: Readonly<Record<string, Query>> = {
           role: '`mobile-node` or `mobile-router`',
           homes:
             'one entry for each home: `home`, `phase`, `homeAddress`, `ipv4HomeAddress`, ' +
-            '`careOfAddress`, `interface`, `encapsulation`, `homeAgent`, ' +
-            '`homeAgentAddresses`, `silentPaths` (`interface`, `gateway`, `family`, `failures`, ' +
-            '`silentSeconds`, `retrySeconds`), `sequence`, `clockOffsetMs`, `lastHandover` ' +
-            '(`to`, `atWallMs`, `roundTripMs`) and `bindings` as in `sojourn bul`; ' +
-            'for a mobile router also `registrationMode`, `mobileNetworkPrefixes`, ' +
-            '`lastRefusal` and `forwarding`',
+            '`careOfAddress`, `interface`, `encapsulation`, `registrationProtection`, ' +
+            '`homeAgent`, `homeAgentAddresses`, `silentPaths` (`interface`, `gateway`, ' +
+            '`family`, `failures`, `silentSeconds`, `retrySeconds`), `sequence`, ' +
+            '`clockOffsetMs`, `lastHandover` (`to`, `atWallMs`, `roundTripMs`) and `bindings` ' +
+            'as in `sojourn bul`; for a mobile router also `registrationMode`, ' +
+            '`mobileNetworkPrefixes`, `lastRefusal` and `forwarding`',
           'ntmobile?':
             'for an NTMobile node: `name`, `virtualIpv6`, `virtualIpv4`, ' +
             '`credentialSeconds`, `loginFailure`, `coordinator` (its state), ' +
@@ -167,6 +167,8 @@ export const QUERIES: Readonly<Record<string, Query>> = {
           'ipv4HomeAddress?': 'IPv4 home address',
           careOfAddress: 'care-of address',
           encapsulation: '`ipip` or `udp`',
+          registrationProtection:
+            'what protects the registration, such as `ESP (aes-gcm-16)`; data has no protection',
           remote: 'outer address of the tunnel; behind a NAT it differs from the care-of address',
           remotePort: 'port of the tunnel; 0 without UDP',
           tunnel: 'id of the tunnel',

@@ -134,6 +134,7 @@ function homeSection(home: JsonObject, nowWallMs: number): string {
     ['silent uplinks', silentText(home)],
     ['home link', atHome ? text(device) : undefined],
     ['tunnel', tunnelText(text(home['encapsulation']), binding)],
+    ['registration', text(home['registrationProtection'])],
     ['mobile networks', mobileNetworksText(home)],
     ['last refusal', text(home['lastRefusal'])],
     ['lifetime left', registered ? lifetimeText(binding) : atHome ? undefined : 'not registered'],

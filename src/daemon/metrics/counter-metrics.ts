@@ -52,6 +52,8 @@ const ERRORS_SENT = [
   'error-rate-limited',
 ];
 
+const ESP_ACTIONS = ['esp-sent', 'esp-received'];
+
 const HOME_AGENT: Rows = {
   ...renamed('sojourn_binding_changes_total', 'change', {
     'binding-created': 'created',
@@ -71,6 +73,7 @@ const HOME_AGENT: Rows = {
       ...['refresh-requested', 'unknown-endpoint-answered', 'unknown-endpoint-registered'],
       'refusal-rate-limited',
       'callback-sent',
+      ...ESP_ACTIONS,
       ...['address-defended', 'neighbour-packet-ignored', 'defence-limited'],
     ],
     MOBILE_IPV6,
@@ -121,6 +124,7 @@ const MOBILE_NODE: Rows = {
         'role-not-served',
         'mobile-network-prefix-refused',
       ],
+      ...ESP_ACTIONS,
     ],
     MOBILE_IPV6,
   ),

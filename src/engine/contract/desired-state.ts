@@ -32,6 +32,7 @@ export interface DesiredItems {
   readonly tunnels: DesiredTunnel;
   readonly planeRoutes: DesiredPlaneRoute;
   readonly sealingKeys: DesiredSealingKeys;
+  readonly espSpis: DesiredEspSpi;
   readonly relayLegs: DesiredRelayLeg;
   readonly translations: DesiredTranslation;
   readonly addressMaps: DesiredAddressMap;
@@ -165,6 +166,14 @@ export type TunnelDescription = {
 export function describeTunnel({ id, path, protection, mtu }: DesiredTunnel): TunnelDescription {
   const { carrier, ...ends } = path;
   return { id, encapsulation: encapsulationOf(carrier, protection), ...ends, mtu };
+}
+
+/**
+ * The engine receives ESP packets with this SPI (RFC 4303) that are for this host. Other ESP
+ * packets are data.
+ */
+interface DesiredEspSpi {
+  readonly spi: number;
 }
 
 /**

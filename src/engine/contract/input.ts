@@ -9,10 +9,22 @@ import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { Carrier } from './outer-path.ts';
 import type { PacketPath } from './packet-path.ts';
 
+/**
+ * What protected a control packet on its way. `esp`: ESP in transport mode, with the association of
+ * the packet's home address.
+ */
+export type ControlProtection = 'esp';
+
 /** Inputs of every role. */
 export type CommonInput =
   /** A control packet and the path on which it arrived. Data packets never reach an engine. */
-  | { readonly kind: 'datagram'; readonly path: PacketPath; readonly packet: Uint8Array }
+  | {
+      readonly kind: 'datagram';
+      readonly path: PacketPath;
+      readonly packet: Uint8Array;
+      /** What protected the packet, which is without it here; absent: nothing. */
+      readonly protection?: ControlProtection;
+    }
   /** The deadline passed. */
   | { readonly kind: 'tick' }
   /**

@@ -2,7 +2,7 @@
  * Drops packets that the plane's AF_PACKET tap handles, so that the kernel does not answer them.
  *
  * A kernel without CONFIG_IPV6_MIP6 answers a Home Address option and a type 2 routing header with
- * ICMPv6 Parameter Problem, and protocols 135, 41 and 4 with Parameter Problem or Protocol
+ * ICMPv6 Parameter Problem, and protocols 135, 50, 41 and 4 with Parameter Problem or Protocol
  * Unreachable; a kernel with it processes the headers. The tap gets its copy before netfilter, so
  * an nftables table (nft-child.ts) drops exactly these packets at this host's input. The data plane
  * delivers its copy, hands it to the engine, or counts a drop. It wrote what comes from its own TUN
@@ -37,6 +37,9 @@ interface PacketFilter {
   /** Drops protocols 41 and 4 to `address`; counted, so that two tunnels may share an address. */
   take(address: IpAddress): void;
   release(address: IpAddress): void;
+  /** Drops ESP packets with this SPI, which the engine receives. */
+  takeSpi(spi: number): void;
+  releaseSpi(spi: number): void;
   /** Removes the tables; resolves when they are removed. */
   close(): Promise<void>;
 }
@@ -65,7 +68,7 @@ function tablesOf(name: string): readonly OwnTable[] {
   ];
 }
 
-/** Makes the plane pass the local address of each tunnel without UDP to the filter. */
+/** Makes the plane pass the local address of each tunnel without UDP, and SPIs, to the filter. */
 export function guardTunnels(plane: PlanePort, filter: PacketFilter): PlanePort {
   const taken = new Map<number, IpAddress>();
   const follow = (id: number, address: IpAddress | undefined): void => {
@@ -80,7 +83,17 @@ export function guardTunnels(plane: PlanePort, filter: PacketFilter): PlanePort 
   };
   const set = plane.tunnelSet.bind(plane);
   const remove = plane.tunnelDelete.bind(plane);
+  const espSpiSet = plane.espSpiSet.bind(plane);
+  const espSpiDelete = plane.espSpiDelete.bind(plane);
   return extend(plane, {
+    espSpiSet(spi: number) {
+      filter.takeSpi(spi);
+      espSpiSet(spi);
+    },
+    espSpiDelete(spi: number) {
+      espSpiDelete(spi);
+      filter.releaseSpi(spi);
+    },
     tunnelSet(tunnel: DesiredTunnel) {
       follow(tunnel.id, tunnel.path.carrier === 'ip' ? tunnel.path.local : undefined);
       set(tunnel);
@@ -115,6 +128,14 @@ class NftFilter implements PacketFilter {
     else if (this.#taken.delete(address)) this.#element('delete', address);
   }
 
+  takeSpi(spi: number): void {
+    this.#child.command(`add element ip6 ${this.#table} spis { ${spi} }`);
+  }
+
+  releaseSpi(spi: number): void {
+    this.#child.command(`delete element ip6 ${this.#table} spis { ${spi} }`);
+  }
+
   close(): Promise<void> {
     return this.#child.close();
   }
@@ -133,6 +154,7 @@ function rulesOf({ table, addresses }: PacketFilterOptions): readonly string[] {
     const rules = family === 'ip6' ? headerRules(own) : [];
     return [
       `add set ${family} ${table} outer { type ${type}; }`,
+      ...(family === 'ip6' ? [`add set ip6 ${table} spis { typeof esp spi; }`] : []),
       `add chain ${family} ${table} input { type filter hook input priority raw; policy accept; }`,
       `add rule ${family} ${table} input iifname "${table}" accept`,
       // The tap sees no multicast and no broadcast frames.
@@ -145,7 +167,7 @@ function rulesOf({ table, addresses }: PacketFilterOptions): readonly string[] {
 }
 
 function headerRules(fixed: readonly IpAddress[]): string[] {
-  const rules = ['rt type 2', 'meta l4proto 135'];
+  const rules = ['rt type 2', 'meta l4proto 135', 'esp spi @spis'];
   for (let offset = 0; offset < HOME_ADDRESS_OFFSETS; offset++) {
     const bit = (FIXED_HEADER_OCTETS + 6 + 8 * offset) * 8;
     rules.push(

@@ -28,6 +28,7 @@ export class FakePlane implements PlanePort {
   readonly tunnels = new Map<number, DesiredTunnel>();
   readonly routes = new Map<string, number>();
   readonly sealingKeys = new Map<number, DesiredSealingKeys>();
+  readonly espSpis = new Set<number>();
   readonly relayLegs = new Map<number, DesiredRelayLeg>();
   readonly translations = new Map<string, DesiredTranslation>();
   readonly overlays = new Map<string, DesiredOverlay>();
@@ -73,6 +74,16 @@ export class FakePlane implements PlanePort {
   tunnelDelete(id: number): void {
     this.log.push(`no tunnel ${id}`);
     this.tunnels.delete(id);
+  }
+
+  espSpiSet(spi: number): void {
+    this.log.push(`ESP ${spi}`);
+    this.espSpis.add(spi);
+  }
+
+  espSpiDelete(spi: number): void {
+    this.log.push(`no ESP ${spi}`);
+    this.espSpis.delete(spi);
   }
 
   routeSet(route: DesiredPlaneRoute): void {

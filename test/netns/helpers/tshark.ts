@@ -22,6 +22,7 @@ export async function dissect(
   file: string,
   filter: string,
   names: readonly string[],
+  preferences: readonly string[] = [],
 ): Promise<readonly Fields[]> {
   const options = names.flatMap((name) => ['-e', name]);
   const argv = [
@@ -35,6 +36,7 @@ export async function dissect(
     '-E',
     'occurrence=a',
     ...STRICT,
+    ...preferences,
     ...options,
   ];
   const text = await run(argv);

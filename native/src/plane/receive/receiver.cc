@@ -209,7 +209,7 @@ void Receiver::receiveInner(u8* data, size_t length, const Arrival& arrival, uns
     counters_.add(Counters::dropMalformed);
     return;
   }
-  if (hasTrait(view.protocol, kTraitExtension | kTraitMobility | kTraitIcmpv6) &&
+  if (hasTrait(view.protocol, kTraitExtension | kTraitMobility | kTraitIcmpv6 | kTraitEsp) &&
       receiveControl(view, arrival, depth)) {
     return;
   }
@@ -400,10 +400,10 @@ bool Receiver::applyEcn(PacketView& view, u8 outer) {
 Receiver::Control Receiver::controlKind(const PacketView& view) {
   if (view.family != 6) return Control::none;
   ChainEnd end;
-  if (view.protocol != kProtocolMobility) {
-    if (!isExtensionHeader(view.protocol)) return Control::none;
+  bool mobility = view.protocol == kProtocolMobility;
+  if (!mobility) {
     end = walkChain(view.data, view.length);
-    const bool mobility = end.protocol == kProtocolMobility;
+    mobility = end.protocol == kProtocolMobility || shared_.tables.espSpis().takes(view, end);
     if (end.malformed || (!mobility && !end.homeAddressOption)) return Control::none;
   }
   // A home agent that knows only the IPv4 home address of a node writes to it so; no router
@@ -411,9 +411,7 @@ Receiver::Control Receiver::controlKind(const PacketView& view) {
   const u8* destination = view.destination();
   if (!shared_.tables.isLocal(6, destination) && !isIpv4Mapped(destination)) return Control::none;
   if (end.fragment) return Control::fragment;
-  if (view.protocol != kProtocolMobility && end.protocol != kProtocolMobility) {
-    return Control::homeAddressed;
-  }
+  if (!mobility) return Control::homeAddressed;
   return end.homeAddressOption ? Control::withHomeAddressOption : Control::plain;
 }
 

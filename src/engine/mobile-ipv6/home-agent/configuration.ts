@@ -4,6 +4,7 @@
  * Plain data: `daemons/ha/config.ts` checks the YAML and builds it; tests build it by hand.
  */
 import type { Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
+import type { EspConfiguration } from '#engine/mobile-ipv6/common/esp/association.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 
 export interface HomeAgentConfiguration {
@@ -74,6 +75,8 @@ export interface AuthorizedMobileNode {
   /** Network access identifier (RFC 4283); undefined: known by SPI and home address only. */
   readonly identifier: string | undefined;
   readonly registrationKeys: readonly RegistrationKey[];
+  /** ESP for its only home address; its Binding Updates are authentic without a key then. */
+  readonly esp?: EspConfiguration | undefined;
   readonly homeAddresses: readonly Ipv6Address[];
   /** Fixed IPv4 home addresses; a request for 0.0.0.0 gets the first. */
   readonly ipv4HomeAddresses: readonly Ipv4Address[];

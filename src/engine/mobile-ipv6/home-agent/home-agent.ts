@@ -10,8 +10,9 @@ import { unreachable } from '#base/assert.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
 import type { Engine, RandomBytes, Reconfigurable, Step } from '#engine/contract/engine.ts';
+import type { ControlProtection } from '#engine/contract/input.ts';
 import type { Output } from '#engine/contract/output.ts';
-import type { PacketPath } from '#engine/contract/packet-path.ts';
+import type { EspReason } from '#engine/mobile-ipv6/common/esp/reasons.ts';
 import { AcceptedTimestamps } from './bindings/accepted-timestamps.ts';
 import { Bindings } from './bindings/bindings.ts';
 import { Callbacks } from './bindings/callbacks.ts';
@@ -34,8 +35,14 @@ import { WallClock } from './wall-clock.ts';
 
 const OVER_IPV6 = { kind: 'ipv6' } as const;
 
+type Datagram = Extract<HomeAgentInput, { readonly kind: 'datagram' }>;
+
 type HomeAgent = Engine<HomeAgentInput> &
-  Reconfigurable<HomeAgentConfiguration> & { readonly counters: Counters };
+  Reconfigurable<HomeAgentConfiguration> & {
+    readonly counters: Counters;
+    /** For the ESP around the engine. */
+    count(reason: EspReason): void;
+  };
 
 /** Never throws for a peer's fault; `clock` must be the first input. */
 export function createHomeAgent(
@@ -92,6 +99,10 @@ class HomeAgentEngine implements HomeAgent {
     return this.#counters.counters;
   }
 
+  count(reason: EspReason): void {
+    this.#counters.count(reason);
+  }
+
   deadline(): Monotonic {
     const bindings = earliest(this.#bindings.deadline(), this.#callbacks.deadline());
     return this.#homeLink === undefined ? bindings : earliest(bindings, this.#homeLink.deadline());
@@ -111,7 +122,7 @@ class HomeAgentEngine implements HomeAgent {
     const step: Step = { now, out };
     switch (input.kind) {
       case 'datagram':
-        this.#receive(step, input.path, input.packet);
+        this.#receive(step, input);
         break;
       case 'tick':
       case 'stop':
@@ -143,17 +154,23 @@ class HomeAgentEngine implements HomeAgent {
     this.#runTimers(step);
   }
 
-  #receive(step: Step, path: PacketPath, packet: Uint8Array): void {
-    if (path.kind === 'ipv6' || path.kind === 'udp') this.#receiveUpdate(step, path, packet);
+  #receive(step: Step, { path, packet, protection }: Datagram): void {
+    if (path.kind === 'ipv6' || path.kind === 'udp')
+      this.#receiveUpdate(step, path, packet, protection);
     // From a node behind a mobile router: the kernel routes the answer into the tunnel again.
-    else if (path.kind === 'tunnel') this.#receiveUpdate(step, OVER_IPV6, packet);
+    else if (path.kind === 'tunnel') this.#receiveUpdate(step, OVER_IPV6, packet, protection);
     else if (path.kind === 'link' && this.#homeLink !== undefined)
       this.#receiveOnLink(step, this.#homeLink, path, packet);
     else this.#counters.count('unexpected-path');
   }
 
-  #receiveUpdate(step: Step, path: RegistrationPath, packet: Uint8Array): void {
-    const request = this.#reception.receive(step, path, packet);
+  #receiveUpdate(
+    step: Step,
+    path: RegistrationPath,
+    packet: Uint8Array,
+    protection?: ControlProtection,
+  ): void {
+    const request = this.#reception.receive(step, path, packet, protection);
     if (request !== undefined) this.#registrar.handle(step, request);
   }
 

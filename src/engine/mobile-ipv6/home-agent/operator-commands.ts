@@ -8,6 +8,7 @@ import type { Counters } from '#engine/common/counters.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import { encapsulationOf } from '#engine/contract/outer-path.ts';
 import { NO_BID } from '#engine/mobile-ipv6/common/binding-cache.ts';
+import { registrationProtection } from '#engine/mobile-ipv6/common/registration-protection.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 import type { Binding } from './bindings/binding.ts';
 import type { Bindings } from './bindings/bindings.ts';
@@ -132,6 +133,7 @@ function bindingRow(now: Monotonic, binding: Binding): JsonObject {
     ipv4HomeAddress: binding.ipv4HomeAddress ?? null,
     careOfAddress: binding.careOfAddress,
     encapsulation: encapsulationOf(endpoint.carrier, 'none'),
+    registrationProtection: registrationProtection(binding.mobileNode),
     remote: endpoint.remote,
     remotePort: endpoint.remotePort,
     tunnel: id,

@@ -4,8 +4,10 @@
  * RFC 8200 §4.2, §4.4;  RFC 6275 §9.2, §9.3, §9.5.1, §10.3;  RFC 4285 §5, §6;  RFC 5555 §4.5
  */
 import type { CounterSet, CounterTable } from '#engine/common/counters.ts';
+import { ESP_REASONS } from '#engine/mobile-ipv6/common/esp/reasons.ts';
 
 export const HOME_AGENT_REASONS = {
+  ...ESP_REASONS,
   'binding-created': 'A registration was accepted for a home address without binding.',
   'binding-refreshed': 'A registration prolonged a binding at the same care-of address.',
   'binding-moved': 'A registration gave a binding another care-of address or tunnel endpoint.',
@@ -51,6 +53,8 @@ export const HOME_AGENT_REASONS = {
   'care-of-address-of-other-link':
     'A Binding Update over UDP without IPv4 Care-of Address option, or one over IPv6 with it.',
   'care-of-address-invalid': 'The care-of address is not unicast routable.',
+  'alternate-care-of-address-missing':
+    'A Binding Update in ESP does not repeat its care-of address in the protected part.',
   'nonce-indices-present': 'A home registration has a Nonce Indices option.',
   'authentication-missing': 'A required Authentication option is missing.',
   'authentication-misplaced':

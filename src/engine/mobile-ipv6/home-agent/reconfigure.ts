@@ -12,7 +12,6 @@
 import { equalBytes } from '#base/bytes.ts';
 import type { Ipv6Address } from '#base/ip.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type { Binding } from './bindings/binding.ts';
 import { forgetIpv4Assignment } from './bindings/binding-store.ts';
 import type { Bindings, Narrowing } from './bindings/bindings.ts';
@@ -102,25 +101,32 @@ function ownerNow(
 ): AuthorizedMobileNode | undefined {
   const owner = directory.ownerOf(homeAddress);
   if (owner === undefined || !directory.serves(homeAddress)) return undefined;
-  return isSame(former.registrationKeys, owner.registrationKeys, configuration.insecure)
-    ? owner
-    : undefined;
+  return isSame(former, owner, configuration.insecure) ? owner : undefined;
 }
 
 /**
- * Two configurations describe the same mobile node when they have a key in common. Mobile nodes
- * without keys are the same by their home address, as long as `insecure` allows them.
+ * Two configurations describe the same mobile node when they have a key in common, of RFC 4285 or
+ * of ESP. Mobile nodes without keys are the same by their home address, as long as `insecure`
+ * allows them.
  */
 function isSame(
-  former: readonly RegistrationKey[],
-  present: readonly RegistrationKey[],
+  former: AuthorizedMobileNode,
+  present: AuthorizedMobileNode,
   insecure: boolean,
 ): boolean {
-  if (former.length === 0 && present.length === 0) return insecure;
-  return former.some((one) =>
-    present.some(
+  const { registrationKeys } = former;
+  if (registrationKeys.length === 0 && present.registrationKeys.length === 0) {
+    if (former.esp === undefined && present.esp === undefined) return insecure;
+    return sameEspKey(former.esp, present.esp);
+  }
+  return registrationKeys.some((one) =>
+    present.registrationKeys.some(
       ({ spi, algorithm, key }) =>
         spi === one.spi && algorithm === one.algorithm && equalBytes(key, one.key),
     ),
   );
+}
+
+function sameEspKey(a: AuthorizedMobileNode['esp'], b: AuthorizedMobileNode['esp']): boolean {
+  return a !== undefined && b !== undefined && equalBytes(a.toHomeAgent.key, b.toHomeAgent.key);
 }

@@ -5,6 +5,7 @@
  */
 import type { IpAddress, Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
 import type { InterfacePreference } from '#engine/common/interface-preference.ts';
+import type { EspConfiguration } from '#engine/mobile-ipv6/common/esp/association.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 
 export interface MobileNodeConfiguration {
@@ -85,6 +86,8 @@ export interface HomeConfiguration {
   /** Never at home (no home link exists). */
   readonly virtualHomeNetwork: boolean;
   readonly identifier: string | undefined;
-  /** Undefined only if the operator wrote `security: none`. */
+  /** Undefined only with `esp`, or if the operator wrote `security: none`. */
   readonly registrationKey: RegistrationKey | undefined;
+  /** ESP of Binding Updates and Acknowledgements. */
+  readonly esp?: EspConfiguration | undefined;
 }

@@ -21,6 +21,7 @@ import type {
 } from '#engine/contract/input.ts';
 import type { Output } from '#engine/contract/output.ts';
 import { BindingUpdateList } from '#engine/mobile-ipv6/common/binding-update-list.ts';
+import type { EspReason } from '#engine/mobile-ipv6/common/esp/reasons.ts';
 import { UpdateRateLimit } from '#engine/mobile-ipv6/common/update-rate-limit.ts';
 import { bindingStatusName } from '#wire/mobility/binding-status.ts';
 import { NatLifetimes } from './binding/nat-lifetimes.ts';
@@ -64,7 +65,11 @@ const NO_EXTENSION: MobileNodeExtension = {
 };
 
 export type MobileNodeEngine = Engine<MobileNodeInput> &
-  Reconfigurable<MobileNodeConfiguration> & { readonly counters: Counters };
+  Reconfigurable<MobileNodeConfiguration> & {
+    readonly counters: Counters;
+    /** For the ESP around the engine. */
+    count(reason: EspReason): void;
+  };
 
 export function createMobileNode(
   configuration: MobileNodeConfiguration,

@@ -9,6 +9,7 @@ import type { Counters } from '#engine/common/counters.ts';
 import { type NetworkInterface, unknownInterface } from '#engine/common/network-interface.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { BindingUpdateListEntry } from '#engine/mobile-ipv6/common/binding-update-list.ts';
+import { registrationProtection } from '#engine/mobile-ipv6/common/registration-protection.ts';
 import type { HomeConfiguration } from './configuration.ts';
 import { forwardingOf, type HomeState } from './desired-state/home-state.ts';
 import type { TunnelEndpoints } from './desired-state/tunnel-endpoints.ts';
@@ -148,6 +149,10 @@ function homeStatus(now: Monotonic, home: OperatedHome): JsonObject {
     careOfAddress: current?.careOf.address ?? null,
     interface: homeStay?.link.device ?? current?.careOf.device ?? null,
     encapsulation: tunnel?.encapsulation ?? null,
+    registrationProtection: registrationProtection({
+      registrationKeys: [configuration.registrationKey],
+      esp: configuration.esp,
+    }),
     homeAgent: homeAgents.name ?? null,
     homeAgentAddresses: homeAgents.known,
     silentPaths: attachment.uplinks.describe(now),

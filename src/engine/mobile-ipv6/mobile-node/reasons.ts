@@ -4,8 +4,10 @@
  * RFC 8200 §4.2, §4.4;  RFC 6275 §9.2, §11.3.6, §11.7;  RFC 4285 §5, §6;  RFC 5555 §4.4
  */
 import type { CounterTable } from '#engine/common/counters.ts';
+import { ESP_REASONS } from '#engine/mobile-ipv6/common/esp/reasons.ts';
 
 export const MOBILE_NODE_REASONS = {
+  ...ESP_REASONS,
   'binding-update-sent': 'Binding Updates sent, retransmissions included.',
   'binding-update-retransmitted':
     'Binding Updates sent again because no acknowledgement arrived in time.',

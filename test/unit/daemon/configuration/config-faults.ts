@@ -114,8 +114,8 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'mn',
     `    security: { spi: 1000, key: '${KEY}' }\n`,
     '',
-    'mn.yaml:2:5: homes[0].security: is missing (security association with the home agent: { ' +
-      'spi: …, keyFile: … }, or "none" to register without authentication)',
+    'mn.yaml:2:5: homes[0].security: has no security association (give security: { spi, ' +
+      'keyFile }, or esp)',
   ],
   [
     'a mobile node without security at the home agent',

@@ -19,6 +19,8 @@ import { readIfThere } from '#docs/generator/documents.ts';
 import {
   CERTIFICATE,
   candidates,
+  ESP_KEY,
+  ESP_KEY_OF_36,
   merged,
   OTHER_KEY,
   TOGETHER,
@@ -27,6 +29,7 @@ import {
 
 const directory = mkdtempSync(join(tmpdir(), 'sojourn-keys-'));
 writeFileSync(join(directory, OTHER_KEY), 'text:another key for tests', { mode: 0o600 });
+writeFileSync(join(directory, ESP_KEY), ESP_KEY_OF_36, { mode: 0o600 });
 await ownCertificate(join(directory, CERTIFICATE), ['as.example'], Date.now());
 afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -41,7 +44,10 @@ interface Subject {
 function withKeyFiles(text: string): string {
   return text.replaceAll(/\/etc\/sojourn\/keys\/[\w-]+/g, (file) => {
     const here = join(directory, basename(file));
-    writeFileSync(here, 'text:a key for tests alone', { mode: 0o600 });
+    // Each direction of ESP has a key of its own, of 36 octets.
+    const [, esp] = /-(to-agent|to-node)$/.exec(here) ?? [];
+    const key = esp === undefined ? 'text:a key for tests alone' : `text:${esp.padEnd(36, 'x')}`;
+    writeFileSync(here, key, { mode: 0o600 });
     return here;
   });
 }

@@ -28,6 +28,28 @@ const BY_KIND: Readonly<Record<string, readonly JsonValue[]>> = {
 export const OTHER_KEY = 'other.key';
 export const CERTIFICATE = 'certificate.pem';
 
+/** A key of AES-GCM with 256 bits and its salt, and the file that contains it. */
+export const ESP_KEY_OF_36 = `hex:${'5a'.repeat(36)}`;
+export const ESP_KEY = 'esp.key';
+
+/** The keys of one direction of `esp`, in the list of `name`. */
+function espKeys(role: string, list: string): readonly [string, JsonObject][] {
+  const of = (part: JsonObject): JsonObject => ({ [list]: [{ esp: part }] });
+  const hmac = (octet: string): JsonObject => ({
+    keyFile: null,
+    key: `hex:${octet.repeat(32)}`,
+  });
+  const both = { toHomeAgent: hmac('11'), toMobileNode: hmac('22') };
+  const algorithm = of({ algorithm: 'null-hmac-sha256-128', ...both });
+  return [
+    [`${role} ${list}[].esp.algorithm`, algorithm],
+    ...['toHomeAgent', 'toMobileNode'].flatMap((name): [string, JsonObject][] => [
+      [`${role} ${list}[].esp.${name}.key`, of({ [name]: { keyFile: null, key: ESP_KEY_OF_36 } })],
+      [`${role} ${list}[].esp.${name}.keyFile`, of({ [name]: { keyFile: ESP_KEY } })],
+    ]),
+  ];
+}
+
 const OPERATORS_CERTIFICATE = {
   certificate: { certificateFile: CERTIFICATE, keyFile: CERTIFICATE },
 };
@@ -44,6 +66,11 @@ export const TOGETHER: Readonly<Record<string, JsonObject>> = {
   'ha ipv4Pool': { ipv4Pool: '198.51.100.64/26' },
   'ha mobileNodes[].security.key': { mobileNodes: [otherKey({ key: KEY })] },
   'ha mobileNodes[].security.keyFile': { mobileNodes: [otherKey({ keyFile: OTHER_KEY })] },
+  ...Object.fromEntries([
+    ...espKeys('ha', 'mobileNodes'),
+    ...espKeys('mn', 'homes'),
+    ...espKeys('mr', 'homes'),
+  ]),
   ...Object.fromEntries(
     ['mn', 'mr'].flatMap((role): [string, JsonObject][] => [
       [`${role} homes[].homePrefix`, { homes: [{ homePrefix: '2001:db8:1:100::/60' }] }],

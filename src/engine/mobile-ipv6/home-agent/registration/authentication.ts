@@ -4,6 +4,7 @@
  * RFC 4285 §5, §5.1.1  no option or no security association: silence;  wrong authenticator: status
  *                      146
  * RFC 4283 §3          MN-NAI identifier
+ * RFC 3776 §4.2        ESP: the home address names the security association
  */
 import { type AuthenticationVerdict, verifyMobility } from '#crypto/mobility-auth.ts';
 import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
@@ -68,8 +69,8 @@ export function authenticate(policy: Policy, request: RegistrationRequest): Auth
 }
 
 /**
- * Accepted only with `security: none`, and only from a mobile node without key: a configured key is
- * required.
+ * Accepted only in ESP, whose association the owner of the home address has, or with `security:
+ * none`; and only from a mobile node without key: a configured key is required.
  */
 function withoutAuthenticator(
   { configuration, directory }: Policy,
@@ -77,12 +78,26 @@ function withoutAuthenticator(
   identifier: string | undefined,
 ): Authentication {
   const missing: Authentication = { kind: 'discarded', reason: 'authentication-missing' };
-  if (!configuration.insecure) return missing;
   const owner = directory.ownerOf(request.homeAddress);
+  if (request.protection === 'esp') return protectedByEsp(owner, identifier) ?? missing;
+  if (!configuration.insecure) return missing;
   const mobileNode = identifier === undefined ? owner : directory.byIdentifier(identifier);
   if (mobileNode === undefined) return { kind: 'authentic', sender: STRANGER };
   if (mobileNode.registrationKeys.length > 0) return missing;
   return { kind: 'authentic', sender: { mobileNode, registrationKey: undefined } };
+}
+
+/** Undefined: its key is required as well. */
+function protectedByEsp(
+  owner: AuthenticatedSender['mobileNode'] | undefined,
+  identifier: string | undefined,
+): Authentication | undefined {
+  if (owner === undefined || owner.registrationKeys.length > 0) return undefined;
+  const named =
+    [identifier, owner.identifier].includes(undefined) || identifier === owner.identifier;
+  return named
+    ? { kind: 'authentic', sender: { mobileNode: owner, registrationKey: undefined } }
+    : { kind: 'discarded', reason: 'no-security-association' };
 }
 
 /**

@@ -88,6 +88,14 @@ const VALIDITY: readonly {
       !isDeregistration(request),
   },
   {
+    // RFC 3776 §4.3: ESP does not cover the source of the packet, which an attacker could replace.
+    reason: 'alternate-care-of-address-missing',
+    broken: ({ protection, homeAddressOption, update }) =>
+      protection === 'esp' &&
+      homeAddressOption &&
+      findOption(update.options, 'alternate-care-of-address') === undefined,
+  },
+  {
     reason: 'nonce-indices-present',
     broken: ({ update }) =>
       update.flags.homeRegistration && findOption(update.options, 'nonce-indices') !== undefined,

@@ -11,6 +11,7 @@
 import { isMalformed } from '#base/bytes.ts';
 import { isMulticast, isUnspecified } from '#base/ip.ts';
 import type { Step } from '#engine/contract/engine.ts';
+import type { ControlProtection } from '#engine/contract/input.ts';
 import {
   ErrorReporter,
   extensionFault,
@@ -50,14 +51,19 @@ export class Reception {
   }
 
   /** The Binding Update in a packet. Counts any other packet, and answers it if an RFC says so. */
-  receive(step: Step, path: RegistrationPath, bytes: Uint8Array): RegistrationRequest | undefined {
+  receive(
+    step: Step,
+    path: RegistrationPath,
+    bytes: Uint8Array,
+    protection?: ControlProtection,
+  ): RegistrationRequest | undefined {
     const packet = ipv6Codec.parse(bytes);
     if (isMalformed(packet)) {
       this.#context.counters.count('malformed-packet');
       return undefined;
     }
     const read = this.#read(packet, bytes);
-    if ('update' in read) return registrationRequest(path, packet, read.update);
+    if ('update' in read) return registrationRequest(path, { packet, protection }, read.update);
     const { reason, answer } = read;
     this.#context.counters.count(reason);
     if (answer !== undefined)

@@ -137,9 +137,11 @@ export class Registrar {
   }
 
   /** False, and counted, if the mobile node's budget for multicasts on the home link is spent. */
-  #mayUseHomeLink({ now }: Step, { sender }: PendingRegistration, fresh: boolean): boolean {
+  #mayUseHomeLink({ now }: Step, pending: PendingRegistration, fresh: boolean): boolean {
+    const { sender, request } = pending;
     const { mobileNode, registrationKey } = sender;
-    const proved = fresh && registrationKey !== undefined;
+    const authenticated = registrationKey !== undefined || request.protection !== undefined;
+    const proved = fresh && authenticated;
     const allowed = this.#homeLinkBudget.take(now, mobileNode, proved);
     if (!allowed) this.#context.counters.count('home-link-limited');
     return allowed;

@@ -8,6 +8,7 @@
  * Identifier option (RFC 5648 §4.3), skipped like an unknown option.
  */
 import type { IpAddress, Ipv6Address } from '#base/ip.ts';
+import type { ControlProtection } from '#engine/contract/input.ts';
 import { type BindingKey, NO_BID } from '#engine/mobile-ipv6/common/binding-cache.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
@@ -30,6 +31,13 @@ export interface RegistrationRequest extends BindingKey {
   /** The Mobility Header's octets as received. */
   readonly header: Uint8Array;
   readonly update: MobilityMessageOf<'binding-update'>;
+  readonly protection: ControlProtection | undefined;
+}
+
+/** A packet, and what protected it. */
+interface ReceivedPacket {
+  readonly packet: Ipv6Packet;
+  readonly protection: ControlProtection | undefined;
 }
 
 /** The sender of a Binding Update; without key only where the operator allows that. */
@@ -40,7 +48,7 @@ export interface AuthenticatedSender {
 
 export function registrationRequest(
   path: RegistrationPath,
-  packet: Ipv6Packet,
+  { packet, protection }: ReceivedPacket,
   update: MobilityMessageOf<'binding-update'>,
 ): RegistrationRequest {
   const option = homeAddressOption(packet);
@@ -53,6 +61,7 @@ export function registrationRequest(
     homeAddressOption: option !== undefined,
     header: packet.payload,
     update,
+    protection,
   };
   if (path.kind === 'udp') {
     // The validity checks drop a Binding Update over UDP without the option.
