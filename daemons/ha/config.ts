@@ -10,10 +10,12 @@ import {
   deviceField,
   EVEN_WHEN_FAULTY,
   integerField,
+  ipField,
   ipv4Field,
   ipv4PrefixField,
   ipv6Field,
   ipv6PrefixField,
+  isHostName,
   prefixField,
 } from '#daemon/configuration/config-fields.ts';
 import { ESP_SAMPLE, espField } from '#daemon/configuration/esp-fields.ts';
@@ -34,6 +36,10 @@ import type {
 export interface HomeAgentSettings {
   readonly daemon: DaemonSettings;
   readonly homeAgent: HomeAgentConfiguration;
+  /** Of the kernel, at a time, with `internet: nat`. */
+  readonly connectionsOfNode: number;
+  /** Otherwise no node has a group. */
+  readonly isolate: boolean;
 }
 
 const globalAddress = () => ipv6Field().refine(isGlobalUnicast, 'must be a global unicast address');
@@ -65,6 +71,10 @@ function mobileNodeSection(context: ConfigurationContext) {
           'registrations alone: data in the tunnel is not encrypted.',
         sample: ESP_SAMPLE,
       }),
+    group: z.string().min(1).max(64).optional().meta({
+      description: 'with isolate, the node reaches only nodes of the same group',
+      sample: 'family',
+    }),
     homeAddresses: z
       .array(globalAddress())
       .min(1)
@@ -149,6 +159,62 @@ function registrationShape() {
   };
 }
 
+/** Their names fit in one option together with the addresses. */
+const MOST_SEARCH_OCTETS = 180;
+
+const dnsSection = () =>
+  z.strictObject({
+    servers: z
+      .array(ipField())
+      .min(1)
+      .max(3)
+      .meta({
+        description: 'name servers that nodes reach through their tunnels',
+        sample: ['2001:db8:1::53', '192.0.2.53'],
+      }),
+    search: z
+      .array(z.string().refine(isHostName, 'must be a domain name'))
+      .max(6)
+      .default([])
+      .refine(
+        (names) => names.reduce((sum, name) => sum + name.length + 2, 0) <= MOST_SEARCH_OCTETS,
+        'the names are too long together',
+      )
+      .meta({ description: 'domains of short names', sample: ['example.net'] }),
+  });
+
+const isolateField = () =>
+  z
+    .boolean()
+    .default(true)
+    .meta({
+      reloadable: true,
+      description: 'whether mobile nodes of different groups are kept apart',
+      details:
+        'Nodes without a group are one group. As long as no node has a group, all nodes reach ' +
+        'each other. Needs nft.',
+    });
+
+/** The keys about the internet access of mobile nodes. */
+function internetShape() {
+  return {
+    internet: z
+      .enum(['routed', 'nat', 'nat66'])
+      .default('routed')
+      .meta({
+        description:
+          'how mobile nodes reach the internet: routed uses their own addresses, nat gives their ' +
+          "IPv4 connections this host's address, nat66 those of both families",
+        details:
+          'With nat, home addresses and mobile networks may be private. IPv6 needs no nat where ' +
+          'the home prefix is routed to this host. Needs nft.',
+      }),
+    connectionsOfNode: integerField(1, 1_000_000).default(4096).meta({
+      description: 'with internet: nat, connections that one address may have at a time',
+    }),
+  };
+}
+
 /** Schema of `ha.yaml`. */
 export function homeAgentSchema(context: ConfigurationContext) {
   return z
@@ -201,6 +267,12 @@ export function homeAgentSchema(context: ConfigurationContext) {
         reloadable: true,
       }),
       ...registrationShape(),
+      ...internetShape(),
+      isolate: isolateField(),
+      dns: dnsSection().optional().meta({
+        reloadable: true,
+        description: 'name servers for nodes with acceptDns; none unless given',
+      }),
       tunnelMtu: tunnelMtuSection(),
       daemon: daemonSection('ha'),
     })
@@ -214,21 +286,29 @@ function registrationKeysOf(node: MobileNodeFields): readonly RegistrationKey[] 
   return Array.isArray(node.security) ? node.security : [node.security];
 }
 
-function authorizedMobileNode(node: MobileNodeFields): AuthorizedMobileNode {
-  const { security: _, identifier, ...rest } = node;
-  return { ...rest, identifier, registrationKeys: registrationKeysOf(node) };
+function authorizedMobileNode(node: MobileNodeFields, hasGroups: boolean): AuthorizedMobileNode {
+  const { security: _, identifier, group = '', ...rest } = node;
+  return {
+    ...rest,
+    ...(hasGroups ? { group } : {}),
+    identifier,
+    registrationKeys: registrationKeysOf(node),
+  };
 }
 
 function settingsOf(fields: FieldsOfSchema): HomeAgentSettings {
-  const { daemon, security, mobileNodes, ipv4Pool, homeLink, ...rest } = fields;
+  const { daemon, security, mobileNodes, ipv4Pool, homeLink, ...others } = fields;
+  const { connectionsOfNode, isolate, ...rest } = others;
+  const hasGroups = isolate && mobileNodes.some(({ group }) => group !== undefined);
   return {
     daemon,
+    ...{ connectionsOfNode, isolate },
     homeAgent: {
       ...rest,
       ipv4Pool,
       homeLink,
       insecure: security === 'none',
-      mobileNodes: mobileNodes.map(authorizedMobileNode),
+      mobileNodes: mobileNodes.map((node) => authorizedMobileNode(node, hasGroups)),
     },
   };
 }
@@ -239,6 +319,8 @@ type FieldsOfSchema = Omit<
   'insecure' | 'mobileNodes' | 'ipv4Pool' | 'homeLink' | 'acceptRaInterfaces'
 > & {
   readonly daemon: DaemonSettings;
+  readonly connectionsOfNode: number;
+  readonly isolate: boolean;
   readonly security: 'required' | 'none';
   readonly mobileNodes: readonly MobileNodeFields[];
   readonly ipv4Pool?: Prefix | undefined;

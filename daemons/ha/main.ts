@@ -2,6 +2,8 @@
 import { warmUpHandovers } from '#composition/handover-warm-up.ts';
 import { openHomeAgent } from '#composition/home-agent.ts';
 import { runPacketDaemon } from '#composition/packet-daemon.ts';
+import { removeInternetAccess } from '#host/kernel/internet-access.ts';
+import { removeNodeGroups } from '#host/kernel/node-groups.ts';
 import { homeAgentSchema } from './config.ts';
 
 await runPacketDaemon({
@@ -24,4 +26,8 @@ await runPacketDaemon({
       registrationKeys.map((key) => ({ ...key, identifier, homeAddresses })),
     ),
   engine: openHomeAgent,
+  cleanup({ daemon }) {
+    removeInternetAccess(daemon.device);
+    removeNodeGroups(daemon.device);
+  },
 });

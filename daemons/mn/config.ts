@@ -12,6 +12,7 @@ import {
   withDiscovery,
 } from '#composition/mobile-settings.ts';
 import { type NtmobileSettings, ntmobileSection } from '#composition/ntmobile-settings.ts';
+import { checkVpn } from '#composition/vpn-settings.ts';
 import type { ConfigurationContext } from '#daemon/configuration/config.ts';
 import { crossCheck, EVEN_WHEN_FAULTY, type Report } from '#daemon/configuration/config-fields.ts';
 import type { DaemonSettings } from '#daemon/daemon-settings.ts';
@@ -42,6 +43,7 @@ export function mobileNodeSchema(context: ConfigurationContext) {
     })
     .superRefine(crossCheck(checkHomes), EVEN_WHEN_FAULTY)
     .superRefine(crossCheck(checkRulePriorities), EVEN_WHEN_FAULTY)
+    .superRefine(crossCheck(checkVpn), EVEN_WHEN_FAULTY)
     .superRefine(crossCheck(checkPurpose), EVEN_WHEN_FAULTY)
     .transform(
       ({ daemon, ntmobile, ...mobileNode }): MobileNodeSettings => ({

@@ -22,15 +22,16 @@ import {
   homeOf,
   homeShape,
   mobileShape,
-  type PartialSettings,
   type RulePriorities,
   withDiscovery,
 } from '#composition/mobile-settings.ts';
+import { checkVpn } from '#composition/vpn-settings.ts';
 import type { ConfigurationContext } from '#daemon/configuration/config.ts';
 import {
   crossCheck,
   deviceField,
   EVEN_WHEN_FAULTY,
+  type PartialSettings,
   prefixField,
   type Report,
   reporter,
@@ -186,6 +187,7 @@ export function mobileRouterSchema(context: ConfigurationContext) {
       ...mobileShape('mr'),
     })
     .superRefine(crossCheck(checkRouter), EVEN_WHEN_FAULTY)
+    .superRefine(crossCheck(checkVpn), EVEN_WHEN_FAULTY)
     .transform(
       ({ daemon, ...mobileRouter }): MobileRouterSettings => ({
         daemon,

@@ -1,5 +1,6 @@
 /** The mobile router daemon. */
 import { warmUpHandovers } from '#composition/handover-warm-up.ts';
+import { resolvConfPaths } from '#composition/host-names.ts';
 import {
   homeKeys,
   mobilePlane,
@@ -8,6 +9,7 @@ import {
 } from '#composition/mobile-engines.ts';
 import { runPacketDaemon } from '#composition/packet-daemon.ts';
 import { createMobileRouter } from '#engine/mobile-ipv6/mobile-router/mobile-router.ts';
+import { restoreResolvConf } from '#host/dns/resolv-conf.ts';
 import { forwardingControl } from '#host/kernel/sysctl.ts';
 import { randomBytes } from '#host/process/random.ts';
 import { type MobileRouterSettings, mobileRouterSchema } from './config.ts';
@@ -27,4 +29,5 @@ await runPacketDaemon<MobileRouterSettings>({
     const mobileNetworkDevices = node.mobileNetworks.map(({ device }) => device);
     return openMobileEngines({ daemon, node, nodeOf, engine, mobileNetworkDevices }, host);
   },
+  cleanup: ({ daemon }) => restoreResolvConf(resolvConfPaths(daemon)),
 });

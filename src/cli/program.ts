@@ -14,6 +14,7 @@ import { addInstallationCommands } from '#installer/commands.ts';
 import { addAccountCommands } from './account-commands.ts';
 import { completion, SHELLS, type Shell } from './completion.ts';
 import { CommandFailure, printAnswer, socketOf } from './daemon-request.ts';
+import { addKillSwitch } from './kill-switch-command.ts';
 import { addLabCommands } from './lab-commands.ts';
 import { addInterventions, addQueries } from './query-commands.ts';
 import { reload } from './reload-command.ts';
@@ -39,6 +40,7 @@ export function program(): Command {
   addQueries(root);
   addStreams(root);
   addInterventions(root, printAnswer);
+  addKillSwitch(root, printAnswer);
   root
     .command('request <command> [parameters]')
     .description('send any command, with parameters as a JSON object, and print the answer')

@@ -22,7 +22,17 @@ const CLOCK_CHECK_MS = 5_000;
 /** Ports of the driver that only some daemons have. */
 export type OptionalPorts = Pick<
   DriverOptions,
-  'resolver' | 'login' | 'names' | 'addressMaps' | 'localAddresses' | 'network' | 'traffic'
+  | 'resolver'
+  | 'login'
+  | 'names'
+  | 'addressMaps'
+  | 'killSwitch'
+  | 'internetAccess'
+  | 'nodeGroups'
+  | 'hostResolver'
+  | 'localAddresses'
+  | 'network'
+  | 'traffic'
 >;
 
 /** An engine as a daemon made it from its configuration. */

@@ -12,17 +12,13 @@ import type {
 import type { NtmobileNodeInput } from '#engine/ntmobile/node/ntmobile-node.ts';
 import { createResolver, hostAddresses } from '#host/dns/resolver.ts';
 import type { DriverInput } from '#runtime/driver.ts';
-import {
-  configuredResolver,
-  type EngineHost,
-  type EngineSetup,
-  type OptionalPorts,
-} from './engine-daemon.ts';
+import type { EngineHost, EngineSetup, OptionalPorts } from './engine-daemon.ts';
 import { espOfHomes } from './esp-associations.ts';
 import { type EngineWithCounters, joinEngines } from './joined-engines.ts';
 import { type NtmobilePart, openNtmobile } from './ntmobile-part.ts';
 import type { NtmobileSettings } from './ntmobile-settings.ts';
 import type { PlaneChoice } from './packet-daemon.ts';
+import { openVpnPorts } from './vpn-ports.ts';
 
 interface MobileEngineParts<S> {
   readonly daemon: DaemonSettings;
@@ -42,8 +38,9 @@ interface MobileEngineParts<S> {
 
 export async function openMobileEngines<S>(
   parts: MobileEngineParts<S>,
-  { clock, context, servers }: EngineHost,
+  host: EngineHost,
 ): Promise<EngineSetup<S>> {
+  const { clock, context, servers } = host;
   const { daemon, node, nodeOf, engine, mobileNetworkDevices = [] } = parts;
   const { interfaces, homes } = node;
   const sources = () => hostAddresses([daemon.device, ...mobileNetworkDevices]);
@@ -61,7 +58,8 @@ export async function openMobileEngines<S>(
         ...addressesOf(links),
       ],
       traffic: true,
-      ...namePorts(ntmobile, daemon, sources),
+      ...openVpnPorts(daemon, node, host, sources),
+      ...namePorts(ntmobile, sources),
     },
     reconfigure(now, settings, out) {
       engine?.reconfigure(now, nodeOf(settings), out);
@@ -71,13 +69,12 @@ export async function openMobileEngines<S>(
   };
 }
 
-/** The stub knows which servers to ask; without it the configuration does. */
+/** The stub knows which servers to ask. */
 function namePorts(
   ntmobile: NtmobilePart | undefined,
-  daemon: DaemonSettings,
   sources: () => readonly IpAddress[],
 ): OptionalPorts {
-  if (ntmobile === undefined) return { resolver: configuredResolver(daemon, sources) };
+  if (ntmobile === undefined) return {};
   const { names, login } = ntmobile;
   const resolver = createResolver({ sources, servers: () => names.servers() });
   return { resolver, login, names: names.stub };

@@ -19,6 +19,7 @@ import {
   ipv6Field,
   ipv6PrefixField,
   isHostName,
+  type PartialSettings,
   type Report,
   reporter,
   soundEntries,
@@ -36,6 +37,7 @@ import { daemonSection } from '#daemon/daemon-settings.ts';
 import { INITIAL_BINDACK_TIMEOUT_FIRST_REGISTRATION_MS } from '#engine/mobile-ipv6/common/binding-update-back-off.ts';
 import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { checkEspSections } from './esp-checks.ts';
+import { vpnShape } from './vpn-settings.ts';
 
 const HOME_LINK_DETAILS =
   'The host is at home if an interface has an address in this prefix, for example from ' +
@@ -167,9 +169,6 @@ interface OptionalHome {
   readonly identifier: string | undefined;
   readonly esp: HomeConfiguration['esp'];
 }
-
-/** Undefined stands for an absent or faulty part. */
-export type PartialSettings<T> = { readonly [K in keyof T]?: T[K] | undefined };
 
 /** Checks relations between the fields of a home. */
 export function checkHome(home: PartialSettings<HomeFields>, report: Report): void {
@@ -317,6 +316,7 @@ export function mobileShape(name: string) {
       description:
         'send all traffic through the home agent; false sends only traffic from the home address',
     }),
+    ...vpnShape(),
     deregisterOnStop: deregisterOnStopField(),
     tunnelMtu: tunnelMtuSection().meta({ reloadable: true }),
     daemon: daemonSection(name),

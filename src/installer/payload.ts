@@ -24,6 +24,8 @@ const PLAIN = 0o644;
 const PROGRAM = 0o755;
 const ADDON = 'native/build/sojourn.node';
 const UNITS = 'systemd';
+/** Enabled with the unit of a mobile node or router. */
+const BOOT_UNIT = 'killswitch-sojourn.service';
 
 /** All files, from the sources in `repository`. Throws `InstallationRefused`. */
 export function payload(repository: string, layout: Layout): readonly PayloadFile[] {
@@ -108,7 +110,8 @@ function runtimePackage(repository: string): string {
 function units(repository: string, layout: Layout): readonly PayloadFile[] {
   const daemons = unitNames(repository);
   const paths = filesBelow(repository, UNITS).filter(
-    (path) => !path.endsWith('.service') || daemons.includes(basename(path)),
+    (path) =>
+      !path.endsWith('.service') || daemons.includes(basename(path)) || path.endsWith(BOOT_UNIT),
   );
   return paths.map((path) => {
     const text = readFileSync(join(repository, path), 'utf8')

@@ -15,13 +15,25 @@ import type { DesiredItems, DesiredRule } from '#engine/contract/desired-state.t
 import type { SealingKey } from '#engine/contract/ntmobile.ts';
 import type { OuterPath } from '#engine/contract/outer-path.ts';
 import type { DesiredKind, ItemKey } from './desired-state-table.ts';
-import type { AddressMapPort, KernelPort, PlanePort } from './ports.ts';
+import type {
+  AddressMapPort,
+  HostResolverPort,
+  InternetAccessPort,
+  KernelPort,
+  KillSwitchPort,
+  NodeGroupsPort,
+  PlanePort,
+} from './ports.ts';
 
 /** Everything that desired state is applied to. */
 export interface HostPorts {
   readonly kernel: KernelPort;
   readonly plane: PlanePort;
   readonly addressMaps: AddressMapPort;
+  readonly killSwitch: KillSwitchPort;
+  readonly internetAccess: InternetAccessPort;
+  readonly nodeGroups: NodeGroupsPort;
+  readonly hostResolver: HostResolverPort;
 }
 
 /** The port that applies a kind: decides what `Reconciler` does at shutdown and after a loss. */
@@ -32,12 +44,30 @@ type Row<V> = DesiredKind<V, HostPorts> & { readonly owner: KindOwner };
 /**
  * The rows, in the order in which a step adds them; it removes in the reverse order.
  *
+ * - The kill switch first: nothing leaves before it is closed, and it is the last to open.
  * - Keys, then tunnels, then the routes into them: no packet enters a tunnel without keys.
  * - Addresses, routes, rules: a route may name an address as its source.
  * - Sysctls last: the host forwards nothing before the rules that confine forwarding exist, and
  *   none of these rules is removed while the host still forwards.
  */
 export const DESIRED_STATE_KINDS: { readonly [K in keyof DesiredItems]: Row<DesiredItems[K]> } = {
+  /** There is one. */
+  killSwitches: {
+    name: 'kill-switch',
+    owner: 'killSwitch',
+    keyOf: ({ mark }) => mark,
+    equal: (a, b) => JSON.stringify(a) === JSON.stringify(b),
+    apply: ({ killSwitch }, desired) => killSwitch.set(desired),
+    remove: ({ killSwitch }, applied) => killSwitch.release(applied),
+  },
+  localNetworks: {
+    name: 'local-network',
+    owner: 'killSwitch',
+    keyOf: ({ prefix }) => keyOfPrefix(prefix),
+    equal: () => true,
+    apply: ({ killSwitch }, { prefix }) => killSwitch.allowNetwork(prefix),
+    remove: ({ killSwitch }, { prefix }) => killSwitch.disallowNetwork(prefix),
+  },
   /** An operator sees only the id of the tunnel. */
   sealingKeys: {
     name: 'sealing-keys',
@@ -161,6 +191,33 @@ export const DESIRED_STATE_KINDS: { readonly [K in keyof DesiredItems]: Row<Desi
     equal: () => true,
     apply: ({ kernel }, neighbour) => kernel.addProxyNeighbour(neighbour),
     remove: ({ kernel }, neighbour) => kernel.deleteProxyNeighbour(neighbour),
+  },
+  groupMembers: {
+    name: 'group-member',
+    owner: 'nodeGroups',
+    keyOf: ({ prefix }) => keyOfPrefix(prefix),
+    equal: (a, b) => a.group === b.group,
+    apply({ nodeGroups }, member, applied) {
+      if (applied !== undefined) nodeGroups.dismiss(applied);
+      nodeGroups.admit(member);
+    },
+    remove: ({ nodeGroups }, member) => nodeGroups.dismiss(member),
+  },
+  masquerades: {
+    name: 'masquerade',
+    owner: 'internetAccess',
+    keyOf: ({ source }) => keyOfPrefix(source),
+    equal: () => true,
+    apply: ({ internetAccess }, { source }) => internetAccess.masquerade(source),
+    remove: ({ internetAccess }, { source }) => internetAccess.endMasquerade(source),
+  },
+  nameServers: {
+    name: 'name-servers',
+    owner: 'hostResolver',
+    keyOf: () => 'host',
+    equal: (a, b) => JSON.stringify(a) === JSON.stringify(b),
+    apply: ({ hostResolver }, desired) => hostResolver.use(desired),
+    remove: ({ hostResolver }) => hostResolver.restore(),
   },
   sysctls: {
     name: 'sysctl',

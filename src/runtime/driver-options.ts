@@ -18,7 +18,11 @@ import type {
   ClockPort,
   ControlPort,
   EventSink,
+  HostResolverPort,
+  InternetAccessPort,
   KernelPort,
+  KillSwitchPort,
+  NodeGroupsPort,
   PlanePort,
   StorePort,
 } from './ports.ts';
@@ -45,6 +49,10 @@ export interface DriverOptions extends ExternalRequestPorts {
   readonly store: StorePort;
   readonly events: EventSink;
   readonly addressMaps?: AddressMapPort;
+  readonly killSwitch?: KillSwitchPort;
+  readonly internetAccess?: InternetAccessPort;
+  readonly nodeGroups?: NodeGroupsPort;
+  readonly hostResolver?: HostResolverPort;
   readonly control?: ControlPort;
   /**
    * Addresses of this host that may receive Mobility Headers; the driver passes them to the plane

@@ -61,7 +61,7 @@ class DriverLoop implements Driver {
       (what, error) => {
         this.#report('kernel-refused', 'warn', { what, error: error.message });
       },
-      options.addressMaps,
+      options,
       (why) => this.#report('tunnel-device-repaired', 'warn', { why }),
     );
     this.#externalRequests = new ExternalRequests(

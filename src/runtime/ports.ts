@@ -3,12 +3,13 @@
  * or `daemon/`, and a fake in `fakes/` for tests.
  */
 
-import type { IpAddress } from '#base/ip.ts';
+import type { IpAddress, Prefix } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type {
   DesiredAddress,
+  DesiredNameServers,
   DesiredPlaneRoute,
   DesiredProxyNeighbour,
   DesiredRoute,
@@ -29,6 +30,7 @@ import type {
   RoamingInput,
 } from '#engine/contract/ntmobile.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
+import type { DesiredGroupMember, DesiredKillSwitch } from '#engine/contract/packet-filters.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { RegistrationKeyOwner } from '#engine/contract/registration-key-owner.ts';
 import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
@@ -223,6 +225,36 @@ export interface ResolverPort {
 export interface AddressMapPort {
   set(map: DesiredAddressMap): void;
   delete(map: DesiredAddressMap): void;
+}
+
+/** The packet filter that keeps everything else inside the tunnel. Throws a `HostError`. */
+export interface KillSwitchPort {
+  /** In force when it returns: replaces the former rules atomically, or lifts them. */
+  set(desired: DesiredKillSwitch): void;
+  /** The daemon stops. */
+  release(applied: DesiredKillSwitch): void;
+  /** Opens the kill switch for the hosts of a link; in force soon after the call. */
+  allowNetwork(prefix: Prefix): void;
+  disallowNetwork(prefix: Prefix): void;
+}
+
+/** Translates addresses of mobile nodes for the internet. Throws a `HostError`. */
+export interface InternetAccessPort {
+  masquerade(source: Prefix): void;
+  endMasquerade(source: Prefix): void;
+}
+
+/** The resolver configuration of the host. A refusal is reported as an event. */
+export interface HostResolverPort {
+  use(desired: DesiredNameServers): void;
+  /** Restores what `use` replaced. */
+  restore(): void;
+}
+
+/** Keeps mobile nodes of different groups apart. Throws a `HostError`. */
+export interface NodeGroupsPort {
+  admit(member: DesiredGroupMember): void;
+  dismiss(member: DesiredGroupMember): void;
 }
 
 /** The account server. Never rejects: a failure is in the outcome. */

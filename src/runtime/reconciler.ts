@@ -14,7 +14,15 @@ import type { DesiredItems, DesiredPart } from '#engine/contract/desired-state.t
 import { DESIRED_STATE_KINDS, type HostPorts, type KindOwner } from './desired-state-kinds.ts';
 import { type AttemptHostChange, DesiredStateTable } from './desired-state-table.ts';
 import { type HostError, isHostError } from './host-error.ts';
-import type { AddressMapPort, KernelPort, PlanePort } from './ports.ts';
+import type {
+  AddressMapPort,
+  HostResolverPort,
+  InternetAccessPort,
+  KernelPort,
+  KillSwitchPort,
+  NodeGroupsPort,
+  PlanePort,
+} from './ports.ts';
 
 /** First and longest wait before a refused change is tried again. */
 const RETRY_FIRST_MS = 100;
@@ -28,11 +36,34 @@ const PENDING_SHOWN = 100;
 /** The TUN device in `pending`. */
 const TUNNEL_DEVICE = 'tunnel-device';
 
-function noAddressMaps(): never {
-  throw new Error('the engine desires an address map, but this daemon has no address maps');
-}
+const missing = (what: string) => (): never => {
+  throw new Error(`the engine desires ${what}, but this daemon has none`);
+};
+const noAddressMap = missing('an address map');
+const noKillSwitch = missing('a kill switch');
+const noInternetAccess = missing('internet access');
+const noNodeGroups = missing('groups of nodes');
+const noHostResolver = missing('name servers');
 
-const NO_ADDRESS_MAPS: AddressMapPort = { set: noAddressMaps, delete: noAddressMaps };
+const NO_ADDRESS_MAPS: AddressMapPort = { set: noAddressMap, delete: noAddressMap };
+const NO_KILL_SWITCH: KillSwitchPort = {
+  ...{ set: noKillSwitch, release: noKillSwitch },
+  ...{ allowNetwork: noKillSwitch, disallowNetwork: noKillSwitch },
+};
+const NO_INTERNET_ACCESS: InternetAccessPort = {
+  ...{ masquerade: noInternetAccess, endMasquerade: noInternetAccess },
+};
+const NO_NODE_GROUPS: NodeGroupsPort = { admit: noNodeGroups, dismiss: noNodeGroups };
+const NO_HOST_RESOLVER: HostResolverPort = { use: noHostResolver, restore: noHostResolver };
+
+/** Ports of the host that only some daemons have. */
+interface FurtherPorts {
+  readonly addressMaps?: AddressMapPort | undefined;
+  readonly killSwitch?: KillSwitchPort | undefined;
+  readonly internetAccess?: InternetAccessPort | undefined;
+  readonly nodeGroups?: NodeGroupsPort | undefined;
+  readonly hostResolver?: HostResolverPort | undefined;
+}
 
 type KindTable = DesiredStateTable<object, HostPorts>;
 
@@ -59,20 +90,27 @@ export class Reconciler {
 
   /**
    * `refused` is called once for each item, when the host first refuses it; `repaired` when another
-   * program had harmed the TUN device. Without `addressMaps`, an engine that desires one fails an
-   * assertion.
+   * program had harmed the TUN device. An engine that desires a kind whose port is missing in
+   * `further` fails an assertion.
    */
   constructor(
     kernel: KernelPort,
     plane: PlanePort,
     refused: (what: string, error: HostError) => void,
-    addressMaps: AddressMapPort = NO_ADDRESS_MAPS,
+    {
+      addressMaps = NO_ADDRESS_MAPS,
+      killSwitch = NO_KILL_SWITCH,
+      internetAccess = NO_INTERNET_ACCESS,
+      nodeGroups = NO_NODE_GROUPS,
+      hostResolver = NO_HOST_RESOLVER,
+    }: FurtherPorts = {},
     repaired: (why: string) => void = () => {},
   ) {
     this.#repaired = repaired;
     this.#kernel = kernel;
     this.#refused = refused;
-    const ports = { kernel, plane, addressMaps };
+    const further = { addressMaps, killSwitch, internetAccess, nodeGroups, hostResolver };
+    const ports = { kernel, plane, ...further };
     const tables = keysOf(DESIRED_STATE_KINDS).map((kind) => ({
       owner: DESIRED_STATE_KINDS[kind].owner,
       table: openTable(kind, ports),

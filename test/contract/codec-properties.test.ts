@@ -38,6 +38,12 @@ const option: fc.Arbitrary<MobilityOption> = fc.oneof(
   fc.record({ type: type('replay-protection'), timestamp: u64 }),
   fc.record({ type: type('callback'), seconds: u16, token: u64 }),
   fc.record({
+    type: type('dns-configuration'),
+    ipv6Servers: fc.array(address6, { maxLength: 3 }),
+    ipv4Servers: fc.array(address4, { maxLength: 15 }),
+    searchDomains: fc.array(fc.constantFrom('a', 'lab.example', 'x-1.y_2.z'), { maxLength: 4 }),
+  }),
+  fc.record({
     type: type('ipv4-home-address'),
     prefixLength: fc.nat(63),
     requestPrefix: boolean,

@@ -102,6 +102,11 @@ export const PHASES: Readonly<Record<string, string>> = {
   stopped: 'stopped: no home agent serves the mobile networks',
 };
 
+const KILL_SWITCH_TEXTS: Readonly<Record<string, string>> = {
+  closed: 'closed: nothing leaves outside the tunnel',
+  lifted: 'OPEN until `sojourn killswitch on` or the next start',
+};
+
 const FORWARDING_TEXTS: Readonly<Record<string, string>> = {
   tunnel: 'through the tunnel',
   'home-link': 'on the home link',
@@ -234,6 +239,7 @@ function hostLines(status: JsonObject): readonly Line[] {
   );
   const { storeBacklog, storeFault } = isJsonObject(driver) ? driver : {};
   return [
+    ['kill switch', KILL_SWITCH_TEXTS[String(status['killSwitch'])]],
     ...(refused.length === 0 ? [['kernel', 'in sync'] as const] : refused),
     [
       'store',

@@ -78,6 +78,9 @@ function leaveOut(value: unknown, [first, ...rest]: readonly PropertyKey[]): voi
   else leaveOut(Reflect.get(value, first), rest);
 }
 
+/** Undefined stands for an absent or faulty part. */
+export type PartialSettings<T> = { readonly [K in keyof T]?: T[K] | undefined };
+
 /** The sound entries of a list, with their indexes. */
 export function soundEntries<T>(
   list: readonly (T | undefined)[] | undefined,

@@ -21,13 +21,24 @@ import {
   type OuterPath,
   type Protection,
 } from './outer-path.ts';
+import type {
+  DesiredGroupMember,
+  DesiredKillSwitch,
+  DesiredLocalNetwork,
+  DesiredMasquerade,
+} from './packet-filters.ts';
 
 /** Every kind of desired state, and the type of its items. */
 export interface DesiredItems {
+  readonly killSwitches: DesiredKillSwitch;
+  readonly localNetworks: DesiredLocalNetwork;
   readonly addresses: DesiredAddress;
   readonly routes: DesiredRoute;
   readonly rules: DesiredRule;
   readonly proxyNeighbours: DesiredProxyNeighbour;
+  readonly groupMembers: DesiredGroupMember;
+  readonly masquerades: DesiredMasquerade;
+  readonly nameServers: DesiredNameServers;
   readonly sysctls: DesiredSysctl;
   readonly tunnels: DesiredTunnel;
   readonly planeRoutes: DesiredPlaneRoute;
@@ -122,6 +133,13 @@ export interface DesiredRule {
 export interface DesiredProxyNeighbour {
   readonly device: string;
   readonly address: IpAddress;
+}
+
+/** The name servers of the whole host, reached through the tunnel. There is one item. */
+export interface DesiredNameServers {
+  /** At least one. */
+  readonly servers: readonly IpAddress[];
+  readonly searchDomains: readonly string[];
 }
 
 /** A kernel setting. A part's settings are set in order, and restored in the reverse order. */

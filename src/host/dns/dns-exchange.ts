@@ -4,13 +4,14 @@
  * RFC 1035 §4.2       UDP, TCP with two octets of length in front
  * RFC 5452 §4, §9     unpredictable ids and ports; an answer has to repeat the question
  *
- * Node's sockets have no SO_MARK. They are bound to the host's own addresses instead, which the
- * policy rules keep out of the tunnels.
+ * Sockets are bound to the host's own addresses, which the policy rules keep out of the tunnels.
+ * Node's have no SO_MARK: where a firewall has to know the queries, the addon makes the socket.
  */
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
-import { createConnection } from 'node:net';
+import { Socket } from 'node:net';
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
+import { nativeAddon } from '#host/plane/addon.ts';
 import { isResponse, isTruncated, responseCode, sameQuestion, withId } from './dns-message.ts';
 
 export interface NameServer {
@@ -36,6 +37,8 @@ export interface DnsExchangeRequest {
   readonly timeoutMs: number;
   /** The next attempt starts when there is no answer after this. */
   readonly staggerMs: number;
+  /** Firewall mark (SO_MARK); undefined: none. */
+  readonly mark?: number | undefined;
 }
 
 /**
@@ -115,12 +118,15 @@ class StaggeredExchange {
   }
 
   async #try(path: NameServerPath): Promise<DnsExchangeResult> {
-    const { query, accept, timeoutMs } = this.#inquiry;
-    const request = withId(query, randomInt(0x10000));
+    const { query, accept, timeoutMs, mark } = this.#inquiry;
+    const attempt = {
+      ...{ path, query: withId(query, randomInt(0x10000)), timeoutMs, mark },
+      stop: this.#stop.signal,
+    };
     try {
-      const octets = await askUdp(path, request, timeoutMs, this.#stop.signal);
+      const octets = await askUdp(attempt);
       if (accept === 'udp' || !isTruncated(octets)) return { octets };
-      return { octets: await askTcp(path, request, timeoutMs, this.#stop.signal) };
+      return { octets: await askTcp(attempt) };
     } catch (thrown) {
       const reason = thrown instanceof Error ? thrown.message : 'failed';
       return { failure: `${path.server.address}: ${reason}` };
@@ -154,12 +160,30 @@ function answers(octets: Uint8Array, query: Uint8Array): boolean {
   );
 }
 
-function askUdp(
+interface Attempt {
+  readonly path: NameServerPath;
+  readonly query: Buffer;
+  readonly timeoutMs: number;
+  readonly mark: number | undefined;
+  readonly stop: AbortSignal;
+}
+
+/** A descriptor of a socket with the mark, bound to the source. */
+function markedSocket(
+  type: 'udp' | 'tcp',
   { server, source }: NameServerPath,
-  query: Buffer,
-  timeoutMs: number,
-  stop: AbortSignal,
-): Promise<Buffer> {
+  mark: number,
+): number {
+  const family = server.address.includes(':') ? 6 : 4;
+  return nativeAddon().openMarkedSocket({
+    ...{ type, family, mark },
+    ...(source === undefined ? {} : { source }),
+  });
+}
+
+function askUdp({ path, query, timeoutMs, mark, stop }: Attempt): Promise<Buffer> {
+  const { server, source } = path;
+  const descriptor = mark === undefined ? undefined : markedSocket('udp', path, mark);
   return new Promise((resolve, reject) => {
     const socket = createSocket({
       type: server.address.includes(':') ? 'udp6' : 'udp4',
@@ -182,24 +206,18 @@ function askUdp(
     // `send` would report a failure there instead of by 'error'.
     socket.on('connect', () => socket.send(query));
     socket.on('listening', () => socket.connect(server.port, server.address));
-    socket.bind({ port: 0, ...(source === undefined ? {} : { address: source }) });
+    if (descriptor !== undefined) socket.bind({ fd: descriptor, exclusive: true });
+    else socket.bind({ port: 0, ...(source === undefined ? {} : { address: source }) });
   });
 }
 
-function askTcp(
-  { server, source }: NameServerPath,
-  query: Buffer,
-  timeoutMs: number,
-  stop: AbortSignal,
-): Promise<Buffer> {
+function askTcp({ path, query, timeoutMs, mark, stop }: Attempt): Promise<Buffer> {
+  const { server, source } = path;
+  const descriptor = mark === undefined ? {} : { fd: markedSocket('tcp', path, mark) };
   return new Promise((resolve, reject) => {
-    const from = source === undefined ? {} : { localAddress: source };
-    const socket = createConnection({
-      host: server.address,
-      port: server.port,
-      signal: stop,
-      ...from,
-    });
+    const from = source === undefined || mark !== undefined ? {} : { localAddress: source };
+    const socket = new Socket({ ...descriptor, signal: stop });
+    socket.connect({ host: server.address, port: server.port, ...from });
     const fail = (message: string): void => {
       socket.destroy();
       reject(new Error(message));

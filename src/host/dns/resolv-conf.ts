@@ -37,6 +37,10 @@ export interface ResolvConfPaths {
 interface ResolvConfOptions extends ResolvConfPaths {
   /** Addresses of the stub; the port is 53, because resolv.conf cannot name another. */
   readonly servers: readonly string[];
+  /** Replace the search domains of the former file; default: those remain. */
+  readonly searchDomains?: readonly string[];
+  /** Ends the contest with another program that writes the file. */
+  readonly remedy?: string;
   /** Name of the daemon. */
   readonly owner: string;
   /** Reports an event to the operator. */
@@ -88,17 +92,18 @@ export class ResolvConf implements Disposable {
   }
 
   #take(): void {
-    const { backup, servers, owner } = this.#options;
+    const { backup, servers, owner, searchDomains = [] } = this.#options;
     // Search domains and options remain in force.
     const kept = this.former
       .split('\n')
-      .filter((line) => /^\s*(search|domain|options|sortlist)\s/.test(line));
+      .filter((line) => /^\s*(search|domain|options|sortlist)\s/.test(line))
+      .filter((line) => searchDomains.length === 0 || /^\s*(options|sortlist)/.test(line));
+    const search = searchDomains.length === 0 ? [] : [`search ${searchDomains.join(' ')}`];
     const comment =
       `${MARK} (${owner}). The former file is in ${backup}; ` +
       'the daemon restores it when it ends.';
-    const text = [comment, ...servers.map((server) => `nameserver ${server}`), ...kept, ''].join(
-      '\n',
-    );
+    const own = [...servers.map((server) => `nameserver ${server}`), ...search];
+    const text = [comment, ...own, ...kept, ''].join('\n');
     mkdirSync(dirname(backup), { recursive: true });
     replace(backup, `${JSON.stringify(this.#former)}\n`);
     replace(this.#file, text);
@@ -121,11 +126,10 @@ export class ResolvConf implements Disposable {
 
   #giveUp(): void {
     this.#contested = true;
-    const { servers, backup } = this.#options;
+    const { servers, backup, remedy: last = 'set ntmobile.resolver: off' } = this.#options;
     rmSync(backup, { force: true });
     const remedy =
-      `make the program that writes it name ${servers.join(' and ')}, ` +
-      'and set ntmobile.resolver: off';
+      `make the program that writes it name ${servers.join(' and ')}, ` + `and ${last}`;
     this.#note('resolver-contested', { file: this.#file, remedy });
   }
 

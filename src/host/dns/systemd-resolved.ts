@@ -1,5 +1,6 @@
 /**
- * Makes systemd-resolved use a daemon's stub resolver as the name server of the TUN device.
+ * Makes systemd-resolved use a daemon's stub resolver, or other servers, as the name servers of the
+ * TUN device.
  *
  * resolvectl(1). systemd-resolved drops the setting with the device, so a crash leaves nothing
  * behind.
@@ -33,17 +34,23 @@ interface ResolvedLink {
   readonly device: string;
   /** `127.0.0.1` or `127.0.0.1:5353`. */
   readonly servers: readonly string[];
+  /** Domains of short names. */
+  readonly searchDomains?: readonly string[];
 }
 
 /**
- * Routes every name to the stub, except those of domains that another link claims. Rejects with
+ * Routes every name to the servers, except those of domains that another link claims. Rejects with
  * resolvectl's message.
  */
-export async function useResolved({ device, servers }: ResolvedLink): Promise<void> {
+export async function useResolved({
+  device,
+  servers,
+  searchDomains = [],
+}: ResolvedLink): Promise<void> {
   for (let left = TRIES; ; left -= 1) {
     try {
       await resolvectl('dns', device, ...servers);
-      await resolvectl('domain', device, '~.');
+      await resolvectl('domain', device, '~.', ...searchDomains);
       await resolvectl('default-route', device, 'true');
       return;
     } catch (thrown) {

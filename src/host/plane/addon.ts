@@ -59,6 +59,13 @@ interface NativeAddon {
     },
   ) => NativePlane;
   readonly Netlink: new () => NetlinkSocket;
+  /** A socket with SO_MARK, bound to the source; the caller owns the descriptor. */
+  openMarkedSocket(options: {
+    readonly type: 'udp' | 'tcp';
+    readonly family: 4 | 6;
+    readonly mark: number;
+    readonly source?: IpAddress;
+  }): number;
   /** One datagram to a service manager's socket (sd_notify). */
   notify(socket: string, text: string): void;
 }

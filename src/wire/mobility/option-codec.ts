@@ -18,17 +18,13 @@
 import { unreachable } from '#base/assert.ts';
 import type { Reader, Writer } from '#base/bytes.ts';
 import { ipFromBytes, isIpv6, readIpv4, readIpv6, writeIp } from '#base/ip.ts';
+import { experimentLength, parseExperiment, writeExperiment } from './experiments.ts';
 import {
   aligned,
   MOBILITY_OPTIONS,
   type MobilityOption,
   type MobilityOptionOf,
 } from './options.ts';
-
-/** Of the Callback option: "SJRN", which tells it from other experiments. */
-const EXPERIMENT = 0x534a524e;
-const CALLBACK_SUBTYPE = 1;
-const CALLBACK_LENGTH = 16;
 
 /** The row of each option type, by number. */
 const NAME_OF_TYPE: ReadonlyMap<number, string> = new Map(
@@ -99,23 +95,10 @@ function parseOption(reader: Reader, optionType: number, length: number): Mobili
     case 10:
       return { type: 'replay-protection', timestamp: reader.u64() };
     case 18:
-      return parseExperiment(reader, length);
+      return parseExperiment(reader.bytes(length).slice());
     default:
       return parseIpv4Option(reader, optionType, length);
   }
-}
-
-/** An experiment of others stays `unknown`. */
-function parseExperiment(reader: Reader, length: number): MobilityOption {
-  const data = reader.bytes(length).slice();
-  const fields = new DataView(data.buffer);
-  const own =
-    length === CALLBACK_LENGTH &&
-    fields.getUint32(0) === EXPERIMENT &&
-    fields.getUint8(4) === CALLBACK_SUBTYPE;
-  return own
-    ? { type: 'callback', seconds: fields.getUint16(6), token: fields.getBigUint64(8) }
-    : { type: 'unknown', optionType: 18, data };
 }
 
 function parseIpv4Option(reader: Reader, optionType: number, length: number): MobilityOption {
@@ -183,7 +166,8 @@ function dataLength(option: MobilityOption): number {
     case 'binding-identifier':
       return option.careOfAddress === undefined ? 4 : isIpv6(option.careOfAddress) ? 20 : 8;
     case 'callback':
-      return CALLBACK_LENGTH;
+    case 'dns-configuration':
+      return experimentLength(option);
     case 'unknown':
       return option.data.length;
     default:
@@ -282,11 +266,8 @@ function writeOptionData(option: MobilityOption, writer: Writer): void {
       writer.u64(option.timestamp);
       return;
     case 'callback':
-      writer.u32(EXPERIMENT);
-      writer.u8(CALLBACK_SUBTYPE);
-      writer.u8(0);
-      writer.u16(option.seconds);
-      writer.u64(option.token);
+    case 'dns-configuration':
+      writeExperiment(option, writer);
       return;
     case 'unknown':
       writer.bytes(option.data);

@@ -10,7 +10,7 @@
  * RFC 5555 §3       IPv4 Home Address, IPv4 Address Acknowledgement, NAT Detection, IPv4 Care-of
  *                   Address
  * RFC 5648 §4.3     Binding Identifier
- * RFC 5096          Experimental Mobility: docs/reference/mobile-ipv6-callback.md
+ * RFC 5096          Experimental Mobility: experiments.ts
  */
 import type { IpAddress, Ipv4Address, Ipv6Address } from '#base/ip.ts';
 
@@ -85,6 +85,13 @@ export const MOBILITY_OPTIONS = {
     alignment: aligned(1, 0),
     allowedIn: [0, 5, 6],
   },
+  // The same type, told apart by its subtype.
+  'dns-configuration': {
+    optionType: 18,
+    lengths: atLeast(0),
+    alignment: aligned(1, 0),
+    allowedIn: [5, 6],
+  },
   'ipv4-home-address': {
     optionType: 29,
     lengths: exactly(6),
@@ -154,6 +161,13 @@ export type MobilityOption =
     }
   | { readonly type: 'replay-protection'; readonly timestamp: bigint }
   | { readonly type: 'callback'; readonly seconds: number; readonly token: bigint }
+  /** In a Binding Update: a request, which is empty. */
+  | {
+      readonly type: 'dns-configuration';
+      readonly ipv6Servers: readonly Ipv6Address[];
+      readonly ipv4Servers: readonly Ipv4Address[];
+      readonly searchDomains: readonly string[];
+    }
   | {
       readonly type: 'ipv4-home-address';
       readonly prefixLength: number;

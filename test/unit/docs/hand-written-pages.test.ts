@@ -18,6 +18,7 @@ const PAGES = [
   'docs/get-started/quickstart.md',
   'docs/guides/home-agent.md',
   'docs/guides/mobile-node.md',
+  'docs/guides/vpn.md',
   'docs/guides/mobile-network.md',
   'docs/guides/ntmobile-servers.md',
   'docs/guides/operating.md',
@@ -39,6 +40,7 @@ const ALL_PAGES = [
   'docs/explain/conformance.md',
   'docs/reference/ntmobile.md',
   'docs/reference/mobile-ipv6-callback.md',
+  'docs/reference/mobile-ipv6-dns.md',
   'docs/reference/renamed.md',
 ];
 const WIDEST_LINE = 100;

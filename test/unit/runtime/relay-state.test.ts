@@ -16,7 +16,9 @@ describe('desired state of a relay', () => {
       set: ({ virtual, real }: DesiredAddressMap) => void log.push(`map ${virtual} → ${real}`),
       delete: ({ virtual }: DesiredAddressMap) => void log.push(`no map ${virtual}`),
     };
-    const reconciler = new Reconciler(new FakeKernel(log), new FakePlane(log), () => {}, maps);
+    const reconciler = new Reconciler(new FakeKernel(log), new FakePlane(log), () => {}, {
+      addressMaps: maps,
+    });
     const settle = (): string[] => {
       reconciler.applyAdditions(NOW);
       reconciler.applyRemovals(NOW);

@@ -198,6 +198,15 @@ export const MOBILE_EVENTS = {
     'homeAddress',
     'atMs',
   ),
+  'kill-switch-lifted': row(
+    'warn',
+    'The operator opened the kill switch: traffic may leave outside the tunnel.',
+  ),
+  'kill-switch-closed': row('info', 'The operator closed the kill switch again.'),
+  'kill-switch-restored': row(
+    'warn',
+    'Another program removed the rules of the kill switch; they are in force again.',
+  ),
   deregistered: row(
     'info',
     'The node ended its registration on request.',

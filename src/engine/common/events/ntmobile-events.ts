@@ -84,7 +84,7 @@ export const NTMOBILE_EVENTS = {
   ),
   'resolver-set': row(
     'info',
-    'Applications of this host use the stub resolver now.',
+    'Applications of this host use the stub resolver, or the name servers of the home agent.',
     'resolver',
     'servers',
   ),
@@ -96,7 +96,7 @@ export const NTMOBILE_EVENTS = {
   ),
   'resolver-refused': row(
     'warn',
-    'The host cannot be configured to use the stub resolver.',
+    'The host cannot use the stub resolver, or the name servers of the home agent.',
     'resolver',
     'file',
     'error',

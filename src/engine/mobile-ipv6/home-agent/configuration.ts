@@ -3,7 +3,8 @@
  *
  * Plain data: `daemons/ha/config.ts` checks the YAML and builds it; tests build it by hand.
  */
-import type { Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
+
+import type { IpAddress, Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
 import type { EspConfiguration } from '#engine/mobile-ipv6/common/esp/association.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 
@@ -66,8 +67,21 @@ export interface HomeAgentConfiguration {
   readonly timestampWindowMs: number;
   /** Maximum number of bindings; more are refused with status 130 (insufficient resources). */
   readonly maximumBindings: number;
+  /** Name servers for nodes that ask for them; default: none. */
+  readonly dns?: DnsForNodes | undefined;
+  /**
+   * How mobile nodes reach the internet: by their own addresses, or by those of the home agent, for
+   * IPv4 (`nat`) or for both families (`nat66`). Default `routed`.
+   */
+  readonly internet?: 'routed' | 'nat' | 'nat66';
   /** Largest inner packet: over IPv6 (`ipip`) and over IPv4 (`udp`); defaults 1460 and 1472. */
   readonly tunnelMtu: { readonly ipip: number; readonly udp: number };
+}
+
+interface DnsForNodes {
+  readonly servers: readonly IpAddress[];
+  /** Domains of short names. */
+  readonly search: readonly string[];
 }
 
 /** One mobile node that may register, and the addresses and prefixes that it may register. */
@@ -84,6 +98,8 @@ export interface AuthorizedMobileNode {
   readonly mayUseIpv4Pool: boolean;
   /** May register with the R flag; undefined: when it has prefixes. */
   readonly mobileRouter?: boolean | undefined;
+  /** It reaches only nodes of this group by their tunnels; absent: every node. */
+  readonly group?: string | undefined;
   /** IPv6 and IPv4 mobile network prefixes (RFC 3963, RFC 5555 §3.1.1). */
   readonly mobileNetworkPrefixes: readonly Prefix[];
 }

@@ -20,6 +20,7 @@ import type { Step } from '#engine/contract/engine.ts';
 import { type BindingKey, formatBindingKey } from '#engine/mobile-ipv6/common/binding-cache.ts';
 import type { Binding } from './bindings/binding.ts';
 import type { HomeAgentConfiguration } from './configuration.ts';
+import { masquerades } from './internet-access.ts';
 
 const MAIN_TABLE = 254;
 
@@ -39,7 +40,7 @@ function intoTunnel(destination: Prefix): DesiredRoute {
  * the sysctl proxy_ndp, which stays off, and an IPv4 entry would make it answer too.
  */
 export function desiredForBinding(
-  { homeAddress, ipv4HomeAddress, mobileNetworkPrefixes, tunnel }: Binding,
+  { homeAddress, ipv4HomeAddress, mobileNetworkPrefixes, tunnel, mobileNode: { group } }: Binding,
   device: string | undefined,
   defended: readonly IpAddress[],
 ): DesiredPart {
@@ -51,11 +52,10 @@ export function desiredForBinding(
   );
   const proxyNeighbours: readonly DesiredProxyNeighbour[] =
     device === undefined ? [] : defended.filter(isIpv6).map((address) => ({ device, address }));
+  const reached = [...prefixes, ...mobileNetworkPrefixes];
   return {
-    planeRoutes: [...prefixes, ...mobileNetworkPrefixes].map((prefix) => ({
-      prefix,
-      tunnel: tunnel.id,
-    })),
+    planeRoutes: reached.map((prefix) => ({ prefix, tunnel: tunnel.id })),
+    ...(group === undefined ? {} : { groupMembers: reached.map((prefix) => ({ prefix, group })) }),
     ...(routes.length === 0 ? {} : { routes }),
     ...(proxyNeighbours.length === 0 ? {} : { proxyNeighbours }),
   };
@@ -142,9 +142,11 @@ export function setDesiredStatic({ out }: Step, configuration: HomeAgentConfigur
     ...home,
     ...unreachableNetworks(configuration, homeLink === undefined ? [] : pool),
   ];
+  const translated = masquerades(configuration);
   const part: DesiredPart = {
     sysctls: sysctls(configuration),
     ...(routes.length === 0 ? {} : { routes }),
+    ...(translated.length === 0 ? {} : { masquerades: translated }),
   };
   out.push({ kind: 'set-desired', key: 'home-agent', part });
 }

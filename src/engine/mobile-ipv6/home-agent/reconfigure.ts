@@ -57,7 +57,7 @@ function recheck(
     bindings.remove(step, binding, 'binding-revoked');
     return;
   }
-  bindings.setMobileNode(binding, owner);
+  bindings.setMobileNode(step, binding, owner);
   const { keeps, loses } = judge(binding, owner, pool);
   if (keeps !== undefined) bindings.narrow(step, binding, keeps);
   if (loses) bindings.requestRefresh(step.now, binding);

@@ -5,8 +5,11 @@
  */
 import type { IpAddress, Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
 import type { InterfacePreference } from '#engine/common/interface-preference.ts';
+import type { SplitTunnel } from '#engine/contract/packet-filters.ts';
 import type { EspConfiguration } from '#engine/mobile-ipv6/common/esp/association.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
+
+export type KillSwitchMode = 'off' | 'always' | 'while-running';
 
 export interface MobileNodeConfiguration {
   /** One entry for each home agent, with one IPv6 home address and everything bound to it. */
@@ -50,6 +53,17 @@ export interface MobileNodeConfiguration {
    * address.
    */
   readonly defaultRoute: boolean;
+  /** Which traffic uses the tunnel with `defaultRoute`; default: all. */
+  readonly splitTunnel?: SplitTunnel | undefined;
+  /**
+   * With `defaultRoute`: nothing leaves outside the tunnel, whether the node is registered or not.
+   * `always`: and whether the daemon runs or not. Default: `off`.
+   */
+  readonly killSwitch?: KillSwitchMode;
+  /** The host uses the name servers that an authenticated home agent gives. */
+  readonly acceptDns?: boolean;
+  /** Hosts of the present links may be reached directly in spite of the kill switch. */
+  readonly allowLocalNetwork?: boolean;
   /** Router and Neighbour Advertisements of the host's links are inputs. Absent: they are not. */
   readonly discovery?: boolean;
   /** Send a de-registration when the daemon stops; false = a restart resumes the binding. */

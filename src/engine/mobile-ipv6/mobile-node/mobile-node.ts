@@ -31,6 +31,7 @@ import { type DesiredParts, desiredParts } from './desired-state/desired-parts.t
 import { DesiredStatePublisher } from './desired-state/desired-state-publisher.ts';
 import { tunnelId } from './desired-state/home-part.ts';
 import type { HomeState } from './desired-state/home-state.ts';
+import { KillSwitch, type KillSwitchState } from './desired-state/kill-switch.ts';
 import { Home } from './home/home.ts';
 import type { HomeAgentAddresses } from './home/home-agent-addresses.ts';
 import { type HomeRole, PLAIN_ROLE } from './home/home-role.ts';
@@ -96,6 +97,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   readonly #acknowledgements = new CounterSet<string>({});
   readonly #timers = new Timers<NodeTimer>();
   #clockOffsetMs = 0;
+  readonly #killSwitch: KillSwitch;
 
   constructor(
     configuration: MobileNodeConfiguration,
@@ -110,6 +112,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
       new Set(configuration.homes.flatMap(fixedAddressesOf)),
       extension.exclusions,
     );
+    this.#killSwitch = new KillSwitch([...extension.exclusions.devices]);
     this.homes = configuration.homes.map((home) => new Home(home, this));
     this.#packets = new ControlPackets(
       this.homes,
@@ -155,7 +158,11 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   // --- inputs ---
 
   step(now: Monotonic, input: MobileNodeInput, out: Output[]): void {
+    const first = out.length;
     this.#handle({ now, out }, input);
+    const part = this.#killSwitch.changed(this.homes, this.#configuration);
+    // In front of the packets of this step, which may go to a new address of the home agent.
+    if (part !== undefined) out.splice(first, 0, { kind: 'set-desired', key: 'kill-switch', part });
   }
 
   #handle(step: Step, input: MobileNodeInput): void {
@@ -209,7 +216,8 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     const { interfaces, optimistic, preferIpv4, firstRegistrationTimeoutMs, forceUdp } = fresh;
     const { natKeepaliveSeconds, lifetimeSeconds, failBackSeconds, defaultRoute, tunnelMtu } =
       fresh;
-    const { deregisterOnStop } = fresh;
+    const { deregisterOnStop, splitTunnel } = fresh;
+    const { killSwitch = 'off', allowLocalNetwork = false, acceptDns = false } = fresh;
     this.#configuration = {
       ...former,
       interfaces,
@@ -223,6 +231,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
       defaultRoute,
       deregisterOnStop,
       tunnelMtu,
+      ...{ splitTunnel, killSwitch, allowLocalNetwork, acceptDns },
     };
     this.movement.setPreferences(interfaces);
     for (const home of this.homes) home.reconfigure(now, former);
@@ -325,9 +334,19 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     const homes = this.homes.map((home) => home.homeState()).filter((state) => state !== undefined);
     const { devices } = this.#extension.exclusions;
     const links = interfaces.filter(({ name }) => !devices.has(name));
-    const parts = desiredParts(homes, links, this.#configuration);
+    const isClosed = this.killSwitch === 'closed';
+    const parts = desiredParts(homes, links, this.#configuration, isClosed);
     const further = this.#extension.parts(homes, egress);
     return further.size === 0 ? parts : new Map([...further, ...parts]);
+  }
+
+  get killSwitch(): KillSwitchState | undefined {
+    return this.#killSwitch.stateFor(this.#configuration);
+  }
+
+  liftKillSwitch(step: Step, isLifted: boolean): void {
+    this.#killSwitch.lift(step, isLifted);
+    this.publishDesired(step);
   }
 
   #homeStates(): readonly HomeState[] {

@@ -72,6 +72,10 @@ interface OperatorCommandTarget {
   /** How often each status answered a Binding Update. */
   readonly acknowledgements: Counters;
   tunnels(): JsonValue;
+  /** Undefined if the configuration has none. */
+  readonly killSwitch: 'closed' | 'lifted' | undefined;
+  /** Opens the host until it is closed again, or the daemon starts again. */
+  liftKillSwitch(step: Step, isLifted: boolean): void;
 }
 
 const ok = (value: JsonValue): Answer => ({ ok: true, value });
@@ -80,8 +84,19 @@ const failed = (message: string): Answer => ({ ok: false, value: { message } });
 type Command = (step: Step, node: OperatorCommandTarget, parameters: JsonObject) => Answer;
 
 const COMMANDS: Readonly<Record<string, Command>> = {
-  status: ({ now }, { homes, roleName }) =>
-    ok({ role: roleName, homes: homes.map((home) => homeStatus(now, home)) }),
+  status: ({ now }, { homes, roleName, killSwitch }) =>
+    ok({
+      role: roleName,
+      ...(killSwitch === undefined ? {} : { killSwitch }),
+      homes: homes.map((home) => homeStatus(now, home)),
+    }),
+  killswitch: (step, node, { state }) => {
+    if (node.killSwitch === undefined) return failed('killSwitch is not configured');
+    if (state !== undefined && state !== 'on' && state !== 'off')
+      return failed('state is neither on nor off');
+    if (state !== undefined) node.liftKillSwitch(step, state === 'off');
+    return ok({ killSwitch: node.killSwitch });
+  },
   bindings: ({ now }, { homes }) => ok(homes.flatMap((home) => listEntries(now, home))),
   bul: ({ now }, { homes }) => ok(homes.flatMap((home) => listEntries(now, home))),
   tunnels: (_step, node) => ok(node.tunnels()),

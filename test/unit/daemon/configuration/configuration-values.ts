@@ -78,6 +78,14 @@ export const TOGETHER: Readonly<Record<string, JsonObject>> = {
         `${role} homes[].virtualHomeNetwork`,
         { homes: [{ virtualHomeNetwork: true, ipv4HomeLink: null }] },
       ],
+      [
+        `${role} killSwitch`,
+        {
+          killSwitch: true,
+          homes: [{ virtualHomeNetwork: true, ipv4HomeLink: null }],
+          ...(role === 'mn' ? { ntmobile: null } : {}),
+        },
+      ],
       [`${role} homes[].security.key`, { homes: [otherKey({ key: KEY })] }],
       [`${role} homes[].security.keyFile`, { homes: [otherKey({ keyFile: OTHER_KEY })] }],
     ]),

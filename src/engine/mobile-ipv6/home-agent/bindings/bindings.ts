@@ -305,9 +305,12 @@ export class Bindings implements BindingLookup {
   }
 
   /** Another version of the configuration describes the mobile node. */
-  setMobileNode(key: BindingKey, mobileNode: AuthorizedMobileNode): void {
+  setMobileNode(step: Step, key: BindingKey, mobileNode: AuthorizedMobileNode): void {
     const binding = this.#cache.get(key);
-    if (binding !== undefined) binding.mobileNode = mobileNode;
+    if (binding === undefined) return;
+    const { group } = binding.mobileNode;
+    binding.mobileNode = mobileNode;
+    if (group !== mobileNode.group) this.#setDesired(step, binding);
   }
 
   /** Withdraws grants that the mobile node of a binding has lost. */

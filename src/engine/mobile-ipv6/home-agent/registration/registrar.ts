@@ -32,6 +32,7 @@ import {
   rejection,
 } from './binding-acknowledgement.ts';
 import { judgeAfterDetection, judgeBindingUpdate, type Verdict } from './binding-update-checks.ts';
+import { dnsAnswer } from './dns-answer.ts';
 import { grantRegistration } from './grant.ts';
 import { HomeLinkBudget } from './home-link-budget.ts';
 import type { Refusal } from './refusal.ts';
@@ -154,7 +155,8 @@ export class Registrar {
     if (ipv4.offer !== undefined) this.#takeFromPool(step, pending.request, ipv4.offer);
     const binding = bindings.register(step, registration);
     const callback = callbacks.accept(step, binding, pending.request.update.options);
-    const answers = [...ipv4.acknowledgements, ...callback];
+    const dns = dnsAnswer(policy.configuration, pending.request.update.options);
+    const answers = [...ipv4.acknowledgements, ...callback, ...dns];
     const answer = acceptance(policy.configuration, binding, answers);
     this.#acknowledge(step, pending, answer);
   }

@@ -46,6 +46,8 @@ export interface BindingUpdateContent {
   readonly forceUdp: boolean;
   /** Not in a de-registration. */
   readonly callback?: MobilityOptionOf<'callback'> | undefined;
+  /** Ask for name servers; not in a de-registration. */
+  readonly requestDns?: boolean;
   /** '0.0.0.0' requests any address. */
   readonly ipv4HomeAddress: Ipv4Address | undefined;
   readonly identifier: string | undefined;
@@ -59,6 +61,12 @@ export interface BindingUpdateContent {
   };
 }
 
+const DNS_REQUEST: MobilityOption = {
+  type: 'dns-configuration',
+  ipv6Servers: [],
+  ipv4Servers: [],
+  searchDomains: [],
+};
 const IDENTIFIER_ENCODER = new TextEncoder();
 
 function optionsOf(content: BindingUpdateContent): readonly MobilityOption[] {
@@ -77,6 +85,7 @@ function optionsOf(content: BindingUpdateContent): readonly MobilityOption[] {
   }
   options.push(...content.roleOptions.options);
   if (content.callback !== undefined && content.lifetimeUnits > 0) options.push(content.callback);
+  if (content.requestDns === true && content.lifetimeUnits > 0) options.push(DNS_REQUEST);
   if (identifier !== undefined) {
     const octets = IDENTIFIER_ENCODER.encode(identifier);
     options.push({

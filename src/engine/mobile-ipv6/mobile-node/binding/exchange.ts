@@ -197,6 +197,8 @@ export class BindingExchange {
       timestamp,
       registrationKey,
       udpPort: node.configuration.udpPort,
+      // Without authentication anybody could name the servers.
+      requestDns: node.configuration.acceptDns === true && registrationKey !== undefined,
       roleOptions: role.roleOptions(registering),
     });
     const question = this.#pacing.asks;

@@ -18,6 +18,7 @@ import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/ca
 import { homePart } from './home-part.ts';
 import { type HomeState, homeAddressesOf, homePrefixesOf, remotePrefixes } from './home-state.ts';
 import { hostDefaultPart } from './host-default.ts';
+import { localNetworksPart } from './kill-switch.ts';
 import {
   careOfNetworksPart,
   careOfPart,
@@ -55,15 +56,23 @@ export function hasRuleFrom({ rules = [] }: DesiredPart, source: IpAddress): boo
   return rules.some(({ from }) => from?.address === source);
 }
 
-/** `interfaces`: those of the host, without the interfaces of mobile networks. */
+/**
+ * `interfaces`: those of the host, without the interfaces of mobile networks. `isClosed`: the kill
+ * switch.
+ */
 export function desiredParts(
   homes: readonly HomeState[],
   interfaces: readonly NetworkInterface[],
   configuration: MobileNodeConfiguration,
+  isClosed = false,
 ): DesiredParts {
   const parts = new Map<string, DesiredPart>();
   for (const state of homes)
     parts.set(`${HOME_PART}${state.home.name}`, homePart(state, homes, configuration));
+  const nameServers = nameServersPart(homes, configuration, isClosed);
+  if (nameServers !== undefined) parts.set('name-servers', nameServers);
+  const localNetworks = localNetworksPart(interfaces, configuration);
+  if (localNetworks !== undefined) parts.set('local-networks', localNetworks);
   const hostDefault = hostDefaultPart(homes, interfaces);
   if (hostDefault !== undefined) parts.set('host-default', hostDefault);
   const present = globalAddresses(interfaces);
@@ -90,13 +99,32 @@ export function desiredParts(
     away.filter(({ homeLink }) => homeLink === undefined),
     interfaces,
   );
-  const policy = policyPart(away, { atHome, others, remote }, configuration);
+  const policy = policyPart(away, { atHome, others, remote }, configuration, isClosed);
   const routes = [
     ...networksBeside(homeAddresses, interfaces, elsewhere),
     ...(policy.routes ?? []),
   ];
   const own = routes.map((route) => ({ ...route, table: configuration.table }));
   return parts.set(POLICY_PART, { ...policy, routes: own });
+}
+
+/**
+ * The first home's name servers, while their tunnel carries the host's traffic. `isClosed`: the
+ * kill switch, behind which no other server is reached.
+ */
+function nameServersPart(
+  homes: readonly HomeState[],
+  { acceptDns, defaultRoute }: MobileNodeConfiguration,
+  isClosed: boolean,
+): DesiredPart | undefined {
+  if (acceptDns !== true || !defaultRoute) return undefined;
+  const given = homes.find(
+    ({ tunnel, homeLink, silent, nameServers }) =>
+      nameServers !== undefined &&
+      homeLink === undefined &&
+      (isClosed || (tunnel !== undefined && !silent)),
+  )?.nameServers;
+  return given && { nameServers: [given] };
 }
 
 /** Networks, such as those of containers, that home addresses reach without the tunnel. */

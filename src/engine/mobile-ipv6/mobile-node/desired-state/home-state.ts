@@ -15,6 +15,7 @@ import {
   prefixContains,
 } from '#base/ip.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import type { DesiredNameServers } from '#engine/contract/desired-state.ts';
 import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
 import type { TunnelEndpoints } from './tunnel-endpoints.ts';
@@ -40,6 +41,8 @@ export interface HomeState {
   readonly trying: readonly CareOfCandidate[];
   /** The home agent does not answer: the tunnel may lead nowhere. */
   readonly silent: boolean;
+  /** Those that the home agent gave. */
+  readonly nameServers?: DesiredNameServers | undefined;
   /** Set if the addresses belong on the home link. */
   readonly homeLink: { readonly device: string; readonly noDad: boolean } | undefined;
 }

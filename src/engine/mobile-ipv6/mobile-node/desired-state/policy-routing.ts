@@ -31,8 +31,10 @@
  *            networks of the host itself: on-link peers, containers, other VPNs
  *   33001    from other uplink's address     main
  *            applications bound to that address, DHCP renewals
+ *   33001    to excluded prefix              main
+ *            of a split tunnel
  *   33002    not the daemon's mark           table
- *            everything else
+ *            everything else, or the included prefixes of a split tunnel
  *   33003    -                               main
  *   33004    -                               default
  *            what the kernel's own rules, which were passed over, would have done
@@ -46,10 +48,11 @@
  * first, so the Binding Update and the tunnel wait neither for the rules of a new care-of address
  * nor for the networks of its link.
  *
- * While the home agent is silent the rules to the home prefix and those from d on are withdrawn:
- * the host, and the query for the home agent's name, then use the visited network directly; packets
- * of a home address wait. Neighbour Discovery and link-local traffic use the kernel's local table
- * and link routes. While the TUN device is missing, `table` has only unreachable routes. No sysctl
+ * While the home agent is silent, and unless a kill switch is closed, the rules to the home prefix
+ * and those from d on are withdrawn: the host, and the query for the home agent's name, then use
+ * the visited network directly; packets of a home address wait. Neighbour Discovery and link-local
+ * traffic use the kernel's local table and link routes. While the TUN device is missing, `table`
+ * has only unreachable routes. No sysctl
  * is needed: strict reverse path filtering looks up a packet from the tunnel as "from home address"
  * and finds the TUN device; for one to the care-of address the first rule finds the interface.
  */
@@ -63,6 +66,7 @@ import {
   guarded,
   TUN_DEVICE,
 } from '#engine/contract/desired-state.ts';
+import { WHOLE_TUNNEL } from '#engine/contract/packet-filters.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
 import { DEFAULT, type HomeState, homeAddressesOf, hostPrefix, MAIN_TABLE } from './home-state.ts';
@@ -136,21 +140,24 @@ interface PolicyAddresses {
   readonly remote: readonly Prefix[];
 }
 
-/** The part 'policy': which packets use the tunnel. */
+/** The part 'policy': which packets use the tunnel. `isClosed`: the kill switch. */
 export function policyPart(
   away: readonly HomeState[],
   { atHome, others, remote }: PolicyAddresses,
   configuration: MobileNodeConfiguration,
+  isClosed: boolean,
 ): DesiredPart {
   const homeAddresses = away.flatMap(homeAddressesOf);
   const tunnelled = away.some(({ tunnel, silent }) => tunnel !== undefined && !silent);
-  const carriesEverything = configuration.defaultRoute && tunnelled;
+  // Behind a kill switch nothing else works meanwhile: packets wait for the tunnel.
+  const intoTunnel = tunnelled || isClosed;
+  const carriesEverything = configuration.defaultRoute && intoTunnel;
   const rules: DesiredRule[] = [];
   for (const family of [6, 4] as const) {
     const own = homeAddresses.filter((address) => familyOf(address) === family);
     rules.push(...markRules(family, atHome, configuration));
     rules.push(...homeAddressRules(family, own, configuration));
-    if (tunnelled && own.length > 0) rules.push(...homePrefixRules(family, remote, configuration));
+    if (intoTunnel && own.length > 0) rules.push(...homePrefixRules(family, remote, configuration));
     if (carriesEverything && own.length > 0)
       rules.push(...defaultRouteRules(family, others, configuration));
   }
@@ -189,19 +196,22 @@ function homeAddressRules(
   }));
 }
 
+function homePrefixRules(
+  family: 4 | 6,
+  prefixes: readonly Prefix[],
+  configuration: MobileNodeConfiguration,
+): readonly DesiredRule[] {
+  const { rulePriority, table } = configuration;
+  const rule = { family, priority: rulePriority + 3, place: FIRST, table };
+  return ofFamily(family, prefixes).map((to) => ({ ...rule, to, ...unmarked(configuration) }));
+}
+
 /**
  * A packet of the daemon that finds no route in main must not enter its own tunnel: `mark` matches
  * packets without the bits of the daemon's.
  */
-function homePrefixRules(
-  family: 4 | 6,
-  prefixes: readonly Prefix[],
-  { rulePriority, table, mark: bits }: MobileNodeConfiguration,
-): readonly DesiredRule[] {
-  const unmarked = bits === 0 ? {} : { mark: { value: 0, mask: bits } };
-  return prefixes
-    .filter(({ address }) => familyOf(address) === family)
-    .map((to) => ({ family, priority: rulePriority + 3, place: FIRST, table, to, ...unmarked }));
+function unmarked({ mark: bits }: MobileNodeConfiguration): Pick<DesiredRule, 'mark'> {
+  return bits === 0 ? {} : { mark: { value: 0, mask: bits } };
 }
 
 function defaultRouteRules(
@@ -209,9 +219,9 @@ function defaultRouteRules(
   others: readonly IpAddress[],
   configuration: MobileNodeConfiguration,
 ): readonly DesiredRule[] {
-  const { defaultRulePriority, table, mark } = configuration;
-  const [withoutDefault, fromOther, toTunnel, main, last] = LAST_PRIORITIES;
-  const everythingElse = { family, priority: toTunnel, table };
+  const { defaultRulePriority } = configuration;
+  const { exclude } = configuration.splitTunnel ?? WHOLE_TUNNEL;
+  const [withoutDefault, fromOther, , main, last] = LAST_PRIORITIES;
   return [
     { family, priority: defaultRulePriority, place: 'last', table: 0, target: withoutDefault },
     { family, priority: withoutDefault, table: MAIN_TABLE, suppressPrefixLength: 0 },
@@ -220,12 +230,31 @@ function defaultRouteRules(
       .map((address) => ({
         ...{ family, priority: fromOther, table: MAIN_TABLE, from: hostPrefix(address) },
       })),
-    mark === 0
-      ? everythingElse
-      : { ...everythingElse, mark: daemonMark(configuration), invert: true },
+    ...ofFamily(family, exclude).map((to) => ({
+      ...{ family, priority: fromOther, table: MAIN_TABLE, to },
+    })),
+    ...tunnelRules(family, configuration),
     { family, priority: main, table: MAIN_TABLE },
     { family, priority: last, table: DEFAULT_TABLE },
   ];
+}
+
+/** The rules that lead into the tunnel: everything, or the prefixes of a split tunnel alone. */
+function tunnelRules(
+  family: 4 | 6,
+  configuration: MobileNodeConfiguration,
+): readonly DesiredRule[] {
+  const { table, mark, splitTunnel } = configuration;
+  const rule = { family, priority: LAST_PRIORITIES[2], table };
+  if (splitTunnel?.include !== undefined)
+    return ofFamily(family, splitTunnel.include).map((to) => ({
+      ...{ ...rule, ...unmarked(configuration), to },
+    }));
+  return [mark === 0 ? rule : { ...rule, mark: daemonMark(configuration), invert: true }];
+}
+
+function ofFamily(family: 4 | 6, prefixes: readonly Prefix[]): readonly Prefix[] {
+  return prefixes.filter(({ address }) => familyOf(address) === family);
 }
 
 /**

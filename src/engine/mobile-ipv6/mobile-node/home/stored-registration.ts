@@ -15,6 +15,7 @@ import {
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import { type Wall, wall } from '#base/time.ts';
 import { ntpTimestamp, timestampLater, wallOfNtp } from '#crypto/replay-timestamp.ts';
+import type { DesiredNameServers } from '#engine/contract/desired-state.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import { nextSequence } from '#engine/mobile-ipv6/common/sequence-number.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
@@ -51,6 +52,7 @@ export class StoredRegistration {
   #sentTimestamp = 0n;
   #ipv4HomeAddress: Ipv4Address | undefined;
   #boundUntilWallMs = 0;
+  #nameServers: DesiredNameServers | undefined;
   #persisted: StoredRecord | undefined;
 
   /** `lastOfKey`: the last timestamp sent under each SPI, shared by the homes of the node. */
@@ -74,6 +76,7 @@ export class StoredRegistration {
     this.#acceptedTimestamp = record.lastTimestamp;
     this.#sentTimestamp = record.lastTimestamp;
     this.#boundUntilWallMs = record.boundUntilWallMs;
+    this.#nameServers = record.nameServers;
     if (this.#home.ipv4HomeAddress === 'dynamic') this.#ipv4HomeAddress = record.ipv4HomeAddress;
     return record.homeAgentAddresses;
   }
@@ -91,11 +94,23 @@ export class StoredRegistration {
       ipv4HomeAddress: this.#ipv4HomeAddress,
       homeAgentAddresses,
       boundUntilWallMs: this.#boundUntilWallMs,
+      nameServers: this.#nameServers,
     };
     if (question && this.#persisted !== undefined && isAsGood(this.#persisted, record)) return;
     this.#persisted = record;
     const value = recordToJson(record);
     out.push({ kind: 'persist', table: MOBILE_NODE_TABLE, key: this.#home.name, value });
+  }
+
+  // --- name servers ---
+
+  /** Those of the last acceptance. */
+  get nameServers(): DesiredNameServers | undefined {
+    return this.#nameServers;
+  }
+
+  setNameServers(nameServers: DesiredNameServers | undefined): void {
+    this.#nameServers = nameServers;
   }
 
   // --- sequence number and timestamp ---
@@ -242,6 +257,7 @@ interface StoredRecord {
   readonly homeAgentAddresses: readonly IpAddress[];
   /** Wall clock, until when the home agent may hold a binding; 0 = none. */
   readonly boundUntilWallMs: number;
+  readonly nameServers: DesiredNameServers | undefined;
 }
 
 /** Whether a restart from the former record would do as well. */
@@ -252,6 +268,7 @@ function isAsGood(former: StoredRecord, record: StoredRecord): boolean {
     record.clockOffsetMs === former.clockOffsetMs &&
     record.ipv4HomeAddress === former.ipv4HomeAddress &&
     record.boundUntilWallMs === former.boundUntilWallMs &&
+    JSON.stringify(record.nameServers) === JSON.stringify(former.nameServers) &&
     record.homeAgentAddresses.join() === former.homeAgentAddresses.join()
   );
 }
@@ -264,6 +281,7 @@ function recordToJson(record: StoredRecord): JsonObject {
     ipv4HomeAddress: record.ipv4HomeAddress ?? null,
     homeAgentAddresses: record.homeAgentAddresses,
     boundUntilWallMs: record.boundUntilWallMs,
+    ...(record.nameServers === undefined ? {} : { nameServers: { ...record.nameServers } }),
   };
 }
 
@@ -282,6 +300,7 @@ function recordFromJson(value: JsonValue): StoredRecord | undefined {
       ? agents.map(addressOf).filter((address) => address !== undefined)
       : [],
     boundUntilWallMs: numberOf(fields.get('boundUntilWallMs')),
+    nameServers: nameServersFromJson(fields.get('nameServers')),
   };
 }
 
@@ -299,4 +318,20 @@ function isList(value: JsonValue | undefined): value is readonly JsonValue[] {
 
 function addressOf(value: JsonValue | undefined): IpAddress | undefined {
   return typeof value === 'string' ? parseIpAddress(value) : undefined;
+}
+
+/** Undefined if the record has none. */
+function nameServersFromJson(value: JsonValue | undefined): DesiredNameServers | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
+  const fields = new Map<string, JsonValue | undefined>(Object.entries(value));
+  const servers = textsOf(fields.get('servers'))
+    .map(parseIpAddress)
+    .filter((address) => address !== undefined);
+  return servers.length === 0
+    ? undefined
+    : { servers, searchDomains: textsOf(fields.get('searchDomains')) };
+}
+
+function textsOf(value: JsonValue | undefined): readonly string[] {
+  return Array.isArray(value) ? value.filter((one: JsonValue) => typeof one === 'string') : [];
 }
