@@ -73,7 +73,7 @@ struct World {
     shared.tables.domain().addReader().online(shared.tables.domain());
     shared.features.udpSegmentation = true;
     sockets.sealed[0] = own.fd();
-    sockets.sealedPort = 7890;
+    sockets.sealedPort[0] = sockets.sealedPort[1] = 7890;
     transmitter = std::make_unique<Transmitter>(shared, counters, sockets, ends[0], 0);
     receiver = std::make_unique<Receiver>(shared, counters, ends[0], 0, sockets);
     Bytes packet = inner(0);

@@ -38,7 +38,7 @@ struct Relay {
   Relay() {
     shared.features.udpSegmentation = true;
     sockets.sealed[0] = own.fd();
-    sockets.sealedPort = 7890;
+    sockets.sealedPort[0] = sockets.sealedPort[1] = 7890;
     relay = std::make_unique<RelaySwitch>(shared, counters, sockets, pathErrors);
     for (u32 index = 1; index <= 2; index++) shared.tables.relayLegSet(leg(index));
   }

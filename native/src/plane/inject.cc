@@ -59,7 +59,7 @@ bool Plane::isOwnAccord(const PacketPath& path, const u8* packet, size_t length)
   if (path.kind == PathKind::datagram) {
     if (length < sizeof(u32)) return false;
     const DatagramType type = datagramType(packet);
-    return type == DatagramType::initiation || type == DatagramType::control;
+    return type == DatagramType::initiation || isSealedControl(type);
   }
   return shared_.options.lookup == TunnelLookup::byInnerSource;
 }
@@ -111,7 +111,7 @@ int Plane::injectUdp(const PacketPath& path, const u8* packet, size_t length) {
 }
 
 int Plane::injectDatagram(const PacketPath& path, const u8* packet, size_t length) {
-  const std::vector<Descriptor>& sockets = sockets_.sealed[path.family == 6];
+  const std::vector<Descriptor>& sockets = sockets_.sealedTo(path.family, shared_.options);
   if (sockets.empty()) return EOPNOTSUPP;
   u8 envelope[kRelayEnvelope];
   store32(envelope, firstWord(DatagramType::envelope, path.relayIndex & kSpiMask));
@@ -144,7 +144,7 @@ int Plane::injectTunnel(u32 id, const u8* packet, size_t length) {
 
 int Plane::injectSealed(const Tunnel& tunnel, const PacketView& view) {
   const OuterPath& path = tunnel.path;
-  const std::vector<Descriptor>& sockets = sockets_.sealed[path.family == 6];
+  const std::vector<Descriptor>& sockets = sockets_.sealedTo(path.family, shared_.options);
   if (sockets.empty()) return EOPNOTSUPP;
   SendKey* key = shared_.tables.sendKey(tunnel.id);
   if (key == nullptr) return ENOKEY;

@@ -27,7 +27,7 @@ struct Options {
   // Punt Router and Neighbour Advertisements of every link.
   bool discovery = false;
   u32 holdMs = 50;
-  // 0: no sealed tunnels.
+  // 0: no sealed tunnels. May be `udpPort`: the first octet then tells datagrams apart.
   u16 sealedPort = 0;
   // Packets from the TUN are translated in both directions; a translated packet without a tunnel
   // goes back to the TUN.
@@ -35,6 +35,7 @@ struct Options {
   // Packets from an endpoint without a tunnel are reported, at a limited rate.
   bool noticeUnknownEndpoints = false;
 
+  bool sharesPort() const { return sealedPort != 0 && sealedPort == udpPort; }
   // Pairs of packet threads; one thread alone does both halves.
   size_t pairs() const { return static_cast<size_t>(std::max(1, threads / 2)); }
   // The slot of JavaScript's thread among the AEAD contexts; a packet thread has that of its pair.

@@ -28,11 +28,16 @@ void PathErrors::learnFrom(int fd, Carrier carrier, Protection protection) {
 }
 
 void PathErrors::handle(const ErrorReport& report, Carrier carrier, Protection protection) {
-  const Endpoint::Key farEnd{.remote = report.remote,
-                             .port = carrier == Carrier::udp ? report.port : u16{0},
-                             .family = report.family,
-                             .encapsulation = {carrier, protection}};
+  Endpoint::Key farEnd{.remote = report.remote,
+                       .port = carrier == Carrier::udp ? report.port : u16{0},
+                       .family = report.family,
+                       .encapsulation = {carrier, protection}};
   Endpoint* endpoint = shared_.tables.endpoint(farEnd);
+  // Plain and sealed tunnels may share the socket.
+  if (endpoint == nullptr && farEnd.encapsulation == kPlainUdp && shared_.options.sharesPort()) {
+    farEnd.encapsulation = kSealedUdp;
+    endpoint = shared_.tables.endpoint(farEnd);
+  }
   // The host may have other tunnels.
   if (endpoint == nullptr && carrier == Carrier::ip) return;
   const size_t outer = outerHeaderOf(report, carrier);

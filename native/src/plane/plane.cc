@@ -26,8 +26,12 @@ SendSockets Sockets::sendSockets(size_t pair, const Shared& shared) const {
   send.udpPort = shared.udpPort;
   for (int six = 0; six < 2; six++) {
     if (pair < sealed[six].size()) send.sealed[six] = sealed[six][pair].get();
+    send.sealedPort[six] = shared.options.sealedPort;
   }
-  send.sealedPort = shared.options.sealedPort;
+  if (shared.options.sharesPort()) {
+    send.sealed[0] = send.udp;
+    send.sealedPort[0] = shared.udpPort;
+  }
   for (int outer = 0; outer < 2; outer++) {
     for (int inner = 0; inner < 2; inner++) send.raw[outer][inner] = raw[outer][inner].get();
   }
@@ -130,7 +134,9 @@ void Plane::reopenDevice() {
 
 void Plane::openSealed(size_t pairs, UdpFeatures& features) {
   const Options& options = shared_.options;
-  sockets_.sealed[0] = openUdpSockets(4, options.sealedPort, pairs, options.mark, features);
+  if (!options.sharesPort()) {
+    sockets_.sealed[0] = openUdpSockets(4, options.sealedPort, pairs, options.mark, features);
+  }
   try {
     sockets_.sealed[1] = openUdpSockets(6, options.sealedPort, pairs, options.mark, features);
   } catch (const SystemError& failure) {

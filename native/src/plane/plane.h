@@ -34,6 +34,10 @@ struct Sockets {
   Descriptor stop;
 
   SendSockets sendSockets(size_t pair, const Shared& shared) const;
+  // The sockets of sealed datagrams to a family.
+  const std::vector<Descriptor>& sealedTo(int family, const Options& options) const {
+    return family == 4 && options.sharesPort() ? udp : sealed[family == 6];
+  }
 };
 
 class Worker;

@@ -65,7 +65,7 @@ void Worker::openReceiver(int tun, unsigned slot) {
     receiver_->noticeUnknownEndpoints(static_cast<unsigned>(shared_.options.pairs()));
   }
   if (send_.udp >= 0) watch(send_.udp, EPOLLIN, kUdp);
-  if (send_.sealed[0] >= 0) watch(send_.sealed[0], EPOLLIN, kSealed4);
+  if (send_.sealed[0] >= 0 && !send_.sharesSocket()) watch(send_.sealed[0], EPOLLIN, kSealed4);
   if (send_.sealed[1] >= 0) watch(send_.sealed[1], EPOLLIN, kSealed6);
   if (!role_.first) return;
   if (sockets_.tap) watch(sockets_.tap.get(), EPOLLIN, kTap);

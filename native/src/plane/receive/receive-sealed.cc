@@ -23,6 +23,7 @@ void Receiver::receiveSealed(u8* data, size_t length, const Arrival& arrival) {
     case DatagramType::data:
       openSealed(data, length, arrival, relayIndex);
       break;
+    case DatagramType::mobility:
     case DatagramType::control:
     case DatagramType::initiation:
     case DatagramType::response:
@@ -36,7 +37,7 @@ void Receiver::receiveSealed(u8* data, size_t length, const Arrival& arrival) {
 
 void Receiver::puntDatagram(u8* datagram, size_t length, const Arrival& arrival, u32 relayIndex) {
   PacketPath path = datagramPath(arrival, relayIndex);
-  const bool keyed = datagramType(datagram) == DatagramType::control &&
+  const bool keyed = isSealedControl(datagramType(datagram)) &&
                      shared_.tables.receiveKey(datagramIndex(datagram)) != nullptr;
   Sender sender;
   if (!shared_.gate.admit(datagram, length, path, keyed, nowMs_, sender, counters_)) return;

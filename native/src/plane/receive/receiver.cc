@@ -184,7 +184,14 @@ void Receiver::receiveMessage(int index, int family, Protection protection) {
 void Receiver::receiveDatagrams(u8* data, size_t length, size_t segment, const Arrival& arrival) {
   for (size_t at = 0; at < length;) {
     const size_t size = std::min(segment, length - at);
-    if (arrival.from.encapsulation.protection() == Protection::none) {
+    if (arrival.from.encapsulation == kPlainUdp) {
+      if (shared_.options.sharesPort() && !isPlainInner(data + at)) {
+        Arrival sealed = arrival;
+        sealed.from.encapsulation = kSealedUdp;
+        receiveSealed(data + at, size, sealed);
+        at += size;
+        continue;
+      }
       receiveInner(data + at, size, arrival);
       at += size;
       continue;
@@ -337,7 +344,8 @@ void Receiver::holdOrDrop(const PacketView& view, const Arrival& arrival, const 
   noticeUnknownEndpoint(view, arrival);
   if (shared_.tables.endpoint(arrival.from) != nullptr) {
     counters_.add(Counters::dropPermit);
-  } else if (tunnel == nullptr || shared_.options.holdMs == 0) {
+  } else if (tunnel == nullptr || tunnel->protection != Protection::none ||
+             shared_.options.holdMs == 0) {
     counters_.add(Counters::dropUnknownEndpoint);
   } else if (shared_.inwardHold.push(arrival.from, tunnel->id, arrival.trafficClass, view.data,
                                      view.length, nowMs_)) {

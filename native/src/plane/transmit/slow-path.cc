@@ -15,10 +15,11 @@ void SlowPath::sendFragmented(const Tunnel& tunnel, const OuterPayload& payload)
   // identification space.
   if (identification_ == 0) identification_ = static_cast<u32>(mixKey(monotonicMs(), tunnel.id));
   const bool sealed = tunnel.protection == Protection::sealed;
+  const u16 sealedPort = sockets_.sealedPort[tunnel.path.family == 6];
   const Packets packets =
       encapsulateFragmented(tunnel.path, payload,
                             {.mtu = pathMtu != 0 ? pathMtu : tunnel.mtu + tunnel.overhead(),
-                             .sourcePort = sealed ? sockets_.sealedPort : sockets_.udpPort,
+                             .sourcePort = sealed ? sealedPort : sockets_.udpPort,
                              .identification = ++identification_});
   const int family = tunnel.path.family;
   bool sent = !packets.empty();
