@@ -5,6 +5,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import type { JsonObject, JsonValue } from '#base/json.ts';
+import { daemonPublicKey } from '#composition/daemon-key.ts';
 import { ask, ControlClient } from '#daemon/control/control-client.ts';
 import { LAB_DIRECTORY, STATE_DIRECTORY } from './enter.ts';
 import {
@@ -24,8 +25,8 @@ export const HOME = {
   virtualIpv4Address: '203.0.113.10',
 } as const;
 
-const SECURITY = { spi: 1000, key: 'text:a key for the lab alone' } as const;
-const IDENTIFIER = 'mn@example.net';
+export const SECURITY = { spi: 1000, key: 'text:a key for the lab alone' } as const;
+export const IDENTIFIER = 'mn@example.net';
 const REPOSITORY = new URL('..', import.meta.url).pathname;
 
 export type ConfigurationOverrides = Readonly<Record<string, unknown>>;
@@ -49,6 +50,23 @@ export interface DaemonPairOptions {
   readonly security?: ConfigurationOverrides;
   /** ESP of the mobile node, at both ends, instead of `security`. */
   readonly esp?: ConfigurationOverrides;
+  /** True: both ends have public keys instead, and seal. */
+  readonly sealed?: boolean;
+}
+
+/** A daemon's public key as configurations have it; the key file is made if there is none. */
+function publicKeyOf(name: string): string {
+  mkdirSync(STATE_DIRECTORY, { recursive: true });
+  return daemonPublicKey({ stateDirectory: STATE_DIRECTORY, name });
+}
+
+/** The member of a configuration that protects registrations with the daemon `peer`. */
+function protectionWith(
+  { sealed, security = SECURITY }: DaemonPairOptions,
+  peer: string,
+  association: ConfigurationOverrides = security,
+): ConfigurationOverrides {
+  return sealed === true ? { publicKey: publicKeyOf(peer) } : { security: association };
 }
 
 const associationOf = ({ security = SECURITY, esp }: DaemonPairOptions) =>
@@ -67,17 +85,17 @@ export function homeAgentConfiguration(options: DaemonPairOptions = {}): Configu
     mobileNodes: [
       {
         identifier: IDENTIFIER,
-        ...associationOf(options),
+        ...(options.sealed === true ? protectionWith(options, 'mn') : associationOf(options)),
         homeAddresses: [homeLink ? HOME.address : HOME.virtualAddress],
         ipv4HomeAddresses: [homeLink ? HOME.ipv4Address : HOME.virtualIpv4Address],
       },
-      ...(options.mobileRouters ?? []).map((name) => grantOf(name, homeLink)),
+      ...(options.mobileRouters ?? []).map((name) => grantOf(name, homeLink, options)),
     ],
     ...options.homeAgent,
   };
 }
 
-const routerKey = (name: MobileRouterName) => ({
+export const routerKey = (name: MobileRouterName) => ({
   spi: MOBILE_ROUTERS[name].spi,
   key: `text:the key of ${name} alone`,
 });
@@ -93,11 +111,15 @@ function homeAddressesOf(
 }
 
 /** The home agent's grant for a mobile router. */
-function grantOf(name: MobileRouterName, homeLink: boolean): ConfigurationOverrides {
+function grantOf(
+  name: MobileRouterName,
+  homeLink: boolean,
+  options: DaemonPairOptions,
+): ConfigurationOverrides {
   const [ipv6, ipv4] = homeAddressesOf(name, homeLink);
   return {
     identifier: MOBILE_ROUTERS[name].identifier,
-    security: routerKey(name),
+    ...protectionWith(options, name, routerKey(name)),
     homeAddresses: [ipv6],
     ipv4HomeAddresses: [ipv4],
     mobileNetworkPrefixes: prefixesOf(MOBILE_ROUTERS[name]),
@@ -125,7 +147,7 @@ export function mobileRouterConfiguration(
           ? { ipv4HomeLink: { prefixLength: 24, gateway: ADDRESSES.homeAgentIpv4 } }
           : {}),
         identifier: router.identifier,
-        security: routerKey(name),
+        ...protectionWith(options, 'ha', routerKey(name)),
         mobileNetworkPrefixes: prefixesOf(router),
       },
     ],
@@ -133,77 +155,6 @@ export function mobileRouterConfiguration(
     interfaces: [{ match: 'eth*', preference: 1 }],
     ...options.mobileNode,
   };
-}
-
-/**
- * Grants of the other home agent (namespace `ha2`): a home for the mobile node and one for the
- * mobile router `mr2`.
- */
-export const OTHER_HOME = {
-  address: '2001:db8:300::10',
-  ipv4Address: '198.51.100.170',
-  routerAddress: '2001:db8:300::21',
-  routerIpv4Address: '198.51.100.171',
-} as const;
-
-/** Configuration of the other home agent. */
-export function otherHomeAgentConfiguration(): ConfigurationOverrides {
-  return {
-    daemon: { name: 'ha2', stateDirectory: STATE_DIRECTORY },
-    addresses: [ADDRESSES.otherHomeAgentIpv6],
-    ipv4Addresses: [ADDRESSES.otherHomeAgentIpv4],
-    homePrefixes: [ADDRESSES.otherHomePrefix],
-    ipv4HomePrefixes: [ADDRESSES.otherHomeNetworkIpv4],
-    mobileNodes: [
-      {
-        identifier: IDENTIFIER,
-        security: SECURITY,
-        homeAddresses: [OTHER_HOME.address],
-        ipv4HomeAddresses: [OTHER_HOME.ipv4Address],
-      },
-      {
-        identifier: MOBILE_ROUTERS.mr2.identifier,
-        security: routerKey('mr2'),
-        homeAddresses: [OTHER_HOME.routerAddress],
-        ipv4HomeAddresses: [OTHER_HOME.routerIpv4Address],
-        mobileNetworkPrefixes: [ADDRESSES.otherMobileNetwork, ADDRESSES.otherMobileNetworkIpv4],
-      },
-    ],
-  };
-}
-
-const AT_OTHER_HOME_AGENT = {
-  name: 'other',
-  homeAgent: 'ha2.example',
-  virtualHomeNetwork: true,
-} as const;
-
-/** Configuration of the mobile node with its home at the other home agent. */
-export function otherMobileNodeConfiguration(): ConfigurationOverrides {
-  const home = {
-    ...AT_OTHER_HOME_AGENT,
-    homeAddress: OTHER_HOME.address,
-    ipv4HomeAddress: OTHER_HOME.ipv4Address,
-    identifier: IDENTIFIER,
-    security: SECURITY,
-  };
-  return mobileNodeConfiguration({ mobileNode: { homes: [home] } });
-}
-
-/** The configuration of `mr2` with its home, and other prefixes, at the other home agent. */
-export function otherMobileRouterConfiguration(): ConfigurationOverrides {
-  const home = {
-    ...AT_OTHER_HOME_AGENT,
-    homeAddress: OTHER_HOME.routerAddress,
-    ipv4HomeAddress: OTHER_HOME.routerIpv4Address,
-    identifier: MOBILE_ROUTERS.mr2.identifier,
-    security: routerKey('mr2'),
-    mobileNetworkPrefixes: [ADDRESSES.otherMobileNetwork, ADDRESSES.otherMobileNetworkIpv4],
-  };
-  const addresses = [ADDRESSES.otherMobileNetwork.replace('/', '1/'), '198.51.100.177/28'];
-  return mobileRouterConfiguration('mr2', {
-    mobileNode: { homes: [home], mobileNetworks: [{ device: 'lan0', addresses }] },
-  });
 }
 
 /** Configuration of the lab's mobile node, in namespace `mn`. */
@@ -222,7 +173,7 @@ export function mobileNodeConfiguration(options: DaemonPairOptions = {}): Config
           ? { ipv4HomeLink: { prefixLength: 24, gateway: ADDRESSES.homeAgentIpv4 } }
           : {}),
         identifier: IDENTIFIER,
-        ...associationOf(options),
+        ...(options.sealed === true ? protectionWith(options, 'ha') : associationOf(options)),
       },
     ],
     interfaces: [{ match: 'eth*', preference: 1 }],

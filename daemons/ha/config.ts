@@ -19,6 +19,7 @@ import {
   prefixField,
 } from '#daemon/configuration/config-fields.ts';
 import { ESP_SAMPLE, espField } from '#daemon/configuration/esp-fields.ts';
+import { publicKeyField } from '#daemon/configuration/ntmobile-fields.ts';
 import {
   identifierField,
   lifetimeField,
@@ -42,6 +43,8 @@ export interface HomeAgentSettings {
   readonly isolate: boolean;
 }
 
+const SAMPLE_KEY = 'base64:iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=';
+
 const globalAddress = () => ipv6Field().refine(isGlobalUnicast, 'must be a global unicast address');
 
 function mobileNodeSection(context: ConfigurationContext) {
@@ -57,8 +60,8 @@ function mobileNodeSection(context: ConfigurationContext) {
       .meta({
         description: 'security association with the node, or a list of them while a key is rotated',
         details:
-          'Required unless esp is given, or security at the top is none. Make a key with: ' +
-          '(umask 077; echo "hex:$(openssl rand -hex 32)" > FILE).',
+          'Required without publicKey and esp, unless security at the top is none. ' +
+          'Make a key with: (umask 077; echo "hex:$(openssl rand -hex 32)" > FILE).',
       }),
     esp: espField(context)
       .optional()
@@ -75,6 +78,15 @@ function mobileNodeSection(context: ConfigurationContext) {
       description: 'with isolate, the node reaches only nodes of the same group',
       sample: 'family',
     }),
+    publicKey: publicKeyField()
+      .optional()
+      .meta({
+        description:
+          "the node's public key, which sojourn-mn --show-key prints: registrations and data are " +
+          'encrypted, and nothing else is accepted for its addresses',
+        details: "Replaces security. The node needs this home agent's key in its publicKey.",
+        sample: SAMPLE_KEY,
+      }),
     homeAddresses: z
       .array(globalAddress())
       .min(1)
@@ -152,6 +164,11 @@ function registrationShape() {
       reloadable: true,
       description:
         'tolerated clock difference; an older timestamp is rejected as a replay (RFC 4285 §6)',
+    }),
+    handshakesPerSecond: integerField(1, 1_000_000).default(200).meta({
+      reloadable: true,
+      unit: 'per second',
+      description: 'handshakes of nodes with a public key that are accepted without a cookie',
     }),
     maximumBindings: integerField(1, 10_000_000)
       .default(100_000)

@@ -1,6 +1,8 @@
 /** The home agent daemon. */
+import { daemonPublicKey } from '#composition/daemon-key.ts';
 import { warmUpHandovers } from '#composition/handover-warm-up.ts';
 import { openHomeAgent } from '#composition/home-agent.ts';
+import { protectionWarnings } from '#composition/home-agent-grants.ts';
 import { runPacketDaemon } from '#composition/packet-daemon.ts';
 import { removeInternetAccess } from '#host/kernel/internet-access.ts';
 import { removeNodeGroups } from '#host/kernel/node-groups.ts';
@@ -11,12 +13,13 @@ await runPacketDaemon({
   kernelOwner: 'home-agent',
   description: 'Home agent of Sojourn (RFC 6275, RFC 5555, RFC 3963).',
   schema: homeAgentSchema,
-  warnings: ({ homeAgent }) =>
-    homeAgent.insecure ? ['security: none: any host may register any home address'] : [],
+  publicKey: daemonPublicKey,
+  warnings: ({ homeAgent }) => protectionWarnings(homeAgent),
   warmUp: warmUpHandovers,
   plane: ({ homeAgent: { ipv4Addresses, udpPort, homeLink } }) => ({
     lookup: 'inner-destination',
     udpPort: ipv4Addresses.length > 0 ? udpPort : 0,
+    sealedPort: udpPort,
     linkDevices: homeLink === undefined ? [] : [homeLink],
     noticeUnknownEndpoints: true,
   }),

@@ -14,7 +14,12 @@ import {
 import { type NtmobileSettings, ntmobileSection } from '#composition/ntmobile-settings.ts';
 import { checkVpn } from '#composition/vpn-settings.ts';
 import type { ConfigurationContext } from '#daemon/configuration/config.ts';
-import { crossCheck, EVEN_WHEN_FAULTY, type Report } from '#daemon/configuration/config-fields.ts';
+import {
+  crossCheck,
+  EVEN_WHEN_FAULTY,
+  type Report,
+  soundEntries,
+} from '#daemon/configuration/config-fields.ts';
 import type { DaemonSettings } from '#daemon/daemon-settings.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 
@@ -56,12 +61,22 @@ export function mobileNodeSchema(context: ConfigurationContext) {
 }
 
 interface Purposes {
-  readonly homes?: readonly unknown[] | undefined;
+  readonly homes?:
+    | readonly ({ readonly publicKey?: Uint8Array | undefined } | undefined)[]
+    | undefined;
   readonly ntmobile?: unknown;
 }
 
 /** Reports a configuration with neither Mobile IPv6 nor NTMobile. */
 function checkPurpose(parts: Purposes, report: Report): void {
+  const sealed = soundEntries(parts.homes).some(([, { publicKey }]) => publicKey !== undefined);
+  if (sealed && Object.hasOwn(parts, 'ntmobile')) {
+    report(
+      'a home with publicKey and ntmobile in one daemon are not supported yet',
+      'run NTMobile on another host, or use security in the home',
+      ['ntmobile'],
+    );
+  }
   if (parts.homes?.length !== 0 || Object.hasOwn(parts, 'ntmobile')) return;
   report(
     'neither homes nor ntmobile is given',

@@ -1,13 +1,14 @@
 /** The mobile node daemon: Mobile IPv6, NTMobile or both. */
+import { daemonPublicKey } from '#composition/daemon-key.ts';
 import { warmUpHandovers } from '#composition/handover-warm-up.ts';
 import { resolvConfPaths } from '#composition/host-names.ts';
 import {
   homeKeys,
   mobilePlane,
+  mobileWarnings,
   openMobileEngines,
-  unauthenticatedHomes,
+  sealingKey,
 } from '#composition/mobile-engines.ts';
-import { ntmobileWarnings } from '#composition/ntmobile-settings.ts';
 import { runPacketDaemon } from '#composition/packet-daemon.ts';
 import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import { restoreResolvConf } from '#host/dns/resolv-conf.ts';
@@ -21,18 +22,16 @@ await runPacketDaemon<MobileNodeSettings>({
   kernelOwner: 'mobile-node',
   description: 'Mobile node of Sojourn: Mobile IPv6 (RFC 6275, RFC 5555) and NTMobile.',
   schema: mobileNodeSchema,
-  warnings: ({ mobileNode, ntmobile }) => [
-    ...unauthenticatedHomes(mobileNode),
-    ...(ntmobile === undefined ? [] : ntmobileWarnings(ntmobile)),
-  ],
-  warmUp(settings) {
-    if (hasHomes(settings)) warmUpHandovers();
-  },
+  publicKey: daemonPublicKey,
+  warnings: ({ mobileNode, ntmobile }) => mobileWarnings(mobileNode, ntmobile),
+  warmUp: (settings) => (hasHomes(settings) ? warmUpHandovers() : undefined),
   plane: ({ daemon, mobileNode, ntmobile }) => mobilePlane(mobileNode, daemon, ntmobile),
   registrationKeys: ({ mobileNode }) => homeKeys(mobileNode),
   engine(settings, host) {
     const { daemon, mobileNode: node, ntmobile } = settings;
-    const engine = hasHomes(settings) ? createMobileNode(node, randomBytes) : undefined;
+    const engine = hasHomes(settings)
+      ? createMobileNode(node, randomBytes, { own: sealingKey(node, daemon) })
+      : undefined;
     const nodeOf = (fresh: MobileNodeSettings) => fresh.mobileNode;
     return openMobileEngines({ daemon, node, nodeOf, engine, ntmobile }, host);
   },

@@ -1,11 +1,13 @@
 /** The mobile router daemon. */
+import { daemonPublicKey } from '#composition/daemon-key.ts';
 import { warmUpHandovers } from '#composition/handover-warm-up.ts';
 import { resolvConfPaths } from '#composition/host-names.ts';
 import {
   homeKeys,
   mobilePlane,
   openMobileEngines,
-  unauthenticatedHomes,
+  sealingKey,
+  unprotectedHomes,
 } from '#composition/mobile-engines.ts';
 import { runPacketDaemon } from '#composition/packet-daemon.ts';
 import { createMobileRouter } from '#engine/mobile-ipv6/mobile-router/mobile-router.ts';
@@ -19,12 +21,17 @@ await runPacketDaemon<MobileRouterSettings>({
   kernelOwner: 'mobile-router',
   description: 'Mobile router of Sojourn (RFC 3963, RFC 5555).',
   schema: mobileRouterSchema,
-  warnings: ({ mobileRouter }) => unauthenticatedHomes(mobileRouter),
+  publicKey: daemonPublicKey,
+  warnings: ({ mobileRouter }) => unprotectedHomes(mobileRouter),
   warmUp: warmUpHandovers,
   plane: ({ daemon, mobileRouter }) => mobilePlane(mobileRouter, daemon),
   registrationKeys: ({ mobileRouter }) => homeKeys(mobileRouter),
   engine({ daemon, mobileRouter: node }, host) {
-    const engine = createMobileRouter({ ...node, forwarding: forwardingControl() }, randomBytes);
+    const engine = createMobileRouter(
+      { ...node, forwarding: forwardingControl() },
+      randomBytes,
+      sealingKey(node, daemon),
+    );
     const nodeOf = (fresh: MobileRouterSettings) => fresh.mobileRouter;
     const mobileNetworkDevices = node.mobileNetworks.map(({ device }) => device);
     return openMobileEngines({ daemon, node, nodeOf, engine, mobileNetworkDevices }, host);

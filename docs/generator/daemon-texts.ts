@@ -17,6 +17,7 @@ const MOBILE =
 export const DAEMON_TEXTS: Readonly<Record<string, DaemonText>> = {
   ha: {
     name: 'home agent of Mobile IPv6',
+    hasPublicKey: true,
     paragraphs: [
       'The home agent accepts registrations of mobile nodes and mobile routers (RFC 6275, ' +
         'RFC 5555, ' +
@@ -25,12 +26,15 @@ export const DAEMON_TEXTS: Readonly<Record<string, DaemonText>> = {
         'to their care-of addresses. It accepts only what the configuration grants to the ' +
         'node whose ' +
         'key authenticates the registration (RFC 4285).',
+      'It creates its key in its state directory at the first start. Nodes that encrypt need the ' +
+        'public key, which --show-key prints.',
       'Bindings are in the store: a restarted home agent continues without waiting for ' +
         'registrations.',
     ],
   },
   mn: {
     name: 'mobile node of Mobile IPv6, and node of NTMobile',
+    hasPublicKey: true,
     paragraphs: [
       'The mobile node keeps the home addresses of this host reachable on IPv6, on IPv4 and ' +
         'behind ' +
@@ -52,6 +56,7 @@ export const DAEMON_TEXTS: Readonly<Record<string, DaemonText>> = {
   },
   mr: {
     name: 'mobile router (network mobility)',
+    hasPublicKey: true,
     paragraphs: [
       'The mobile router is a mobile node with a network behind it (RFC 3963). Ordinary ' +
         'hosts there ' +

@@ -45,8 +45,8 @@ bytes.
 `;
 
 const COMPONENTS: readonly (readonly [Component, title: string, CounterTable])[] = [
-  ['home-agent', 'Home agent', HOME_AGENT_REASONS],
-  ['mobile-node', 'Mobile node and mobile router', MOBILE_NODE_REASONS],
+  ['home-agent', 'Home agent', { ...HOME_AGENT_REASONS, ...SESSION_COUNTERS }],
+  ['mobile-node', 'Mobile node and mobile router', { ...MOBILE_NODE_REASONS, ...SESSION_COUNTERS }],
   [
     'direction-coordinator',
     'Direction coordinator',

@@ -1,4 +1,4 @@
-/** The X25519 key pair of an NTMobile daemon, created at its first start. */
+/** The X25519 key pair of a daemon, created at its first start. */
 import { join } from 'node:path';
 import { hex } from '#base/bytes.ts';
 import { type KeyPair, keyPairOf } from '#crypto/primitives.ts';

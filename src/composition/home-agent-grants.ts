@@ -25,6 +25,7 @@ interface MobileNodeParts {
   readonly identifier?: string | undefined;
   readonly security?: RegistrationKeyParts | List<RegistrationKeyParts> | undefined;
   readonly esp?: EspParts | undefined;
+  readonly publicKey?: Uint8Array | undefined;
   readonly homeAddresses?: List<IpAddress> | undefined;
   readonly ipv4HomeAddresses?: List<IpAddress> | undefined;
   readonly mobileNetworkPrefixes?: List<Prefix> | undefined;
@@ -134,6 +135,8 @@ function checkNode(
   };
   checkAddresses('homeAddresses', 'homePrefixes', served);
   checkAddresses('ipv4HomeAddresses', 'ipv4HomePrefixes', soundList(fields.ipv4HomePrefixes));
+  if (node.publicKey !== undefined)
+    granted.checkOnce(`hex:${hex(node.publicKey)}`, report, ['publicKey']);
   if (node.identifier !== undefined) granted.checkOnce(node.identifier, report, ['identifier']);
 }
 
@@ -142,13 +145,17 @@ function checkRegistrationKeys(
   { security }: GrantParts,
   report: Report,
 ): void {
-  const none = !Object.hasOwn(node, 'security') && !Object.hasOwn(node, 'esp');
+  const hasKey = Object.hasOwn(node, 'publicKey');
+  const none = !hasKey && !Object.hasOwn(node, 'security') && !Object.hasOwn(node, 'esp');
   if (none && security === 'required') {
     report(
-      'has no security association',
-      'give security: { spi, keyFile }, or write "security: none" at the top',
+      'has no publicKey and no security association',
+      'give publicKey, as sojourn-mn --show-key prints it',
     );
   }
+  for (const key of ['security', 'esp'])
+    if (hasKey && Object.hasOwn(node, key))
+      report('is not used beside publicKey', 'remove it', [key]);
   const seen = new Set<number>();
   const keys = isList(node.security) ? node.security : [node.security];
   for (const [, { spi }] of soundEntries(keys)) {
@@ -211,4 +218,22 @@ function contains(outer: Prefix, inner: Prefix): boolean {
     isIpv6(outer.address) === isIpv6(inner.address) &&
     prefixContains(outer, inner.address)
   );
+}
+
+/** What an operator of a home agent has to know about protection. */
+export function protectionWarnings({
+  insecure,
+  mobileNodes,
+}: {
+  readonly insecure: boolean;
+  readonly mobileNodes: readonly { readonly publicKey?: Uint8Array | undefined }[];
+}): readonly string[] {
+  const plain = mobileNodes.filter(({ publicKey }) => publicKey === undefined).length;
+  const unencrypted =
+    `${plain} of ${mobileNodes.length} mobile nodes have no publicKey: their traffic is not ` +
+    'encrypted, and an attacker that spoofs outer addresses can inject packets';
+  return [
+    ...(insecure ? ['security: none: any host may register any home address'] : []),
+    ...(plain === 0 ? [] : [unencrypted]),
+  ];
 }

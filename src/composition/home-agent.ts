@@ -7,6 +7,7 @@ import { openNodeGroups } from '#host/kernel/node-groups.ts';
 import { interfacesLosingRouterAdvertisements } from '#host/kernel/sysctl.ts';
 import { randomBytes } from '#host/process/random.ts';
 import type { InternetAccessPort, NodeGroupsPort } from '#runtime/ports.ts';
+import { daemonKey } from './daemon-key.ts';
 import type { EngineHost, EngineSetup } from './engine-daemon.ts';
 import { espOfNodes } from './esp-associations.ts';
 
@@ -25,7 +26,8 @@ export async function openHomeAgent<S extends HomeAgentSettings>(
   const acceptRaInterfaces = interfacesLosingRouterAdvertisements().filter(
     (name) => name !== daemon.device && name !== homeAgent.homeLink,
   );
-  const engine = createHomeAgent({ ...homeAgent, acceptRaInterfaces }, randomBytes);
+  const configuration = { ...homeAgent, acceptRaInterfaces };
+  const engine = createHomeAgent(configuration, randomBytes, daemonKey(daemon));
   const esp = espOfNodes(homeAgent, engine);
   return {
     engine,

@@ -1,6 +1,7 @@
 /** The engines of a mobile node or router and of an NTMobile node, with the ports they need. */
 import { assert } from '#base/assert.ts';
 import type { IpAddress } from '#base/ip.ts';
+import type { KeyPair } from '#crypto/primitives.ts';
 import type { DaemonSettings } from '#daemon/daemon-settings.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { RegistrationKeyOwner } from '#engine/contract/registration-key-owner.ts';
@@ -12,11 +13,12 @@ import type {
 import type { NtmobileNodeInput } from '#engine/ntmobile/node/ntmobile-node.ts';
 import { createResolver, hostAddresses } from '#host/dns/resolver.ts';
 import type { DriverInput } from '#runtime/driver.ts';
+import { daemonKey } from './daemon-key.ts';
 import type { EngineHost, EngineSetup, OptionalPorts } from './engine-daemon.ts';
 import { espOfHomes } from './esp-associations.ts';
 import { type EngineWithCounters, joinEngines } from './joined-engines.ts';
 import { type NtmobilePart, openNtmobile } from './ntmobile-part.ts';
-import type { NtmobileSettings } from './ntmobile-settings.ts';
+import { type NtmobileSettings, ntmobileWarnings } from './ntmobile-settings.ts';
 import type { PlaneChoice } from './packet-daemon.ts';
 import { openVpnPorts } from './vpn-ports.ts';
 
@@ -93,6 +95,11 @@ function joined(
   return mobileIpv6;
 }
 
+/** Sealed and plain tunnels share the port of RFC 5555. */
+function sealedPort({ homes, udpPort }: MobileNodeConfiguration) {
+  return homes.some(({ publicKey }) => publicKey !== undefined) ? { sealedPort: udpPort } : {};
+}
+
 /** The plane of a mobile node or router; Mobile IPv6 alone needs its UDP port and raw path. */
 export function mobilePlane(
   node: MobileNodeConfiguration,
@@ -106,15 +113,38 @@ export function mobilePlane(
     mark: node.mark,
     raw: rawPath && hasHomes,
     discovery: node.discovery === true,
-    ...(ntmobile === undefined ? {} : { sealedPort: ntmobile.node.port }),
+    ...(ntmobile === undefined ? sealedPort(node) : { sealedPort: ntmobile.node.port }),
   };
 }
 
-/** One sentence for each home that registers without authentication. */
-export function unauthenticatedHomes({ homes }: MobileNodeConfiguration): readonly string[] {
+/** One sentence for each home whose registrations or traffic are not protected. */
+export function unprotectedHomes({ homes }: MobileNodeConfiguration): readonly string[] {
   return homes
-    .filter(({ registrationKey, esp }) => registrationKey === undefined && esp === undefined)
-    .map((home) => `home "${home.name}" has security: none: registrations are not authenticated`);
+    .filter(({ publicKey }) => publicKey === undefined)
+    .map(({ name, registrationKey, esp }) =>
+      registrationKey === undefined && esp === undefined
+        ? `home "${name}" has security: none: registrations are not authenticated, and traffic ` +
+          'is not encrypted'
+        : `home "${name}" has no publicKey: traffic is not encrypted, and an attacker that ` +
+          'spoofs outer addresses can inject packets',
+    );
+}
+
+/** What an operator of a mobile node has to know at each start. */
+export function mobileWarnings(
+  node: MobileNodeConfiguration,
+  ntmobile: NtmobileSettings | undefined,
+): readonly string[] {
+  const others = ntmobile === undefined ? [] : ntmobileWarnings(ntmobile);
+  return [...unprotectedHomes(node), ...others];
+}
+
+/** The node's own key, where a home agent has one; it is made at the first start. */
+export function sealingKey(
+  { homes }: MobileNodeConfiguration,
+  daemon: DaemonSettings,
+): KeyPair | undefined {
+  return homes.some(({ publicKey }) => publicKey !== undefined) ? daemonKey(daemon) : undefined;
 }
 
 /** The keys of home registrations. */

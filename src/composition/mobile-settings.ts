@@ -29,7 +29,6 @@ import {
   identifierField,
   lifetimeField,
   natKeepaliveField,
-  registrationKeyField,
   tunnelMtuSection,
   udpPortField,
 } from '#daemon/configuration/protocol-fields.ts';
@@ -37,6 +36,7 @@ import { daemonSection } from '#daemon/daemon-settings.ts';
 import { INITIAL_BINDACK_TIMEOUT_FIRST_REGISTRATION_MS } from '#engine/mobile-ipv6/common/binding-update-back-off.ts';
 import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { checkEspSections } from './esp-checks.ts';
+import { checkHomeSecurity, homeSecurityShape } from './home-security.ts';
 import { vpnShape } from './vpn-settings.ts';
 
 const HOME_LINK_DETAILS =
@@ -127,15 +127,7 @@ export function homeShape(context: ConfigurationContext) {
     identifier: identifierField().optional().meta({
       description: 'network access identifier (RFC 4283) of this host at the home agent',
     }),
-    security: z
-      .union([z.literal('none'), registrationKeyField(context)])
-      .optional()
-      .meta({
-        description:
-          'security association with the home agent: { spi: …, keyFile: … }, or "none" to ' +
-          'register without authentication',
-        details: 'Required unless esp is given. With both, registrations have both.',
-      }),
+    ...homeSecurityShape(context),
     esp: espField(context)
       .optional()
       .meta({
@@ -151,10 +143,11 @@ export function homeShape(context: ConfigurationContext) {
 /** One entry of `homes` as the schema returns it. */
 export type HomeFields = Omit<
   HomeConfiguration,
-  'name' | 'homePrefix' | 'registrationKey' | OptionalInHome
+  'name' | 'homePrefix' | 'registrationKey' | 'publicKey' | OptionalInHome
 > & {
   readonly name?: string | undefined;
   readonly homePrefix?: HomeConfiguration['homePrefix'] | undefined;
+  readonly publicKey?: Uint8Array | undefined;
   readonly security?: 'none' | NonNullable<HomeConfiguration['registrationKey']> | undefined;
 } & { readonly [K in OptionalInHome]?: OptionalHome[K] };
 type OptionalInHome = 'homeAgentAddress' | 'ipv4HomeLink' | 'identifier' | 'esp';
@@ -189,9 +182,7 @@ export function checkHome(home: PartialSettings<HomeFields>, report: Report): vo
       'homeAgent',
     ]);
   }
-  if (!Object.hasOwn(home, 'security') && !Object.hasOwn(home, 'esp')) {
-    report('has no security association', 'give security: { spi, keyFile }, or esp', ['security']);
-  }
+  checkHomeSecurity(home, report);
   if (home.virtualHomeNetwork === true && home.ipv4HomeLink !== undefined) {
     report(
       'a virtual home network has no home link',
@@ -202,8 +193,9 @@ export function checkHome(home: PartialSettings<HomeFields>, report: Report): vo
 }
 
 export function homeOf(fields: HomeFields): HomeConfiguration {
-  const { name, homePrefix, security, homeAgentAddress, ipv4HomeLink, identifier, ...rest } =
-    fields;
+  const { name, homePrefix, security, homeAgentAddress, ipv4HomeLink, identifier } = fields;
+  const { publicKey, ...others } = fields;
+  const { name: _, homePrefix: _prefix, security: _security, ...rest } = others;
   return {
     ...rest,
     name: name ?? fields.homeAddress,
@@ -215,6 +207,7 @@ export function homeOf(fields: HomeFields): HomeConfiguration {
     },
     identifier,
     registrationKey: security === 'none' ? undefined : security,
+    publicKey,
   };
 }
 

@@ -13,6 +13,7 @@ import {
   DATAGRAM_TYPES,
   frameWord,
   SEALED_HEADER_OCTETS,
+  type SealedType,
   TAG_OCTETS,
 } from '#wire/ntmobile/datagram.ts';
 import { type AeadName, aeadOpen, aeadSeal } from './primitives.ts';
@@ -33,22 +34,22 @@ function nonceOf(counter: number): Uint8Array {
 export class Sealer {
   readonly #aead: AeadName;
   readonly #key: Uint8Array;
-  readonly #word: number;
+  readonly #spi: number;
   #counter = 0;
 
-  constructor(aead: AeadName, key: Uint8Array, type: 'data' | 'control', spi: number) {
+  constructor(aead: AeadName, key: Uint8Array, spi: number) {
     this.#aead = aead;
     this.#key = key;
-    this.#word = frameWord(DATAGRAM_TYPES[type], spi);
+    this.#spi = spi;
   }
 
-  /** The whole datagram. */
-  seal(plaintext: Uint8Array): Uint8Array {
+  /** The whole datagram. All types that a key seals share its counter. */
+  seal(type: SealedType, plaintext: Uint8Array): Uint8Array {
     this.#counter += 1;
     assert(this.#counter < LAST_COUNTER, 'a key that was used to its end');
     const header = new Uint8Array(SEALED_HEADER_OCTETS);
     const view = new DataView(header.buffer);
-    view.setUint32(0, this.#word);
+    view.setUint32(0, frameWord(DATAGRAM_TYPES[type], this.#spi));
     view.setUint32(4, this.#counter % WORD);
     return concatBytes(
       header,

@@ -26,6 +26,7 @@ import {
   HOME_AGENT_V4,
   type HomeAgentChoices,
   homeAgentConfiguration,
+  keyPairOfDaemon,
   type MobileChoices,
   mobileNodeConfiguration,
   SECOND_HOME_AGENT,
@@ -54,6 +55,8 @@ interface ScriptOptions {
   readonly mobile?: Partial<MobileChoices>;
   readonly agent?: Partial<HomeAgentChoices>;
   readonly clockSkewMs?: number;
+  /** Both ends have public keys. */
+  readonly sealed?: boolean;
 }
 
 export class Script {
@@ -67,6 +70,7 @@ export class Script {
     this.world = new World(1, [CORRESPONDENT, CORRESPONDENT_V4]);
     this.networks = usualNetworks(this.world);
     const homeLink = options.homeLink ?? false;
+    const { sealed = false } = options;
     this.world.trace.onFrame = (from, to, frame) => this.#saw(from, to, frame);
     this.world.names.set(HOME_AGENT_NAME, [
       homeLink ? HOME_AGENT_ON_LINK : HOME_AGENT,
@@ -74,13 +78,15 @@ export class Script {
     ]);
     this.agent = this.world.addHomeAgent(
       'ha',
-      homeAgentConfiguration({ mobileNodes: 1, homeLink, ...options.agent }),
-      createHomeAgent,
+      homeAgentConfiguration({ mobileNodes: 1, homeLink, sealed, ...options.agent }),
+      (configuration, random) =>
+        createHomeAgent(configuration, random, sealed ? keyPairOfDaemon('ha') : undefined),
     );
     this.mobile = this.world.addMobile(
       'mn',
-      mobileNodeConfiguration({ index: 0, homeLink, ...options.mobile }),
-      createMobileNode,
+      mobileNodeConfiguration({ index: 0, homeLink, sealed, ...options.mobile }),
+      (configuration, random) =>
+        createMobileNode(configuration, random, sealed ? { own: keyPairOfDaemon('mn0') } : {}),
       {
         clockSkewMs: options.clockSkewMs ?? 0,
       },
@@ -228,6 +234,11 @@ export class Script {
 
   #saw(from: string, to: string, frame: Frame): void {
     if (frame.control === undefined) return;
+    if (frame.encapsulation === 'sealed' && (frame.control[0] ?? 0) >> 4 !== 6) {
+      const type = SEALED_TYPES[(frame.control[0] ?? 0) >> 4] ?? 'unknown';
+      this.#arrows.push(`${from} -> ${to} sealed ${type}`);
+      return;
+    }
     const seen = look(frame.control);
     const path = frame.encapsulation === 'none' ? 'ipv6' : frame.encapsulation;
     const arrow = `${from} -> ${to} ${path}`;
@@ -245,6 +256,14 @@ export class Script {
 const NEIGHBOUR_DISCOVERY: Readonly<Record<number, string>> = {
   135: 'Neighbour Solicitation',
   136: 'Neighbour Advertisement',
+};
+
+const SEALED_TYPES: Readonly<Record<number, string>> = {
+  8: 'mobility',
+  9: 'control',
+  10: 'Tunnel Request',
+  11: 'Tunnel Response',
+  12: 'cookie reply',
 };
 
 const squeeze = (arrow: string): string => arrow.replace(/\s+/g, ' ').trim();

@@ -2,12 +2,14 @@
  * A model of the native data plane by `src/engine/contract`: tunnels by id, a table prefix →
  * tunnel, ingress permits, and the queue that holds packets from an endpoint without tunnel.
  */
+import { hex } from '#base/bytes.ts';
 import { formatPrefix, type IpAddress, type Prefix, prefixContains } from '#base/ip.ts';
 import type {
   DesiredPart,
   DesiredPlaneRoute,
   DesiredTunnel,
 } from '#engine/contract/desired-state.ts';
+import type { DesiredSealingKeys } from '#engine/contract/ntmobile.ts';
 import { type Encapsulation, encapsulationOf } from '#engine/contract/outer-path.ts';
 import type { TunnelTraffic } from '#runtime/ports.ts';
 import type { TrafficPort } from '#runtime/traffic-sampler.ts';
@@ -29,6 +31,8 @@ export interface Outer {
   readonly sourcePort: number;
   readonly destination: IpAddress;
   readonly destinationPort: number;
+  /** The key that sealed the packet, in hexadecimal. */
+  readonly key?: string;
 }
 
 type Decapsulated =
@@ -43,9 +47,9 @@ function endpointKey(
   remote: IpAddress,
   remotePort: number,
 ): string {
-  return encapsulation === 'udp'
-    ? `udp ${local} ${localPort} ${remote} ${remotePort}`
-    : `ipip ${local} ${remote}`;
+  return encapsulation === 'ipip'
+    ? `ipip ${local} ${remote}`
+    : `${encapsulation} ${local} ${localPort} ${remote} ${remotePort}`;
 }
 
 const keyOfTunnel = ({ path, protection }: DesiredTunnel): string =>
@@ -70,6 +74,7 @@ export class DataPlane implements TrafficPort {
   readonly #side: PlaneSide;
   readonly #parts = new Map<string, DesiredPart>();
   readonly #tunnels = new Map<number, DesiredTunnel>();
+  readonly #keys = new Map<number, DesiredSealingKeys>();
   /** Several tunnels may share endpoints (several home addresses of one node). */
   readonly #byEndpoint = new Map<string, Set<number>>();
   readonly #routes = new Map<string, DesiredPlaneRoute>();
@@ -97,6 +102,8 @@ export class DataPlane implements TrafficPort {
     else this.#parts.set(key, part);
     for (const route of before?.planeRoutes ?? []) this.#routes.delete(formatPrefix(route.prefix));
     for (const tunnel of before?.tunnels ?? []) this.#forget(tunnel.id);
+    for (const { tunnel } of before?.sealingKeys ?? []) this.#keys.delete(tunnel);
+    for (const keys of part?.sealingKeys ?? []) this.#keys.set(keys.tunnel, keys);
     for (const tunnel of part?.tunnels ?? []) this.#learn(tunnel);
     for (const route of part?.planeRoutes ?? [])
       this.#routes.set(formatPrefix(route.prefix), route);
@@ -107,10 +114,37 @@ export class DataPlane implements TrafficPort {
    */
   outbound(packet: DataPacket): DesiredTunnel | undefined {
     const route = this.routeOf(this.#side === 'home-agent' ? packet.destination : packet.source);
-    return route === undefined ? undefined : this.#tunnels.get(route.tunnel);
+    const tunnel = route === undefined ? undefined : this.#tunnels.get(route.tunnel);
+    const lacksKey = tunnel?.protection === 'sealed' && this.keyOf(tunnel.id) === undefined;
+    return lacksKey ? undefined : tunnel;
+  }
+
+  /** The key that seals the packets of a tunnel. */
+  keyOf(tunnel: number): string | undefined {
+    const send = this.#keys.get(tunnel)?.send;
+    return send === undefined ? undefined : hex(send.key);
+  }
+
+  /** The tunnel whose key opens the packet. */
+  openedBy({ key: sealedWith }: Outer): DesiredTunnel | undefined {
+    const opened = [...this.#keys.values()].find(({ receive }) =>
+      receive.some(({ key }) => hex(key) === sealedWith),
+    );
+    return opened === undefined ? undefined : this.#tunnels.get(opened.tunnel);
+  }
+
+  /** A sealed packet may come from any endpoint. */
+  #openSealed(outer: Outer, packet: DataPacket): Decapsulated {
+    const tunnel = this.openedBy(outer);
+    if (tunnel === undefined) return this.#drop('unknown key');
+    const route = this.routeOf(this.#side === 'home-agent' ? packet.source : packet.destination);
+    if (route?.tunnel !== tunnel.id) return this.#drop('permit of another tunnel');
+    this.carry(tunnel.id, 0, 1);
+    return { kind: 'accept' };
   }
 
   inbound(outer: Outer, packet: DataPacket): Decapsulated {
+    if (outer.encapsulation === 'sealed') return this.#openSealed(outer, packet);
     const candidates = this.#byEndpoint.get(keyOfOuter(outer));
     if (candidates === undefined) return { kind: 'hold' };
     const route = this.routeOf(this.#side === 'home-agent' ? packet.source : packet.destination);
@@ -164,9 +198,10 @@ export class DataPlane implements TrafficPort {
     this.#onTraffic = handler;
   }
 
-  /** The whole desired state as one comparable text. */
+  /** The whole desired state as one comparable text, without keys: a restart loses them. */
   snapshot(): string {
-    return JSON.stringify([...this.#parts].sort(([a], [b]) => (a < b ? -1 : 1)));
+    const parts = [...this.#parts].filter(([key]) => !key.startsWith('sealing/'));
+    return JSON.stringify(parts.sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 
   get size(): number {

@@ -14,6 +14,7 @@ import type {
   TrafficInput,
   UnknownEndpointInput,
 } from '#engine/contract/input.ts';
+import type { RoamingInput } from '#engine/contract/ntmobile.ts';
 import type { EngineEvent, Output } from '#engine/contract/output.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { expectSound } from './event-faults.ts';
@@ -27,6 +28,7 @@ export type AnyInput =
   | NetworkInput
   | ResolvedInput
   | TrafficInput
+  | RoamingInput
   | UnknownEndpointInput;
 
 /** The host's side of an engine's outputs. */
@@ -177,6 +179,8 @@ export class EngineHost {
         return;
       case 'persist':
       case 'renew-udp-port':
+      case 'handshake-check':
+      case 'message':
         return;
     }
   }

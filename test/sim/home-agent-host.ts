@@ -9,12 +9,12 @@ import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { Outer } from './data-plane.ts';
 import { type AnyInput, EngineHost } from './engine-host.ts';
-import type { Frame, SentData } from './frame.ts';
+import { asDatagram, type Frame, type SentData } from './frame.ts';
 import type { Station } from './network.ts';
 import { destinationOf, isControl, sourceOf } from './peek.ts';
 import type { Schedule } from './schedule.ts';
 import type { Trace } from './trace.ts';
-import { encapsulate, outerOf, TunnelEnd } from './tunnel-end.ts';
+import { encapsulate, outerOf, sealedPath, TunnelEnd } from './tunnel-end.ts';
 
 const NOTICE_INTERVAL_MS = 1000;
 const LINK_LOCAL = ipv6('fe80::100');
@@ -67,6 +67,7 @@ export class HomeAgentHost implements Station {
       world.schedule,
       (data, outer) => {
         this.onData(outer, data);
+        this.#noticeRoaming(outer);
         this.#forwardInner(data);
       },
       (outer, data) => this.#meetUnknown(outer, data),
@@ -128,15 +129,17 @@ export class HomeAgentHost implements Station {
     this.tunnels.clear();
   }
 
-  receive(frame: Frame): void {
+  receive(received: Frame): void {
+    const frame = asDatagram(received);
     if (!this.engine.running) return;
     if (frame.data !== undefined) {
       if (frame.encapsulation === 'none') this.forward(frame.data);
       else this.tunnels.receive(frame, frame.data);
       return;
     }
-    if (frame.control === undefined || (frame.encapsulation !== 'udp' && !isControl(frame.control)))
-      return;
+    if (frame.control === undefined) return;
+    const inUdp = frame.encapsulation === 'udp' || frame.encapsulation === 'sealed';
+    if (!inUdp && !isControl(frame.control)) return;
     const path = this.#pathOf(frame);
     const packet = frame.control;
     if (path !== undefined) this.control(path, packet);
@@ -152,7 +155,9 @@ export class HomeAgentHost implements Station {
   forward(data: SentData): boolean {
     const tunnel = this.engine.running ? this.tunnels.plane.outbound(data) : undefined;
     if (tunnel === undefined) return false;
-    this.#world.transmitFromCore(this.name, encapsulate(tunnel, { data }));
+    const key = this.tunnels.plane.keyOf(tunnel.id);
+    const sealed = key === undefined ? {} : { key };
+    this.#world.transmitFromCore(this.name, encapsulate(tunnel, { data, ...sealed }));
     return true;
   }
 
@@ -166,6 +171,8 @@ export class HomeAgentHost implements Station {
 
   #pathOf(frame: Frame): PacketPath | undefined {
     if (frame.encapsulation === 'none') return { kind: 'ipv6' };
+    if (frame.encapsulation === 'sealed')
+      return frame.destinationPort === this.configuration.udpPort ? sealedPath(frame) : undefined;
     if (frame.encapsulation === 'ipip') {
       const tunnel = this.tunnels.plane.tunnelOf(outerOf(frame));
       return tunnel === undefined ? undefined : { kind: 'tunnel', tunnel };
@@ -202,6 +209,20 @@ export class HomeAgentHost implements Station {
     );
   }
 
+  /** Sealed data came from another endpoint than its tunnel's far end. */
+  #noticeRoaming(outer: Outer): void {
+    const tunnel =
+      outer.encapsulation === 'sealed' ? this.tunnels.plane.openedBy(outer) : undefined;
+    if (tunnel === undefined) return;
+    const { source: remote, sourcePort: remotePort } = outer;
+    const { destination: local, destinationPort: localPort } = outer;
+    if (tunnel.path.remote === remote && tunnel.path.remotePort === remotePort) return;
+    const ends = { local, localPort, remote, remotePort, relayIndex: 0 };
+    this.#world.schedule.in(0, () =>
+      this.engine.step({ kind: 'roaming', tunnel: tunnel.id, ...ends }),
+    );
+  }
+
   /** A packet with permitted source, from a tunnel. */
   #forwardInner(data: SentData): void {
     this.#world.transmitFromCore(this.name, {
@@ -231,11 +252,11 @@ export class HomeAgentHost implements Station {
   }
 }
 
-/** The frame for a control packet on an `ipv6` or `udp` path. */
+/** The frame for a control packet on an `ipv6`, `udp` or `datagram` path. */
 export function frameOfPath(path: PacketPath, packet: Uint8Array): Frame | undefined {
-  if (path.kind === 'udp') {
+  if (path.kind === 'udp' || path.kind === 'datagram') {
     return {
-      encapsulation: 'udp',
+      encapsulation: path.kind === 'udp' ? 'udp' : 'sealed',
       source: path.local,
       sourcePort: path.localPort,
       destination: path.remote,

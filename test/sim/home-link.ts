@@ -4,6 +4,7 @@
  */
 import { bytesOfIpv6, type IpAddress, type Ipv6Address, ipv6FromBytes, isIpv6 } from '#base/ip.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
+import { PROTOCOL_UDP } from '#wire/ip/udp.ts';
 import type { Frame } from './frame.ts';
 import type { HomeAgentHost } from './home-agent-host.ts';
 import type { MobileHost } from './mobile-host.ts';
@@ -75,7 +76,8 @@ export class HomeLink {
       if (agent !== undefined && from !== agent.name)
         this.#hear(agent, path.device, linkAddress, packet);
       if (type === SOLICITATION && target !== undefined) this.#solicited(from, target);
-      if (isControl(packet)) this.#toStation(path.linkAddress, packet);
+      if (isControl(packet) || packet[6] === PROTOCOL_UDP)
+        this.#toStation(path.linkAddress, packet);
     });
   }
 

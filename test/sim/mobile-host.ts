@@ -9,7 +9,7 @@ import type { Engine } from '#engine/contract/engine.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { type AnyInput, EngineHost, Violation } from './engine-host.ts';
-import type { Frame, SentData } from './frame.ts';
+import { asDatagram, type Frame, type SentData } from './frame.ts';
 import { frameOfPath } from './home-agent-host.ts';
 import { MobileInterface } from './mobile-interface.ts';
 import { MobileTraffic } from './mobile-traffic.ts';
@@ -18,7 +18,7 @@ import { isControl } from './peek.ts';
 import type { SeededRandom } from './random.ts';
 import type { Schedule } from './schedule.ts';
 import type { Trace } from './trace.ts';
-import { encapsulate, outerOf, TunnelEnd } from './tunnel-end.ts';
+import { encapsulate, outerOf, sealedPath, TunnelEnd } from './tunnel-end.ts';
 
 /** The world's services for a mobile node. */
 interface MobileEnvironment {
@@ -145,7 +145,9 @@ export class MobileHost {
       return;
     }
     if (tunnel !== undefined) {
-      this.#world.transmit(this.name, out.network, encapsulate(tunnel, { data }));
+      const key = this.tunnels.plane.keyOf(tunnel.id);
+      const sealed = key === undefined ? {} : { key };
+      this.#world.transmit(this.name, out.network, encapsulate(tunnel, { data, ...sealed }));
       return;
     }
     this.#world.transmit(this.name, out.network, {
@@ -158,20 +160,27 @@ export class MobileHost {
     });
   }
 
-  receive(frame: Frame): void {
+  receive(received: Frame): void {
+    const frame = asDatagram(received);
     if (frame.data !== undefined) {
       if (frame.encapsulation !== 'none') this.tunnels.receive(frame, frame.data);
       else if (this.interfaceOf(frame.data.destination) !== undefined)
         this.#world.deliver(this, frame.data);
       return;
     }
-    if (frame.control === undefined || !isControl(frame.control)) return;
+    if (frame.control === undefined) return;
+    if (frame.encapsulation !== 'sealed' && !isControl(frame.control)) return;
     const path = this.#pathOf(frame);
     if (path !== undefined) this.engine.step({ kind: 'datagram', path, packet: frame.control });
   }
 
   #pathOf(frame: Frame): PacketPath | undefined {
     if (frame.encapsulation === 'none') return { kind: 'ipv6' };
+    if (frame.encapsulation === 'sealed') {
+      if (!isControl(frame.control ?? new Uint8Array(0))) return sealedPath(frame);
+      const tunnel = this.tunnels.plane.tunnels.keys().next().value;
+      return tunnel === undefined ? undefined : { kind: 'tunnel', tunnel };
+    }
     if (frame.encapsulation === 'ipip') {
       const tunnel = this.tunnels.plane.tunnelOf(outerOf(frame));
       return tunnel === undefined ? undefined : { kind: 'tunnel', tunnel };

@@ -109,7 +109,7 @@ export class AccessNetwork {
   /** The frame that leaves to the core, or the reason for its drop. */
   translateOut(now: number, frame: Frame): Frame | string {
     if (!isIpv4(frame.source) || this.nats.length === 0) return frame;
-    if (frame.encapsulation !== 'udp' || !isIpv4(frame.destination)) return 'NAT passes UDP only';
+    if (!isUdp(frame) || !isIpv4(frame.destination)) return 'NAT passes UDP only';
     let source: Endpoint = { address: frame.source, port: frame.sourcePort };
     const destination: Endpoint = { address: frame.destination, port: frame.destinationPort };
     for (const nat of this.nats) source = nat.outbound(now, source, destination);
@@ -119,7 +119,7 @@ export class AccessNetwork {
   /** The frame that arrives inside, or the reason for its drop. */
   translateIn(now: number, frame: Frame): Frame | string {
     if (isIpv6(frame.destination) || this.nats.length === 0) return frame;
-    if (frame.encapsulation !== 'udp' || !isIpv4(frame.source)) return 'NAT passes UDP only';
+    if (!isUdp(frame) || !isIpv4(frame.source)) return 'NAT passes UDP only';
     const source: Endpoint = { address: frame.source, port: frame.sourcePort };
     let destination: Endpoint = { address: frame.destination, port: frame.destinationPort };
     for (const nat of [...this.nats].reverse()) {
@@ -139,4 +139,8 @@ export class AccessNetwork {
       seen = seen === undefined ? undefined : nat.current(now, seen, destination);
     return seen;
   }
+}
+
+function isUdp({ encapsulation }: Frame): boolean {
+  return encapsulation === 'udp' || encapsulation === 'sealed';
 }

@@ -7,6 +7,7 @@ import {
   type Prefix,
   parsePrefix,
 } from '#base/ip.ts';
+import { type KeyPair, keyPairOf, sha256 } from '#crypto/primitives.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
@@ -59,6 +60,13 @@ export interface HomeAgentChoices {
   readonly address?: Ipv6Address;
   readonly ipv4Address?: Ipv4Address;
   readonly maximumLifetimeSeconds?: number;
+  /** All nodes have public keys. */
+  readonly sealed?: boolean;
+}
+
+/** The key pair of a daemon of the world. */
+export function keyPairOfDaemon(name: string): KeyPair {
+  return keyPairOf(sha256(new TextEncoder().encode(`key of ${name}`)));
 }
 
 export function homeAgentConfiguration(choices: HomeAgentChoices): HomeAgentConfiguration {
@@ -73,7 +81,9 @@ export function homeAgentConfiguration(choices: HomeAgentChoices): HomeAgentConf
     homeLink: homeLink ? 'home0' : undefined,
     mobileNodes: Array.from({ length: choices.mobileNodes }, (_, index) => ({
       identifier: `mn${index}@example`,
-      registrationKeys: [registrationKeyOf(index)],
+      ...(choices.sealed === true
+        ? { registrationKeys: [], publicKey: keyPairOfDaemon(`mn${index}`).publicKey }
+        : { registrationKeys: [registrationKeyOf(index)] }),
       homeAddresses: [homeAddressOf(index)],
       ipv4HomeAddresses: index % 3 === 2 ? [] : [homeAddress4Of(index)],
       mayUseIpv4Pool: index % 3 === 2,
@@ -98,6 +108,8 @@ export interface MobileChoices {
   readonly preferIpv4?: boolean;
   readonly lifetimeSeconds?: number;
   readonly natKeepaliveSeconds?: number;
+  /** The home agent has a public key. */
+  readonly sealed?: boolean;
 }
 
 export function mobileNodeConfiguration(choices: MobileChoices): MobileNodeConfiguration {
@@ -118,7 +130,9 @@ export function mobileNodeConfiguration(choices: MobileChoices): MobileNodeConfi
         ipv4HomeLink: undefined,
         virtualHomeNetwork: !homeLink,
         identifier: `mn${index}@example`,
-        registrationKey: registrationKeyOf(index),
+        ...(choices.sealed === true
+          ? { registrationKey: undefined, publicKey: keyPairOfDaemon('ha').publicKey }
+          : { registrationKey: registrationKeyOf(index) }),
       },
     ],
     interfaces: [],

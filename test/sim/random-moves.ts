@@ -32,6 +32,8 @@ interface RandomMovesOptions {
   readonly homeLink: boolean;
   readonly makeHomeAgent: MakeEngine<HomeAgentConfiguration>;
   readonly makeMobileNode: MakeEngine<MobileNodeConfiguration>;
+  /** All ends have public keys. */
+  readonly sealed?: boolean;
   /** False: a violation writes no diagram and no capture. */
   readonly draw?: boolean;
 }
@@ -87,7 +89,7 @@ export class RandomMoves {
     ]);
     this.#agent = this.world.addHomeAgent(
       'ha',
-      homeAgentConfiguration({ mobileNodes: mobiles, homeLink }),
+      homeAgentConfiguration({ mobileNodes: mobiles, homeLink, sealed: options.sealed === true }),
       options.makeHomeAgent,
     );
     for (let index = 0; index < mobiles; index++) this.#addMobile(index);
@@ -125,6 +127,7 @@ export class RandomMoves {
     const configuration = mobileNodeConfiguration({
       index,
       homeLink: this.#options.homeLink,
+      sealed: this.#options.sealed === true,
       byName: index % 2 === 1,
       forceUdp: index === 3,
       preferIpv4: index === 2,
@@ -215,7 +218,9 @@ export class RandomMoves {
     for (const tunnel of attacker.tunnels.plane.tunnels.values()) {
       const out = attacker.interfaceOf(tunnel.path.local)?.network;
       const data = world.data(attacker.name, address, correspondent);
-      if (out !== undefined) world.transmit(attacker.name, out, encapsulate(tunnel, { data }));
+      const key = attacker.tunnels.plane.keyOf(tunnel.id);
+      const inner = key === undefined ? { data } : { data, key };
+      if (out !== undefined) world.transmit(attacker.name, out, encapsulate(tunnel, inner));
     }
     for (const device of attacker.interfaces.values())
       for (const { address: source } of device.usable())

@@ -70,6 +70,8 @@ export class RegistrationChecks {
    * docs/explain/security.md, shared care-of address.
    */
   #checkSource(agent: HomeAgentHost, outer: Outer, data: SentData): void {
+    // Its key authenticates sealed data, which may come from anywhere.
+    if (outer.encapsulation === 'sealed' && !data.forged) return;
     const endpoint = this.#granted.get(`${agent.name} ${data.home}`)?.endpoint;
     const udp = outer.encapsulation === 'udp';
     const same =
@@ -90,8 +92,10 @@ export class RegistrationChecks {
     for (const agent of agents) {
       if (!agent.engine.running) continue;
       for (const homeAddress of homeAddresses) {
-        if (!agent.serves(homeAddress) || agent.tunnels.plane.routeOf(homeAddress) === undefined)
-          continue;
+        const route = agent.tunnels.plane.routeOf(homeAddress);
+        if (!agent.serves(homeAddress) || route === undefined) continue;
+        // Sealed acknowledgements are not visible here.
+        if (agent.tunnels.plane.tunnels.get(route.tunnel)?.protection === 'sealed') continue;
         const granted = this.#granted.get(`${agent.name} ${homeAddress}`);
         if (granted === undefined)
           throw new Violation(

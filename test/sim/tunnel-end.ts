@@ -4,6 +4,7 @@
  */
 import type { DesiredPart, DesiredTunnel } from '#engine/contract/desired-state.ts';
 import { encapsulationOf } from '#engine/contract/outer-path.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { DataPlane, keyOfOuter, type Outer, type PlaneSide } from './data-plane.ts';
 import type { Frame, SentData } from './frame.ts';
 import type { Schedule } from './schedule.ts';
@@ -20,7 +21,7 @@ interface Held {
 
 export function encapsulate(
   { path, protection }: DesiredTunnel,
-  inner: { readonly data: SentData } | { readonly control: Uint8Array },
+  inner: { readonly data: SentData; readonly key?: string } | { readonly control: Uint8Array },
 ): Frame {
   return {
     encapsulation: encapsulationOf(path.carrier, protection),
@@ -34,11 +35,25 @@ export function encapsulate(
 
 export function outerOf(frame: Frame): Outer {
   return {
-    encapsulation: frame.encapsulation === 'udp' ? 'udp' : 'ipip',
+    encapsulation: frame.encapsulation === 'none' ? 'ipip' : frame.encapsulation,
     source: frame.source,
     sourcePort: frame.sourcePort,
     destination: frame.destination,
     destinationPort: frame.destinationPort,
+    ...(frame.key === undefined ? {} : { key: frame.key }),
+  };
+}
+
+/** The path of a datagram at the sealed port. */
+export function sealedPath({
+  source,
+  sourcePort,
+  destination,
+  destinationPort,
+}: Frame): PacketPath {
+  return {
+    ...{ kind: 'datagram', local: destination, localPort: destinationPort },
+    ...{ remote: source, remotePort: sourcePort, relayIndex: 0 },
   };
 }
 

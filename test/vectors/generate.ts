@@ -102,12 +102,15 @@ function sealed(
   plaintexts: readonly Uint8Array[],
 ) {
   const key = octetsOf(`${aead} ${type}`).slice(0, aead === 'aes-128-gcm' ? 16 : 32);
-  const sealing = new Sealer(aead, key, type, 0xabcdef0);
+  const sealing = new Sealer(aead, key, 0xabcdef0);
   return {
     aead,
     type,
     key: hex(key),
-    datagrams: plaintexts.map((one) => ({ plaintext: hex(one), datagram: hex(sealing.seal(one)) })),
+    datagrams: plaintexts.map((one) => ({
+      plaintext: hex(one),
+      datagram: hex(sealing.seal(type, one)),
+    })),
   };
 }
 

@@ -1,6 +1,7 @@
 /**
- * A second implementation of docs/reference/ntmobile.md §3, §4 and §6, written from that page with
- * node:crypto alone. It shares no code with Sojourn: what both agree on is what the page specifies.
+ * A second implementation of docs/reference/ntmobile.md §3, §4 and §6 and of
+ * docs/reference/sealed-mobile-ipv6.md §2 and §3, written from these pages with node:crypto alone.
+ * It shares no code with Sojourn: what both agree on is what the pages specify.
  */
 import {
   createCipheriv,
@@ -122,6 +123,9 @@ export function respond(
   transcript.mix(dh(secrets.responder, theirStatic));
   const inside = transcript.decrypt(initiation.subarray(96, macs));
 
+  // Two zero octets stand for no credential.
+  const credentialEnd = inside.readUInt16BE(8) === 0 ? 8 : 8 + inside.readUInt16BE(10);
+
   const ephemeral = publicOf(secrets.responderEphemeral);
   transcript.hash(ephemeral);
   transcript.mix(dh(secrets.responderEphemeral, theirEphemeral));
@@ -144,8 +148,8 @@ export function respond(
     mac2For: (cookie: Buffer) => hmac(cookie, initiation.subarray(0, macs + 16)).subarray(0, 16),
     theirStatic,
     timestamp: inside.readBigUInt64BE(0),
-    credential: inside.subarray(8, 8 + inside.readUInt16BE(10)),
-    options: optionsOf(inside.subarray(8 + inside.readUInt16BE(10))),
+    credential: inside.subarray(8, credentialEnd),
+    options: optionsOf(inside.subarray(Math.max(credentialEnd, 10))),
     response: Buffer.concat([word, ephemeral, encrypted]),
     send: keys(back),
     receive: keys(forth),
@@ -238,6 +242,8 @@ const OPTION_NAMES = new Map([
     'endpoint',
     'node-id',
     'token-key',
+    'home-address',
+    'mobility-packet',
   ].entries(),
   [128, 'reason'],
   [129, 'padding'],

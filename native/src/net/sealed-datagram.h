@@ -26,8 +26,8 @@ inline DatagramType datagramType(const u8* datagram) {
 inline bool isSealedControl(DatagramType type) {
   return type == DatagramType::control || type == DatagramType::mobility;
 }
-// Where one port has plain tunnels too (RFC 5555 §4.1), their datagrams begin with the version of an
-// IP header, which no type has.
+// Where one port has plain tunnels too (RFC 5555 §4.1), their datagrams begin with the version of
+// an IP header, which no type has.
 inline bool isPlainInner(const u8* datagram) {
   return datagram[0] >> 4 == 4 || datagram[0] >> 4 == 6;
 }

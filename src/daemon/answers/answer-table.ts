@@ -39,7 +39,7 @@ const BINDING_LIST: Fields = {
   remainingSeconds: 'remaining lifetime, in seconds',
   sequence: 'sequence number',
   acknowledged: 'whether the home agent has acknowledged it',
-  encapsulation: '`ipip` or `udp`',
+  encapsulation: '`ipip`, `udp` or `sealed`',
   nat: 'whether a NAT is on the path',
   'mobileRouter?': 'true for a mobile router',
   'mobileNetworkPrefixes?': 'registered prefixes',
@@ -96,7 +96,8 @@ export const QUERIES: Readonly<Record<string, Query>> = {
           'killSwitch?': '`closed` or `lifted`; absent without `killSwitch`',
           homes:
             'one entry for each home: `home`, `phase`, `homeAddress`, `ipv4HomeAddress`, ' +
-            '`careOfAddress`, `interface`, `encapsulation`, `registrationProtection`, ' +
+            '`careOfAddress`, `interface`, `encapsulation`, `encrypted`, ' +
+            '`cipher`, `registrationProtection`, ' +
             '`homeAgent`, `homeAgentAddresses`, `silentPaths` (`interface`, `gateway`, ' +
             '`family`, `failures`, `silentSeconds`, `retrySeconds`), `sequence`, ' +
             '`clockOffsetMs`, `lastHandover` (`to`, `atWallMs`, `roundTripMs`) and `bindings` ' +
@@ -167,7 +168,8 @@ export const QUERIES: Readonly<Record<string, Query>> = {
           homeAddress: 'IPv6 home address',
           'ipv4HomeAddress?': 'IPv4 home address',
           careOfAddress: 'care-of address',
-          encapsulation: '`ipip` or `udp`',
+          encapsulation: '`ipip`, `udp` or `sealed`',
+          encrypted: 'whether registrations and data are encrypted',
           registrationProtection:
             'what protects the registration, such as `ESP (aes-gcm-16)`; data has no protection',
           remote: 'outer address of the tunnel; behind a NAT it differs from the care-of address',

@@ -140,6 +140,7 @@ function homeSection(home: JsonObject, nowWallMs: number): string {
     ['home link', atHome ? text(device) : undefined],
     ['tunnel', tunnelText(text(home['encapsulation']), binding)],
     ['registration', text(home['registrationProtection'])],
+    ['encryption', encryptionText(home)],
     ['mobile networks', mobileNetworksText(home)],
     ['last refusal', text(home['lastRefusal'])],
     ['lifetime left', registered ? lifetimeText(binding) : atHome ? undefined : 'not registered'],
@@ -175,6 +176,14 @@ function tunnelText(
 ): string | undefined {
   if (encapsulation === undefined) return undefined;
   return binding?.['nat'] === true ? `${encapsulation}, through a NAT` : `${encapsulation}, no NAT`;
+}
+
+/** Undefined without a tunnel. */
+function encryptionText({ encrypted, cipher, encapsulation }: JsonObject): string | undefined {
+  if (text(encapsulation) === undefined) return undefined;
+  if (encrypted !== true) return 'not encrypted';
+  const name = text(cipher);
+  return name === undefined ? 'encrypted, no keys yet' : `encrypted (${name})`;
 }
 
 function lifetimeText(binding: JsonObject): string | undefined {

@@ -74,6 +74,7 @@ const HOME_AGENT: Rows = {
       'refusal-rate-limited',
       'callback-sent',
       ...ESP_ACTIONS,
+      ...['session-started', 'session-called', 'endpoint-checked', 'endpoint-moved', 'cookie-sent'],
       ...['address-defended', 'neighbour-packet-ignored', 'defence-limited'],
     ],
     MOBILE_IPV6,
@@ -109,6 +110,7 @@ const MOBILE_NODE: Rows = {
         'path-trial-failed',
         'udp-port-renewed',
       ],
+      ...['handshake-started', 'home-agent-called', 'cookie-sent'],
       ...['home-agent-address-raced', 'binding-confirmed'],
       ...['name-resolved', 'name-not-resolved', 'sequence-resynchronized', 'clock-resynchronized'],
       ...[

@@ -211,5 +211,5 @@ function seal(
 ): void {
   if (current === undefined) return;
   step.out.push({ kind: 'message', direction: 'out', udpPath, message });
-  sendDatagram(step, udpPath, current.sealer.seal(octets));
+  sendDatagram(step, udpPath, current.sealer.seal('control', octets));
 }

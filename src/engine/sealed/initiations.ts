@@ -14,6 +14,7 @@ import {
 } from '#crypto/handshake.ts';
 import { type KeyPair, keyPairOf } from '#crypto/primitives.ts';
 import type { RandomBytes } from '#engine/contract/engine.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { NtmobileDatagramOf } from '#wire/ntmobile/datagram.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import type { ResponsePayload } from '#wire/ntmobile/payload.ts';
@@ -23,6 +24,8 @@ import type { Session } from './session.ts';
 export const HANDSHAKE_RETRANSMISSION_MS = 250;
 const LONGEST_RETRANSMISSION_MS = 1_000;
 const HANDSHAKE_ATTEMPT_MS = 20_000;
+/** Tunnel Requests of a paced attempt whose responses count: a responder keeps as many offers. */
+const PACED_KEPT = 8;
 
 /** The long-term identity that this end uses in handshakes. */
 export interface InitiatorIdentity {
@@ -40,8 +43,22 @@ interface InitiationAttempt {
   readonly spis: number[];
   waitMs: number;
   nextAt: Monotonic;
+  /** The caller decides when and where the next Tunnel Request goes. */
+  readonly pacedTo: UdpPath | undefined;
   cookie: Uint8Array | undefined;
   cookieUntil: Monotonic;
+}
+
+function newAttempt(
+  now: Monotonic,
+  options: readonly NtmobileOption[],
+  former: InitiationAttempt | undefined,
+): InitiationAttempt {
+  return {
+    ...{ options, spis: [], waitMs: HANDSHAKE_RETRANSMISSION_MS, nextAt: now, pacedTo: undefined },
+    endsAt: after(now, HANDSHAKE_ATTEMPT_MS),
+    ...{ cookie: former?.cookie, cookieUntil: former?.cookieUntil ?? now },
+  };
 }
 
 export class Initiations {
@@ -71,16 +88,34 @@ export class Initiations {
   start(now: Monotonic, session: Session, options: readonly NtmobileOption[]): void {
     const former = this.#attempts.get(session);
     this.abandon(session);
-    this.#attempts.set(session, {
-      ...{
-        options,
-        endsAt: after(now, HANDSHAKE_ATTEMPT_MS),
-        spis: [],
-        waitMs: HANDSHAKE_RETRANSMISSION_MS,
-        nextAt: now,
-      },
-      ...{ cookie: former?.cookie, cookieUntil: former?.cookieUntil ?? now },
-    });
+    this.#attempts.set(session, newAttempt(now, options, former));
+  }
+
+  /**
+   * One Tunnel Request is due now, to `to`; the caller sends the next one. Responses to the latest
+   * ones before it still count.
+   */
+  pace(now: Monotonic, session: Session, options: readonly NtmobileOption[], to: UdpPath): void {
+    const former = this.#attempts.get(session);
+    const spis = former?.spis ?? [];
+    for (const spi of spis.splice(0, Math.max(0, spis.length - (PACED_KEPT - 1))))
+      this.#bySpi.delete(spi);
+    this.#attempts.set(session, { ...newAttempt(now, options, former), spis, pacedTo: to });
+  }
+
+  /** Where the next Tunnel Request goes. */
+  pathOf(session: Session): UdpPath {
+    return this.#attempts.get(session)?.pacedTo ?? session.udpPath;
+  }
+
+  /** The highest timestamp that was sent. */
+  get timestamp(): bigint {
+    return this.#timestamp;
+  }
+
+  /** Later timestamps exceed this one, which an earlier run may have sent. */
+  exceed(timestamp: bigint): void {
+    if (timestamp > this.#timestamp) this.#timestamp = timestamp;
   }
 
   /** Sets when the session's next Tunnel Request is due, and restarts the back-off. */
@@ -115,14 +150,17 @@ export class Initiations {
       payload: {
         timestamp: this.#timestamp,
         credential: this.#identity.credential(),
-        options: attempt.options,
+        options: [...session.identity, ...attempt.options],
       },
       cookie: now < attempt.cookieUntil ? attempt.cookie : undefined,
     });
     if (pending === undefined) return 'over';
     this.#bySpi.set(spi, { session, pending });
     attempt.spis.push(spi);
-    attempt.nextAt = earliest(after(now, attempt.waitMs), attempt.endsAt);
+    attempt.nextAt =
+      attempt.pacedTo === undefined
+        ? earliest(after(now, attempt.waitMs), attempt.endsAt)
+        : attempt.endsAt;
     attempt.waitMs = Math.min(attempt.waitMs * 2, LONGEST_RETRANSMISSION_MS);
     return pending.datagram;
   }

@@ -59,6 +59,20 @@ export interface SessionListener<P> {
     initiation: IncomingInitiation,
   ): readonly NtmobileOption[] | undefined;
   /**
+   * Tells the sessions of one initiator apart. Absent: the path id does, which only the paths of
+   * two nodes have.
+   */
+  pathIdOf?(initiation: IncomingInitiation): Uint8Array;
+  /** A Tunnel Response arrived; `established` was called. */
+  responseReceived?(
+    step: Step,
+    session: Session,
+    options: readonly NtmobileOption[],
+    udpPath: UdpPath,
+  ): void;
+  /** A control packet of Mobile IPv6 was decrypted. */
+  packetReceived?(step: Step, session: Session, packet: Uint8Array, udpPath: UdpPath): void;
+  /**
    * A Tunnel Response was sent: the initiator may send data under these keys before any control
    * message.
    */

@@ -8,14 +8,17 @@
  * flight.
  */
 import { equalBytes } from '#base/bytes.ts';
-import { after, type Monotonic, NEVER } from '#base/time.ts';
+import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { SessionKeys } from '#crypto/handshake.ts';
 import { REPLAY_WINDOW } from '#crypto/replay-window.ts';
 import { Opener, Sealer } from '#crypto/sealed.ts';
 import type { Timed } from '#engine/common/timer-heap.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
+import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import { ResponseCache } from './response-cache.ts';
 
+/** A responder forgets keys that the initiator does not use. */
+const UNCONFIRMED_MS = 10_000;
 /** The initiator of a session makes new keys at this age. */
 export const REKEY_MS = 600_000;
 /** Older keys neither seal nor open. */
@@ -59,7 +62,7 @@ export class KeyGeneration {
     this.initiator = material.initiator;
     this.respondedTo = material.respondedTo;
     this.endsAt = after(now, KEY_END_MS);
-    this.sealer = new Sealer(CONTROL_AEAD, material.keys.send.control, 'control', material.sendSpi);
+    this.sealer = new Sealer(CONTROL_AEAD, material.keys.send.control, material.sendSpi);
     this.opener = new Opener(CONTROL_AEAD, material.keys.receive.control, REPLAY_WINDOW.control);
   }
 
@@ -89,7 +92,7 @@ interface SessionPeer {
 
 /**
  * The target of a handshake. `piggybacked`: another message carries the first Tunnel Request, and
- * `udpPath` is not final.
+ * `udpPath` is not final. `paced`: the caller repeats Tunnel Requests with `Sessions.initiate`.
  */
 export interface SessionTarget {
   readonly publicKey: Uint8Array;
@@ -97,6 +100,9 @@ export interface SessionTarget {
   readonly pathId: Uint8Array;
   readonly udpPath: UdpPath;
   readonly piggybacked?: boolean;
+  readonly paced?: boolean;
+  /** In every Tunnel Request of the session, those of later keys too. */
+  readonly identity?: readonly NtmobileOption[];
   /** Asked before each Tunnel Request of so many octets; false: it is left out, or the last. */
   readonly admit?: (now: Monotonic, octets: number) => boolean;
 }
@@ -125,6 +131,8 @@ export class Session implements Timed {
   readonly answers = new ResponseCache();
   /** The initiator's newest Tunnel Request, while another message has to carry it. */
   piggybackedInitiation: Uint8Array | undefined;
+  /** Options of every Tunnel Request of this end. */
+  identity: readonly NtmobileOption[] = NONE;
   /** Limits Tunnel Requests to an address where the peer has not answered yet. */
   admit: ((now: Monotonic, octets: number) => boolean) | undefined;
   heapIndex = -1;
@@ -142,4 +150,24 @@ export class Session implements Timed {
   generations(): readonly KeyGeneration[] {
     return [this.current, this.previous, ...this.unconfirmed].filter((one) => one !== undefined);
   }
+}
+
+/**
+ * When a session needs attention: its next Tunnel Request at `initiationAt`, its next rekey, or the
+ * end of its keys.
+ */
+export function sessionDueAt(
+  now: Monotonic,
+  { current }: Session,
+  initiationAt: Monotonic | undefined,
+): Monotonic {
+  if (current === undefined) return initiationAt ?? after(now, UNCONFIRMED_MS);
+  if (initiationAt !== undefined) return earliest(initiationAt, current.endsAt);
+  const rekeyAt = after(current.endsAt, REKEY_MS - KEY_END_MS);
+  return current.initiator && rekeyAt > now ? rekeyAt : current.endsAt;
+}
+
+/** A rekey is due; it may have failed while the network was away. */
+export function isOld(now: Monotonic, { initiator, endsAt }: KeyGeneration): boolean {
+  return initiator && now >= after(endsAt, REKEY_MS - KEY_END_MS);
 }

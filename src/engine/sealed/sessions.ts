@@ -6,41 +6,23 @@
  * A peer's faults are counted by reason and change nothing. Decisions that depend on the role are
  * made by its {@link SessionListener}.
  */
-import { equalBytes, isMalformed } from '#base/bytes.ts';
-import { RateLimit } from '#base/rate-limit.ts';
+import { isMalformed } from '#base/bytes.ts';
 import { after, earliest, type Monotonic } from '#base/time.ts';
 import { CounterSet } from '#engine/common/counters.ts';
 import { TimerHeap } from '#engine/common/timer-heap.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import {
-  HandshakeUse,
-  type NtmobileDatagramOf,
-  ntmobileDatagramCodec,
-} from '#wire/ntmobile/datagram.ts';
+import { type NtmobileDatagramOf, ntmobileDatagramCodec } from '#wire/ntmobile/datagram.ts';
 import type { NtmobileMessage, NtmobileMessageType } from '#wire/ntmobile/message.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import { ControlMessages, type ControlRequest } from './control-messages.ts';
 import { HandshakeResponder, type ReadInitiation } from './handshake-responder.ts';
+import { admitInitiation, hasNeedlessPath } from './initiation-admission.ts';
 import { HANDSHAKE_RETRANSMISSION_MS, Initiations, type InitiatorIdentity } from './initiations.ts';
-import {
-  KEY_END_MS,
-  KeyGeneration,
-  NO_PATH,
-  REKEY_MS,
-  Session,
-  type SessionTarget,
-} from './session.ts';
+import { KeyGeneration, Session, type SessionTarget, sessionDueAt } from './session.ts';
 import { SESSION_COUNTERS, type SessionCounter, type SessionListener } from './session-listener.ts';
 import { SessionTable } from './session-table.ts';
 import { sendDatagram } from './udp-path.ts';
-
-const UNCONFIRMED_MS = 10_000;
-/**
- * Tunnel Requests from one initiator: an honest one retransmits once a second. Each costs public
- * key operations.
- */
-const INITIATIONS = new RateLimit(2, 16);
 
 interface SessionsOptions extends InitiatorIdentity {
   readonly handshakesPerSecond?: number;
@@ -94,10 +76,43 @@ export class Sessions<P> {
       to.udpPath,
     );
     session.admit = to.admit;
+    if (to.identity !== undefined) session.identity = to.identity;
     if (to.piggybacked === true) session.piggybackedInitiation = new Uint8Array(0);
+    if (to.paced === true) {
+      this.initiate(step, session, options, to.udpPath);
+      return session;
+    }
     this.#initiations.start(step.now, session, options);
     this.#initiateIfDue(step, session, true);
     return session;
+  }
+
+  /** Sends one Tunnel Request of a paced handshake. Keys in use stay until the response. */
+  initiate(
+    step: Step,
+    session: Session,
+    options: readonly NtmobileOption[],
+    udpPath: UdpPath,
+  ): void {
+    this.#initiations.pace(step.now, session, options, udpPath);
+    this.#initiateIfDue(step, session, true);
+  }
+
+  /** The highest timestamp of this end's Tunnel Requests, microseconds. */
+  get initiationTimestamp(): bigint {
+    return this.#initiations.timestamp;
+  }
+
+  /** Tunnel Requests get later timestamps than an earlier run gave them. */
+  exceedTimestamp(timestamp: bigint): void {
+    this.#initiations.exceed(timestamp);
+  }
+
+  /** Sends a control packet of Mobile IPv6; says whether there are keys. */
+  sendPacket(step: Step, session: Session, packet: Uint8Array, udpPath: UdpPath): boolean {
+    if (session.current === undefined) return false;
+    sendDatagram(step, udpPath, session.current.sealer.seal('mobility', packet));
+    return true;
   }
 
   /**
@@ -161,7 +176,8 @@ export class Sessions<P> {
     }
     switch (datagram.type) {
       case 'control':
-        this.#receiveControl(step, udpPath, octets, datagram.spi);
+      case 'mobility':
+        this.#receiveControl(step, udpPath, octets, { type: datagram.type, spi: datagram.spi });
         return;
       case 'initiation':
         this.#receiveInitiation(step, udpPath, octets, datagram);
@@ -229,25 +245,14 @@ export class Sessions<P> {
         }
       } else if (session.piggybackedInitiation !== undefined)
         session.piggybackedInitiation = datagram;
-      else if (isAdmitted) sendDatagram(step, session.udpPath, datagram);
+      else if (isAdmitted) sendDatagram(step, this.#initiations.pathOf(session), datagram);
     }
     this.#arm(step, session);
   }
 
   /** Sets the session's timer: next Tunnel Request, next rekey, or key end. */
   #arm(step: Step, session: Session): void {
-    const { current } = session;
-    const initiation = this.#initiations.nextAt(session);
-    if (current === undefined) {
-      this.#timers.set(session, initiation ?? after(step.now, UNCONFIRMED_MS));
-      return;
-    }
-    const rekeyAt = after(current.endsAt, REKEY_MS - KEY_END_MS);
-    const keysAt = current.initiator && rekeyAt > step.now ? rekeyAt : current.endsAt;
-    this.#timers.set(
-      session,
-      initiation === undefined ? keysAt : earliest(initiation, current.endsAt),
-    );
+    this.#timers.set(session, sessionDueAt(step.now, session, this.#initiations.nextAt(session)));
   }
 
   #receiveInitiation(
@@ -270,13 +275,13 @@ export class Sessions<P> {
 
   /** Sends a Tunnel Response; returns the reason when the handshake is refused. */
   #respond(step: Step, read: ReadInitiation): SessionCounter | undefined {
-    const { publicKey, use, pathId, payload, udpPath } = read.initiation;
-    // One session for each key and use: only the paths of two nodes have ids.
-    if (use !== HandshakeUse.node && !equalBytes(pathId, NO_PATH)) return 'initiation-path';
+    const { publicKey, use, payload, udpPath } = read.initiation;
+    if (hasNeedlessPath(read.initiation)) return 'initiation-path';
+    const pathId = this.#listener.pathIdOf?.(read.initiation) ?? read.initiation.pathId;
     const known = this.#table.findByInitiator(publicKey, use, pathId);
-    if (known !== undefined && payload.timestamp <= known.lastTimestamp) return 'initiation-old';
-    const until = INITIATIONS.admit(step.now, known?.initiationsUntil);
-    if (until === undefined) return 'initiation-limit';
+    const admission = admitInitiation(step.now, read.initiation, known);
+    if ('refusal' in admission) return admission.refusal;
+    const { until } = admission;
     if (known !== undefined) known.initiationsUntil = until;
     const options = this.#listener.authorizeInitiation(step, read.initiation);
     if (options === undefined) return 'initiation-refused';
@@ -320,6 +325,7 @@ export class Sessions<P> {
     this.#adopt(step, session, new KeyGeneration(step.now, material));
     // The responder starts to use the new keys with the first datagram sealed under them.
     this.request(step, session, { type: 'keep-alive', options: [] }, undefined);
+    this.#listener.responseReceived?.(step, session, payload.options, udpPath);
   }
 
   #adopt(step: Step, session: Session, generation: KeyGeneration): void {
@@ -337,7 +343,12 @@ export class Sessions<P> {
     this.#initiateIfDue(step, session);
   }
 
-  #receiveControl(step: Step, udpPath: UdpPath, octets: Uint8Array, spi: number): void {
+  #receiveControl(
+    step: Step,
+    udpPath: UdpPath,
+    octets: Uint8Array,
+    { type, spi }: { readonly type: 'control' | 'mobility'; readonly spi: number },
+  ): void {
     const found = this.#table.find(spi);
     if (found === undefined || step.now >= found.generation.endsAt) {
       this.#counters.count('control-unknown-spi');
@@ -353,7 +364,10 @@ export class Sessions<P> {
       session.udpPath = udpPath;
       this.#adopt(step, session, generation);
     }
-    this.#messages.receive(step, session, plaintext, { udpPath, octets: octets.length });
+    if (type === 'control')
+      this.#messages.receive(step, session, plaintext, { udpPath, octets: octets.length });
+    else if (this.#listener.packetReceived === undefined) this.#counters.count('message-malformed');
+    else this.#listener.packetReceived(step, session, plaintext, udpPath);
   }
 
   #freshSpi(): number {

@@ -2,6 +2,7 @@
  * NTMobile datagrams as they are on the wire, before decryption.
  *
  * docs/reference/ntmobile.md §3 and §4; sealed types as RFC 6618 §6.2, §6.3 and §6.4 frame them
+ * docs/reference/sealed-mobile-ipv6.md §2 and §3: type 8 and use 4
  * Left out: the contents of ciphertexts (payload.ts, message.ts).
  *
  *    0                   1                   2                   3
@@ -17,6 +18,7 @@ import { type Codec, decode, type Malformed, type Reader, type Writer } from '#b
 /** Type numbers of the first four bits. */
 export const DATAGRAM_TYPES = {
   data: 1,
+  mobility: 8,
   control: 9,
   initiation: 10,
   response: 11,
@@ -39,7 +41,7 @@ export const LONGEST_FIRST_DATAGRAM = 1_024;
 export const INITIATION_HEADER_OCTETS = 16;
 
 /** The purposes of a handshake. */
-export const HandshakeUse = { coordinator: 1, node: 2, relay: 3 } as const;
+export const HandshakeUse = { coordinator: 1, node: 2, relay: 3, homeAgent: 4 } as const;
 
 /** An initiation's suites bitmask and the numbers of suites. */
 export const Suite = { aes128Gcm: 1, chacha20Poly1305: 2 } as const;
@@ -53,10 +55,16 @@ export function preferredSuite(suites: number): Suite | undefined {
   );
 }
 
+/** Types with a sequence number and a ciphertext. */
+export type SealedType = 'data' | 'control' | 'mobility';
+const SEALED_TYPES: ReadonlyMap<number, SealedType> = new Map(
+  (['data', 'control', 'mobility'] as const).map((type) => [DATAGRAM_TYPES[type], type]),
+);
+
 /** `spi` is the receiver's; in an initiation it is the sender's. */
 export type NtmobileDatagram =
   | {
-      readonly type: 'data' | 'control';
+      readonly type: SealedType;
       readonly spi: number;
       /** The low half of the counter. */
       readonly sequence: number;
@@ -151,14 +159,13 @@ function parse(reader: Reader): NtmobileDatagram {
   const word = reader.u32();
   const spi = word & LARGEST_SPI;
   if (spi === 0) reader.fail('SPI 0');
+  const type = SEALED_TYPES.get(word >>> 28);
+  if (type !== undefined) {
+    const sequence = reader.u32();
+    if (reader.remaining < TAG_OCTETS) reader.fail('truncated');
+    return { type, spi, sequence, ciphertext: reader.rest().slice() };
+  }
   switch (word >>> 28) {
-    case DATAGRAM_TYPES.data:
-    case DATAGRAM_TYPES.control: {
-      const sequence = reader.u32();
-      if (reader.remaining < TAG_OCTETS) reader.fail('truncated');
-      const type = word >>> 28 === DATAGRAM_TYPES.data ? 'data' : 'control';
-      return { type, spi, sequence, ciphertext: reader.rest().slice() };
-    }
     case DATAGRAM_TYPES.initiation:
       return parseInitiation(reader, spi);
     case DATAGRAM_TYPES.response:
@@ -176,6 +183,7 @@ function size(datagram: NtmobileDatagram): number {
   switch (datagram.type) {
     case 'data':
     case 'control':
+    case 'mobility':
       return SEALED_HEADER_OCTETS + datagram.ciphertext.length;
     case 'initiation':
       return (
@@ -202,6 +210,7 @@ function write(datagram: NtmobileDatagram, writer: Writer): void {
   switch (datagram.type) {
     case 'data':
     case 'control':
+    case 'mobility':
       writer.u32(datagram.sequence);
       writer.bytes(datagram.ciphertext);
       return;

@@ -127,6 +127,8 @@ const READERS: {
   endpoint: (reader) => ({ type: 'endpoint', endpoint: readEndpoint(reader) }),
   'node-id': (reader) => ({ type: 'node-id', nodeId: reader.bytes(NODE_ID_OCTETS).slice() }),
   'token-key': (reader) => ({ type: 'token-key', key: reader.bytes(KEY_OCTETS).slice() }),
+  'home-address': (reader) => ({ type: 'home-address', address: readIpv6(reader) }),
+  'mobility-packet': (reader) => ({ type: 'mobility-packet', packet: reader.rest().slice() }),
   reason: (reader) => ({ type: 'reason', reason: readReason(reader) }),
   padding: (reader) => ({ type: 'padding', data: reader.rest().slice() }),
   'first-datagram': (reader) => ({ type: 'first-datagram', datagram: reader.rest().slice() }),
@@ -162,6 +164,7 @@ type OctetsOption = NtmobileOptionOf<
   | 'challenge'
   | 'node-id'
   | 'token-key'
+  | 'mobility-packet'
   | 'padding'
   | 'first-datagram'
   | 'unknown'
@@ -183,6 +186,8 @@ function octetsIn(option: OctetsOption): Uint8Array {
       return option.key;
     case 'first-datagram':
       return option.datagram;
+    case 'mobility-packet':
+      return option.packet;
     case 'padding':
     case 'unknown':
       return option.data;
@@ -214,6 +219,7 @@ function sizeOfValue(option: NtmobileOption): number {
     case 'virtual-ipv4':
       return 4;
     case 'virtual-ipv6':
+    case 'home-address':
       return 16;
     case 'mapping':
     case 'families':
@@ -296,6 +302,7 @@ function writeValue(writer: Writer, option: NtmobileOption): void {
       break;
     case 'virtual-ipv4':
     case 'virtual-ipv6':
+    case 'home-address':
       writeIp(writer, option.address);
       break;
     case 'mapping':

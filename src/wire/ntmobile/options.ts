@@ -1,7 +1,8 @@
 /**
  * Options of NTMobile control messages and handshake payloads, as values.
  *
- * docs/reference/ntmobile.md §6; names are LDH labels of RFC 1123 §2.1 in lower case
+ * docs/reference/ntmobile.md §6, docs/reference/sealed-mobile-ipv6.md §3; names are LDH labels of
+ * RFC 1123 §2.1 in lower case
  */
 import type { IpAddress, Ipv4Address, Ipv6Address } from '#base/ip.ts';
 
@@ -29,6 +30,8 @@ export const NTMOBILE_OPTIONS = {
   endpoint: 20,
   'node-id': 21,
   'token-key': 22,
+  'home-address': 23,
+  'mobility-packet': 24,
   reason: 128,
   padding: 129,
   'first-datagram': 130,
@@ -83,6 +86,9 @@ export type NtmobileOption =
   | { readonly type: 'role'; readonly role: number }
   | { readonly type: 'node-id'; readonly nodeId: Uint8Array }
   | { readonly type: 'token-key'; readonly key: Uint8Array }
+  | { readonly type: 'home-address'; readonly address: Ipv6Address }
+  /** An IPv6 packet with a Mobility Header. */
+  | { readonly type: 'mobility-packet'; readonly packet: Uint8Array }
   | { readonly type: 'reason'; readonly reason: string }
   | { readonly type: 'padding'; readonly data: Uint8Array }
   | { readonly type: 'first-datagram'; readonly datagram: Uint8Array }

@@ -5,14 +5,16 @@ import {
   HOME,
   mobileNodeConfiguration,
   mobileRouterConfiguration,
-  OTHER_HOME,
-  otherHomeAgentConfiguration,
-  otherMobileNodeConfiguration,
-  otherMobileRouterConfiguration,
 } from '#lab/daemons.ts';
 import { dynamicAddresses } from '#lab/hosts/dynamic-addresses.ts';
 import type { NetworkName } from '#lab/network.ts';
 import { ADDRESSES } from '#lab/networks.ts';
+import {
+  OTHER_HOME,
+  otherHomeAgentConfiguration,
+  otherMobileNodeConfiguration,
+  otherMobileRouterConfiguration,
+} from '#lab/other-home-agent.ts';
 import { waitFor } from '#lab/shell.ts';
 import { Journey, objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
 

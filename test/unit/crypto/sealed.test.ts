@@ -25,20 +25,20 @@ const TEXT = new TextEncoder().encode('inside');
 
 function pair(aead: 'aes-128-gcm' | 'chacha20-poly1305') {
   const key = octets(aead === 'aes-128-gcm' ? 16 : 32, 7);
-  return { sealing: new Sealer(aead, key, 'control', 5), opening: new Opener(aead, key) };
+  return { sealing: new Sealer(aead, key, 5), opening: new Opener(aead, key) };
 }
 
 describe.each(['aes-128-gcm', 'chacha20-poly1305'] as const)('sealed by %s', (aead) => {
   it('opens a datagram once', () => {
     const { sealing, opening } = pair(aead);
-    const datagram = sealing.seal(TEXT);
+    const datagram = sealing.seal('control', TEXT);
     expect(opening.open(datagram)).toEqual(TEXT);
     expect(opening.open(datagram)).toBe('replayed');
   });
 
   it('rejects any modified datagram, and then opens the original', () => {
     const { sealing, opening } = pair(aead);
-    const datagram = sealing.seal(TEXT);
+    const datagram = sealing.seal('control', TEXT);
     for (let bit = 0; bit < datagram.length * 8; bit += 1) {
       const changed = datagram.slice();
       changed[bit >> 3] = (changed[bit >> 3] ?? 0) ^ (1 << (bit & 7));
@@ -51,7 +51,7 @@ describe.each(['aes-128-gcm', 'chacha20-poly1305'] as const)('sealed by %s', (ae
 
   it('opens in any order within the window, and not before it', () => {
     const { sealing, opening } = pair(aead);
-    const all = Array.from({ length: REPLAY_WINDOW.data + 1 }, () => sealing.seal(TEXT));
+    const all = Array.from({ length: REPLAY_WINDOW.data + 1 }, () => sealing.seal('control', TEXT));
     for (const datagram of all.slice(1).reverse()) expect(opening.open(datagram)).toEqual(TEXT);
     expect(all.map((datagram) => opening.open(datagram))).toEqual(
       all.map((_, at) => (at === 0 ? 'forged' : 'replayed')),

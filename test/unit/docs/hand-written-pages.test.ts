@@ -41,6 +41,7 @@ const ALL_PAGES = [
   'docs/reference/ntmobile.md',
   'docs/reference/mobile-ipv6-callback.md',
   'docs/reference/mobile-ipv6-dns.md',
+  'docs/reference/sealed-mobile-ipv6.md',
   'docs/reference/renamed.md',
 ];
 const WIDEST_LINE = 100;

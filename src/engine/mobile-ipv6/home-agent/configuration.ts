@@ -63,6 +63,8 @@ export interface HomeAgentConfiguration {
    * node uses it before the acknowledgement.
    */
   readonly forceUdp?: boolean;
+  /** Handshakes in a second that are admitted without a cookie; default 200. */
+  readonly handshakesPerSecond?: number;
   /** Tolerated difference of clocks for RFC 4285 §6 timestamps, milliseconds. */
   readonly timestampWindowMs: number;
   /** Maximum number of bindings; more are refused with status 130 (insufficient resources). */
@@ -91,6 +93,11 @@ export interface AuthorizedMobileNode {
   readonly registrationKeys: readonly RegistrationKey[];
   /** ESP for its only home address; its Binding Updates are authentic without a key then. */
   readonly esp?: EspConfiguration | undefined;
+  /**
+   * X25519, 32 octets: the node registers sealed only (docs/reference/sealed-mobile-ipv6.md), and
+   * has no registration keys.
+   */
+  readonly publicKey?: Uint8Array | undefined;
   readonly homeAddresses: readonly Ipv6Address[];
   /** Fixed IPv4 home addresses; a request for 0.0.0.0 gets the first. */
   readonly ipv4HomeAddresses: readonly Ipv4Address[];

@@ -8,6 +8,7 @@ import type { Step } from '#engine/contract/engine.ts';
 import { encapsulationOf } from '#engine/contract/outer-path.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
 import type { Binding } from './bindings/binding.ts';
+import { protectionOf } from './bindings/tunnels.ts';
 
 export function emit(
   { out }: Step,
@@ -24,6 +25,9 @@ export function bindingFields(binding: Binding): JsonObject {
     homeAddress: binding.homeAddress,
     careOfAddress: binding.careOfAddress,
     identifier: binding.mobileNode.identifier,
-    encapsulation: encapsulationOf(binding.tunnel.endpoint.carrier, 'none'),
+    encapsulation: encapsulationOf(
+      binding.tunnel.endpoint.carrier,
+      protectionOf(binding.tunnel.endpoint),
+    ),
   };
 }

@@ -7,13 +7,15 @@
  * (§10.6), several care-of addresses (RFC 5648; bindings are keyed so that it fits).
  */
 import { unreachable } from '#base/assert.ts';
-import { earliest, type Monotonic } from '#base/time.ts';
+import { earliest, type Monotonic, NEVER } from '#base/time.ts';
+import type { KeyPair } from '#crypto/primitives.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
 import type { Engine, RandomBytes, Reconfigurable, Step } from '#engine/contract/engine.ts';
 import type { ControlProtection } from '#engine/contract/input.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { EspReason } from '#engine/mobile-ipv6/common/esp/reasons.ts';
 import { AcceptedTimestamps } from './bindings/accepted-timestamps.ts';
+import { StoreTable } from './bindings/binding-store.ts';
 import { Bindings } from './bindings/bindings.ts';
 import { Callbacks } from './bindings/callbacks.ts';
 import { RestartRecovery } from './bindings/restart-recovery.ts';
@@ -23,13 +25,15 @@ import { setDesiredStatic } from './desired-state.ts';
 import { AddressPool } from './grants/address-pool.ts';
 import { HomeLink } from './home-link/home-link.ts';
 import type { LinkPath } from './home-link/neighbour-packets.ts';
-import type { HomeAgentInput, RegistrationPath } from './input.ts';
+import type { HomeAgentInput, RegistrationPath, SealedPath } from './input.ts';
 import { OperatorCommands } from './operator-commands.ts';
 import { OperatorPolicy } from './policy.ts';
 import { HOME_AGENT_REASONS, type HomeAgentReason } from './reasons.ts';
 import { reconfigure } from './reconfigure.ts';
 import { Reception } from './registration/reception.ts';
 import { Registrar } from './registration/registrar.ts';
+import { PublishedKeys } from './sealed/published-keys.ts';
+import { SealedNodes } from './sealed/sealed-nodes.ts';
 import { UnknownEndpoints } from './unknown-endpoints.ts';
 import { WallClock } from './wall-clock.ts';
 
@@ -44,12 +48,16 @@ type HomeAgent = Engine<HomeAgentInput> &
     count(reason: EspReason): void;
   };
 
-/** Never throws for a peer's fault; `clock` must be the first input. */
+/**
+ * Never throws for a peer's fault; `clock` must be the first input. Without a key of its `own` it
+ * serves no sealed nodes.
+ */
 export function createHomeAgent(
   configuration: HomeAgentConfiguration,
-  _random: RandomBytes,
+  random: RandomBytes,
+  own?: KeyPair,
 ): HomeAgent {
-  return new HomeAgentEngine(configuration);
+  return new HomeAgentEngine(configuration, random, own);
 }
 
 class HomeAgentEngine implements HomeAgent {
@@ -66,8 +74,13 @@ class HomeAgentEngine implements HomeAgent {
   readonly #commands: OperatorCommands;
   readonly #clockWarning: ClockWarning;
   readonly #unknownEndpoints: UnknownEndpoints;
+  readonly #sealed: SealedNodes | undefined;
 
-  constructor(configuration: HomeAgentConfiguration) {
+  constructor(
+    configuration: HomeAgentConfiguration,
+    random: RandomBytes,
+    own: KeyPair | undefined,
+  ) {
     const counters = this.#counters;
     const clock = this.#clock;
     const policy = new OperatorPolicy(configuration);
@@ -75,7 +88,8 @@ class HomeAgentEngine implements HomeAgent {
     const { homeLink: device, homePrefixes, tunnelMtu } = configuration;
     const homeLink =
       device === undefined ? undefined : new HomeLink(device, homePrefixes, counters);
-    const bindings = new Bindings({ clock, counters, pool, homeLink, tunnelMtu });
+    const keys = new PublishedKeys();
+    const bindings = new Bindings({ clock, counters, pool, homeLink, tunnelMtu, sealing: keys });
     const timestamps = new AcceptedTimestamps();
     const context = { policy, clock, counters, pool, homeLink, bindings, timestamps };
     const callbacks = new Callbacks(context);
@@ -87,16 +101,23 @@ class HomeAgentEngine implements HomeAgent {
     this.#callbacks = callbacks;
     this.#reception = new Reception(context);
     this.#registrar = registrar;
+    const sealedContext = {
+      ...{ ...context, keys },
+      register: (step: Step, path: SealedPath, packet: Uint8Array) =>
+        this.#receiveUpdate(step, path, packet),
+    };
+    this.#sealed = own === undefined ? undefined : new SealedNodes(sealedContext, own, random);
     this.#recovery = new RestartRecovery(context);
     this.#unknownEndpoints = new UnknownEndpoints(context);
     this.#clockWarning = new ClockWarning(context);
     this.#commands = new OperatorCommands({
       ...{ ...context, registrar, clockWarning: this.#clockWarning },
+      allCounters: () => this.counters,
     });
   }
 
   get counters(): Counters {
-    return this.#counters.counters;
+    return { ...this.#sealed?.counters, ...this.#counters.counters };
   }
 
   count(reason: EspReason): void {
@@ -104,7 +125,8 @@ class HomeAgentEngine implements HomeAgent {
   }
 
   deadline(): Monotonic {
-    const bindings = earliest(this.#bindings.deadline(), this.#callbacks.deadline());
+    const sealed = this.#sealed?.deadline() ?? NEVER;
+    const bindings = earliest(this.#bindings.deadline(), this.#callbacks.deadline(), sealed);
     return this.#homeLink === undefined ? bindings : earliest(bindings, this.#homeLink.deadline());
   }
 
@@ -116,6 +138,7 @@ class HomeAgentEngine implements HomeAgent {
       homeLink: this.#homeLink,
     };
     reconfigure({ now, out }, context, configuration);
+    this.#sealed?.reconfigure();
   }
 
   step(now: Monotonic, input: HomeAgentInput, out: Output[]): void {
@@ -129,13 +152,17 @@ class HomeAgentEngine implements HomeAgent {
         break;
       case 'clock':
         if (this.#clock.set(input.offsetMs)) this.#bindings.storeAll(step);
+        this.#sealed?.setClockOffset(input.offsetMs);
         this.#clockWarning.check(step);
         return;
       case 'record':
-        this.#recovery.restoreRecord(step, input.table, input.key, input.value);
+        if (input.table === StoreTable.handshake)
+          this.#sealed?.restoreHandshake(input.key, input.value);
+        else this.#recovery.restoreRecord(step, input.table, input.key, input.value);
         return;
       case 'restored':
         this.#recovery.finish(step);
+        this.#sealed?.restored(now);
         this.#clockWarning.check(step);
         setDesiredStatic(step, this.#policy.configuration);
         break;
@@ -144,6 +171,9 @@ class HomeAgentEngine implements HomeAgent {
         break;
       case 'unknown-endpoint':
         this.#unknownEndpoints.handle(step, input);
+        break;
+      case 'roaming':
+        this.#sealed?.roamed(step, input);
         break;
       case 'request':
         this.#commands.handle(step, input);
@@ -159,6 +189,8 @@ class HomeAgentEngine implements HomeAgent {
       this.#receiveUpdate(step, path, packet, protection);
     // From a node behind a mobile router: the kernel routes the answer into the tunnel again.
     else if (path.kind === 'tunnel') this.#receiveUpdate(step, OVER_IPV6, packet, protection);
+    else if (path.kind === 'datagram' && this.#sealed !== undefined)
+      this.#sealed.receive(step, path, packet);
     else if (path.kind === 'link' && this.#homeLink !== undefined)
       this.#receiveOnLink(step, this.#homeLink, path, packet);
     else this.#counters.count('unexpected-path');
@@ -171,7 +203,10 @@ class HomeAgentEngine implements HomeAgent {
     protection?: ControlProtection,
   ): void {
     const request = this.#reception.receive(step, path, packet, protection);
-    if (request !== undefined) this.#registrar.handle(step, request);
+    if (request === undefined) return;
+    if (path.kind === 'sealed' && path.homeAddress !== request.homeAddress)
+      this.#counters.count('home-address-of-other-session');
+    else this.#registrar.handle(step, request);
   }
 
   #receiveOnLink(step: Step, homeLink: HomeLink, path: LinkPath, packet: Uint8Array): void {
@@ -181,6 +216,7 @@ class HomeAgentEngine implements HomeAgent {
 
   #runTimers(step: Step): void {
     this.#bindings.runTimers(step);
+    this.#sealed?.runTimers(step);
     this.#callbacks.runTimers(step);
     if (this.#homeLink === undefined) return;
     this.#homeLink.runTimers(step);

@@ -12,7 +12,7 @@ import { registrationProtection } from '#engine/mobile-ipv6/common/registration-
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 import type { Binding } from './bindings/binding.ts';
 import type { Bindings } from './bindings/bindings.ts';
-import type { Tunnel } from './bindings/tunnels.ts';
+import { protectionOf, type Tunnel } from './bindings/tunnels.ts';
 import type { ClockWarning } from './clock-warning.ts';
 import type { HomeLink } from './home-link/home-link.ts';
 import type { Policy } from './registration-view.ts';
@@ -31,7 +31,8 @@ interface OperatorContext {
   readonly policy: Policy;
   readonly bindings: Bindings;
   readonly homeLink: HomeLink | undefined;
-  readonly counters: { readonly counters: Counters };
+  /** Every counter of the engine. */
+  allCounters(): Counters;
   readonly registrar: { readonly acknowledgements: Counters };
   readonly clockWarning: Pick<ClockWarning, 'behindSeconds'>;
 }
@@ -80,8 +81,8 @@ export class OperatorCommands {
 
   /** Counters, and how often each status was answered. */
   #stats(): JsonObject {
-    const { counters, registrar } = this.#context;
-    return { ...counters.counters, acknowledgements: { ...registrar.acknowledgements } };
+    const { registrar } = this.#context;
+    return { ...this.#context.allCounters(), acknowledgements: { ...registrar.acknowledgements } };
   }
 
   #bindings(now: Monotonic): readonly JsonObject[] {
@@ -132,7 +133,8 @@ function bindingRow(now: Monotonic, binding: Binding): JsonObject {
     ...(binding.bid === NO_BID ? {} : { bid: binding.bid }),
     ipv4HomeAddress: binding.ipv4HomeAddress ?? null,
     careOfAddress: binding.careOfAddress,
-    encapsulation: encapsulationOf(endpoint.carrier, 'none'),
+    encapsulation: encapsulationOf(endpoint.carrier, protectionOf(endpoint)),
+    encrypted: protectionOf(endpoint) === 'sealed',
     registrationProtection: registrationProtection(binding.mobileNode),
     remote: endpoint.remote,
     remotePort: endpoint.remotePort,
@@ -148,6 +150,7 @@ function bindingRow(now: Monotonic, binding: Binding): JsonObject {
 }
 
 function tunnelRow({ id, endpoint, users }: Tunnel): JsonObject {
-  const { carrier, ...ends } = endpoint;
-  return { id, encapsulation: encapsulationOf(carrier, 'none'), ...ends, bindings: users };
+  const { carrier, sealedFor: _, ...ends } = endpoint;
+  const encapsulation = encapsulationOf(carrier, protectionOf(endpoint));
+  return { id, encapsulation, ...ends, bindings: users };
 }

@@ -60,6 +60,21 @@ export const HOME_AGENT_REASONS = {
   'authentication-misplaced':
     'The MN-HA Authentication option is repeated, or not the last option (RFC 4285).',
   'no-security-association': 'No security association for the identifier, SPI or home address.',
+  'unsealed-update':
+    'A Binding Update for a mobile node with a public key came without a seal (status 129 if ' +
+    'it is authentic otherwise).',
+  'home-address-of-other-session':
+    'A sealed Binding Update names another home address than its handshake.',
+  'session-started': 'Handshakes of mobile nodes that were accepted.',
+  'session-replayed':
+    'A Tunnel Request of a mobile node that is not newer than the last accepted one, of an ' +
+    'earlier run too.',
+  'session-called':
+    'Tunnel Requests to mobile nodes whose keys a restart lost, so that they make new ones.',
+  'endpoint-checked': 'Sealed data came from another endpoint, which was asked for an answer.',
+  'endpoint-moved':
+    'A sealed tunnel followed its mobile node to an endpoint that answered, such as after a NAT ' +
+    'gave it another port.',
   'authentication-failed': 'The authenticator is wrong (status 146).',
   'replay-protection-missing': 'An authenticated Binding Update has no timestamp (status 145).',
   'timestamp-invalid':

@@ -114,6 +114,12 @@ function isSame(
   present: AuthorizedMobileNode,
   insecure: boolean,
 ): boolean {
+  if (former.publicKey !== undefined || present.publicKey !== undefined)
+    return (
+      former.publicKey !== undefined &&
+      present.publicKey !== undefined &&
+      equalBytes(former.publicKey, present.publicKey)
+    );
   const { registrationKeys } = former;
   if (registrationKeys.length === 0 && present.registrationKeys.length === 0) {
     if (former.esp === undefined && present.esp === undefined) return insecure;

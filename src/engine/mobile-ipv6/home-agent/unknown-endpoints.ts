@@ -54,6 +54,13 @@ export class UnknownEndpoints {
       counters.count('unknown-endpoint-registered');
       return;
     }
+    // A node that seals takes no unsealed hint.
+    const { directory } = this.#context.policy;
+    const owner = binding?.mobileNode ?? directory.ownerAround(innerSource);
+    if (owner?.publicKey !== undefined) {
+      counters.count('unknown-endpoint-ignored');
+      return;
+    }
     const homeAddress = binding?.homeAddress ?? this.#homeAddressOf(innerSource);
     const source = binding?.homeAgentAddress ?? this.#ownAddress(endpoint.local);
     const path = pathTo(endpoint, this.#context.policy.configuration.udpPort);

@@ -100,8 +100,20 @@ export interface HomeConfiguration {
   /** Never at home (no home link exists). */
   readonly virtualHomeNetwork: boolean;
   readonly identifier: string | undefined;
-  /** Undefined only with `esp`, or if the operator wrote `security: none`. */
+  /** Undefined only with `esp` or `publicKey`, or if the operator wrote `security: none`. */
   readonly registrationKey: RegistrationKey | undefined;
   /** ESP of Binding Updates and Acknowledgements. */
   readonly esp?: EspConfiguration | undefined;
+  /**
+   * X25519 key of the home agent, 32 octets: registrations and data are sealed
+   * (docs/reference/sealed-mobile-ipv6.md).
+   */
+  readonly publicKey?: Uint8Array | undefined;
+}
+
+/** Home addresses that are known before the first registration. */
+export function fixedAddressesOf({ homeAddress, ipv4HomeAddress }: HomeConfiguration): IpAddress[] {
+  return ipv4HomeAddress === 'none' || ipv4HomeAddress === 'dynamic'
+    ? [homeAddress]
+    : [homeAddress, ipv4HomeAddress];
 }

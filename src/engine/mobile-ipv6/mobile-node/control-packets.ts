@@ -121,6 +121,8 @@ export class ControlPackets {
   ): MobileNodeReason | undefined {
     const home = this.#ownerOf(upperLayerDestination(packet));
     if (home === undefined) return 'not-our-home-address';
+    const sealed = path.kind === 'datagram' || path.kind === 'tunnel';
+    if (home.configuration.publicKey !== undefined && !sealed) return 'unsealed-message';
     switch (message.type) {
       case 'binding-acknowledgement':
         home.receive(step, { path, packet, header: packet.payload, message });

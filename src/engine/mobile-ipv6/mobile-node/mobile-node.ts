@@ -8,7 +8,8 @@
 import { unreachable } from '#base/assert.ts';
 import type { IpAddress, Ipv6Address } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
-import { earliest, type Monotonic, type Wall, wall } from '#base/time.ts';
+import { earliest, type Monotonic, NEVER, type Wall, wall } from '#base/time.ts';
+import type { KeyPair } from '#crypto/primitives.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import { Timers } from '#engine/common/timers.ts';
@@ -19,13 +20,19 @@ import type {
   ResolvedInput,
   TrafficInput,
 } from '#engine/contract/input.ts';
+import type { RoamingInput } from '#engine/contract/ntmobile.ts';
 import type { Output } from '#engine/contract/output.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { BindingUpdateList } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import type { EspReason } from '#engine/mobile-ipv6/common/esp/reasons.ts';
 import { UpdateRateLimit } from '#engine/mobile-ipv6/common/update-rate-limit.ts';
 import { bindingStatusName } from '#wire/mobility/binding-status.ts';
 import { NatLifetimes } from './binding/nat-lifetimes.ts';
-import type { HomeConfiguration, MobileNodeConfiguration } from './configuration.ts';
+import {
+  fixedAddressesOf,
+  type HomeConfiguration,
+  type MobileNodeConfiguration,
+} from './configuration.ts';
 import { ControlPackets } from './control-packets.ts';
 import { type DesiredParts, desiredParts } from './desired-state/desired-parts.ts';
 import { DesiredStatePublisher } from './desired-state/desired-state-publisher.ts';
@@ -42,9 +49,16 @@ import { UdpPort } from './network/udp-port.ts';
 import type { NodeContext } from './node-context.ts';
 import { handleOperatorCommand } from './operator-commands.ts';
 import { MOBILE_NODE_REASONS, type MobileNodeReason } from './reasons.ts';
+import { HANDSHAKE_TABLE, SealedHomes } from './sealed/sealed-homes.ts';
 import type { NodeTimer } from './timers.ts';
 
-export type MobileNodeInput = CommonInput | NetworkInput | ResolvedInput | TrafficInput;
+/** `roaming`: the home agent's own address changed; the node follows its acknowledgements alone. */
+export type MobileNodeInput =
+  | CommonInput
+  | NetworkInput
+  | ResolvedInput
+  | TrafficInput
+  | RoamingInput;
 
 /** A role that extends the mobile node, such as the mobile router. */
 export interface MobileNodeExtension {
@@ -72,12 +86,18 @@ export type MobileNodeEngine = Engine<MobileNodeInput> &
     count(reason: EspReason): void;
   };
 
+interface MobileNodeParts {
+  readonly extension?: MobileNodeExtension;
+  /** The node's own key, for home agents that have one. */
+  readonly own?: KeyPair | undefined;
+}
+
 export function createMobileNode(
   configuration: MobileNodeConfiguration,
   random: RandomBytes,
-  extension: MobileNodeExtension = NO_EXTENSION,
+  { extension = NO_EXTENSION, own }: MobileNodeParts = {},
 ): MobileNodeEngine {
-  return new MobileNode(configuration, random, extension);
+  return new MobileNode(configuration, random, extension, own);
 }
 
 class MobileNode implements MobileNodeEngine, NodeContext {
@@ -90,6 +110,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   readonly udpPort = new UdpPort((reason) => this.count(reason));
   readonly updateRateLimit = new UpdateRateLimit();
   readonly homes: readonly Home[];
+  readonly sealed: SealedHomes | undefined;
   readonly #extension: MobileNodeExtension;
   readonly #packets: ControlPackets;
   readonly #publisher = new DesiredStatePublisher();
@@ -103,6 +124,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     configuration: MobileNodeConfiguration,
     random: RandomBytes,
     extension: MobileNodeExtension,
+    own: KeyPair | undefined,
   ) {
     this.#configuration = configuration;
     this.random = random;
@@ -113,6 +135,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
       extension.exclusions,
     );
     this.#killSwitch = new KillSwitch([...extension.exclusions.devices]);
+    this.sealed = own && new SealedHomes(configuration.homes, own, random, this);
     this.homes = configuration.homes.map((home) => new Home(home, this));
     this.#packets = new ControlPackets(
       this.homes,
@@ -128,7 +151,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   }
 
   get counters(): Counters {
-    return this.#counters.counters;
+    return { ...this.sealed?.counters, ...this.#counters.counters };
   }
 
   get acknowledgements(): Counters {
@@ -169,6 +192,8 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     switch (input.kind) {
       case 'datagram':
         if (input.path.kind === 'link') this.#hear(step, input.path.device, input.packet);
+        else if (input.path.kind === 'datagram')
+          this.sealed?.receive(step, input.path, input.packet);
         else this.#packets.receive(step, input.path, input.packet);
         return;
       case 'network':
@@ -182,6 +207,8 @@ class MobileNode implements MobileNodeEngine, NodeContext {
       case 'resolved':
         this.#resolved(step, input);
         return;
+      case 'roaming':
+        return;
       case 'traffic':
         this.#sampleTraffic(step, input);
         return;
@@ -190,6 +217,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
         return;
       case 'record':
         if (input.table === MOBILE_NODE_TABLE) this.#restore(input.key, input.value);
+        else if (input.table === HANDSHAKE_TABLE) this.sealed?.restore(input.value);
         return;
       case 'restored':
         this.#assess(step);
@@ -241,6 +269,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   #setClock(step: Step, offsetMs: number): void {
     const jumpMs = offsetMs - this.#clockOffsetMs;
     this.#clockOffsetMs = offsetMs;
+    this.sealed?.setClockOffset(offsetMs);
     for (const home of this.homes) home.adjustForClockJump(step, jumpMs);
   }
 
@@ -256,9 +285,9 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   #sampleTraffic(step: Step, { tunnels }: TrafficInput): void {
     const states = this.#homeStates();
     for (const home of this.homes) {
-      const { tunnel } = home.attachment;
-      if (tunnel === undefined) continue;
-      const id = tunnelId(tunnel, states);
+      const state = home.homeState();
+      if (state?.tunnel === undefined) continue;
+      const id = tunnelId(state, states);
       const sample = tunnels.find((one) => one.tunnel === id);
       if (sample !== undefined) home.sampleTraffic(step, sample);
     }
@@ -298,7 +327,8 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   // --- time and movement ---
 
   deadline(): Monotonic {
-    return earliest(this.#timers.deadline(), ...this.homes.map((home) => home.deadline()));
+    const sealed = this.sealed?.deadline() ?? NEVER;
+    return earliest(this.#timers.deadline(), sealed, ...this.homes.map((home) => home.deadline()));
   }
 
   #tick(step: Step): void {
@@ -307,12 +337,22 @@ class MobileNode implements MobileNodeEngine, NodeContext {
       this.#assess(step);
     }
     for (const home of this.homes) home.tick(step);
+    this.sealed?.tick(step);
   }
 
   #assess(step: Step): void {
     for (const home of this.homes) home.assess(step);
     this.#timers.set('movement', this.movement.deadline(step.now));
     this.publishDesired(step);
+  }
+
+  sealedPacketReceived(step: Step, udpPath: UdpPath, packet: Uint8Array): void {
+    this.#packets.receive(step, { kind: 'datagram', ...udpPath }, packet);
+  }
+
+  keysLost(step: Step, homeAddress: Ipv6Address): void {
+    const home = this.homes.find(({ configuration }) => configuration.homeAddress === homeAddress);
+    home?.attachment.current?.registerAgain(step);
   }
 
   // --- desired state ---
@@ -356,11 +396,4 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   tunnels(): JsonValue {
     return this.#publisher.tunnels();
   }
-}
-
-/** Home addresses that are known before the first registration. */
-function fixedAddressesOf({ homeAddress, ipv4HomeAddress }: HomeConfiguration): IpAddress[] {
-  return ipv4HomeAddress === 'none' || ipv4HomeAddress === 'dynamic'
-    ? [homeAddress]
-    : [homeAddress, ipv4HomeAddress];
 }

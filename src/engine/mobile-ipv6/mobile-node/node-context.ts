@@ -1,6 +1,7 @@
 /** The context that a mobile node shares with its homes. No RFC behaviour here. */
-import type { IpAddress } from '#base/ip.ts';
+import type { IpAddress, Ipv6Address } from '#base/ip.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
+import type { Session } from '#engine/sealed/session.ts';
 import type { ExchangeNode } from './binding/exchange.ts';
 import type { NatLifetimes } from './binding/nat-lifetimes.ts';
 import type { HomeConfiguration } from './configuration.ts';
@@ -8,12 +9,21 @@ import type { HomeAgentAddresses } from './home/home-agent-addresses.ts';
 import type { HomeRole } from './home/home-role.ts';
 import type { MovementDetection } from './network/movement-detection.ts';
 import type { UdpPort } from './network/udp-port.ts';
+import type { SealedSessions } from './sealed/outgoing-update.ts';
+
+interface HomeSessions extends SealedSessions {
+  /** The session whose keys seal the home's tunnel. */
+  sessionOf(homeAddress: Ipv6Address): Session | undefined;
+  /** The keys of the home are not needed any more. */
+  forget(homeAddress: Ipv6Address): void;
+}
 
 export interface NodeContext extends ExchangeNode {
   readonly random: RandomBytes;
   readonly movement: MovementDetection;
   readonly natLifetimes: NatLifetimes;
   readonly udpPort: UdpPort;
+  readonly sealed: HomeSessions | undefined;
   /** The last timestamp sent under each SPI. */
   readonly lastTimestampOfKey: Map<number, bigint>;
   /**

@@ -10,6 +10,7 @@ import { type NetworkInterface, unknownInterface } from '#engine/common/network-
 import type { Step } from '#engine/contract/engine.ts';
 import type { BindingUpdateListEntry } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import { registrationProtection } from '#engine/mobile-ipv6/common/registration-protection.ts';
+import { Suite } from '#wire/ntmobile/datagram.ts';
 import type { HomeConfiguration } from './configuration.ts';
 import { forwardingOf, type HomeState } from './desired-state/home-state.ts';
 import type { TunnelEndpoints } from './desired-state/tunnel-endpoints.ts';
@@ -164,6 +165,8 @@ function homeStatus(now: Monotonic, home: OperatedHome): JsonObject {
     careOfAddress: current?.careOf.address ?? null,
     interface: homeStay?.link.device ?? current?.careOf.device ?? null,
     encapsulation: tunnel?.encapsulation ?? null,
+    encrypted: tunnel?.encapsulation === 'sealed',
+    cipher: cipherOf(home) ?? null,
     registrationProtection: registrationProtection({
       registrationKeys: [configuration.registrationKey],
       esp: configuration.esp,
@@ -180,6 +183,13 @@ function homeStatus(now: Monotonic, home: OperatedHome): JsonObject {
     lastHandover: lastHandover === undefined ? null : { ...lastHandover },
     bindings: listEntries(now, home),
   };
+}
+
+/** The cipher of the home's data; undefined without keys. */
+function cipherOf(home: OperatedHome): string | undefined {
+  const suite = home.homeState()?.session?.current?.suite;
+  if (suite === undefined) return undefined;
+  return suite === Suite.aes128Gcm ? 'AES-128-GCM' : 'ChaCha20-Poly1305';
 }
 
 function listEntries(

@@ -8,6 +8,10 @@ import { ESP_REASONS } from '#engine/mobile-ipv6/common/esp/reasons.ts';
 
 export const MOBILE_NODE_REASONS = {
   ...ESP_REASONS,
+  'handshake-started':
+    'Tunnel Requests with a Binding Update: the first registration, or the keys were lost.',
+  'home-agent-called': 'The home agent was restarted and asked for new keys.',
+  'unsealed-message': 'A message about a home whose home agent seals its messages came without.',
   'binding-update-sent': 'Binding Updates sent, retransmissions included.',
   'binding-update-retransmitted':
     'Binding Updates sent again because no acknowledgement arrived in time.',

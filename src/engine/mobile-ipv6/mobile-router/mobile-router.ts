@@ -7,6 +7,7 @@
  * that the daemon sets); routing protocols in the tunnel (§8); Dynamic Home Agent Address Discovery
  * (§7).
  */
+import type { KeyPair } from '#crypto/primitives.ts';
 import type { RandomBytes } from '#engine/contract/engine.ts';
 import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { HomeRole } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
@@ -23,6 +24,7 @@ import { RouterRegistration } from './router-registration.ts';
 export function createMobileRouter(
   configuration: MobileRouterConfiguration,
   random: RandomBytes,
+  own?: KeyPair,
 ): MobileNodeEngine {
   const roles = new Map<HomeConfiguration, HomeRole>(
     configuration.homes.map((home) => [home, new RouterRegistration(home)]),
@@ -44,5 +46,5 @@ export function createMobileRouter(
     ...configuration,
     rulePriority: configuration.rulePriority + ROUTER_RULE_PRIORITIES,
   };
-  return createMobileNode(node, random, extension);
+  return createMobileNode(node, random, { extension, own });
 }

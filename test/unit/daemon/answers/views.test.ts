@@ -54,6 +54,7 @@ describe('the status of a mobile node', () => {
         '  home agent       ha.example.net (2001:db8:1::1, 192.0.2.1)',
         '  care-of address  192.0.2.77 on wlan0',
         '  tunnel           udp, through a NAT',
+        '  encryption       not encrypted',
         '  lifetime left    9 min 57 s of 10 min',
         '  last handover    2 min 5 s ago, to 192.0.2.77, acknowledged after 18.1 ms',
         '',

@@ -114,16 +114,16 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'mn',
     `    security: { spi: 1000, key: '${KEY}' }\n`,
     '',
-    'mn.yaml:2:5: homes[0].security: has no security association (give security: { spi, ' +
-      'keyFile }, or esp)',
+    'mn.yaml:2:5: homes[0]: has no publicKey and no security association (give publicKey, as ' +
+      'sojourn-ha --show-key prints it)',
   ],
   [
     'a mobile node without security at the home agent',
     'ha',
     `    security: { spi: 1000, key: '${KEY}' }\n`,
     '',
-    'ha.yaml:4:5: mobileNodes[0]: has no security association (give security: { spi, keyFile ' +
-      '}, or write "security: none" at the top)',
+    'ha.yaml:4:5: mobileNodes[0]: has no publicKey and no security association (give publicKey, ' +
+      'as sojourn-mn --show-key prints it)',
   ],
   [
     'a reserved SPI',

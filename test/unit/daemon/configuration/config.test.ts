@@ -102,7 +102,7 @@ daemon: { name: a-name-that-is-long, threads: 3 }
         'white space, like alice@example.net',
       'ha.yaml:9:22: mobileNodes[0].security.spi: SPI 17 is reserved by RFC 4285',
       expect.stringContaining('mobileNodes[0].security.algoritm: unknown key'),
-      'ha.yaml:10:5: mobileNodes[1]: has no security association',
+      'ha.yaml:10:5: mobileNodes[1]: has no publicKey and no security association',
       'ha.yaml:10:21: mobileNodes[1].homeAddresses[0]: 2001:db8:1:100::10 is already granted above',
       'ha.yaml:11:36: mobileNodes[1].ipv4HomeAddresses[1]: 192.0.2.9 is already granted above',
       'ha.yaml:12:9: daemon: the device name "sojourn-a-name-that-is-long" is longer than 15 ' +

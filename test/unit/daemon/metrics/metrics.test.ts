@@ -27,8 +27,8 @@ import { RELAY_COUNTERS } from '#engine/ntmobile/relay/reasons.ts';
 import { SESSION_COUNTERS } from '#engine/sealed/session-listener.ts';
 
 const COUNTERS: Readonly<Record<Component, readonly string[]>> = {
-  'home-agent': Object.keys(HOME_AGENT_REASONS),
-  'mobile-node': Object.keys(MOBILE_NODE_REASONS),
+  'home-agent': Object.keys({ ...HOME_AGENT_REASONS, ...SESSION_COUNTERS }),
+  'mobile-node': Object.keys({ ...MOBILE_NODE_REASONS, ...SESSION_COUNTERS }),
   'direction-coordinator': Object.keys({ ...COORDINATOR_COUNTERS, ...SESSION_COUNTERS }),
   relay: Object.keys({ ...RELAY_COUNTERS, ...SESSION_COUNTERS }),
   'ntmobile-node': Object.keys({ ...NTMOBILE_NODE_COUNTERS, ...SESSION_COUNTERS }),

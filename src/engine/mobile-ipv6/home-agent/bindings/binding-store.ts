@@ -6,6 +6,7 @@
  * Times are wall-clock milliseconds, because the monotonic clock starts again with the machine;
  * 64-bit timestamps are decimal text.
  */
+import { hex } from '#base/bytes.ts';
 import {
   formatPrefix,
   type IpAddress,
@@ -26,7 +27,7 @@ import { type BindingKey, formatBindingKey } from '#engine/mobile-ipv6/common/bi
 import type { WallClock } from '#engine/mobile-ipv6/home-agent/wall-clock.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 import { type Binding, type BindingState, type FormerBinding, NO_PREFIXES } from './binding.ts';
-import { HIGHEST_TUNNEL_ID, type TunnelEndpoint } from './tunnels.ts';
+import { HIGHEST_TUNNEL_ID, protectionOf, type TunnelEndpoint } from './tunnels.ts';
 
 /** Names of the tables. Keys are home addresses; of bindings, `formatBindingKey`. */
 export const StoreTable = {
@@ -35,6 +36,8 @@ export const StoreTable = {
   ipv4Assignment: 'ipv4-assignment',
   /** Keys are `<home address>/<SPI>`. */
   timestamp: 'timestamp',
+  /** Keys are public keys in hexadecimal. */
+  handshake: 'handshake',
 } as const;
 
 export function storeBinding(step: Step, clock: WallClock, binding: Binding): void {
@@ -42,7 +45,11 @@ export function storeBinding(step: Step, clock: WallClock, binding: Binding): vo
   const value: JsonObject = {
     homeAgentAddress: binding.homeAgentAddress,
     careOfAddress: binding.careOfAddress,
-    encapsulation: encapsulationOf(endpoint.carrier, 'none'),
+    encapsulation: encapsulationOf(endpoint.carrier, protectionOf(endpoint)),
+    publicKey:
+      endpoint.sealedFor === undefined || binding.mobileNode.publicKey === undefined
+        ? undefined
+        : hex(binding.mobileNode.publicKey),
     local: endpoint.local,
     localPort: endpoint.localPort,
     remote: endpoint.remote,
@@ -97,6 +104,15 @@ export function parseStoredTimestamp(
   return { homeAddress, spi, timestamp: timestamp(value) };
 }
 
+/** The timestamp of the last handshake that a mobile node began. */
+export function storeHandshake(step: Step, publicKey: string, microseconds: bigint): void {
+  persist(step, StoreTable.handshake, publicKey, String(microseconds));
+}
+
+export function parseStoredHandshake(value: JsonValue): bigint {
+  return timestamp(value);
+}
+
 export function storeIpv4Assignment(
   step: Step,
   homeAddress: Ipv6Address,
@@ -118,6 +134,8 @@ export interface StoredBinding {
   readonly endpoint: TunnelEndpoint;
   /** Undefined when the data plane takes no such number. */
   readonly tunnelId: number | undefined;
+  /** Hexadecimal: of the mobile node whose keys seal the tunnel. */
+  readonly publicKey: string | undefined;
   readonly state: BindingState;
 }
 
@@ -155,7 +173,7 @@ function prefixes(value: JsonValue | undefined, mobileRouter: boolean): readonly
 }
 
 /** Both ends of the tunnel; undefined when no registration leads to such a tunnel. */
-function parseEndpoint(value: JsonObject): TunnelEndpoint | undefined {
+function parseEndpoint(homeAddress: Ipv6Address, value: JsonObject): TunnelEndpoint | undefined {
   const local = address(value['local']);
   const remote = address(value['remote']);
   const encapsulation = value['encapsulation'];
@@ -165,14 +183,10 @@ function parseEndpoint(value: JsonObject): TunnelEndpoint | undefined {
     return { carrier: 'ip', local, remote, localPort: 0, remotePort: 0 };
   const localPort = whole(value['localPort'], 1, 0xffff);
   const remotePort = whole(value['remotePort'], 1, 0xffff);
-  if (
-    encapsulation !== 'udp' ||
-    !isIpv4(local) ||
-    localPort === undefined ||
-    remotePort === undefined
-  )
-    return undefined;
-  return { carrier: 'udp', local, remote, localPort, remotePort };
+  if (localPort === undefined || remotePort === undefined) return undefined;
+  const endpoint = { carrier: 'udp', local, remote, localPort, remotePort } as const;
+  if (encapsulation === 'sealed') return { ...endpoint, sealedFor: homeAddress };
+  return encapsulation === 'udp' && isIpv4(local) ? endpoint : undefined;
 }
 
 /**
@@ -183,12 +197,13 @@ function parseEndpoint(value: JsonObject): TunnelEndpoint | undefined {
 export function parseStoredBinding(
   now: Monotonic,
   clock: WallClock,
+  { homeAddress }: BindingKey,
   value: JsonValue,
 ): StoredBinding | undefined {
   if (!isObject(value)) return undefined;
   const homeAgentAddress = parseIpv6(text(value['homeAgentAddress']));
   const careOfAddress = address(value['careOfAddress']);
-  const endpoint = parseEndpoint(value);
+  const endpoint = parseEndpoint(homeAddress, value);
   const sequence = whole(value['sequence'], 0, 0xffff);
   const lifetimeUnits = whole(value['lifetimeUnits'], 1, 0xffff);
   if (
@@ -203,6 +218,7 @@ export function parseStoredBinding(
   const leftMs = count(value['expiresWallMs']) - clock.at(now);
   return {
     endpoint,
+    publicKey: endpoint.sealedFor === undefined ? undefined : text(value['publicKey']),
     tunnelId: whole(value['tunnel'], 1, HIGHEST_TUNNEL_ID),
     state: {
       homeAgentAddress,

@@ -21,6 +21,7 @@ import { PrefixTable } from '#engine/mobile-ipv6/home-agent/grants/prefix-table.
 import type { HomeLink } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
 import type { HomeAgentCounters } from '#engine/mobile-ipv6/home-agent/reasons.ts';
 import type { BindingLookup } from '#engine/mobile-ipv6/home-agent/registration-view.ts';
+import type { PublishedKeys } from '#engine/mobile-ipv6/home-agent/sealed/published-keys.ts';
 import {
   MAX_DELETE_BCE_TIMEOUT_MS,
   REFRESH_REQUEST_FRACTION,
@@ -44,7 +45,7 @@ import {
   storeTimestamp,
 } from './binding-store.ts';
 import { FormerBindings } from './former-bindings.ts';
-import { sameEndpoint, type Tunnel, TunnelTable } from './tunnels.ts';
+import { sameEndpoint, type Tunnel, type TunnelEndpoint, TunnelTable } from './tunnels.ts';
 
 const UNIT_MS = LIFETIME_UNIT_SECONDS * 1000;
 
@@ -59,6 +60,7 @@ interface BindingsContext {
   readonly counters: HomeAgentCounters;
   readonly pool: AddressPool;
   readonly homeLink: HomeLink | undefined;
+  readonly sealing: Pick<PublishedKeys, 'withdraw'>;
   readonly tunnelMtu: { readonly ipip: number; readonly udp: number };
 }
 
@@ -243,6 +245,7 @@ export class Bindings implements BindingLookup {
     homeLink?.withdraw(binding);
     setDesiredForBinding(step, binding, undefined);
     this.#tunnels.release(step, binding.tunnel);
+    this.#context.sealing.withdraw(step, homeAddress);
     const last = this.#cache.anyOf(homeAddress) === undefined;
     if (last) pool.setIdle(homeAddress, true);
     forgetBinding(step, binding);
@@ -311,6 +314,19 @@ export class Bindings implements BindingLookup {
     const { group } = binding.mobileNode;
     binding.mobileNode = mobileNode;
     if (group !== mobileNode.group) this.#setDesired(step, binding);
+  }
+
+  /** The mobile node of a sealed binding answered at another endpoint. */
+  relocate(step: Step, key: BindingKey, endpoint: TunnelEndpoint): void {
+    const binding = this.#cache.get(key);
+    if (binding === undefined) return;
+    const before = binding.tunnel;
+    binding.tunnel = this.#tunnels.move(step, before, endpoint);
+    if (binding.tunnel !== before) {
+      this.#setDesired(step, binding);
+      this.#tunnels.release(step, before);
+    }
+    storeBinding(step, this.#context.clock, binding);
   }
 
   /** Withdraws grants that the mobile node of a binding has lost. */

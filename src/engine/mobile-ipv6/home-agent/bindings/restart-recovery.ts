@@ -6,6 +6,7 @@
  * A record that the configuration no longer allows, or whose lifetime has ended meanwhile, is
  * dropped; the configuration determines again what the binding grants beside the home address.
  */
+import { hex } from '#base/bytes.ts';
 import { type Ipv6Address, isIpv4, parseIpAddress, parseIpv6 } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
 import type { Step } from '#engine/contract/engine.ts';
@@ -84,7 +85,7 @@ export class RestartRecovery {
 
   #restoreBinding(step: Step, key: BindingKey, value: JsonValue): void {
     const { policy, clock, bindings } = this.#context;
-    const stored = parseStoredBinding(step.now, clock, value);
+    const stored = parseStoredBinding(step.now, clock, key, value);
     if (stored !== undefined) this.#restoreTimestamp(step, key.homeAddress, stored.state);
     const mobileNode = policy.directory.ownerOf(key.homeAddress);
     const usable =
@@ -92,6 +93,7 @@ export class RestartRecovery {
       mobileNode !== undefined &&
       policy.directory.serves(key.homeAddress) &&
       isServedHere(policy.configuration, stored) &&
+      stored.publicKey === (mobileNode.publicKey && hex(mobileNode.publicKey)) &&
       stored.state.expiresAt > step.now;
     if (!usable) bindings.discardStored(step, key, stored);
     else bindings.restore(step, key, mobileNode, this.#withGrantedPrefixes(stored, mobileNode));

@@ -5,18 +5,27 @@
  * RFC 6275 §10.4.2  tunnels to care-of addresses;  RFC 5555 §4.5.1 over IPv4, with or without UDP
  */
 import { assert } from '#base/assert.ts';
-import type { IpAddress } from '#base/ip.ts';
+import { type IpAddress, type Ipv6Address, isIpv6 } from '#base/ip.ts';
 import type { DesiredTunnel } from '#engine/contract/desired-state.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import type { Carrier } from '#engine/contract/outer-path.ts';
+import type { Carrier, Protection } from '#engine/contract/outer-path.ts';
+import { sealedOverhead } from '#engine/mobile-ipv6/common/sealed-overhead.ts';
 
-/** Both ends of a tunnel; ports are 0 unless `udp`. */
+/**
+ * Both ends of a tunnel; ports are 0 unless `udp`. A sealed tunnel belongs to one home address,
+ * because its keys do.
+ */
 export interface TunnelEndpoint {
   readonly carrier: Carrier;
   readonly local: IpAddress;
   readonly remote: IpAddress;
   readonly localPort: number;
   readonly remotePort: number;
+  readonly sealedFor?: Ipv6Address;
+}
+
+export function protectionOf({ sealedFor }: TunnelEndpoint): Protection {
+  return sealedFor === undefined ? 'none' : 'sealed';
 }
 
 /** One tunnel and how many bindings use it. Only `TunnelTable` writes. */
@@ -34,13 +43,14 @@ export function sameEndpoint(a: TunnelEndpoint, b: TunnelEndpoint): boolean {
     a.remotePort === b.remotePort &&
     a.carrier === b.carrier &&
     a.local === b.local &&
+    a.sealedFor === b.sealedFor &&
     a.localPort === b.localPort
   );
 }
 
 function keyOf(endpoint: TunnelEndpoint): string {
-  const { carrier, local, localPort, remote, remotePort } = endpoint;
-  return `${carrier} ${local} ${localPort} ${remote} ${remotePort}`;
+  const { carrier, local, localPort, remote, remotePort, sealedFor = '' } = endpoint;
+  return `${carrier} ${local} ${localPort} ${remote} ${remotePort} ${sealedFor}`;
 }
 
 export class TunnelTable {
@@ -105,10 +115,14 @@ export class TunnelTable {
 
   #setDesired({ out }: Step, tunnel: Tunnel): void {
     const { id, endpoint } = tunnel;
+    const { sealedFor: _, ...path } = endpoint;
+    const protection = protectionOf(endpoint);
     // Without UDP eight octets more would fit over IPv4; one size for IPv4 keeps the MTU the same
     // when a NAT appears.
-    const mtu = endpoint.local.includes(':') ? this.#mtu.ipip : this.#mtu.udp;
-    const desired: DesiredTunnel = { id, path: endpoint, protection: 'none', mtu };
+    const six = isIpv6(endpoint.local);
+    const plain = six ? this.#mtu.ipip : this.#mtu.udp;
+    const mtu = protection === 'none' ? plain : plain - sealedOverhead(six ? 6 : 4);
+    const desired: DesiredTunnel = { id, path, protection, mtu };
     out.push({ kind: 'set-desired', key: `tunnel/${id}`, part: { tunnels: [desired] } });
   }
 

@@ -4,6 +4,7 @@
  * RFC 4285 §4, §5.1  the identifier names the mobile node, the SPI its security association
  * RFC 6275 §10.3.1   the home address unequivocally names the security association
  */
+import { hex } from '#base/bytes.ts';
 import {
   type IpAddress,
   type Ipv4Address,
@@ -27,6 +28,7 @@ interface DirectoryMatch {
 
 export class MobileNodeDirectory {
   readonly #byIdentifier = new Map<string, AuthorizedMobileNode>();
+  readonly #byPublicKey = new Map<string, AuthorizedMobileNode>();
   readonly #byHomeAddress = new Map<Ipv6Address, AuthorizedMobileNode>();
   readonly #byIpv4HomeAddress = new Map<Ipv4Address, AuthorizedMobileNode>();
   readonly #byPrefix = new PrefixTable<AuthorizedMobileNode>();
@@ -42,6 +44,8 @@ export class MobileNodeDirectory {
   #add(mobileNode: AuthorizedMobileNode): void {
     if (mobileNode.identifier !== undefined)
       this.#byIdentifier.set(mobileNode.identifier, mobileNode);
+    if (mobileNode.publicKey !== undefined)
+      this.#byPublicKey.set(hex(mobileNode.publicKey), mobileNode);
     for (const homeAddress of mobileNode.homeAddresses)
       this.#byHomeAddress.set(homeAddress, mobileNode);
     for (const address of mobileNode.ipv4HomeAddresses)
@@ -63,6 +67,10 @@ export class MobileNodeDirectory {
       ? this.#byIpv4HomeAddress.get(address)
       : this.#byHomeAddress.get(address);
     return own ?? this.#byPrefix.longestMatch(address);
+  }
+
+  byPublicKey(publicKey: Uint8Array): AuthorizedMobileNode | undefined {
+    return this.#byPublicKey.get(hex(publicKey));
   }
 
   byIdentifier(identifier: string): AuthorizedMobileNode | undefined {

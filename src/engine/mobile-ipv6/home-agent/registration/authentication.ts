@@ -25,6 +25,8 @@ import type { AuthenticatedSender, RegistrationRequest } from './registration-re
 type Authentication =
   | { readonly kind: 'authentic'; readonly sender: AuthenticatedSender }
   | { readonly kind: 'forged'; readonly sender: AuthenticatedSender }
+  /** Authentic, but the home address is that of a mobile node that has to register sealed. */
+  | { readonly kind: 'unsealed'; readonly sender: AuthenticatedSender }
   | { readonly kind: 'discarded'; readonly reason: HomeAgentReason };
 
 const DISCARD_REASONS = {
@@ -49,13 +51,18 @@ function identifierOf(options: readonly MobilityOption[]): string | undefined {
 
 export function authenticate(policy: Policy, request: RegistrationRequest): Authentication {
   const { options } = request.update;
+  const { path } = request;
+  if (path.kind === 'sealed') return bySession(policy, path.publicKey);
+  const sealed = policy.directory.ownerOf(request.homeAddress)?.publicKey !== undefined;
   const identifier = identifierOf(options);
   const option = filterOptions(options, 'authentication').find(
     ({ subtype }) => subtype === AuthenticationSubtype.mobileNodeHomeAgent,
   );
-  if (option === undefined) return withoutAuthenticator(policy, request, identifier);
+  if (option === undefined)
+    return sealed ? UNSEALED : withoutAuthenticator(policy, request, identifier);
   const claim = policy.directory.match(identifier, request.homeAddress, option.spi);
-  if (claim === undefined) return { kind: 'discarded', reason: 'no-security-association' };
+  if (claim === undefined)
+    return sealed ? UNSEALED : { kind: 'discarded', reason: 'no-security-association' };
   const addresses = { careOfAddress: request.source, homeAddress: request.homeAddress };
   const verdict = verifyMobility(
     request.header,
@@ -63,9 +70,19 @@ export function authenticate(policy: Policy, request: RegistrationRequest): Auth
     addresses,
     () => claim.registrationKey,
   );
-  if (verdict === 'ok') return { kind: 'authentic', sender: claim };
+  if (verdict === 'ok') return { kind: sealed ? 'unsealed' : 'authentic', sender: claim };
   if (verdict === 'bad-authenticator') return { kind: 'forged', sender: claim };
   return { kind: 'discarded', reason: DISCARD_REASONS[verdict] };
+}
+
+const UNSEALED = { kind: 'discarded', reason: 'unsealed-update' } as const;
+
+/** The handshake proved the public key; the configuration says whose it is. */
+function bySession({ directory }: Policy, publicKey: Uint8Array): Authentication {
+  const mobileNode = directory.byPublicKey(publicKey);
+  return mobileNode === undefined
+    ? { kind: 'discarded', reason: 'no-security-association' }
+    : { kind: 'authentic', sender: { mobileNode, registrationKey: undefined } };
 }
 
 /**
@@ -83,6 +100,7 @@ function withoutAuthenticator(
   if (!configuration.insecure) return missing;
   const mobileNode = identifier === undefined ? owner : directory.byIdentifier(identifier);
   if (mobileNode === undefined) return { kind: 'authentic', sender: STRANGER };
+  if (mobileNode.publicKey !== undefined) return UNSEALED;
   if (mobileNode.registrationKeys.length > 0) return missing;
   return { kind: 'authentic', sender: { mobileNode, registrationKey: undefined } };
 }

@@ -95,7 +95,7 @@ function optionsOf(
   acknowledgement: Acknowledgement,
 ): readonly MobilityOption[] {
   const options = [...acknowledgement.options];
-  if (request.path.kind === 'udp') options.push(natDetection(configuration, request));
+  if (request.path.kind !== 'ipv6') options.push(natDetection(configuration, request));
   const identifier = findOption(request.update.options, 'mobile-node-identifier');
   if (identifier !== undefined) options.push(identifier);
   const timestamp = acknowledgement.timestamp ?? timestampOf(request);

@@ -22,6 +22,7 @@ import type { Refusal } from './refusal.ts';
 import {
   type AuthenticatedSender,
   isDeregistration,
+  outerSource,
   type RegistrationRequest,
 } from './registration-request.ts';
 import { checkSequence, checkTimestamp } from './replay-protection.ts';
@@ -71,6 +72,7 @@ const VALIDITY: readonly {
     // address the authenticator covers, into UDP and so redirect the tunnel to itself.
     reason: 'care-of-address-of-other-link',
     broken: ({ path, update }) =>
+      path.kind !== 'sealed' &&
       (path.kind === 'udp') !== (findOption(update.options, 'ipv4-care-of-address') !== undefined),
   },
   { reason: 'home-address-invalid', broken: ({ homeAddress }) => !isGlobalUnicast(homeAddress) },
@@ -155,7 +157,7 @@ function checkCareOfAddress(
   { request, sender }: AuthenticatedUpdate,
 ): Refusal | undefined {
   // Over UDP packets go to the outer source.
-  const remote = request.path.kind === 'udp' ? request.path.remote : request.careOfAddress;
+  const remote = request.path.kind === 'ipv6' ? request.careOfAddress : outerSource(request);
   return causesTunnelLoop(view, request, sender.mobileNode, remote)
     ? { status: 'invalid-care-of-address' }
     : undefined;
@@ -238,6 +240,13 @@ export function judgeBindingUpdate(
     return { kind: 'discarded', reason };
   }
   const { sender } = authentication;
+  if (authentication.kind === 'unsealed') {
+    const refusal = {
+      status: 'administratively-prohibited',
+      reason: 'unsealed-update',
+    } as const;
+    return { kind: 'refused', sender, fresh: false, refusal };
+  }
   if (authentication.kind === 'forged') {
     const refusal = { status: 'authentication-failed', reason: 'authentication-failed' } as const;
     return { kind: 'refused', sender, fresh: false, refusal };

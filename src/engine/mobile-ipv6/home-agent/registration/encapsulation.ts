@@ -24,6 +24,11 @@ export function tunnelEndpoint(
   request: RegistrationRequest,
 ): TunnelEndpoint {
   const { path, homeAgentAddress, careOfAddress, behindNat } = request;
+  if (path.kind === 'sealed') {
+    const { local, localPort, remote, remotePort } = path.udpPath;
+    const { homeAddress } = request;
+    return { carrier: 'udp', local, remote, localPort, remotePort, sealedFor: homeAddress };
+  }
   if (path.kind === 'ipv6') {
     return {
       carrier: 'ip',

@@ -66,7 +66,8 @@ export class Reception {
     if ('update' in read) return registrationRequest(path, { packet, protection }, read.update);
     const { reason, answer } = read;
     this.#context.counters.count(reason);
-    if (answer !== undefined)
+    // An authenticated peer has a defect; it learns that from silence and its log.
+    if (answer !== undefined && path.kind !== 'sealed')
       this.#context.counters.count(this.#errors.report(step, path, packet, bytes, answer));
     return undefined;
   }

@@ -4,7 +4,7 @@
  * RFC 6275 §10.3.1 registration;  §10.3.2 de-registration
  */
 import { unreachable } from '#base/assert.ts';
-import { type IpAddress, prefixContains } from '#base/ip.ts';
+import { isIpv6, prefixContains } from '#base/ip.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
 import { SourceRateLimit } from '#engine/common/source-rate-limit.ts';
 import { TokenBucket } from '#engine/common/token-bucket.ts';
@@ -36,7 +36,7 @@ import { dnsAnswer } from './dns-answer.ts';
 import { grantRegistration } from './grant.ts';
 import { HomeLinkBudget } from './home-link-budget.ts';
 import type { Refusal } from './refusal.ts';
-import { type RegistrationRequest, timestampOf } from './registration-request.ts';
+import { outerSource, type RegistrationRequest, timestampOf } from './registration-request.ts';
 
 const EVENTS_PER_SECOND = 5;
 const BURST = 10;
@@ -141,7 +141,10 @@ export class Registrar {
   #mayUseHomeLink({ now }: Step, pending: PendingRegistration, fresh: boolean): boolean {
     const { sender, request } = pending;
     const { mobileNode, registrationKey } = sender;
-    const authenticated = registrationKey !== undefined || request.protection !== undefined;
+    const authenticated =
+      registrationKey !== undefined ||
+      request.protection !== undefined ||
+      request.path.kind === 'sealed';
     const proved = fresh && authenticated;
     const allowed = this.#homeLinkBudget.take(now, mobileNode, proved);
     if (!allowed) this.#context.counters.count('home-link-limited');
@@ -205,10 +208,11 @@ export class Registrar {
   }
 
   /** The kernel or the home agent resolves the address that the answer goes to. */
-  #isAnsweredOnHomeLink({ path, source }: RegistrationRequest): boolean {
+  #isAnsweredOnHomeLink(request: RegistrationRequest): boolean {
     const { configuration, directory } = this.#context.policy;
-    if (path.kind === 'ipv6') return directory.isHomeSubnet(source);
-    return configuration.ipv4HomePrefixes.some((prefix) => prefixContains(prefix, path.remote));
+    const source = outerSource(request);
+    if (isIpv6(source)) return directory.isHomeSubnet(source);
+    return configuration.ipv4HomePrefixes.some((prefix) => prefixContains(prefix, source));
   }
 
   #acknowledge(step: Step, { request, sender }: PendingRegistration, answer: Acknowledgement) {
@@ -216,16 +220,15 @@ export class Registrar {
     const { homeAddress, homeAgentAddress, path } = request;
     this.#acknowledgements.count(bindingStatusName(answer.status));
     const packet = acknowledgementPacket(policy.configuration, request, sender, answer);
+    if (path.kind === 'sealed') {
+      path.answer(step, packet);
+      return;
+    }
     const atHome = path.kind === 'ipv6' && request.source === homeAddress;
     if (atHome && homeLink !== undefined && policy.directory.isHomeSubnet(homeAddress))
       homeLink.sendToNodeAtHome(step, { homeAddress, homeAgentAddress, path, packet });
     else step.out.push({ kind: 'send', path, packet });
   }
-}
-
-/** Where a Binding Update came from on the wire. */
-function outerSource({ path, source }: RegistrationRequest): IpAddress {
-  return path.kind === 'udp' ? path.remote : source;
 }
 
 /** The numbers of a Binding Update that the next one must exceed. */

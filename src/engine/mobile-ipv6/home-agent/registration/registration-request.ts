@@ -26,7 +26,7 @@ export interface RegistrationRequest extends BindingKey {
   readonly careOfAddress: IpAddress;
   /** The home address was in a Home Address option; the answer has a type 2 routing header. */
   readonly homeAddressOption: boolean;
-  /** RFC 5555 §4.2: the IPv4 source differs from the IPv4 care-of address. */
+  /** RFC 5555 §4.2: the source on the wire differs from the care-of address. */
   readonly behindNat: boolean;
   /** The Mobility Header's octets as received. */
   readonly header: Uint8Array;
@@ -40,7 +40,10 @@ interface ReceivedPacket {
   readonly protection: ControlProtection | undefined;
 }
 
-/** The sender of a Binding Update; without key only where the operator allows that. */
+/**
+ * The sender of a Binding Update. Without key only where the operator allows that, or where the
+ * session of a sealed one names the mobile node.
+ */
 export interface AuthenticatedSender {
   readonly mobileNode: AuthorizedMobileNode;
   readonly registrationKey: RegistrationKey | undefined;
@@ -63,6 +66,14 @@ export function registrationRequest(
     update,
     protection,
   };
+  if (path.kind === 'sealed') {
+    const { remote } = path.udpPath;
+    const careOfAddress =
+      findOption(update.options, 'ipv4-care-of-address')?.address ??
+      findOption(update.options, 'alternate-care-of-address')?.address ??
+      remote;
+    return { ...common, careOfAddress, behindNat: careOfAddress !== remote };
+  }
   if (path.kind === 'udp') {
     // The validity checks drop a Binding Update over UDP without the option.
     const careOfAddress =
@@ -72,6 +83,12 @@ export function registrationRequest(
   const careOfAddress =
     findOption(update.options, 'alternate-care-of-address')?.address ?? packet.source;
   return { ...common, careOfAddress, behindNat: false };
+}
+
+/** Where a Binding Update came from on the wire. */
+export function outerSource({ path, source }: RegistrationRequest): IpAddress {
+  if (path.kind === 'sealed') return path.udpPath.remote;
+  return path.kind === 'udp' ? path.remote : source;
 }
 
 /**

@@ -26,6 +26,12 @@ export interface ReceivedAcknowledgement {
   readonly message: Acknowledgement;
 }
 
+/** The address that it arrived at: over IPv4 the inner packet names the home address instead. */
+export function acknowledgedCareOf({ path, packet }: ReceivedAcknowledgement): IpAddress {
+  const datagram = path.kind === 'udp' || path.kind === 'datagram';
+  return datagram && !isIpv6(path.local) ? path.local : packet.destination;
+}
+
 /** A Binding Update that was sent and not yet acknowledged. */
 export interface SentUpdate {
   readonly sequence: number;
@@ -41,6 +47,8 @@ interface ExpectedAcknowledgement<U extends SentUpdate> {
   /** The home address when the node is at home. */
   readonly careOfAddress: IpAddress;
   readonly registrationKey: RegistrationKey | undefined;
+  /** The session authenticates it: one that came otherwise is ignored. */
+  readonly sealed?: boolean;
   /** Oldest first; all from the same care-of address. */
   readonly sent: readonly U[];
 }
@@ -95,9 +103,10 @@ export function validateAcknowledgement<U extends SentUpdate>(
 
 function checkAddresses(
   { path, packet }: ReceivedAcknowledgement,
-  { homeAddress, careOfAddress }: ExpectedAcknowledgement<SentUpdate>,
+  { homeAddress, careOfAddress, sealed }: ExpectedAcknowledgement<SentUpdate>,
 ): AcknowledgementFault | undefined {
-  const expectedPath = isIpv6(careOfAddress) ? 'ipv6' : 'udp';
+  const plainPath = isIpv6(careOfAddress) ? 'ipv6' : 'udp';
+  const expectedPath = sealed === true ? 'datagram' : plainPath;
   if (path.kind !== expectedPath) return 'unexpected-path';
   if (!isIpv6(careOfAddress) || careOfAddress === homeAddress) {
     return packet.destination === homeAddress ? undefined : 'wrong-destination';

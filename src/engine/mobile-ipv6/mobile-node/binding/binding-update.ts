@@ -53,6 +53,8 @@ export interface BindingUpdateContent {
   readonly identifier: string | undefined;
   readonly timestamp: bigint | undefined;
   readonly registrationKey: RegistrationKey | undefined;
+  /** The home agent has a public key: a datagram over either family carries the packet. */
+  readonly sealed?: boolean;
   readonly udpPort: number;
   /** Flags and options of a role, such as those of a mobile router (RFC 3963). */
   readonly roleOptions: {
@@ -147,15 +149,13 @@ export function buildBindingUpdate(content: BindingUpdateContent): {
   return { path: pathOf(content), packet };
 }
 
-function pathOf({ careOfAddress, target, udpPort }: BindingUpdateContent): PacketPath {
-  if (isIpv6(careOfAddress) || isIpv6(target.outerAddress)) return { kind: 'ipv6' };
-  return {
-    kind: 'udp',
-    local: careOfAddress,
-    localPort: udpPort,
-    remote: target.outerAddress,
-    remotePort: HOME_AGENT_UDP_PORT,
-  };
+function pathOf({ careOfAddress, target, udpPort, sealed }: BindingUpdateContent): PacketPath {
+  const ports = { localPort: udpPort, remotePort: HOME_AGENT_UDP_PORT };
+  const { outerAddress: remote } = target;
+  if (sealed === true)
+    return { kind: 'datagram', local: careOfAddress, remote, ...ports, relayIndex: 0 };
+  if (isIpv6(careOfAddress) || isIpv6(remote)) return { kind: 'ipv6' };
+  return { kind: 'udp', local: careOfAddress, remote, ...ports };
 }
 
 /** The lifetime to request, in units of 4 seconds: 1 … 65535. */

@@ -25,6 +25,7 @@ import type { HomeAgentAddresses, HomeAgentTarget } from '../home/home-agent-add
 import type { HomeRole } from '../home/home-role.ts';
 import type { StoredRegistration } from '../home/stored-registration.ts';
 import type { MobileNodeReason } from '../reasons.ts';
+import { type SealedSessions, sendUpdate } from '../sealed/outgoing-update.ts';
 import {
   type Acknowledgement,
   type ReceivedAcknowledgement,
@@ -56,6 +57,8 @@ export interface ExchangeNode {
   readonly bindingUpdateList: BindingUpdateList;
   /** Shared by all homes, because MAX_UPDATE_RATE applies to a home agent. */
   readonly updateRateLimit: UpdateRateLimit;
+  /** Undefined if no home agent has a public key. */
+  readonly sealed: SealedSessions | undefined;
   count(reason: MobileNodeReason): void;
   /** Counts the status of a valid Binding Acknowledgement. */
   countAcknowledgement(status: number): void;
@@ -196,6 +199,7 @@ export class BindingExchange {
       identifier,
       timestamp,
       registrationKey,
+      sealed: configuration.publicKey !== undefined,
       udpPort: node.configuration.udpPort,
       // Without authentication anybody could name the servers.
       requestDns: node.configuration.acceptDns === true && registrationKey !== undefined,
@@ -203,7 +207,7 @@ export class BindingExchange {
     });
     const question = this.#pacing.asks;
     this.#home.persist(step, question);
-    step.out.push({ kind: 'send', path: this.#origin.link ?? path, packet });
+    sendUpdate(step, { node, homeAddress }, { path, packet, link: this.#origin.link });
     if (!registering && !sameTarget(this.#sent.target, target)) this.#sent.clear();
     this.#sent.add({ sequence, timestamp, at: step.now, lifetimeUnits: units, target, question });
     this.#home.recentUpdates.record(sequence, this.#pathTo(target));
@@ -302,12 +306,11 @@ export class BindingExchange {
       return undefined;
     }
     const { message } = received;
+    const { homeAddress, registrationKey, publicKey } = configuration;
     const verdict = validateAcknowledgement(received, {
-      homeAgent,
-      homeAddress: configuration.homeAddress,
+      ...{ homeAgent, homeAddress, registrationKey, sent },
       careOfAddress: this.careOfAddress,
-      registrationKey: configuration.registrationKey,
-      sent,
+      sealed: publicKey !== undefined,
     });
     switch (verdict.kind) {
       case 'ignored':

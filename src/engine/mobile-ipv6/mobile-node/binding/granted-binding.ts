@@ -12,6 +12,7 @@ import type { BindingUpdateListEntry } from '#engine/mobile-ipv6/common/binding-
 import { keepaliveSeconds } from '#engine/mobile-ipv6/common/nat-keepalive.ts';
 import {
   acknowledgedEndpoints,
+  defaultEndpoints,
   natDetected,
   type TunnelEndpoints,
 } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
@@ -34,15 +35,21 @@ interface GrantedBinding {
 export function grantedBinding(
   { message, update, target }: MatchedAcknowledgement,
   careOf: CareOfCandidate,
-  configuredSeconds: number,
+  {
+    natKeepaliveSeconds,
+    sealed,
+  }: { readonly natKeepaliveSeconds: number; readonly sealed: boolean },
 ): GrantedBinding {
-  const detection = careOf.family === 4 ? findOption(message.options, 'nat-detection') : undefined;
+  const mayBeTranslated = careOf.family === 4 || sealed;
+  const detection = mayBeTranslated ? findOption(message.options, 'nat-detection') : undefined;
   return {
     lifetimeSeconds: grantedSeconds(message, update),
     nat: natDetected(detection),
-    tunnel: acknowledgedEndpoints(careOf, target, detection),
+    tunnel: sealed
+      ? defaultEndpoints(careOf, target, true)
+      : acknowledgedEndpoints(careOf, target, detection),
     schedule: refreshSchedule(message, update),
-    adviceSeconds: keepaliveSeconds(detection, configuredSeconds),
+    adviceSeconds: keepaliveSeconds(detection, natKeepaliveSeconds),
     granted: findOption(message.options, 'callback'),
   };
 }

@@ -124,7 +124,8 @@ export class BindingRegistration {
   useProvisionalTunnel(): void {
     const target = this.#owner.homeAgents.target(this.#careOf.family);
     assert(target !== undefined, 'a selected care-of address reaches the home agent');
-    this.#state = { ...this.#state, tunnel: defaultEndpoints(this.#careOf, target) };
+    const sealed = this.#owner.configuration.publicKey !== undefined;
+    this.#state = { ...this.#state, tunnel: defaultEndpoints(this.#careOf, target, sealed) };
   }
 
   /** Sends the Binding Update that is under way, if there is one. */
@@ -310,7 +311,9 @@ export class BindingRegistration {
 
   #accepted(step: Step, attempt: RegistrationAttempt, answer: MatchedAcknowledgement): void {
     const { node } = this.#owner;
-    const grant = grantedBinding(answer, this.#careOf, node.configuration.natKeepaliveSeconds);
+    const sealed = this.#owner.configuration.publicKey !== undefined;
+    const { natKeepaliveSeconds } = node.configuration;
+    const grant = grantedBinding(answer, this.#careOf, { natKeepaliveSeconds, sealed });
     if (grant.lifetimeSeconds === 0) {
       this.#refused(step);
       return;

@@ -13,6 +13,7 @@ import {
   TUN_DEVICE,
 } from '#engine/contract/desired-state.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import { sealingKeysOf } from '#engine/sealed/sealing-keys.ts';
 import { type HomeState, homeAddressesOf, hostPrefix, MAIN_TABLE } from './home-state.ts';
 import { type TunnelEndpoints, tunnelMtu } from './tunnel-endpoints.ts';
 
@@ -25,16 +26,19 @@ export function homePart(
   homes: readonly HomeState[],
   configuration: MobileNodeConfiguration,
 ): DesiredPart {
-  const { homeLink, tunnel } = state;
+  const { homeLink, tunnel, session } = state;
   const addresses =
     homeLink === undefined ? awayAddresses(state) : homeLinkAddresses(state, homeLink);
   if (tunnel === undefined) return addresses;
-  const id = tunnelId(tunnel, homes);
+  const id = tunnelId(state, homes);
   const prefixes = [...homeAddressesOf(state).map(hostPrefix), ...state.mobileNetworkPrefixes];
   return {
     ...addresses,
     tunnels: [desiredTunnel(tunnel, id, configuration)],
     planeRoutes: prefixes.map((prefix) => ({ prefix, tunnel: id })),
+    ...(tunnel.encapsulation === 'sealed' && session !== undefined
+      ? { sealingKeys: [sealingKeysOf(id, [session])] }
+      : {}),
   };
 }
 
@@ -72,16 +76,20 @@ function homeLinkAddresses(
 
 // --- the tunnel ---
 
-/** Homes with equal endpoints share the tunnel of the first; the id is that home's number. */
-export function tunnelId(tunnel: TunnelEndpoints, homes: readonly HomeState[]): number {
-  const key = endpointKey(tunnel);
-  return (
-    homes.findIndex((other) => other.tunnel !== undefined && endpointKey(other.tunnel) === key) + 1
-  );
+/**
+ * Homes with equal endpoints share the tunnel of the first; the id is that home's number. A sealed
+ * tunnel is not shared, because each home has keys of its own.
+ */
+export function tunnelId(state: HomeState, homes: readonly HomeState[]): number {
+  const key = endpointKey(state);
+  return homes.findIndex((other) => other.tunnel !== undefined && endpointKey(other) === key) + 1;
 }
 
-function endpointKey({ encapsulation, careOf, remote }: TunnelEndpoints): string {
-  return `${encapsulation} ${careOf.address} ${remote}`;
+function endpointKey({ home, tunnel }: HomeState): string {
+  if (tunnel === undefined) return '';
+  const { encapsulation, careOf, remote } = tunnel;
+  const owner = encapsulation === 'sealed' ? home.homeAddress : '';
+  return `${encapsulation} ${careOf.address} ${remote} ${owner}`;
 }
 
 function desiredTunnel(
@@ -89,7 +97,7 @@ function desiredTunnel(
   id: number,
   configuration: MobileNodeConfiguration,
 ): DesiredTunnel {
-  const udp = tunnel.encapsulation === 'udp';
+  const udp = tunnel.encapsulation !== 'ipip';
   return {
     id,
     path: {
@@ -99,7 +107,7 @@ function desiredTunnel(
       localPort: udp ? configuration.udpPort : 0,
       remotePort: udp ? tunnel.remotePort : 0,
     },
-    protection: 'none',
+    protection: tunnel.encapsulation === 'sealed' ? 'sealed' : 'none',
     mtu: tunnelMtu(tunnel, configuration),
   };
 }

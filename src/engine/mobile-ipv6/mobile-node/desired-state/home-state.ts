@@ -18,6 +18,7 @@ import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { DesiredNameServers } from '#engine/contract/desired-state.ts';
 import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
+import type { Session } from '#engine/sealed/session.ts';
 import type { TunnelEndpoints } from './tunnel-endpoints.ts';
 
 /** The kernel's main routing table. */
@@ -35,6 +36,8 @@ export interface HomeState {
   readonly mobileNetworkPrefixes: readonly Prefix[];
   /** Undefined while no home agent address or care-of address was ever known. */
   readonly tunnel: TunnelEndpoints | undefined;
+  /** The keys of a sealed tunnel; undefined without keys. */
+  readonly session?: Session | undefined;
   /** The care-of address in use or being registered. */
   readonly careOf: CareOfCandidate | undefined;
   /** Care-of addresses that are tried beside it; Binding Updates leave from them, data does not. */

@@ -1,10 +1,12 @@
 /**
  * The tunnel that follows from a care-of address and an acknowledgement.
  *
+ * docs/reference/sealed-mobile-ipv6.md §6  UDP over both families if it is sealed
  * RFC 5555 §4.2, §4.4.3  UDP if there is a NAT or the home agent asks for it, IP in IP otherwise
  */
 import type { IpAddress } from '#base/ip.ts';
 import type { Encapsulation } from '#engine/contract/outer-path.ts';
+import { sealedOverhead } from '#engine/mobile-ipv6/common/sealed-overhead.ts';
 import { HOME_AGENT_UDP_PORT } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { HomeAgentTarget } from '#engine/mobile-ipv6/mobile-node/home/home-agent-addresses.ts';
@@ -13,33 +15,39 @@ import { type MobilityOptionOf, NO_KEEPALIVE_NEEDED } from '#wire/mobility/optio
 
 /** Octets of the outer headers. */
 const OVERHEAD = { ipip6: 40, ipip4: 20, udp: 28 } as const;
+/** The carrier over IPv6 and over IPv4 that has the same outer IP header. */
+const PLAIN = { 6: 'ipip', 4: 'udp' } as const;
 /** Smallest MTU that IPv6 allows; below it the outer packet is fragmented instead. */
 export const MINIMUM_MTU = 1280;
 
 /** Both ends of a tunnel and its encapsulation. */
 export interface TunnelEndpoints {
-  readonly encapsulation: Exclude<Encapsulation, 'sealed'>;
+  readonly encapsulation: Encapsulation;
   readonly careOf: CareOfCandidate;
   readonly remote: IpAddress;
   readonly remotePort: number;
 }
 
-/** Before an acknowledgement: UDP on IPv4, which works with and without a NAT. */
+/**
+ * Before an acknowledgement, and always if it is sealed: UDP on IPv4, which works with and without
+ * a NAT.
+ */
 export function defaultEndpoints(
   careOf: CareOfCandidate,
   target: HomeAgentTarget,
+  sealed: boolean,
 ): TunnelEndpoints {
-  return endpoints(careOf, target, careOf.family === 4);
+  if (sealed) return endpoints(careOf, target, 'sealed');
+  return endpoints(careOf, target, careOf.family === 4 ? 'udp' : 'ipip');
 }
 
 function endpoints(
   careOf: CareOfCandidate,
-  target: HomeAgentTarget,
-  udp: boolean,
+  { outerAddress: remote }: HomeAgentTarget,
+  encapsulation: Encapsulation,
 ): TunnelEndpoints {
-  return udp
-    ? { encapsulation: 'udp', careOf, remote: target.outerAddress, remotePort: HOME_AGENT_UDP_PORT }
-    : { encapsulation: 'ipip', careOf, remote: target.outerAddress, remotePort: 0 };
+  const remotePort = encapsulation === 'ipip' ? 0 : HOME_AGENT_UDP_PORT;
+  return { encapsulation, careOf, remote, remotePort };
 }
 
 /**
@@ -56,19 +64,24 @@ export function acknowledgedEndpoints(
   target: HomeAgentTarget,
   option: MobilityOptionOf<'nat-detection'> | undefined,
 ): TunnelEndpoints {
-  return endpoints(
-    careOf,
-    target,
-    careOf.family === 4 && (natDetected(option) || option?.forceUdp === true),
-  );
+  const udp = careOf.family === 4 && (natDetected(option) || option?.forceUdp === true);
+  return endpoints(careOf, target, udp ? 'udp' : 'ipip');
 }
 
 export function tunnelMtu(
   { encapsulation, careOf }: TunnelEndpoints,
   configuration: MobileNodeConfiguration,
 ): number {
+  if (encapsulation === 'sealed') return sealedMtu(careOf, configuration);
   const ipip = careOf.family === 6 ? OVERHEAD.ipip6 : OVERHEAD.ipip4;
   const overhead = encapsulation === 'udp' ? OVERHEAD.udp : ipip;
   const largest = Math.min(configuration.tunnelMtu[encapsulation], careOf.mtu - overhead);
   return Math.max(MINIMUM_MTU, largest);
+}
+
+function sealedMtu({ family, mtu }: CareOfCandidate, configuration: MobileNodeConfiguration) {
+  const carrier = PLAIN[family];
+  const overhead = carrier === 'udp' ? OVERHEAD.udp : OVERHEAD.ipip6;
+  const plain = Math.min(configuration.tunnelMtu[carrier], mtu - overhead);
+  return Math.max(MINIMUM_MTU, plain - sealedOverhead(family));
 }

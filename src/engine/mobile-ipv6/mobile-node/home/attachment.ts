@@ -17,7 +17,7 @@ import {
 } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
 import type { HomeLink } from '#engine/mobile-ipv6/mobile-node/network/home-link-detection.ts';
 import type { NodeContext } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
-import type { ReceivedAcknowledgement } from '../binding/acknowledgement.ts';
+import { acknowledgedCareOf, type ReceivedAcknowledgement } from '../binding/acknowledgement.ts';
 import type { Haste, RegistrationOwner } from '../binding/registration-attempt.ts';
 import type { RegistrationPhase } from '../binding/registration-state.ts';
 import type { TunnelEndpoints } from '../desired-state/tunnel-endpoints.ts';
@@ -337,8 +337,7 @@ export class Attachment {
       this.#returned(step, stay, stay.receive(step, received));
       return;
     }
-    const { path, packet } = received;
-    const careOfAddress = path.kind === 'udp' ? path.local : packet.destination;
+    const careOfAddress = acknowledgedCareOf(received);
     if (this.registrations.get(careOfAddress)?.receive(step, received) === true) return;
     // The registration in use counts why it is not the one that was acknowledged.
     if (this.current?.receive(step, received) !== true)

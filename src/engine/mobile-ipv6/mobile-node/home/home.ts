@@ -138,6 +138,7 @@ export class Home implements AttachedHome {
       ipv4HomeAddress: this.ipv4HomeAddress,
       mobileNetworkPrefixes: this.#carriesPrefixes ? this.role.tunnelledPrefixes() : [],
       tunnel: this.attachment.tunnel,
+      session: this.node.sealed?.sessionOf(this.configuration.homeAddress),
       careOf: this.attachment.current?.careOf,
       trying: this.attachment.trying,
       silent: this.silence.rounds > 0,
@@ -262,6 +263,7 @@ export class Home implements AttachedHome {
   deregistered(step: Step, outcome: DeregistrationOutcome): void {
     const confirmed = outcome.kind === 'confirmed';
     this.#forgetRegistrations('released');
+    this.node.sealed?.forget(this.configuration.homeAddress);
     if (outcome.kind !== 'unconfirmed') this.stored.clearBound();
     this.persist(step);
     this.node.publishDesired(step);

@@ -36,6 +36,7 @@ export interface BlamedHome {
   readonly configuration: {
     readonly homeAddress: Ipv6Address;
     readonly registrationKey: RegistrationKey | undefined;
+    readonly publicKey?: Uint8Array | undefined;
   };
   readonly stored: { readonly sequence: number };
   readonly homeAgents: Pick<
@@ -90,7 +91,9 @@ export function receiveParameterProblem(
 /** The error comes from the home agent and quotes a recent Binding Update of the home. */
 function quotesUpdateOf(home: BlamedHome, { from, quoted }: ParameterProblem): boolean {
   const { configuration, stored } = home;
-  const { homeAddress, registrationKey } = configuration;
+  const { homeAddress, registrationKey, publicKey } = configuration;
+  // No Binding Update of a sealed home leaves as an IPv6 packet.
+  if (publicKey !== undefined) return false;
   const { source, destination, payload } = quoted;
   if (destination !== from || !home.ownsCareOf(source)) return false;
   if ((homeAddressOption(quoted) ?? source) !== homeAddress) return false;

@@ -78,6 +78,18 @@ export class MovementDetection {
     return this.#interfaces;
   }
 
+  /** Whether packets can leave from the address now. */
+  canSendFrom(address: IpAddress): boolean {
+    return this.interfaces.some(
+      ({ running, epoch, addresses }) =>
+        running &&
+        addresses.some(
+          (one) =>
+            one.address === address && one.epoch === epoch && !one.tentative && !one.duplicate,
+        ),
+    );
+  }
+
   /** Whether an interface of the host has the address. */
   hasAddress(address: IpAddress): boolean {
     return this.#interfaces.some(({ addresses }) =>

@@ -59,6 +59,7 @@ function newBindings(): Bindings {
     counters: new CounterSet(HOME_AGENT_REASONS),
     pool: new AddressPool(CONFIGURATION),
     homeLink: undefined,
+    sealing: { withdraw() {} },
     tunnelMtu: CONFIGURATION.tunnelMtu,
   });
 }

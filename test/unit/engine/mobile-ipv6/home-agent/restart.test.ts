@@ -123,6 +123,7 @@ describe('the operator', () => {
         ipv4HomeAddress: '198.51.100.5',
         careOfAddress: '10.0.0.2',
         encapsulation: 'udp',
+        encrypted: false,
         registrationProtection: 'RFC 4285 (hmac-sha256-128)',
         remote: '203.0.113.9',
         remotePort: 60001,

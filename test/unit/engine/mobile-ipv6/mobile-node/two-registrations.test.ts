@@ -72,6 +72,7 @@ class TwoRegistrations {
     const node: NodeContext = {
       configuration: CONFIGURATION,
       random: (count) => Uint8Array.from({ length: count }, () => counter++ & 255),
+      sealed: undefined,
       natLifetimes: new NatLifetimes(),
       udpPort: new UdpPort(() => undefined),
       lastTimestampOfKey: new Map(),

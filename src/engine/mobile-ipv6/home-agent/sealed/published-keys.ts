@@ -1,0 +1,48 @@
+/**
+ * The keys of sealed tunnels, as desired of the data plane: one part for each home address.
+ *
+ * No RFC: docs/reference/sealed-mobile-ipv6.md §6
+ */
+import type { Ipv6Address } from '#base/ip.ts';
+import type { Step } from '#engine/contract/engine.ts';
+import { sealingKeysOf } from '#engine/sealed/sealing-keys.ts';
+import type { Session } from '#engine/sealed/session.ts';
+
+export class PublishedKeys {
+  /** The tunnel of each home address whose keys are published. */
+  readonly #tunnels = new Map<Ipv6Address, number>();
+  readonly #homes = new Map<number, Ipv6Address>();
+
+  /** The tunnel that the data plane has keys for; undefined without any. */
+  tunnelOf(homeAddress: Ipv6Address): number | undefined {
+    return this.#tunnels.get(homeAddress);
+  }
+
+  /** The home address whose keys a tunnel has. */
+  homeOf(tunnel: number): Ipv6Address | undefined {
+    return this.#homes.get(tunnel);
+  }
+
+  publish(step: Step, homeAddress: Ipv6Address, tunnel: number, session: Session): void {
+    this.#forget(homeAddress);
+    this.#tunnels.set(homeAddress, tunnel);
+    this.#homes.set(tunnel, homeAddress);
+    const part = { sealingKeys: [sealingKeysOf(tunnel, [session])] };
+    step.out.push({ kind: 'set-desired', key: keyOf(homeAddress), part });
+  }
+
+  withdraw(step: Step, homeAddress: Ipv6Address): void {
+    if (this.#forget(homeAddress))
+      step.out.push({ kind: 'set-desired', key: keyOf(homeAddress), part: undefined });
+  }
+
+  #forget(homeAddress: Ipv6Address): boolean {
+    const tunnel = this.#tunnels.get(homeAddress);
+    if (tunnel !== undefined && this.#homes.get(tunnel) === homeAddress) this.#homes.delete(tunnel);
+    return this.#tunnels.delete(homeAddress);
+  }
+}
+
+function keyOf(homeAddress: Ipv6Address): string {
+  return `sealing/${homeAddress}`;
+}

@@ -1,0 +1,302 @@
+/**
+ * The home agent's side of sealed Mobile IPv6: sessions with mobile nodes, one for each home
+ * address, and the keys of their tunnels.
+ *
+ * No RFC: docs/reference/sealed-mobile-ipv6.md §3 to §7
+ *
+ * A Binding Update in a handshake, or in a sealed packet, is handled like any other; the session
+ * takes the place of the authenticator (RFC 4285).
+ */
+import { hex } from '#base/bytes.ts';
+import { type Ipv6Address, isIpv4 } from '#base/ip.ts';
+import type { JsonValue } from '#base/json.ts';
+import { earliest, type Monotonic } from '#base/time.ts';
+import { type KeyPair, sha256 } from '#crypto/primitives.ts';
+import type { RandomBytes, Step } from '#engine/contract/engine.ts';
+import type { RoamingInput } from '#engine/contract/ntmobile.ts';
+import type { Output } from '#engine/contract/output.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
+import {
+  parseStoredHandshake,
+  storeHandshake,
+} from '#engine/mobile-ipv6/home-agent/bindings/binding-store.ts';
+import type { Bindings } from '#engine/mobile-ipv6/home-agent/bindings/bindings.ts';
+import type { HomeLink } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
+import type { SealedPath } from '#engine/mobile-ipv6/home-agent/input.ts';
+import type { HomeAgentCounters } from '#engine/mobile-ipv6/home-agent/reasons.ts';
+import type { Policy } from '#engine/mobile-ipv6/home-agent/registration-view.ts';
+import type { Session } from '#engine/sealed/session.ts';
+import type {
+  IncomingInitiation,
+  ReceivedMessage,
+  SessionListener,
+} from '#engine/sealed/session-listener.ts';
+import { Sessions } from '#engine/sealed/sessions.ts';
+import { sameRemoteEndpoint } from '#engine/sealed/udp-path.ts';
+import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
+import { findNtmobileOption, type NtmobileOption } from '#wire/ntmobile/options.ts';
+import { datagramAtHome } from './datagram-at-home.ts';
+import type { PublishedKeys } from './published-keys.ts';
+import { RestartCalls } from './restart-calls.ts';
+
+const SUITES = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
+const PATH_ID_OCTETS = 8;
+
+interface SealedNodesContext {
+  readonly policy: Policy;
+  readonly bindings: Bindings;
+  readonly keys: PublishedKeys;
+  readonly homeLink: HomeLink | undefined;
+  readonly counters: HomeAgentCounters;
+  /** Handles a packet with a Binding Update. */
+  register(step: Step, path: SealedPath, packet: Uint8Array): void;
+}
+
+export class SealedNodes implements SessionListener<UdpPath> {
+  readonly #context: SealedNodesContext;
+  readonly #sessions: Sessions<UdpPath>;
+  readonly #calls: RestartCalls;
+  /** Timestamps of the last handshakes, by public key. */
+  readonly #timestamps = new Map<string, bigint>();
+  readonly #byHome = new Map<Ipv6Address, Session>();
+  readonly #homes = new WeakMap<Session, Ipv6Address>();
+  /** Sessions whose data came from another endpoint, which was asked for an answer. */
+  readonly #checked = new WeakSet<Session>();
+  /** The answer goes into the response of the handshake under way. */
+  #answers: Uint8Array[] | undefined;
+  /** The home address of that handshake. */
+  #authorized: Ipv6Address | undefined;
+
+  constructor(context: SealedNodesContext, own: KeyPair, random: RandomBytes) {
+    const { handshakesPerSecond } = context.policy.configuration;
+    this.#context = context;
+    this.#sessions = new Sessions(
+      {
+        ...{ own, random, suites: SUITES, credential: () => undefined },
+        ...(handshakesPerSecond === undefined ? {} : { handshakesPerSecond }),
+      },
+      this,
+    );
+    this.#calls = new RestartCalls(this.#sessions);
+  }
+
+  get counters() {
+    return this.#sessions.counters;
+  }
+
+  deadline(): Monotonic {
+    return earliest(this.#sessions.deadline(), this.#calls.deadline());
+  }
+
+  setClockOffset(offsetMs: number): void {
+    this.#sessions.setClockOffset(offsetMs);
+  }
+
+  runTimers(step: Step): void {
+    if (this.deadline() > step.now) return;
+    this.#run(step, (inner) => {
+      for (const _ of this.#calls.tick(inner)) this.#context.counters.count('session-called');
+      this.#sessions.tick(inner);
+    });
+  }
+
+  receive(step: Step, udpPath: UdpPath, datagram: Uint8Array): void {
+    this.#run(step, (inner) => this.#sessions.receive(inner, udpPath, datagram));
+  }
+
+  /** Datagrams to a node on the home link go to its link-layer address. */
+  #run(step: Step, call: (inner: Step) => void): void {
+    const own: Output[] = [];
+    call({ now: step.now, out: own });
+    const { homeLink, policy } = this.#context;
+    for (const output of own) {
+      const atHome = homeLink === undefined ? undefined : datagramAtHome(policy, output);
+      if (atHome === undefined) step.out.push(output);
+      else homeLink?.sendToNodeAtHome(step, atHome);
+    }
+  }
+
+  // --- handshakes ---
+
+  pathIdOf({ publicKey, payload }: IncomingInitiation): Uint8Array {
+    const home = findNtmobileOption(payload.options, 'home-address')?.address;
+    const { directory } = this.#context.policy;
+    const owner = home === undefined ? undefined : directory.ownerOf(home);
+    // One session for all home addresses that are not the node's: it learns the status there.
+    return home !== undefined && owner !== undefined && owner === directory.byPublicKey(publicKey)
+      ? sha256(new TextEncoder().encode(home)).slice(0, PATH_ID_OCTETS)
+      : new Uint8Array(PATH_ID_OCTETS);
+  }
+
+  authorizeInitiation(
+    step: Step,
+    { publicKey, use, payload, udpPath }: IncomingInitiation,
+  ): readonly NtmobileOption[] | undefined {
+    const { policy, counters } = this.#context;
+    const homeAddress = findNtmobileOption(payload.options, 'home-address')?.address;
+    if (use !== HandshakeUse.homeAgent || homeAddress === undefined) return undefined;
+    if (policy.directory.byPublicKey(publicKey) === undefined) return undefined;
+    if (isIpv4(udpPath.remote) && policy.configuration.ipv4Addresses.length === 0) return undefined;
+    if (!this.#isNewer(step, hex(publicKey), payload.timestamp)) {
+      counters.count('session-replayed');
+      return undefined;
+    }
+    this.#calls.answered(homeAddress);
+    this.#authorized = homeAddress;
+    const packet = findNtmobileOption(payload.options, 'mobility-packet')?.packet;
+    if (packet === undefined) return [];
+    const answers: Uint8Array[] = [];
+    this.#answers = answers;
+    this.#context.register(step, this.#pathOf(publicKey, homeAddress, udpPath), packet);
+    this.#answers = undefined;
+    return answers.slice(0, 1).map((answer) => ({ type: 'mobility-packet', packet: answer }));
+  }
+
+  /** Stored before the response leaves, so that a replay after a restart is one. */
+  #isNewer(step: Step, publicKey: string, timestamp: bigint): boolean {
+    if (timestamp <= (this.#timestamps.get(publicKey) ?? 0n)) return false;
+    this.#timestamps.set(publicKey, timestamp);
+    storeHandshake(step, publicKey, timestamp);
+    return true;
+  }
+
+  restoreHandshake(publicKey: string, value: JsonValue): void {
+    this.#timestamps.set(publicKey, parseStoredHandshake(value));
+  }
+
+  responseSent(step: Step, session: Session): void {
+    const homeAddress = this.#authorized;
+    this.#context.counters.count('session-started');
+    if (homeAddress === undefined) return;
+    this.#homes.set(session, homeAddress);
+    const { directory } = this.#context.policy;
+    if (directory.ownerOf(homeAddress) === directory.byPublicKey(session.peer.publicKey))
+      this.#byHome.set(homeAddress, session);
+    this.#publish(step, session);
+  }
+
+  established(step: Step, session: Session): void {
+    this.#publish(step, session);
+  }
+
+  ended(step: Step, session: Session): void {
+    const homeAddress = this.#homes.get(session);
+    if (homeAddress === undefined || this.#byHome.get(homeAddress) !== session) return;
+    this.#byHome.delete(homeAddress);
+    this.#context.keys.withdraw(step, homeAddress);
+  }
+
+  handshakeExpired(step: Step, session: Session): void {
+    this.ended(step, session);
+  }
+
+  /** Gives the data plane the keys of the session's tunnel. */
+  #publish(step: Step, session: Session): void {
+    const homeAddress = this.#homes.get(session);
+    if (homeAddress === undefined || this.#byHome.get(homeAddress) !== session) return;
+    const tunnel = this.#context.bindings.anyOf(homeAddress)?.tunnel;
+    if (tunnel?.endpoint.sealedFor !== homeAddress) return;
+    this.#context.keys.publish(step, homeAddress, tunnel.id, session);
+  }
+
+  // --- sealed packets ---
+
+  packetReceived(step: Step, session: Session, packet: Uint8Array, udpPath: UdpPath): void {
+    const homeAddress = this.#homes.get(session);
+    if (homeAddress === undefined) return;
+    session.udpPath = udpPath;
+    const { publicKey } = session.peer;
+    this.#context.register(step, this.#pathOf(publicKey, homeAddress, udpPath, session), packet);
+    const tunnel = this.#context.bindings.anyOf(homeAddress)?.tunnel;
+    if (tunnel !== undefined && tunnel.id !== this.#context.keys.tunnelOf(homeAddress))
+      this.#publish(step, session);
+  }
+
+  /** `session` is undefined in a handshake, whose session may be new. */
+  #pathOf(
+    publicKey: Uint8Array,
+    homeAddress: Ipv6Address,
+    udpPath: UdpPath,
+    session?: Session,
+  ): SealedPath {
+    return {
+      ...{ kind: 'sealed', udpPath, publicKey, homeAddress },
+      answer: (step, packet) => {
+        if (this.#answers !== undefined) this.#answers.push(packet);
+        else this.#answer(step, session ?? this.#byHome.get(homeAddress), packet, udpPath);
+      },
+    };
+  }
+
+  #answer(step: Step, session: Session | undefined, packet: Uint8Array, udpPath: UdpPath): void {
+    if (session === undefined) return;
+    this.#run(step, (inner) => {
+      this.#publish(inner, session);
+      this.#sessions.sendPacket(inner, session, packet, udpPath);
+    });
+  }
+
+  // --- other endpoints ---
+
+  /** Genuine data came from elsewhere: the tunnel follows when the node answers there. */
+  roamed(step: Step, { tunnel, kind: _, ...udpPath }: RoamingInput): void {
+    const { keys, counters } = this.#context;
+    const homeAddress = keys.homeOf(tunnel);
+    const session = homeAddress === undefined ? undefined : this.#byHome.get(homeAddress);
+    if (session === undefined || this.#checked.has(session)) return;
+    this.#checked.add(session);
+    counters.count('endpoint-checked');
+    const request = { type: 'keep-alive', options: [], udpPath, attemptMs: 2000 } as const;
+    this.#run(step, (inner) => this.#sessions.request(inner, session, request, udpPath));
+  }
+
+  answered(
+    step: Step,
+    session: Session,
+    asked: UdpPath,
+    answer: ReceivedMessage | undefined,
+  ): void {
+    this.#checked.delete(session);
+    const { bindings, counters } = this.#context;
+    const homeAddress = this.#homes.get(session);
+    const binding = homeAddress === undefined ? undefined : bindings.anyOf(homeAddress);
+    if (answer === undefined || binding === undefined) return;
+    if (!sameRemoteEndpoint(answer.udpPath, asked)) return;
+    const { local, localPort, remote, remotePort } = asked;
+    const { endpoint } = binding.tunnel;
+    counters.count('endpoint-moved');
+    bindings.relocate(step, binding, { ...endpoint, local, localPort, remote, remotePort });
+    this.#publish(step, session);
+  }
+
+  handleRequest(): undefined {
+    return undefined;
+  }
+
+  // --- configuration and restart ---
+
+  /** Nodes whose key the configuration no longer has lose their sessions. */
+  reconfigure(): void {
+    const { directory, configuration } = this.#context.policy;
+    const { handshakesPerSecond } = configuration;
+    if (handshakesPerSecond !== undefined)
+      this.#sessions.setHandshakesPerSecond(handshakesPerSecond);
+    for (const [homeAddress, session] of this.#byHome) {
+      const owner = directory.ownerOf(homeAddress);
+      if (owner !== undefined && owner === directory.byPublicKey(session.peer.publicKey)) continue;
+      this.#sessions.discard(session);
+      this.#byHome.delete(homeAddress);
+    }
+  }
+
+  /** The store was read: nodes with restored bindings are asked for new keys. */
+  restored(now: Monotonic): void {
+    for (const { homeAddress, mobileNode, tunnel } of this.#context.bindings.values()) {
+      const { endpoint } = tunnel;
+      if (endpoint.sealedFor === undefined || mobileNode.publicKey === undefined) continue;
+      const { local, localPort, remote, remotePort } = endpoint;
+      const udpPath = { local, localPort, remote, remotePort, relayIndex: 0 };
+      this.#calls.add(now, { homeAddress, publicKey: mobileNode.publicKey, udpPath });
+    }
+  }
+}

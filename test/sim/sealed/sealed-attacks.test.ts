@@ -1,0 +1,108 @@
+/** Attackers of sealed Mobile IPv6: docs/reference/sealed-mobile-ipv6.md §3, §4, §8. */
+import { describe, expect, it } from 'vitest';
+import { ipv6 } from '#base/ip.ts';
+import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
+import { Script } from '#test/scenario/script.ts';
+import type { Frame } from '../frame.ts';
+import type { MobileHost } from '../mobile-host.ts';
+import { homeAddressOf, keyPairOfDaemon, mobileNodeConfiguration } from '../population.ts';
+
+const ATTACKER = ipv6('2001:db8:bad::1');
+const TUNNEL_REQUEST = 10;
+
+function counts(host: { request(command: string): { readonly value: unknown } }, name: string) {
+  const { value } = host.request('stats');
+  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;
+}
+
+/** Another node, with the key pair of `key`. */
+function addNode(
+  script: Script,
+  { index, key, agentKey = 'ha' }: { index: number; key: string; agentKey?: string },
+): MobileHost {
+  const base = mobileNodeConfiguration({ index, sealed: true });
+  const { publicKey } = keyPairOfDaemon(agentKey);
+  const configuration = { ...base, homes: base.homes.map((home) => ({ ...home, publicKey })) };
+  const mobile = script.world.addMobile('other', configuration, (made, random) =>
+    createMobileNode(made, random, { own: keyPairOfDaemon(key) }),
+  );
+  const style = { carrierMs: 5, advertisementMs: 10, dhcpMs: 20, dadMs: 0 };
+  mobile.interfaces
+    .get('eth0')
+    ?.attach(script.network('ipv6-b'), { ...style, lingering: false, dadFails: false });
+  script.world.runFor(5000);
+  return mobile;
+}
+
+/** The home agent gets the datagram again, from another address. */
+function replay(script: Script, { control, destination }: Frame): void {
+  if (control === undefined) throw new Error('nothing to replay');
+  const ends = { source: ATTACKER, sourcePort: 4191, destination, destinationPort: 4191 };
+  script.agent.receive({ encapsulation: 'sealed', ...ends, control });
+  script.world.runFor(100);
+}
+
+describe('a Tunnel Request that was recorded', () => {
+  it.each([
+    ['while the home agent runs', false],
+    ['after a restart of the home agent', true],
+  ])('moves nothing %s', (_when, restarts) => {
+    const script = new Script({ sealed: true });
+    const requests: Frame[] = [];
+    const { onFrame } = script.world.trace;
+    script.world.trace.onFrame = (from, to, frame) => {
+      onFrame(from, to, frame);
+      const type = (frame.control?.[0] ?? 0) >> 4;
+      if (from === 'mn' && frame.encapsulation === 'sealed' && type === TUNNEL_REQUEST)
+        requests.push(frame);
+    };
+    script.move('ipv6-a');
+    script.settled();
+    const [recorded] = requests;
+    if (restarts) script.restartAgent(10);
+    const before = script.binding();
+    replay(script, recorded ?? expect.fail('no Tunnel Request'));
+    expect(script.binding()).toEqual(before);
+    const refusals = ['initiation-old', 'session-replayed'].map((name) =>
+      Number(counts(script.agent.engine, name)),
+    );
+    expect(Math.max(...refusals)).toBe(1);
+  });
+});
+
+describe('a node', () => {
+  it('gets no answer if it pins another key than that of the home agent', () => {
+    const script = new Script({ sealed: true, agent: { mobileNodes: 2 } });
+    addNode(script, { index: 1, key: 'mn1', agentKey: 'mn0' });
+    expect(counts(script.agent.engine, 'initiation-mac')).toBeGreaterThan(0);
+    expect(counts(script.agent.engine, 'binding-created')).toBe(0);
+  });
+
+  it('gets no answer with a key that the home agent does not list', () => {
+    const script = new Script({ sealed: true, agent: { mobileNodes: 2 } });
+    addNode(script, { index: 1, key: 'stranger' });
+    expect(counts(script.agent.engine, 'initiation-refused')).toBeGreaterThan(0);
+    expect(counts(script.agent.engine, 'binding-created')).toBe(0);
+  });
+
+  it('learns by status 129 that a home address is another node’s, which keeps its binding', () => {
+    const script = new Script({ sealed: true, agent: { mobileNodes: 2 } });
+    script.move('ipv6-a');
+    script.settled();
+    const before = script.binding();
+    const other = addNode(script, { index: 0, key: 'mn1' });
+    expect(script.binding()).toEqual(before);
+    expect(script.lostData()).toBeUndefined();
+    const { acknowledgements } = Object(other.engine.request('stats').value);
+    expect(acknowledgements['administratively-prohibited']).toBeGreaterThan(0);
+    expect(script.agent.tunnels.plane.routeOf(homeAddressOf(0))).toBeDefined();
+  });
+
+  it('gets no binding without a seal if it has a public key', () => {
+    const script = new Script({ agent: { sealed: true } });
+    script.move('ipv6-a');
+    script.world.runFor(5000);
+    expect(counts(script.agent.engine, 'unsealed-update')).toBeGreaterThan(0);
+    expect(counts(script.agent.engine, 'binding-created')).toBe(0);
+  });
+});
