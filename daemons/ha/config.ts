@@ -47,13 +47,10 @@ const SAMPLE_KEY = 'base64:iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=';
 
 const globalAddress = () => ipv6Field().refine(isGlobalUnicast, 'must be a global unicast address');
 
-function mobileNodeSection(context: ConfigurationContext) {
+/** How the node's registrations, and with a public key its data, are protected. */
+function securityFields(context: ConfigurationContext) {
   const association = registrationKeyField(context);
-  return z.strictObject({
-    identifier: identifierField().optional().meta({
-      description:
-        'network access identifier (RFC 4283); unless given, the home address identifies the node',
-    }),
+  return {
     security: z
       .union([association, z.array(association).min(1)])
       .optional()
@@ -87,6 +84,16 @@ function mobileNodeSection(context: ConfigurationContext) {
         details: "Replaces security. The node needs this home agent's key in its publicKey.",
         sample: SAMPLE_KEY,
       }),
+  };
+}
+
+function mobileNodeSection(context: ConfigurationContext) {
+  return z.strictObject({
+    identifier: identifierField().optional().meta({
+      description:
+        'network access identifier (RFC 4283); unless given, the home address identifies the node',
+    }),
+    ...securityFields(context),
     homeAddresses: z
       .array(globalAddress())
       .min(1)

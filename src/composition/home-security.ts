@@ -23,8 +23,9 @@ export function homeSecurityShape(context: ConfigurationContext) {
       .optional()
       .meta({
         description:
-          'without publicKey and esp: security association with the home agent, { spi: …, keyFile: … }, ' +
-          'or "none" to register without authentication; traffic is not encrypted',
+          'without publicKey and esp: security association with the home agent, ' +
+          '{ spi: …, keyFile: … }, or "none" to register without authentication; traffic is ' +
+          'not encrypted',
       }),
   };
 }

@@ -66,6 +66,7 @@ export const TOGETHER: Readonly<Record<string, JsonObject>> = {
   'ha ipv4Pool': { ipv4Pool: '198.51.100.64/26' },
   'ha mobileNodes[].security.key': { mobileNodes: [otherKey({ key: KEY })] },
   'ha mobileNodes[].security.keyFile': { mobileNodes: [otherKey({ keyFile: OTHER_KEY })] },
+  'ha mobileNodes[].publicKey': { mobileNodes: [{ security: null, publicKey: KEY }] },
   ...Object.fromEntries([
     ...espKeys('ha', 'mobileNodes'),
     ...espKeys('mn', 'homes'),
@@ -86,6 +87,7 @@ export const TOGETHER: Readonly<Record<string, JsonObject>> = {
           ...(role === 'mn' ? { ntmobile: null } : {}),
         },
       ],
+      [`${role} homes[].publicKey`, { homes: [{ security: null, publicKey: KEY }] }],
       [`${role} homes[].security.key`, { homes: [otherKey({ key: KEY })] }],
       [`${role} homes[].security.keyFile`, { homes: [otherKey({ keyFile: OTHER_KEY })] }],
     ]),
