@@ -41,10 +41,11 @@ import type { HomeState } from './desired-state/home-state.ts';
 import { KillSwitch, type KillSwitchState } from './desired-state/kill-switch.ts';
 import { Home } from './home/home.ts';
 import type { HomeAgentAddresses } from './home/home-agent-addresses.ts';
-import { type HomeRole, PLAIN_ROLE } from './home/home-role.ts';
+import type { HomeRole } from './home/home-role.ts';
 import { MOBILE_NODE_TABLE } from './home/stored-registration.ts';
+import { type MobileNodeExtension, NO_EXTENSION } from './mobile-node-extension.ts';
 import { parseAdvertisement, type RouterAdvertisement } from './network/discovery-packets.ts';
-import { type Exclusions, MovementDetection, NO_EXCLUSIONS } from './network/movement-detection.ts';
+import { MovementDetection } from './network/movement-detection.ts';
 import { UdpPort } from './network/udp-port.ts';
 import type { NodeContext } from './node-context.ts';
 import { handleOperatorCommand } from './operator-commands.ts';
@@ -59,25 +60,6 @@ export type MobileNodeInput =
   | ResolvedInput
   | TrafficInput
   | RoamingInput;
-
-/** A role that extends the mobile node, such as the mobile router. */
-export interface MobileNodeExtension {
-  /** For the operator. */
-  readonly name: string;
-  /** The role in the registration of one home. */
-  roleOf(home: HomeConfiguration): HomeRole;
-  /** Interfaces and prefixes of the role's own networks. */
-  readonly exclusions: Exclusions;
-  /** Further parts of the desired state, by keys that the mobile node does not use. */
-  parts(homes: readonly HomeState[], egress: readonly NetworkInterface[]): DesiredParts;
-}
-
-const NO_EXTENSION: MobileNodeExtension = {
-  name: 'mobile-node',
-  roleOf: () => PLAIN_ROLE,
-  exclusions: NO_EXCLUSIONS,
-  parts: () => new Map(),
-};
 
 export type MobileNodeEngine = Engine<MobileNodeInput> &
   Reconfigurable<MobileNodeConfiguration> & {
@@ -371,9 +353,8 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   #parts(): DesiredParts | undefined {
     const { known, interfaces, egress } = this.movement;
     if (!known) return undefined;
-    const homes = this.homes.map((home) => home.homeState()).filter((state) => state !== undefined);
-    const { devices } = this.#extension.exclusions;
-    const links = interfaces.filter(({ name }) => !devices.has(name));
+    const homes = this.#homeStates();
+    const links = interfaces.filter(({ name }) => !this.#extension.exclusions.devices.has(name));
     const isClosed = this.killSwitch === 'closed';
     const parts = desiredParts(homes, links, this.#configuration, isClosed);
     const further = this.#extension.parts(homes, egress);

@@ -14,8 +14,8 @@ import type { HomeRole } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts
 import {
   createMobileNode,
   type MobileNodeEngine,
-  type MobileNodeExtension,
 } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
+import type { MobileNodeExtension } from '#engine/mobile-ipv6/mobile-node/mobile-node-extension.ts';
 import type { MobileRouterConfiguration } from './configuration.ts';
 import { mobileRouterParts } from './desired-state/mobile-router-parts.ts';
 import { ROUTER_RULE_PRIORITIES } from './desired-state/rules.ts';

@@ -41,15 +41,10 @@ import {
   type ExchangePurpose,
   type TimeoutDecision,
 } from './retransmission-policy.ts';
+import type { UnansweredExchange } from './unanswered-exchange.ts';
 import { correctSequence, correctTimestampOrFlag } from './update-corrections.ts';
 import type { UpdateOrigin } from './update-origin.ts';
 import { type Pace, UpdatePacing } from './update-pacing.ts';
-
-/** An exchange that was not answered; `target` is that of the last transmission. */
-export interface UnansweredExchange {
-  readonly target: HomeAgentTarget | undefined;
-  readonly careOfAddress: IpAddress;
-}
 
 /** The parts of the node that an exchange uses. */
 export interface ExchangeNode {

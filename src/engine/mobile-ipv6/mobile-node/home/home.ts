@@ -25,8 +25,8 @@ import type { Pin } from '#engine/mobile-ipv6/mobile-node/network/care-of-select
 import type { NodeContext } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
 import type { Handover } from '#engine/mobile-ipv6/mobile-node/operator-commands.ts';
 import type { ReceivedAcknowledgement } from '../binding/acknowledgement.ts';
-import type { UnansweredExchange } from '../binding/exchange.ts';
 import { RecentUpdates } from '../binding/recent-updates.ts';
+import type { UnansweredExchange } from '../binding/unanswered-exchange.ts';
 import { type AttachedHome, Attachment } from './attachment.ts';
 import { DeadPathDetection } from './dead-path-detection.ts';
 import { HomeAgentAddresses } from './home-agent-addresses.ts';
