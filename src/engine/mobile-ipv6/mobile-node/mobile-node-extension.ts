@@ -1,5 +1,7 @@
 /**
- * What a role that extends the mobile node adds to it. A mobile router is one (RFC 3963 §5).
+ * What a role that extends the mobile node, such as the mobile router, adds to it.
+ *
+ * No RFC: a seam of this program.
  */
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { HomeConfiguration } from './configuration.ts';

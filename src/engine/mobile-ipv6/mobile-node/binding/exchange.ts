@@ -21,7 +21,11 @@ import type { ExchangeTimer } from '#engine/mobile-ipv6/mobile-node/timers.ts';
 import { rejects } from '#wire/mobility/binding-status.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 import type { HomeConfiguration, MobileNodeConfiguration } from '../configuration.ts';
-import type { HomeAgentAddresses, HomeAgentTarget } from '../home/home-agent-addresses.ts';
+import type {
+  HomeAgentAddresses,
+  HomeAgentTarget,
+  UnansweredExchange,
+} from '../home/home-agent-addresses.ts';
 import type { HomeRole } from '../home/home-role.ts';
 import type { StoredRegistration } from '../home/stored-registration.ts';
 import type { MobileNodeReason } from '../reasons.ts';
@@ -41,7 +45,6 @@ import {
   type ExchangePurpose,
   type TimeoutDecision,
 } from './retransmission-policy.ts';
-import type { UnansweredExchange } from './unanswered-exchange.ts';
 import { correctSequence, correctTimestampOrFlag } from './update-corrections.ts';
 import type { UpdateOrigin } from './update-origin.ts';
 import { type Pace, UpdatePacing } from './update-pacing.ts';

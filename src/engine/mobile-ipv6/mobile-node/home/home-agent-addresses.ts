@@ -22,6 +22,12 @@ export interface HomeAgentTarget {
   readonly outerAddress: IpAddress;
 }
 
+/** An exchange that was not answered; `target` is that of the last transmission. */
+export interface UnansweredExchange {
+  readonly target: HomeAgentTarget | undefined;
+  readonly careOfAddress: IpAddress;
+}
+
 /** The first known address of each family is the one in use. */
 export class HomeAgentAddresses {
   readonly #name: string | undefined;

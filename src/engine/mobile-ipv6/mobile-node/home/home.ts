@@ -26,10 +26,9 @@ import type { NodeContext } from '#engine/mobile-ipv6/mobile-node/node-context.t
 import type { Handover } from '#engine/mobile-ipv6/mobile-node/operator-commands.ts';
 import type { ReceivedAcknowledgement } from '../binding/acknowledgement.ts';
 import { RecentUpdates } from '../binding/recent-updates.ts';
-import type { UnansweredExchange } from '../binding/unanswered-exchange.ts';
 import { type AttachedHome, Attachment } from './attachment.ts';
 import { DeadPathDetection } from './dead-path-detection.ts';
-import { HomeAgentAddresses } from './home-agent-addresses.ts';
+import { HomeAgentAddresses, type UnansweredExchange } from './home-agent-addresses.ts';
 import { HomeAgentResolution } from './home-agent-resolution.ts';
 import { HomeAgentSilence } from './home-agent-silence.ts';
 import type { HomeRole } from './home-role.ts';

@@ -1,8 +1,8 @@
 /** Events and counters about the paths of a home. No RFC behaviour here. */
 import type { Step } from '#engine/contract/engine.ts';
 import type { ExchangeHome } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
-import type { UnansweredExchange } from '#engine/mobile-ipv6/mobile-node/binding/unanswered-exchange.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/care-of-candidate.ts';
+import type { UnansweredExchange } from './home-agent-addresses.ts';
 
 type ReportingHome = Pick<ExchangeHome, 'node' | 'event'>;
 
