@@ -245,6 +245,8 @@ const OPTION_NAMES = new Map([
     'home-address',
     'mobility-packet',
   ].entries(),
+  [48, 'enrolment-request'],
+  [49, 'enrolment-grant'],
   [128, 'reason'],
   [129, 'padding'],
   [130, 'first-datagram'],

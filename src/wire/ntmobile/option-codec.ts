@@ -15,6 +15,14 @@ import { Reader, type Writer } from '#base/bytes.ts';
 import { type IpAddress, isIpv6, readIpv4, readIpv6, writeIp } from '#base/ip.ts';
 import { KEY_OCTETS, LARGEST_SPI, PATH_ID_OCTETS } from './datagram.ts';
 import {
+  ENROLMENT_REQUEST_OCTETS,
+  readEnrolmentGrant,
+  readEnrolmentRequest,
+  sizeOfEnrolmentGrant,
+  writeEnrolmentGrant,
+  writeEnrolmentRequest,
+} from './enrolment-options.ts';
+import {
   type Endpoint,
   isDomainName,
   LONGEST_NAME,
@@ -129,6 +137,11 @@ const READERS: {
   'token-key': (reader) => ({ type: 'token-key', key: reader.bytes(KEY_OCTETS).slice() }),
   'home-address': (reader) => ({ type: 'home-address', address: readIpv6(reader) }),
   'mobility-packet': (reader) => ({ type: 'mobility-packet', packet: reader.rest().slice() }),
+  'enrolment-request': (reader) => ({
+    type: 'enrolment-request',
+    request: readEnrolmentRequest(reader),
+  }),
+  'enrolment-grant': (reader) => ({ type: 'enrolment-grant', grant: readEnrolmentGrant(reader) }),
   reason: (reader) => ({ type: 'reason', reason: readReason(reader) }),
   padding: (reader) => ({ type: 'padding', data: reader.rest().slice() }),
   'first-datagram': (reader) => ({ type: 'first-datagram', datagram: reader.rest().slice() }),
@@ -229,6 +242,10 @@ function sizeOfValue(option: NtmobileOption): number {
       return NODE_ID_OCTETS + 4;
     case 'load':
       return 2;
+    case 'enrolment-request':
+      return ENROLMENT_REQUEST_OCTETS;
+    case 'enrolment-grant':
+      return sizeOfEnrolmentGrant(option.grant);
     default:
       return octetsIn(option).length;
   }
@@ -319,6 +336,12 @@ function writeValue(writer: Writer, option: NtmobileOption): void {
       break;
     case 'load':
       writer.u16(option.thousandths);
+      break;
+    case 'enrolment-request':
+      writeEnrolmentRequest(option.request, writer);
+      break;
+    case 'enrolment-grant':
+      writeEnrolmentGrant(option.grant, writer);
       break;
     default:
       writer.bytes(octetsIn(option));

@@ -5,6 +5,7 @@
  * RFC 1123 §2.1 in lower case
  */
 import type { IpAddress, Ipv4Address, Ipv6Address } from '#base/ip.ts';
+import type { EnrolmentGrant, EnrolmentRequest } from './enrolment-options.ts';
 
 /** Type numbers; a receiver may skip unknown options from 128 on. */
 export const NTMOBILE_OPTIONS = {
@@ -32,6 +33,8 @@ export const NTMOBILE_OPTIONS = {
   'token-key': 22,
   'home-address': 23,
   'mobility-packet': 24,
+  'enrolment-request': 48,
+  'enrolment-grant': 49,
   reason: 128,
   padding: 129,
   'first-datagram': 130,
@@ -89,6 +92,8 @@ export type NtmobileOption =
   | { readonly type: 'home-address'; readonly address: Ipv6Address }
   /** An IPv6 packet with a Mobility Header. */
   | { readonly type: 'mobility-packet'; readonly packet: Uint8Array }
+  | { readonly type: 'enrolment-request'; readonly request: EnrolmentRequest }
+  | { readonly type: 'enrolment-grant'; readonly grant: EnrolmentGrant }
   | { readonly type: 'reason'; readonly reason: string }
   | { readonly type: 'padding'; readonly data: Uint8Array }
   | { readonly type: 'first-datagram'; readonly datagram: Uint8Array }
