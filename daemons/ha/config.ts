@@ -239,6 +239,30 @@ function internetShape() {
   };
 }
 
+/** The keys of addresses and prefixes that the home agent hands out. */
+function poolShape() {
+  return {
+    ipv4Pool: ipv4PrefixField()
+      .optional()
+      .meta({
+        description:
+          'addresses for nodes that request an IPv4 home address and have no fixed one; none ' +
+          'unless given',
+        sample: '198.51.100.128/25',
+      }),
+    prefixPool: ipv6PrefixField()
+      .refine(({ length }) => length <= 64, 'must have a length of at most 64')
+      .optional()
+      .meta({
+        reloadable: true,
+        description:
+          'prefixes for the networks of enrolled mobile routers, which get a /64 each; none ' +
+          'unless given',
+        sample: '2001:db8:2::/48',
+      }),
+  };
+}
+
 /** Schema of `ha.yaml`. */
 export function homeAgentSchema(context: ConfigurationContext) {
   return z
@@ -267,14 +291,7 @@ export function homeAgentSchema(context: ConfigurationContext) {
           description: 'networks that contain the IPv4 home addresses; none unless given',
           sample: ['198.51.100.0/24'],
         }),
-      ipv4Pool: ipv4PrefixField()
-        .optional()
-        .meta({
-          description:
-            'addresses for nodes that request an IPv4 home address and have no fixed one; none ' +
-            'unless given',
-          sample: '198.51.100.128/25',
-        }),
+      ...poolShape(),
       homeLink: deviceField().optional().meta({
         description: 'interface of the home link; without it the home network is virtual',
         details: 'The prefixes of a virtual home network are routed to this host.',
@@ -285,11 +302,16 @@ export function homeAgentSchema(context: ConfigurationContext) {
         description: 'whether registrations must be authenticated',
         details: 'With none, any host can take over any home address.',
       }),
-      mobileNodes: z.array(mobileNodeSection(context)).min(1).meta({
-        description: 'mobile nodes and routers that may register, and their addresses',
-        details: 'If a reload removes a grant, the daemon revokes the registration at once.',
-        reloadable: true,
-      }),
+      mobileNodes: z
+        .array(mobileNodeSection(context))
+        .default([])
+        .meta({
+          description:
+            'mobile nodes and routers that may register, and their addresses, beside those that ' +
+            'sojourn enroll admits',
+          details: 'If a reload removes a grant, the daemon revokes the registration at once.',
+          reloadable: true,
+        }),
       ...registrationShape(),
       ...internetShape(),
       isolate: isolateField(),
@@ -321,7 +343,7 @@ function authorizedMobileNode(node: MobileNodeFields, hasGroups: boolean): Autho
 }
 
 function settingsOf(fields: FieldsOfSchema): HomeAgentSettings {
-  const { daemon, security, mobileNodes, ipv4Pool, homeLink, ...others } = fields;
+  const { daemon, security, mobileNodes, ipv4Pool, prefixPool, homeLink, ...others } = fields;
   const { connectionsOfNode, isolate, ...rest } = others;
   const hasGroups = isolate && mobileNodes.some(({ group }) => group !== undefined);
   return {
@@ -329,7 +351,7 @@ function settingsOf(fields: FieldsOfSchema): HomeAgentSettings {
     ...{ connectionsOfNode, isolate },
     homeAgent: {
       ...rest,
-      ipv4Pool,
+      ...{ ipv4Pool, prefixPool },
       homeLink,
       insecure: security === 'none',
       mobileNodes: mobileNodes.map((node) => authorizedMobileNode(node, hasGroups)),
@@ -340,7 +362,7 @@ function settingsOf(fields: FieldsOfSchema): HomeAgentSettings {
 /** The output of the object schema. */
 type FieldsOfSchema = Omit<
   HomeAgentConfiguration,
-  'insecure' | 'mobileNodes' | 'ipv4Pool' | 'homeLink' | 'acceptRaInterfaces'
+  'insecure' | 'mobileNodes' | 'ipv4Pool' | 'prefixPool' | 'homeLink' | 'acceptRaInterfaces'
 > & {
   readonly daemon: DaemonSettings;
   readonly connectionsOfNode: number;
@@ -348,5 +370,6 @@ type FieldsOfSchema = Omit<
   readonly security: 'required' | 'none';
   readonly mobileNodes: readonly MobileNodeFields[];
   readonly ipv4Pool?: Prefix | undefined;
+  readonly prefixPool?: Prefix | undefined;
   readonly homeLink?: string | undefined;
 };

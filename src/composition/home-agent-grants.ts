@@ -10,6 +10,7 @@ import {
   isIpv6,
   type Prefix,
   prefixContains,
+  prefixesOverlap,
 } from '#base/ip.ts';
 import { type Report, soundEntries, soundList } from '#daemon/configuration/config-fields.ts';
 import { checkEspSections, type EspParts } from './esp-checks.ts';
@@ -37,6 +38,7 @@ interface GrantParts {
   readonly homePrefixes?: List<Prefix>;
   readonly ipv4HomePrefixes?: List<Prefix>;
   readonly ipv4Pool?: Prefix | undefined;
+  readonly prefixPool?: Prefix | undefined;
   readonly security?: 'required' | 'none' | undefined;
   readonly mobileNodes?: List<MobileNodeParts>;
 }
@@ -51,6 +53,7 @@ interface GrantedNetwork {
 export function checkGrants(fields: GrantParts, report: Report): void {
   checkPool(fields, report);
   checkEsp(fields, report);
+  checkPrefixPool(fields, report);
   const granted = new Grants();
   for (const [, own] of soundEntries(fields.addresses)) granted.reserve(own);
   const networks: GrantedNetwork[] = [];
@@ -91,6 +94,24 @@ function checkEsp({ mobileNodes }: GrantParts, report: Report): void {
     return [{ esp, path }];
   });
   checkEspSections(sections, 'toHomeAgent', report);
+}
+
+function checkPrefixPool(
+  { prefixPool, homePrefixes, addresses }: GrantParts,
+  report: Report,
+): void {
+  if (prefixPool === undefined) return;
+  const text = formatPrefix(prefixPool);
+  for (const [, home] of soundEntries(homePrefixes))
+    if (prefixesOverlap(prefixPool, home))
+      report(`${text} overlaps the home prefix ${formatPrefix(home)}`, 'give another prefix', [
+        'prefixPool',
+      ]);
+  for (const [, own] of soundEntries(addresses))
+    if (prefixContains(prefixPool, own))
+      report(`${text} contains ${own}, this home agent's own address`, 'give another prefix', [
+        'prefixPool',
+      ]);
 }
 
 /** Addresses and identifiers by the owner that has them. */

@@ -74,6 +74,7 @@ const HOME_AGENT: Rows = {
       'refusal-rate-limited',
       'callback-sent',
       ...ESP_ACTIONS,
+      ...['enrolment-granted', 'enrolment-repeated'],
       ...['session-started', 'session-called', 'endpoint-checked', 'endpoint-moved', 'cookie-sent'],
       ...['address-defended', 'neighbour-packet-ignored', 'defence-limited'],
     ],

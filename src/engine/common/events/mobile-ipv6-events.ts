@@ -36,6 +36,27 @@ export const HOME_AGENT_EVENTS = {
     'The operator ended a binding, or the configuration does not grant it any more.',
     ...BINDING,
   ),
+  'enrolment-added': row(
+    'info',
+    'The operator added an enrolment.',
+    ...(['identifier', 'homeAddress'] as const),
+  ),
+  'node-enrolled': row(
+    'info',
+    'A mobile node proved the secret of its enrolment line and may register from now on.',
+    ...(['identifier', 'homeAddress', 'nodeId', 'source'] as const),
+  ),
+  'enrolment-refused': row(
+    'warn',
+    'A request to be enrolled was refused; with `identifier`, its secret was right.',
+    ...(['identifier', 'reason', 'source'] as const),
+  ),
+  'enrolment-revoked': row('info', 'The operator revoked an enrolment.', 'identifier'),
+  'enrolment-conflict': row(
+    'warn',
+    'The configuration gives the name or the grants of an enrolled node to another node, and wins.',
+    ...(['identifier', 'why'] as const),
+  ),
 } as const;
 
 /** Events of mobile nodes and routers; an NTMobile node and a relay report `registered` too. */

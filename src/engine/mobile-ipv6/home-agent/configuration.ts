@@ -26,6 +26,8 @@ export interface HomeAgentConfiguration {
    * refused by status 132 of the acknowledgement option.
    */
   readonly ipv4Pool: Prefix | undefined;
+  /** Prefixes of /64 for the mobile networks of enrolled routers that ask for none of their own. */
+  readonly prefixPool?: Prefix | undefined;
   /**
    * Interface name of the home link, or undefined for a virtual home network (no proxy ND, no DAD;
    * prefixes routed to this host).

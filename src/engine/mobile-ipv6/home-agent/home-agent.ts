@@ -22,6 +22,8 @@ import { RestartRecovery } from './bindings/restart-recovery.ts';
 import { ClockWarning } from './clock-warning.ts';
 import type { HomeAgentConfiguration } from './configuration.ts';
 import { setDesiredStatic } from './desired-state.ts';
+import { EnrolmentService } from './enrolment/enrolment-service.ts';
+import { ENROLMENT_TABLE } from './enrolment/enrolments.ts';
 import { AddressPool } from './grants/address-pool.ts';
 import { HomeLink } from './home-link/home-link.ts';
 import type { LinkPath } from './home-link/neighbour-packets.ts';
@@ -75,6 +77,7 @@ class HomeAgentEngine implements HomeAgent {
   readonly #clockWarning: ClockWarning;
   readonly #unknownEndpoints: UnknownEndpoints;
   readonly #sealed: SealedNodes | undefined;
+  readonly #enrolment: EnrolmentService | undefined;
 
   constructor(
     configuration: HomeAgentConfiguration,
@@ -101,8 +104,12 @@ class HomeAgentEngine implements HomeAgent {
     this.#callbacks = callbacks;
     this.#reception = new Reception(context);
     this.#registrar = registrar;
+    this.#enrolment =
+      own === undefined
+        ? undefined
+        : new EnrolmentService({ ...context, own, random, recheck: (step) => this.#recheck(step) });
     const sealedContext = {
-      ...{ ...context, keys },
+      ...{ ...context, keys, enrolment: this.#enrolment?.requests },
       register: (step: Step, path: SealedPath, packet: Uint8Array) =>
         this.#receiveUpdate(step, path, packet),
     };
@@ -113,6 +120,7 @@ class HomeAgentEngine implements HomeAgent {
     this.#commands = new OperatorCommands({
       ...{ ...context, registrar, clockWarning: this.#clockWarning },
       allCounters: () => this.counters,
+      enrolment: this.#enrolment?.commands ?? new Map(),
     });
   }
 
@@ -131,13 +139,21 @@ class HomeAgentEngine implements HomeAgent {
   }
 
   reconfigure(now: Monotonic, configuration: HomeAgentConfiguration, out: Output[]): void {
+    const step: Step = { now, out };
+    this.#policy.replace(configuration);
+    this.#enrolment?.compare(step);
+    this.#recheck(step);
+  }
+
+  /** Applies the policy to what exists. */
+  #recheck(step: Step): void {
     const context = {
       policy: this.#policy,
       bindings: this.#bindings,
       pool: this.#pool,
       homeLink: this.#homeLink,
     };
-    reconfigure({ now, out }, context, configuration);
+    reconfigure(step, context);
     this.#sealed?.reconfigure();
   }
 
@@ -158,9 +174,12 @@ class HomeAgentEngine implements HomeAgent {
       case 'record':
         if (input.table === StoreTable.handshake)
           this.#sealed?.restoreHandshake(input.key, input.value);
+        else if (input.table === ENROLMENT_TABLE)
+          this.#enrolment?.restore(step, input.key, input.value);
         else this.#recovery.restoreRecord(step, input.table, input.key, input.value);
         return;
       case 'restored':
+        if (this.#enrolment?.compare(step) === true) this.#recheck(step);
         this.#recovery.finish(step);
         this.#sealed?.restored(now);
         this.#clockWarning.check(step);

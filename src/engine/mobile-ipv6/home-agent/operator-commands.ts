@@ -35,6 +35,7 @@ interface OperatorContext {
   allCounters(): Counters;
   readonly registrar: { readonly acknowledgements: Counters };
   readonly clockWarning: Pick<ClockWarning, 'behindSeconds'>;
+  readonly enrolment: ReadonlyMap<string, Command>;
 }
 
 export class OperatorCommands {
@@ -50,6 +51,7 @@ export class OperatorCommands {
       ['tunnels', () => ({ ok: true, value: [...context.bindings.tunnels()].map(tunnelRow) })],
       ['stats', () => ({ ok: true, value: this.#stats() })],
       ['revoke', (step, parameters) => this.#revoke(step, parameters)],
+      ...context.enrolment,
     ]);
   }
 

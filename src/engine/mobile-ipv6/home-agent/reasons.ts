@@ -17,6 +17,16 @@ export const HOME_AGENT_REASONS = {
   'binding-restored': 'A binding was restored from the store.',
   'binding-not-restored':
     'A stored binding had expired, was malformed, or is not allowed by the configuration any more.',
+  'enrolment-granted': 'A node proved the secret of an enrolment line and was enrolled.',
+  'enrolment-repeated': 'An enrolled node asked again for its grants, with its own line and key.',
+  'enrolment-unknown': 'A request to be enrolled has no right name and secret.',
+  'enrolment-expired': 'A request to be enrolled came after the expiry of its line.',
+  'enrolment-used': 'A request to be enrolled by another key than the one that used the line.',
+  'enrolment-key-in-use': 'A request to be enrolled by a key that another mobile node has.',
+  'enrolment-conflict':
+    'A request to be enrolled whose name or grants the configuration gives to another node.',
+  'enrolment-rate-limited':
+    'A request to be enrolled that got no answer: too many from the prefix of its source.',
   'registration-refused': 'A Binding Update was answered with a status of 128 or more.',
   'refusal-rate-limited':
     'A Binding Update was refused without an answer: too many from the prefix of its source.',

@@ -15,28 +15,27 @@ import type { Step } from '#engine/contract/engine.ts';
 import type { Binding } from './bindings/binding.ts';
 import { forgetIpv4Assignment } from './bindings/binding-store.ts';
 import type { Bindings, Narrowing } from './bindings/bindings.ts';
-import type { AuthorizedMobileNode, HomeAgentConfiguration } from './configuration.ts';
+import type { AuthorizedMobileNode } from './configuration.ts';
 import { setDesiredStatic } from './desired-state.ts';
 import type { AddressPool } from './grants/address-pool.ts';
 import { isMobileRouter } from './grants/mobile-network.ts';
 import { samePrefix, samePrefixes } from './grants/prefix-equality.ts';
 import type { HomeLink } from './home-link/home-link.ts';
-import type { OperatorPolicy } from './policy.ts';
 import type { Policy } from './registration-view.ts';
 
 interface ReconfigurationContext {
-  readonly policy: OperatorPolicy;
+  readonly policy: Policy;
   readonly bindings: Bindings;
   readonly pool: AddressPool;
   readonly homeLink: HomeLink | undefined;
 }
 
+/** Applies the policy, which the caller has replaced. */
 export function reconfigure(
   step: Step,
   { policy, bindings, pool, homeLink }: ReconfigurationContext,
-  configuration: HomeAgentConfiguration,
 ): void {
-  policy.replace(configuration);
+  const { configuration } = policy;
   const entitled = (homeAddress: Ipv6Address): boolean =>
     policy.directory.ownerOf(homeAddress)?.mayUseIpv4Pool === true;
   for (const homeAddress of pool.reconfigure(configuration, entitled))

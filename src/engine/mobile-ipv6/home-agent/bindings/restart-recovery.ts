@@ -39,15 +39,34 @@ interface RecoveryContext {
   readonly pool: AddressPool;
 }
 
+interface StoredRecord {
+  readonly table: string;
+  readonly key: string;
+  readonly value: JsonValue;
+}
+
 export class RestartRecovery {
   readonly #context: RecoveryContext;
+  /** Records of home addresses without owner: that of an enrolled node may follow them. */
+  #later: StoredRecord[] = [];
 
   constructor(context: RecoveryContext) {
     this.#context = context;
   }
 
-  /** Takes one record over; a useless one is deleted from the store. */
+  /** Takes one record over; a useless one is deleted from the store, by `finish` at the latest. */
   restoreRecord(step: Step, table: string, key: string, value: JsonValue): void {
+    const homeAddress = parseIpv6(key.split(/[/ #]/)[0] ?? '');
+    if (homeAddress !== undefined && !this.#isOwned(homeAddress))
+      this.#later.push({ table, key, value });
+    else this.#restoreRecord(step, table, key, value);
+  }
+
+  #isOwned(homeAddress: Ipv6Address): boolean {
+    return this.#context.policy.directory.ownerOf(homeAddress) !== undefined;
+  }
+
+  #restoreRecord(step: Step, table: string, key: string, value: JsonValue): void {
     if (table === StoreTable.binding) {
       const bindingKey = parseBindingKey(key);
       if (bindingKey !== undefined) this.#restoreBinding(step, bindingKey, value);
@@ -122,11 +141,13 @@ export class RestartRecovery {
   }
 
   /**
-   * Call after the last record. Assignments without a binding are the first to be reassigned when
-   * the pool is exhausted.
+   * Call after the last record, when all enrolled nodes are known. Assignments without a binding
+   * are the first to be reassigned when the pool is exhausted.
    */
   finish(step: Step): void {
     const { policy, bindings, pool } = this.#context;
+    for (const { table, key, value } of this.#later) this.#restoreRecord(step, table, key, value);
+    this.#later = [];
     for (const binding of bindings.values()) this.#withdrawForeignIpv4(step, binding);
     for (const { homeAddresses } of policy.configuration.mobileNodes) {
       for (const homeAddress of homeAddresses) {

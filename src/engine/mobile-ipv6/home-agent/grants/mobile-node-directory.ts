@@ -38,10 +38,11 @@ export class MobileNodeDirectory {
 
   constructor(configuration: HomeAgentConfiguration) {
     this.#homePrefixes = configuration.homePrefixes;
-    for (const mobileNode of configuration.mobileNodes) this.#add(mobileNode);
+    for (const mobileNode of configuration.mobileNodes) this.add(mobileNode);
   }
 
-  #add(mobileNode: AuthorizedMobileNode): void {
+  /** Another one; its addresses and prefixes belong to no other mobile node. */
+  add(mobileNode: AuthorizedMobileNode): void {
     if (mobileNode.identifier !== undefined)
       this.#byIdentifier.set(mobileNode.identifier, mobileNode);
     if (mobileNode.publicKey !== undefined)

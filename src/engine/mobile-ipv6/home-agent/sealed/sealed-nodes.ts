@@ -21,6 +21,7 @@ import {
   storeHandshake,
 } from '#engine/mobile-ipv6/home-agent/bindings/binding-store.ts';
 import type { Bindings } from '#engine/mobile-ipv6/home-agent/bindings/bindings.ts';
+import type { EnrolmentRequests } from '#engine/mobile-ipv6/home-agent/enrolment/enrolment-requests.ts';
 import type { HomeLink } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
 import type { SealedPath } from '#engine/mobile-ipv6/home-agent/input.ts';
 import type { HomeAgentCounters } from '#engine/mobile-ipv6/home-agent/reasons.ts';
@@ -34,6 +35,7 @@ import type {
 import { Sessions } from '#engine/sealed/sessions.ts';
 import { sameRemoteEndpoint } from '#engine/sealed/udp-path.ts';
 import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
+import type { EnrolmentRequest } from '#wire/ntmobile/enrolment-options.ts';
 import { findNtmobileOption, type NtmobileOption } from '#wire/ntmobile/options.ts';
 import { datagramAtHome } from './datagram-at-home.ts';
 import type { PublishedKeys } from './published-keys.ts';
@@ -48,6 +50,7 @@ interface SealedNodesContext {
   readonly keys: PublishedKeys;
   readonly homeLink: HomeLink | undefined;
   readonly counters: HomeAgentCounters;
+  readonly enrolment: Pick<EnrolmentRequests, 'answer'> | undefined;
   /** Handles a packet with a Binding Update. */
   register(step: Step, path: SealedPath, packet: Uint8Array): void;
 }
@@ -130,9 +133,13 @@ export class SealedNodes implements SessionListener<UdpPath> {
 
   authorizeInitiation(
     step: Step,
-    { publicKey, use, payload, udpPath }: IncomingInitiation,
+    initiation: IncomingInitiation,
   ): readonly NtmobileOption[] | undefined {
     const { policy, counters } = this.#context;
+    const { publicKey, use, payload, udpPath } = initiation;
+    const enrolment = findNtmobileOption(payload.options, 'enrolment-request');
+    if (use === HandshakeUse.homeAgent && enrolment !== undefined)
+      return this.#enrol(step, initiation, enrolment.request);
     const homeAddress = findNtmobileOption(payload.options, 'home-address')?.address;
     if (use !== HandshakeUse.homeAgent || homeAddress === undefined) return undefined;
     if (policy.directory.byPublicKey(publicKey) === undefined) return undefined;
@@ -150,6 +157,19 @@ export class SealedNodes implements SessionListener<UdpPath> {
     this.#context.register(step, this.#pathOf(publicKey, homeAddress, udpPath), packet);
     this.#answers = undefined;
     return answers.slice(0, 1).map((answer) => ({ type: 'mobility-packet', packet: answer }));
+  }
+
+  /**
+   * Of a node that wants to be enrolled; its session has no home address. Its timestamp is not
+   * kept: a replay changes nothing, and the node's clock may be set back before it registers.
+   */
+  #enrol(
+    step: Step,
+    { publicKey, udpPath }: IncomingInitiation,
+    request: EnrolmentRequest,
+  ): readonly NtmobileOption[] | undefined {
+    this.#authorized = undefined;
+    return this.#context.enrolment?.answer(step, { publicKey, request, source: udpPath.remote });
   }
 
   /** Stored before the response leaves, so that a replay after a restart is one. */
