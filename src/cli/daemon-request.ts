@@ -90,7 +90,7 @@ async function frame(options: GlobalOptions, command: string, seconds: number): 
   return process.stdout.isTTY ? `${CLEAR_SCREEN}${text}` : `${text}\n`;
 }
 
-async function answerOf(
+export async function answerOf(
   options: GlobalOptions,
   command: string,
   parameters: JsonObject,

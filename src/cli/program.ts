@@ -15,6 +15,7 @@ import { addAccountCommands } from './account-commands.ts';
 import { completion, SHELLS, type Shell } from './completion.ts';
 import { CommandFailure, printAnswer, socketOf } from './daemon-request.ts';
 import { addKillSwitch } from './kill-switch-command.ts';
+import { addEnrollCommands } from './enroll-commands.ts';
 import { addLabCommands } from './lab-commands.ts';
 import { addInterventions, addQueries } from './query-commands.ts';
 import { reload } from './reload-command.ts';
@@ -71,6 +72,7 @@ export function program(): Command {
     .description('remove the kernel state of a killed daemon with this configuration')
     .action((daemon, file) => runDaemon(daemon, ['--cleanup', '--config', file]));
   addAccountCommands(root, printAnswer);
+  addEnrollCommands(root, printAnswer);
   addInstallationCommands(root);
   addLabCommands(root);
   root

@@ -5,6 +5,7 @@
 
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
+import { enrolmentRow, enrolmentText } from './enrolment-views.ts';
 import {
   accountServerLines,
   coordinatorLines,
@@ -41,6 +42,7 @@ const ROW_VIEWS: Readonly<Record<string, RowView>> = {
   paths: pathRow,
   legs: legRow,
   general: generalRow,
+  'enroll-list': enrolmentRow,
 };
 
 /** The answer `value` to `command` as text. Ages are relative to `nowWallMs`. */
@@ -50,6 +52,7 @@ export function formatAnswer(command: string, value: JsonValue, nowWallMs: numbe
   if (command === 'metrics' && typeof value === 'string') return value.trimEnd();
   if (!isJsonObject(value)) return formatValue(value);
   if (command === 'status') return formatStatus(value, nowWallMs);
+  if (command.startsWith('enroll-')) return enrolmentText(value, nowWallMs);
   return command === 'stats' ? formatCounters(value) : formatValue(value);
 }
 

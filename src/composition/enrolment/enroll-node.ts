@@ -1,0 +1,148 @@
+/**
+ * `sojourn enroll use`: enrols this host with one line and writes its configuration.
+ *
+ * A program of its own, because the command line has no engine in it: it reads one JSON object from
+ * standard input and prints one. The line has a secret, which other users would see among the
+ * arguments.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { hex, isMalformed } from '#base/bytes.ts';
+import { formatPrefix } from '#base/ip.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
+import { loadOrCreateSecret } from '#composition/secret-file.ts';
+import { type EnrolmentLine, parseEnrolmentLine } from '#crypto/enrolment-line.ts';
+import { keyPairOf } from '#crypto/primitives.ts';
+import { isJsonList, parseObject } from '#daemon/control/json-lines.ts';
+import {
+  CONFIGURATION_DIRECTORY,
+  stateDirectory,
+  useDirectoriesOfUnit,
+} from '#daemon/directories.ts';
+import { ExitCode } from '#daemon/exit-codes.ts';
+import { enrolledConfiguration, writeConfiguration } from './enrolled-configuration.ts';
+import { exchangeEnrolment } from './enrolment-exchange.ts';
+
+/** Ends the program; the command line shows the message. */
+class Failure extends Error {
+  readonly exitCode: ExitCode;
+
+  constructor(exitCode: ExitCode, message: string) {
+    super(message);
+    this.exitCode = exitCode;
+  }
+}
+
+/** What the operator can do, by the reason of the home agent. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  unknown:
+    'the home agent does not know this line: it was revoked, or the home agent lost its store. ' +
+    'Ask its operator for another line',
+  expired: 'the line has expired. Ask the operator of the home agent for another one',
+  used:
+    'another node has used this line already. If you do not know that node, the operator of the ' +
+    'home agent must revoke it (sojourn enroll revoke NAME)',
+  'key-in-use':
+    'the home agent has another entry with the key of this host. Its operator can remove that ' +
+    'entry',
+  conflict:
+    'the configuration of the home agent gives this name or its addresses to another node. Its ' +
+    'operator sees the reason in: sojourn enroll list',
+};
+
+interface Job {
+  readonly line: string;
+  readonly file: string | undefined;
+  readonly stateDirectory: string | undefined;
+  readonly networkDevices: readonly string[];
+  readonly force: boolean;
+}
+
+function textOf(value: JsonValue | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+async function readJob(): Promise<Job> {
+  let text = '';
+  for await (const chunk of process.stdin.setEncoding('utf8')) text += String(chunk);
+  const given = parseObject(text) ?? {};
+  const devices = given['networkDevices'];
+  return {
+    line: textOf(given['line']) ?? '',
+    file: textOf(given['file']),
+    stateDirectory: textOf(given['stateDirectory']),
+    networkDevices: isJsonList(devices) ? devices.map(String) : [],
+    force: given['force'] === true,
+  };
+}
+
+async function enrol(job: Job): Promise<JsonObject> {
+  const line = parseEnrolmentLine(job.line);
+  if (isMalformed(line))
+    throw new Failure(ExitCode.usage, `the enrolment line ${line.reason}; copy it as a whole`);
+  const role = line.router ? 'mr' : 'mn';
+  checkDevices(line, job);
+  const file = job.file ?? `${CONFIGURATION_DIRECTORY}/${role}.yaml`;
+  if (existsSync(file) && !job.force) throw existing(file);
+  if (job.stateDirectory === undefined) useDirectoriesOfUnit(role);
+  const keyFile = join(job.stateDirectory ?? stateDirectory(), `${role}.key`);
+  const own = keyPairOf(loadOrCreateSecret(keyFile));
+  const outcome = await exchangeEnrolment(line, own);
+  if (outcome.kind === 'silent') throw new Failure(ExitCode.unavailable, silence(line));
+  if (outcome.kind === 'refused')
+    throw new Failure(
+      ExitCode.negative,
+      REFUSALS[outcome.reason] ?? `the home agent refused the line: ${outcome.reason}`,
+    );
+  const { grant } = outcome;
+  const { networkDevices } = job;
+  const text = enrolledConfiguration({
+    ...{ role, line, grant, networkDevices, stateDirectory: job.stateDirectory },
+  });
+  if (!writeConfiguration(file, text, job.force)) throw existing(file);
+  return {
+    ...{ name: line.name, role, file, publicKey: `hex:${hex(own.publicKey)}` },
+    homeAddress: grant.homeAddress,
+    ipv4HomeAddress: grant.ipv4HomeAddress,
+    mobileNetworkPrefixes: grant.mobileNetworkPrefixes.map(formatPrefix),
+  };
+}
+
+function existing(file: string): Failure {
+  return new Failure(
+    ExitCode.negative,
+    `${file} exists; nothing was changed. With --force it is replaced, and kept as ${file}.old`,
+  );
+}
+
+function checkDevices({ router, name }: EnrolmentLine, { networkDevices }: Job): void {
+  if (router && networkDevices.length === 0)
+    throw new Failure(
+      ExitCode.usage,
+      `${name} is a mobile router: give the interface of its network with --network-device`,
+    );
+  if (!router && networkDevices.length > 0)
+    throw new Failure(ExitCode.usage, `${name} is no mobile router: it has no mobile network`);
+}
+
+function silence({ addresses, ipv4Addresses, port }: EnrolmentLine): string {
+  return (
+    `no answer from ${[...addresses, ...ipv4Addresses].join(', ')}, UDP port ${port}. Either the ` +
+    'home agent is not reachable from here, or it has another key than the line, or this network ' +
+    'sent too many requests'
+  );
+}
+
+try {
+  const enrolled = await enrol(await readJob());
+  process.stdout.write(`${JSON.stringify({ ok: true, enrolled })}\n`);
+} catch (thrown) {
+  const known = thrown instanceof Failure;
+  const error = thrown instanceof Error ? thrown.message : String(thrown);
+  const denied =
+    thrown instanceof Error &&
+    'code' in thrown &&
+    ['EACCES', 'EPERM'].includes(String(thrown.code));
+  const exitCode = known ? thrown.exitCode : denied ? ExitCode.permission : ExitCode.unavailable;
+  process.stdout.write(`${JSON.stringify({ ok: false, error, exitCode })}\n`);
+}

@@ -1,0 +1,106 @@
+/** The configuration of an enrolled node, and its file. */
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { stringify } from 'yaml';
+import { hex } from '#base/bytes.ts';
+import {
+  addressToBytes,
+  formatPrefix,
+  type IpAddress,
+  ipFromBytes,
+  networkOf,
+  type Prefix,
+} from '#base/ip.ts';
+import type { JsonObject } from '#base/json.ts';
+import type { EnrolmentLine } from '#crypto/enrolment-line.ts';
+import type { EnrolmentGrant } from '#wire/ntmobile/enrolment-options.ts';
+
+const DEFAULT_PORT = 4191;
+
+interface EnrolledNode {
+  readonly role: 'mn' | 'mr';
+  readonly line: EnrolmentLine;
+  readonly grant: EnrolmentGrant;
+  /** Interfaces of the mobile networks, in the order of the prefixes; the last has the rest. */
+  readonly networkDevices: readonly string[];
+  /** Unless it is the usual one. */
+  readonly stateDirectory: string | undefined;
+}
+
+/** The text of `mn.yaml` or `mr.yaml`. */
+export function enrolledConfiguration({ role, ...node }: EnrolledNode): string {
+  const { line, grant, networkDevices, stateDirectory } = node;
+  const prefixes = grant.mobileNetworkPrefixes;
+  const home: JsonObject = {
+    homeAgent: [...line.addresses, ...line.ipv4Addresses],
+    publicKey: `hex:${hex(line.publicKey)}`,
+    homeAddress: grant.homeAddress,
+    homePrefix: formatPrefix({
+      address: networkOf(grant.homeAddress, grant.homePrefixLength),
+      length: grant.homePrefixLength,
+    }),
+    ...(grant.ipv4HomeAddress === 'none' ? {} : { ipv4HomeAddress: grant.ipv4HomeAddress }),
+    ...(grant.virtualHomeNetwork ? { virtualHomeNetwork: true } : {}),
+    identifier: line.name,
+    ...(role === 'mr' ? { mobileNetworkPrefixes: prefixes.map(formatPrefix) } : {}),
+  };
+  const networks = role === 'mr' ? { mobileNetworks: networksOf(prefixes, networkDevices) } : {};
+  const document: JsonObject = {
+    homes: [home],
+    ...networks,
+    ...(line.port === DEFAULT_PORT ? {} : { udpPort: line.port }),
+    ...(stateDirectory === undefined ? {} : { daemon: { stateDirectory } }),
+  };
+  const head =
+    '# Written by: sojourn enroll use\n' +
+    `# All keys: man sojourn.${role}.yaml, and ${role}.yaml among the examples\n`;
+  return head + stringify(document);
+}
+
+function networksOf(prefixes: readonly Prefix[], devices: readonly string[]): JsonObject[] {
+  const addresses = devices.map((): string[] => []);
+  for (const [at, prefix] of prefixes.entries())
+    addresses[Math.min(at, devices.length - 1)]?.push(routerAddress(prefix));
+  return devices.map((device, at) => ({ device, addresses: addresses[at] ?? [] }));
+}
+
+/** The first host address of the network. */
+function routerAddress({ address, length }: Prefix): string {
+  const octets = addressToBytes(address);
+  const last = octets.length - 1;
+  octets[last] = (octets[last] ?? 0) | 1;
+  const router: IpAddress = ipFromBytes(octets);
+  return formatPrefix({ address: router, length });
+}
+
+/**
+ * Makes the file. With `replace`, a former one is kept as `<file>.old`; without it, false says that
+ * there is one.
+ */
+export function writeConfiguration(file: string, text: string, replace: boolean): boolean {
+  mkdirSync(dirname(file), { recursive: true });
+  const fresh = `${file}.${process.pid}`;
+  writeFileSync(fresh, text, { mode: 0o644, flush: true });
+  try {
+    if (replace) {
+      if (existsSync(file)) copyFileSync(file, `${file}.old`);
+      renameSync(fresh, file);
+      return true;
+    }
+    linkSync(fresh, file);
+    return true;
+  } catch (thrown) {
+    if (!replace && existsSync(file)) return false;
+    throw thrown;
+  } finally {
+    rmSync(fresh, { force: true });
+  }
+}
