@@ -16,6 +16,12 @@ size_t outerHeaderOf(const ErrorReport& report, Carrier carrier) {
   return report.family == 6 ? kIpv6Header : kIpv4Header;
 }
 
+// A probe passed that was larger than what errors said, a moment ago.
+bool isRefuted(const Endpoint& endpoint) {
+  return endpoint.limits.learnt() == 0 && endpoint.learntUntil.isSet() &&
+         endpoint.learntUntil.isPending(monotonicMs());
+}
+
 // The datagrams of a relay leg have any size.
 size_t largestOuter(const Tunnel& tunnel) {
   return tunnel.relayLeg ? kUsualMtu : tunnel.mtu + tunnel.overhead();
@@ -58,11 +64,9 @@ void PathErrors::handle(const ErrorReport& report, Carrier carrier, Protection p
 // A router returned a packet; or the source of the inner packet, which knows what it sent, pretends
 // that. What the router says about a probe decides.
 void PathErrors::tooBig(Endpoint& endpoint, u16 reported, const SentRecord::Sent& sent) {
-  const bool refuted = endpoint.limits.learnt() == 0 && endpoint.learntUntil.isSet() &&
-                       endpoint.learntUntil.isPending(monotonicMs());
   if (reported >= sent.octets || reported < smallestPathMtu(endpoint.identity.family)) {
     counters_.add(Counters::pathErrorsOutOfRange);
-  } else if (refuted) {
+  } else if (isRefuted(endpoint)) {
     counters_.add(Counters::pathErrorsRefuted);
     hint(endpoint);
   } else if (!sent.secret) {
@@ -105,13 +109,18 @@ size_t PathErrors::askRoute(const Tunnel& tunnel) {
 }
 
 // Behind the route may be a transform (IPsec) that needs room. Only the cached path MTU shows it,
-// which errors write as well: probes have to confirm it. No error causes a refusal.
+// which errors write as well: probes have to confirm it, and once they refuted it, it says nothing.
 void PathErrors::refused(const Tunnel& tunnel) {
   const size_t largest = largestOuter(tunnel);
   const size_t route = askRoute(tunnel);
   if (route != 0 && route < largest) return;
   const size_t cached = cachedPathMtu(tunnel.path, shared_.options.mark);
-  if (cached != 0 && cached < largest) lower(*tunnel.endpoint, cached, true);
+  if (cached == 0 || cached >= largest) return;
+  if (isRefuted(*tunnel.endpoint)) {
+    hint(*tunnel.endpoint);
+  } else {
+    lower(*tunnel.endpoint, cached, true);
+  }
 }
 
 void PathErrors::lower(Endpoint& endpoint, size_t said, bool fromError) {
