@@ -1,4 +1,6 @@
 /** The engine of a home agent, with the ports and the protection that it needs. */
+
+import type { KeyPair } from '#crypto/primitives.ts';
 import type { DaemonSettings } from '#daemon/daemon-settings.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
@@ -6,6 +8,7 @@ import { openInternetAccess, removeInternetAccess } from '#host/kernel/internet-
 import { openNodeGroups } from '#host/kernel/node-groups.ts';
 import { interfacesLosingRouterAdvertisements } from '#host/kernel/sysctl.ts';
 import { randomBytes } from '#host/process/random.ts';
+import { SystemError } from '#host/process/system-error.ts';
 import type { InternetAccessPort, NodeGroupsPort } from '#runtime/ports.ts';
 import { daemonKey } from './daemon-key.ts';
 import type { EngineHost, EngineSetup } from './engine-daemon.ts';
@@ -27,7 +30,7 @@ export async function openHomeAgent<S extends HomeAgentSettings>(
     (name) => name !== daemon.device && name !== homeAgent.homeLink,
   );
   const configuration = { ...homeAgent, acceptRaInterfaces };
-  const engine = createHomeAgent(configuration, randomBytes, daemonKey(daemon));
+  const engine = createHomeAgent(configuration, randomBytes, ownKey(settings, host));
   const esp = espOfNodes(homeAgent, engine);
   return {
     engine,
@@ -38,6 +41,27 @@ export async function openHomeAgent<S extends HomeAgentSettings>(
       esp.reconfigure({ now, out }, fresh.homeAgent);
     },
   };
+}
+
+/** What keeps a file from being made while the daemon can serve without it. */
+const DISK_FAULTS: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EROFS']);
+
+/**
+ * Nodes without public keys are served while the disk of a new home agent is full: undefined then,
+ * and a restart with space makes the key.
+ */
+function ownKey(
+  { daemon, homeAgent }: HomeAgentSettings,
+  { context }: EngineHost,
+): KeyPair | undefined {
+  try {
+    return daemonKey(daemon);
+  } catch (thrown) {
+    const isNeeded = homeAgent.mobileNodes.some(({ publicKey }) => publicKey !== undefined);
+    if (isNeeded || !(thrown instanceof SystemError && DISK_FAULTS.has(thrown.code))) throw thrown;
+    context.log.warn('config-warning', {}, `no node can enrol until a restart: ${thrown.message}`);
+    return undefined;
+  }
 }
 
 /** None without translation; then the table of a killed run, if any, is removed. */
