@@ -41,7 +41,8 @@ describe('sojourn before any daemon runs', () => {
     expect(await sojourn('check', role, file)).toMatchObject({
       code: 0,
       stdout: `${file}: ok\n`,
-      stderr: '',
+      // The examples use RFC 4285.
+      stderr: expect.stringMatching(/^warning: .* no publicKey: .*traffic is not encrypted/),
     });
   });
 
@@ -88,6 +89,8 @@ describe('sojourn while two daemons run', () => {
           `  home agent       ha\\.example ` +
           `\\(${ADDRESSES.homeAgentIpv6}, ${ADDRESSES.homeAgentIpv4}\\)\\n` +
           `  care-of address  ${careOf} on eth0\\n  tunnel           ipip, no NAT\\n` +
+          `  registration     RFC 4285 \\(hmac-sha256-128\\)\\n` +
+          `  encryption       not encrypted\\n` +
           `  lifetime left    9 min \\d+ s of (9 min 5\\d s|10 min)\\n` +
           `  last handover    \\d+ s ago, to ${careOf}, acknowledged after [\\d.]+ ` +
           `ms\\n\\nhost\\n  kernel  in sync\\n  store   in sync\\n$`,
