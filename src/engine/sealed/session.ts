@@ -71,7 +71,7 @@ export class KeyGeneration {
     return this.#dataKeys;
   }
 
-  /** Frees the data keys at a role that carries no data. */
+  /** The role carries no data, or the data plane must not get these keys again. */
   forgetDataKeys(): void {
     this.#dataKeys = undefined;
   }
@@ -149,6 +149,11 @@ export class Session implements Timed {
   /** All generations that open datagrams. */
   generations(): readonly KeyGeneration[] {
     return [this.current, this.previous, ...this.unconfirmed].filter((one) => one !== undefined);
+  }
+
+  /** False when all its data keys were forgotten. */
+  get hasDataKeys(): boolean {
+    return this.generations().some(({ dataKeys }) => dataKeys !== undefined);
   }
 }
 

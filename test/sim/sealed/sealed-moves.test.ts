@@ -1,7 +1,9 @@
 /** Sealed Mobile IPv6 under virtual time: docs/reference/sealed-mobile-ipv6.md §3 to §5. */
 import { describe, expect, it } from 'vitest';
+import { hex } from '#base/bytes.ts';
 import type { JsonValue } from '#base/json.ts';
 import type { KeyPair } from '#crypto/primitives.ts';
+import type { Output } from '#engine/contract/output.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
@@ -21,6 +23,17 @@ const nodeCount = (script: Script, name: string): number =>
   countOf(script.mobile.engine.request('stats').value, name);
 const agentCount = (script: Script, name: string): number =>
   countOf(script.agent.engine.request('stats').value, name);
+
+/** The data keys that a step gives to the data plane. */
+function keysIn(outputs: readonly Output[]): readonly string[] {
+  return outputs.flatMap((output) =>
+    output.kind === 'set-desired' && output.key.startsWith('sealing/')
+      ? (output.part?.sealingKeys ?? []).flatMap(({ send, receive }) =>
+          [...(send === undefined ? [] : [send]), ...receive].map(({ key }) => hex(key)),
+        )
+      : [],
+  );
+}
 
 describe('a sealed registration', () => {
   it('takes one round trip with its handshake', () => {
@@ -121,6 +134,32 @@ describe('data from another port of the NAT', () => {
     expect(agentCount(script, 'endpoint-moved')).toBe(1);
     expect(script.binding()?.remotePort).not.toBe(before?.remotePort);
     expect(script.lostData()).toBeUndefined();
+  });
+});
+
+describe('a binding that was revoked', () => {
+  it('is made again under new keys, which a call of the home agent asks for', () => {
+    const script = new Script({ sealed: true });
+    const published = new Set<string>();
+    script.agent.engine.onStep = (_, outputs) => {
+      for (const key of keysIn(outputs)) published.add(key);
+    };
+    script.move('ipv4-a');
+    script.settled();
+    const first = [...published];
+    const { homeAddress } = script.mobile.configuration.homes[0] ?? expect.fail('no home');
+    script.agent.engine.request('revoke', { homeAddress });
+    expect(script.binding()).toBeUndefined();
+    published.clear();
+    script.mobile.engine.request('reregister');
+    script.arrows('mn -> ha sealed mobility', 'ha -> mn sealed Tunnel Request');
+    expect(script.settled()).toMatchObject({ encapsulation: 'sealed' });
+    expect(script.lostData()).toBeUndefined();
+    expect(first.length).toBeGreaterThan(0);
+    expect([...published].filter((key) => first.includes(key))).toEqual([]);
+    expect(published.size).toBeGreaterThan(0);
+    expect(nodeCount(script, 'home-agent-called')).toBe(1);
+    expect(agentCount(script, 'session-started')).toBe(2);
   });
 });
 

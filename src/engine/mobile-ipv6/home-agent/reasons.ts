@@ -80,7 +80,8 @@ export const HOME_AGENT_REASONS = {
     'A Tunnel Request of a mobile node that is not newer than the last accepted one, of an ' +
     'earlier run too.',
   'session-called':
-    'Tunnel Requests to mobile nodes whose keys a restart lost, so that they make new ones.',
+    'Tunnel Requests to mobile nodes whose keys were lost by a restart, or ended with an earlier ' +
+    'binding, so that they make new ones.',
   'endpoint-checked': 'Sealed data came from another endpoint, which was asked for an answer.',
   'endpoint-moved':
     'A sealed tunnel followed its mobile node to an endpoint that answered, such as after a NAT ' +

@@ -1,6 +1,7 @@
 /**
  * Calls to mobile nodes after a restart, which loses all keys: a node that only receives would not
- * notice before its next Binding Update.
+ * notice before its next Binding Update. Also to those that registered again after their keys ended
+ * with an earlier binding.
  *
  * No RFC: docs/reference/sealed-mobile-ipv6.md §5 (call)
  *

@@ -210,13 +210,20 @@ export class SealedNodes implements SessionListener<UdpPath> {
     this.ended(step, session);
   }
 
-  /** Gives the data plane the keys of the session's tunnel. */
+  /**
+   * Gives the data plane the keys of the session's tunnel. Those of a session whose binding ended
+   * are spent: a node that registers again in it is called, so that it makes new ones.
+   */
   #publish(step: Step, session: Session): void {
     const homeAddress = this.#homes.get(session);
     if (homeAddress === undefined || this.#byHome.get(homeAddress) !== session) return;
     const tunnel = this.#context.bindings.anyOf(homeAddress)?.tunnel;
     if (tunnel?.endpoint.sealedFor !== homeAddress) return;
-    this.#context.keys.publish(step, homeAddress, tunnel.id, session);
+    if (session.hasDataKeys) this.#context.keys.publish(step, homeAddress, tunnel.id, session);
+    else {
+      const { udpPath, peer } = session;
+      this.#calls.add(step.now, { homeAddress, publicKey: peer.publicKey, udpPath });
+    }
   }
 
   // --- sealed packets ---
