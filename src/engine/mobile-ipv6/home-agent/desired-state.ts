@@ -20,6 +20,7 @@ import type { Step } from '#engine/contract/engine.ts';
 import { type BindingKey, formatBindingKey } from '#engine/mobile-ipv6/common/binding-cache.ts';
 import type { Binding } from './bindings/binding.ts';
 import type { HomeAgentConfiguration } from './configuration.ts';
+import { samePrefix } from './grants/prefix-equality.ts';
 import { masquerades } from './internet-access.ts';
 
 const MAIN_TABLE = 254;
@@ -94,14 +95,18 @@ function sysctls(configuration: HomeAgentConfiguration): readonly DesiredSysctl[
 const AT_HOME_METRIC = 4096;
 /**
  * Keeps a packet for a mobile network without binding, and one for a pool address that is on no
- * link, from looping between the home agent and the router that it came from.
+ * link, from looping between the home agent and the router that it came from. The prefix pool leads
+ * here even before a router has a part of it.
  */
 function unreachableNetworks(
-  { mobileNodes }: HomeAgentConfiguration,
+  { mobileNodes, prefixPool }: HomeAgentConfiguration,
   pool: readonly Prefix[],
 ): readonly DesiredRoute[] {
-  const networks = mobileNodes.flatMap(({ mobileNetworkPrefixes }) => mobileNetworkPrefixes);
-  return [...networks, ...pool].map((destination) => unreachable(destination));
+  const networks = mobileNodes
+    .flatMap(({ mobileNetworkPrefixes }) => mobileNetworkPrefixes)
+    .filter((prefix) => prefixPool === undefined || !samePrefix(prefix, prefixPool));
+  const pools = prefixPool === undefined ? pool : [prefixPool, ...pool];
+  return [...networks, ...pools].map((destination) => unreachable(destination));
 }
 
 /**

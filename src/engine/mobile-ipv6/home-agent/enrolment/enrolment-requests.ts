@@ -12,6 +12,7 @@ import { prefixContains } from '#base/ip.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import { SourceRateLimit } from '#engine/common/source-rate-limit.ts';
 import type { Step } from '#engine/contract/engine.ts';
+import { setDesiredStatic } from '#engine/mobile-ipv6/home-agent/desired-state.ts';
 import { emit } from '#engine/mobile-ipv6/home-agent/events.ts';
 import type { OperatorPolicy } from '#engine/mobile-ipv6/home-agent/policy.ts';
 import type { HomeAgentCounters, HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
@@ -83,6 +84,8 @@ export class EnrolmentRequests {
       policy.enrol(decision.node);
       // The IPv4 pool may have given the fixed address to another node.
       if (decision.node.ipv4HomeAddresses.length > 0) this.#context.recheck(step);
+      else if (decision.node.mobileNetworkPrefixes.length > 0)
+        setDesiredStatic(step, policy.configuration);
       const { homeAddress } = enrolment.grants;
       const fields = {
         identifier: enrolment.name,

@@ -7,6 +7,7 @@ import { type Monotonic, monotonic } from '#base/time.ts';
 import { parseEnrolmentLine } from '#crypto/enrolment-line.ts';
 import { keyPairOf, sha256 } from '#crypto/primitives.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
+import type { DesiredPart } from '#engine/contract/desired-state.ts';
 import type { EngineEvent, Output } from '#engine/contract/output.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
@@ -37,6 +38,7 @@ function seeded(seed: string): (count: number) => Uint8Array {
 export class EnrolmentScene {
   readonly engine: ReturnType<typeof createHomeAgent>;
   readonly store = new Map<string, JsonValue>();
+  readonly desired = new Map<string, DesiredPart | undefined>();
   events: EngineEvent[] = [];
   sent: { readonly remote: IpAddress; readonly packet: Uint8Array }[] = [];
   now: Monotonic = monotonic(1_000_000);
@@ -85,6 +87,7 @@ export class EnrolmentScene {
       expectSound(output.event);
       this.events.push(output.event);
     } else if (output.kind === 'reply') this.#replies.push(output);
+    else if (output.kind === 'set-desired') this.desired.set(output.key, output.part);
     else if (output.kind === 'persist') {
       const name = `${output.table} ${output.key}`;
       if (output.value === undefined) this.store.delete(name);

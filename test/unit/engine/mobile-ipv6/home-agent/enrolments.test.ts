@@ -1,7 +1,7 @@
 /** Enrolment at a home agent. docs/reference/enrolment.md. */
 import { describe, expect, it } from 'vitest';
 import { isMalformed } from '#base/bytes.ts';
-import { ipv4 } from '#base/ip.ts';
+import { formatPrefix, ipv4 } from '#base/ip.ts';
 import { formatEnrolmentLine, parseEnrolmentLine } from '#crypto/enrolment-line.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
 import { EnrolmentScene } from './enrolment-scene.ts';
@@ -179,6 +179,33 @@ describe('grants of an enrolment', () => {
     expect(scene.ask('enroll-add', { name: 'laptop' }).value).toMatch(/already waiting/);
     scene.use(line);
     expect(scene.ask('enroll-add', { name: 'laptop' }).value).toMatch(/already enrolled/);
+  });
+});
+
+describe('routes to prefixes that no binding has', () => {
+  const unreachable = (scene: EnrolmentScene): readonly string[] =>
+    [...scene.desired.values()]
+      .flatMap((part) => part?.routes ?? [])
+      .filter(({ device }) => device === undefined)
+      .map(({ destination }) => formatPrefix(destination));
+
+  it('lead nowhere for the whole pool, and for prefixes beside it once they are granted', () => {
+    const scene = new EnrolmentScene(POOL);
+    expect(unreachable(scene)).toContain('2001:db8:2::/62');
+    const inside = scene.add('van', { router: true });
+    const beside = scene.add('bus', { prefixes: ['2001:db8:7::/64'] });
+    expect(unreachable(scene)).not.toContain('2001:db8:7::/64');
+    scene.use(inside);
+    scene.use(beside);
+    expect(unreachable(scene)).toEqual(
+      expect.arrayContaining(['2001:db8:2::/62', '2001:db8:2::/64', '2001:db8:7::/64']),
+    );
+  });
+
+  it('exist once for a pool that one router has whole', () => {
+    const scene = new EnrolmentScene({ prefixPool: prefix('2001:db8:2::/64') });
+    scene.use(scene.add('van', { router: true }));
+    expect(unreachable(scene).filter((text) => text === '2001:db8:2::/64')).toHaveLength(1);
   });
 });
 
