@@ -74,7 +74,7 @@ export interface SessionListener<P> {
   packetReceived?(step: Step, session: Session, packet: Uint8Array, udpPath: UdpPath): void;
   /**
    * A Tunnel Response was sent: the initiator may send data under these keys before any control
-   * message.
+   * message. The listener may discard a session that only the response was for.
    */
   responseSent?(step: Step, session: Session): void;
   /** The initiator never completed the handshake; the session was dropped. */

@@ -294,7 +294,8 @@ export class Sessions<P> {
     session.initiationsUntil = until;
     this.#table.offer(session, offer.generation);
     this.#listener.responseSent?.(step, session);
-    if (session.current === undefined) this.#arm(step, session);
+    // The listener may have discarded it.
+    if (this.#table.isUnconfirmed(session)) this.#arm(step, session);
     sendDatagram(step, udpPath, offer.datagram);
     return undefined;
   }

@@ -3,14 +3,15 @@
  *
  * No RFC: docs/reference/enrolment.md §2, §4
  *
- * Any host that knows the home agent's public key can send such requests, so that answers are
- * limited by the prefix of their source, and are never larger than the initiation.
+ * Any host that knows the home agent's public key can send such requests, so that answers to wrong
+ * secrets are limited by the prefix of their source, and none is larger than the initiation.
  */
 import { hex } from '#base/bytes.ts';
 import type { IpAddress, Prefix } from '#base/ip.ts';
 import { prefixContains } from '#base/ip.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import { SourceRateLimit } from '#engine/common/source-rate-limit.ts';
+import { TokenBucket } from '#engine/common/token-bucket.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import { setDesiredStatic } from '#engine/mobile-ipv6/home-agent/desired-state.ts';
 import { emit } from '#engine/mobile-ipv6/home-agent/events.ts';
@@ -21,7 +22,9 @@ import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import type { Enrolment } from './enrolment.ts';
 import type { EnrolmentRefusal, Enrolments } from './enrolments.ts';
 
-/** A node retransmits once a second; a household or an office enrols some nodes at a time. */
+const EVENTS_PER_SECOND = 5;
+const EVENTS_AT_ONCE = 10;
+/** A person mistypes now and then, and many may be behind one NAT. */
 const RATES = {
   site: { perSecond: 2, burst: 10 },
   network: { perSecond: 10, burst: 50 },
@@ -52,7 +55,10 @@ interface RequestsContext {
 
 export class EnrolmentRequests {
   readonly #context: RequestsContext;
+  /** Of answers to wrong secrets. */
   readonly #rate = new SourceRateLimit(RATES);
+  /** Limits events that an unauthenticated sender can cause. */
+  readonly #eventLimit = new TokenBucket(EVENTS_PER_SECOND, EVENTS_AT_ONCE);
 
   constructor(context: RequestsContext) {
     this.#context = context;
@@ -64,18 +70,22 @@ export class EnrolmentRequests {
     { publicKey, request, source }: IncomingRequest,
   ): readonly NtmobileOption[] | undefined {
     const { enrolments, policy, counters } = this.#context;
-    if (!this.#rate.take(step.now, source)) {
+    // Others cannot use up the answers of a node that knows its secret.
+    const isGenuine = enrolments.isGenuine(request);
+    if (!isGenuine && !this.#rate.take(step.now, source)) {
       counters.count('enrolment-rate-limited');
       return undefined;
     }
     const known = policy.directory.byPublicKey(publicKey);
     const isKeyInUse = known !== undefined && known.identifier !== request.name;
-    const decision = enrolments.admit(step, publicKey, request, isKeyInUse);
+    const { name } = request;
+    const decision = enrolments.admit(step, publicKey, { name, isGenuine, isKeyInUse });
     if (decision.kind === 'refused') {
       counters.count(REFUSED[decision.reason]);
       // The name is shown only after the secret was right: others may have made it up.
-      const { reason, name } = decision;
-      emit(step, 'warn', 'enrolment-refused', { identifier: name, reason, source });
+      const { reason } = decision;
+      if (this.#eventLimit.take(step.now))
+        emit(step, 'warn', 'enrolment-refused', { identifier: decision.name, reason, source });
       return [{ type: 'reason', reason }];
     }
     const { enrolment } = decision;

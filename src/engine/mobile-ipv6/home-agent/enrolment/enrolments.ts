@@ -53,6 +53,15 @@ type EnrolmentDecision =
   | { readonly kind: 'repeated'; readonly enrolment: Enrolment }
   | { readonly kind: 'refused'; readonly reason: EnrolmentRefusal; readonly name?: string };
 
+/** A request of a node, and what is known about it. */
+interface JudgedRequest {
+  readonly name: string;
+  /** The secret is right. */
+  readonly isGenuine: boolean;
+  /** Another node of the directory has the key. */
+  readonly isKeyInUse: boolean;
+}
+
 interface EnrolmentsContext {
   readonly clock: WallClock;
   readonly random: RandomBytes;
@@ -162,19 +171,21 @@ export class Enrolments {
     return free === undefined ? 'prefixPool has no free /64; give a prefix with --prefix' : [free];
   }
 
-  /**
-   * A node with this key sent the secret. `isKeyInUse`: another node of the directory has the key.
-   */
+  /** Whether the secret is that of the name; takes as long for names that do not exist. */
+  isGenuine({ name, secret }: EnrolmentRequest): boolean {
+    const enrolment = this.#byName.get(name);
+    const same = equalSecrets(sha256(LABEL, secret), enrolment?.secretHash ?? this.#noHash);
+    return same && enrolment !== undefined;
+  }
+
+  /** A node with this key sent the request. */
   admit(
     step: Step,
     publicKey: Uint8Array,
-    { name, secret }: EnrolmentRequest,
-    isKeyInUse: boolean,
+    { name, isGenuine, isKeyInUse }: JudgedRequest,
   ): EnrolmentDecision {
     const enrolment = this.#byName.get(name);
-    const hash = enrolment?.secretHash ?? this.#noHash;
-    const genuine = equalSecrets(sha256(LABEL, secret), hash);
-    if (enrolment === undefined || !genuine) return { kind: 'refused', reason: 'unknown' };
+    if (enrolment === undefined || !isGenuine) return { kind: 'refused', reason: 'unknown' };
     const refused = (reason: EnrolmentRefusal): EnrolmentDecision => ({
       ...{ kind: 'refused', reason, name },
     });

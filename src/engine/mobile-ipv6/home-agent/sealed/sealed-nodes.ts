@@ -187,7 +187,11 @@ export class SealedNodes implements SessionListener<UdpPath> {
   responseSent(step: Step, session: Session): void {
     const homeAddress = this.#authorized;
     this.#context.counters.count('session-started');
-    if (homeAddress === undefined) return;
+    if (homeAddress === undefined) {
+      // Of an enrolment, which any host can ask for: the response is all.
+      if (!this.#homes.has(session)) this.#sessions.discard(session);
+      return;
+    }
     this.#homes.set(session, homeAddress);
     const { directory } = this.#context.policy;
     if (directory.ownerOf(homeAddress) === directory.byPublicKey(session.peer.publicKey))

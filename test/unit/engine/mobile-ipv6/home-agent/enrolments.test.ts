@@ -2,10 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { isMalformed } from '#base/bytes.ts';
 import { formatPrefix, ipv4 } from '#base/ip.ts';
+import { NEVER } from '#base/time.ts';
 import { formatEnrolmentLine, parseEnrolmentLine } from '#crypto/enrolment-line.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
 import { EnrolmentScene } from './enrolment-scene.ts';
-import { ALICE, CONFIGURATION, HOME_ADDRESS, prefix } from './home-agent-scene.ts';
+import { ALICE, CONFIGURATION, HOME_ADDRESS, HOME_AGENT, prefix } from './home-agent-scene.ts';
 
 const DAY_MS = 86_400_000;
 const POOL = { prefixPool: prefix('2001:db8:2::/62') };
@@ -250,6 +251,47 @@ describe('requests to be enrolled', () => {
     expect(outcomes.filter((kind) => kind === 'refused')).toHaveLength(10);
     expect(scene.counter('enrolment-rate-limited')).toBe(30);
     expect(scene.use(line, { source: '2001:db8:b::7' })).toMatchObject({ kind: 'granted' });
+  });
+
+  it('are answered if they have the secret, whatever others sent from the same address', () => {
+    const scene = new EnrolmentScene();
+    const line = scene.add('laptop');
+    const wrong = changed(line, { secret: new Uint8Array(16) });
+    for (let sent = 0; sent < 40; sent += 1) scene.use(wrong);
+    expect(scene.use(wrong)).toEqual({ kind: 'silent' });
+    expect(scene.use(line)).toMatchObject({ kind: 'granted' });
+  });
+
+  it('cause ten events at once, whatever their sources', () => {
+    const scene = new EnrolmentScene();
+    const wrong = changed(scene.add('laptop'), { secret: new Uint8Array(16) });
+    for (let sent = 0; sent < 40; sent += 1)
+      scene.use(wrong, { source: `2001:db8:${sent.toString(16)}::7` });
+    expect(scene.counter('enrolment-unknown')).toBe(40);
+    expect(scene.eventNames().filter((name) => name === 'enrolment-refused')).toHaveLength(10);
+    scene.pass(1000);
+    scene.use(wrong);
+    expect(scene.eventNames().filter((name) => name === 'enrolment-refused')).toHaveLength(11);
+  });
+
+  it.each([
+    ['refused', { secret: new Uint8Array(16) }],
+    ['granted', {}],
+  ])('leave no session behind when they are %s', (kind, change) => {
+    const scene = new EnrolmentScene();
+    const { client, step } = scene.client(changed(scene.add('laptop'), change));
+    client.start(step);
+    const exchange = () => {
+      for (const output of step.out.splice(0))
+        if (output.kind === 'send') scene.deliver(output.packet, '2001:db8:a::7');
+      for (const { packet } of scene.sent.splice(0)) client.receive(step, HOME_AGENT, 4191, packet);
+    };
+    exchange();
+    expect(client.outcome).toMatchObject({ kind });
+    expect(step.out.some((output) => output.kind === 'send')).toBe(true);
+    exchange();
+    expect(scene.counter('control-unknown-spi')).toBe(1);
+    expect(scene.engine.deadline()).toBe(NEVER);
   });
 
   it('get no answer that is larger than they are', () => {
