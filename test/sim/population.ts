@@ -62,6 +62,7 @@ export interface HomeAgentChoices {
   readonly maximumLifetimeSeconds?: number;
   /** All nodes have public keys. */
   readonly sealed?: boolean;
+  readonly dns?: HomeAgentConfiguration['dns'];
 }
 
 /** The key pair of a daemon of the world. */
@@ -89,6 +90,7 @@ export function homeAgentConfiguration(choices: HomeAgentChoices): HomeAgentConf
       mayUseIpv4Pool: index % 3 === 2,
       mobileNetworkPrefixes: [],
     })),
+    ...(choices.dns === undefined ? {} : { dns: choices.dns }),
     insecure: false,
     maximumLifetimeSeconds: choices.maximumLifetimeSeconds ?? 600,
     refreshAdvice: 0.8,
@@ -110,6 +112,7 @@ export interface MobileChoices {
   readonly natKeepaliveSeconds?: number;
   /** The home agent has a public key. */
   readonly sealed?: boolean;
+  readonly acceptDns?: boolean;
 }
 
 export function mobileNodeConfiguration(choices: MobileChoices): MobileNodeConfiguration {
@@ -136,6 +139,7 @@ export function mobileNodeConfiguration(choices: MobileChoices): MobileNodeConfi
       },
     ],
     interfaces: [],
+    acceptDns: choices.acceptDns ?? false,
     optimistic: true,
     preferIpv4: choices.preferIpv4 ?? false,
     failBackSeconds: 60,

@@ -1,8 +1,10 @@
 /** Sealed Mobile IPv6 under virtual time: docs/reference/sealed-mobile-ipv6.md §3 to §5. */
 import { describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';
+import { ipv6 } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
 import type { KeyPair } from '#crypto/primitives.ts';
+import type { DesiredPart } from '#engine/contract/desired-state.ts';
 import type { Output } from '#engine/contract/output.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
@@ -120,6 +122,23 @@ describe('lost keys', () => {
     script.restartMobile(200);
     script.settled(10_000);
     expect(script.lostData()).toBeUndefined();
+  });
+});
+
+describe('name servers of a home agent with a public key', () => {
+  it('reach the resolver of a node that accepts them, because the session authenticates them', () => {
+    const dns = { servers: [ipv6('2001:db8:1::53')], search: ['lab.example'] };
+    const script = new Script({ sealed: true, agent: { dns }, mobile: { acceptDns: true } });
+    const desired = new Map<string, DesiredPart | undefined>();
+    script.mobile.engine.onStep = (_, outputs) => {
+      for (const output of outputs)
+        if (output.kind === 'set-desired') desired.set(output.key, output.part);
+    };
+    script.move('ipv6-a');
+    script.settled();
+    expect(desired.get('name-servers')).toEqual({
+      nameServers: [{ servers: dns.servers, searchDomains: dns.search }],
+    });
   });
 });
 

@@ -27,6 +27,7 @@ import type {
   UnansweredExchange,
 } from '../home/home-agent-addresses.ts';
 import type { HomeRole } from '../home/home-role.ts';
+import { asksForNameServers } from '../home/name-servers.ts';
 import type { StoredRegistration } from '../home/stored-registration.ts';
 import type { MobileNodeReason } from '../reasons.ts';
 import { type SealedSessions, sendUpdate } from '../sealed/outgoing-update.ts';
@@ -199,8 +200,7 @@ export class BindingExchange {
       registrationKey,
       sealed: configuration.publicKey !== undefined,
       udpPort: node.configuration.udpPort,
-      // Without authentication anybody could name the servers.
-      requestDns: node.configuration.acceptDns === true && registrationKey !== undefined,
+      requestDns: asksForNameServers(node.configuration, configuration),
       roleOptions: role.roleOptions(registering),
     });
     const question = this.#pacing.asks;

@@ -4,7 +4,19 @@
  * No RFC: docs/reference/mobile-ipv6-dns.md.
  */
 import type { DesiredNameServers } from '#engine/contract/desired-state.ts';
+import type {
+  HomeConfiguration,
+  MobileNodeConfiguration,
+} from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { findOption, type MobilityOption } from '#wire/mobility/options.ts';
+
+/** Without an authenticated acknowledgement anybody could name the servers. */
+export function asksForNameServers(
+  { acceptDns }: MobileNodeConfiguration,
+  { registrationKey, publicKey }: HomeConfiguration,
+): boolean {
+  return acceptDns === true && (registrationKey !== undefined || publicKey !== undefined);
+}
 
 /** Of an acknowledgement; undefined if it names none. */
 export function nameServersIn(options: readonly MobilityOption[]): DesiredNameServers | undefined {

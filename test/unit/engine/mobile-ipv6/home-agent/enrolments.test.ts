@@ -253,7 +253,7 @@ describe('requests to be enrolled', () => {
     expect(scene.use(line, { source: '2001:db8:b::7' })).toMatchObject({ kind: 'granted' });
   });
 
-  it('are answered if they have the secret, whatever others sent from the same address', () => {
+  it('get an answer if they have the secret, whatever others sent from the same address', () => {
     const scene = new EnrolmentScene();
     const line = scene.add('laptop');
     const wrong = changed(line, { secret: new Uint8Array(16) });
