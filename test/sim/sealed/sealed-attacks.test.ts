@@ -5,7 +5,12 @@ import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts
 import { Script } from '#test/scenario/script.ts';
 import type { Frame } from '../frame.ts';
 import type { MobileHost } from '../mobile-host.ts';
-import { homeAddressOf, keyPairOfDaemon, mobileNodeConfiguration } from '../population.ts';
+import {
+  HOME_AGENT,
+  homeAddressOf,
+  keyPairOfDaemon,
+  mobileNodeConfiguration,
+} from '../population.ts';
 
 const ATTACKER = ipv6('2001:db8:bad::1');
 const TUNNEL_REQUEST = 10;
@@ -32,6 +37,16 @@ function addNode(
     ?.attach(script.network('ipv6-b'), { ...style, lingering: false, dadFails: false });
   script.world.runFor(5000);
   return mobile;
+}
+
+/** The datagrams that the daemon sends from now on. */
+function datagramsOf({ engine }: Pick<MobileHost, 'engine'>): Uint8Array[] {
+  const packets: Uint8Array[] = [];
+  engine.onStep = (_, outputs) => {
+    for (const output of outputs)
+      if (output.kind === 'send' && output.path.kind === 'datagram') packets.push(output.packet);
+  };
+  return packets;
 }
 
 /** The home agent gets the datagram again, from another address. */
@@ -67,6 +82,54 @@ describe('a Tunnel Request that was recorded', () => {
       Number(counts(script.agent.engine, name)),
     );
     expect(Math.max(...refusals)).toBe(1);
+  });
+});
+
+describe('the response of a handshake', () => {
+  it('waits for the record of its timestamp, and sealed answers do not', () => {
+    const script = new Script({ sealed: true });
+    const awaited: unknown[] = [];
+    script.agent.engine.onStep = (_, outputs) => {
+      for (const output of outputs)
+        if (output.kind === 'send') awaited.push(output.requires?.table);
+    };
+    script.move('ipv6-a');
+    script.arrows('ha -> mn sealed Tunnel Response');
+    expect(awaited[0]).toBe('handshake');
+    script.settled();
+    awaited.length = 0;
+    script.move('ipv6-b');
+    script.arrows('ha -> mn sealed mobility');
+    expect(awaited).not.toContain('handshake');
+  });
+});
+
+describe('an endpoint that leads back into the tunnel', () => {
+  it('is refused although the node answers from there', () => {
+    const script = new Script({ sealed: true });
+    script.move('ipv6-a');
+    const before = script.settled();
+    const packets = { agent: datagramsOf(script.agent), node: datagramsOf(script.mobile) };
+    const home = homeAddressOf(0);
+    const { tunnel } = script.agent.tunnels.plane.routeOf(home) ?? expect.fail('no tunnel');
+    const ports = { localPort: 4191, remotePort: 4191, relayIndex: 0 };
+    const atAgent = { local: HOME_AGENT, remote: home, ...ports };
+    script.agent.engine.step({ kind: 'roaming', tunnel, ...atAgent });
+    const [question] = packets.agent.splice(0);
+    const local = script.careOfAddress(6) ?? expect.fail('no care-of address');
+    const atNode = { kind: 'datagram', local, remote: HOME_AGENT, ...ports } as const;
+    script.mobile.engine.step({
+      ...({ kind: 'datagram', path: atNode } as const),
+      packet: question ?? expect.fail('no Keep Alive'),
+    });
+    const [answer] = packets.node.splice(0);
+    script.agent.engine.step({
+      ...({ kind: 'datagram', path: { kind: 'datagram', ...atAgent } } as const),
+      packet: answer ?? expect.fail('no answer'),
+    });
+    expect(counts(script.agent.engine, 'endpoint-refused')).toBe(1);
+    expect(script.binding()).toEqual(before);
+    expect(script.lostData()).toBeUndefined();
   });
 });
 

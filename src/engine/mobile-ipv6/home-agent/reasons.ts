@@ -86,6 +86,8 @@ export const HOME_AGENT_REASONS = {
   'endpoint-moved':
     'A sealed tunnel followed its mobile node to an endpoint that answered, such as after a NAT ' +
     'gave it another port.',
+  'endpoint-refused':
+    'A sealed tunnel did not follow its mobile node to an endpoint that leads back into the tunnel.',
   'authentication-failed': 'The authenticator is wrong (status 146).',
   'replay-protection-missing': 'An authenticated Binding Update has no timestamp (status 145).',
   'timestamp-invalid':

@@ -18,7 +18,7 @@ const LONGEST_CHAIN = 8;
  * forwarded prefixes. All prefixes that the mobile node may register count as its own.
  */
 export function causesTunnelLoop(
-  { policy, bindings }: RegistrationView,
+  { policy, bindings }: Pick<RegistrationView, 'policy' | 'bindings'>,
   key: BindingKey,
   mobileNode: AuthorizedMobileNode,
   remote: IpAddress,

@@ -18,10 +18,13 @@ import type { Output } from '#engine/contract/output.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import {
   parseStoredHandshake,
+  StoreTable,
   storeHandshake,
 } from '#engine/mobile-ipv6/home-agent/bindings/binding-store.ts';
 import type { Bindings } from '#engine/mobile-ipv6/home-agent/bindings/bindings.ts';
+import { causesTunnelLoop } from '#engine/mobile-ipv6/home-agent/bindings/tunnel-loop.ts';
 import type { EnrolmentRequests } from '#engine/mobile-ipv6/home-agent/enrolment/enrolment-requests.ts';
+import { ENROLMENT_TABLE } from '#engine/mobile-ipv6/home-agent/enrolment/enrolments.ts';
 import type { HomeLink } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
 import type { SealedPath } from '#engine/mobile-ipv6/home-agent/input.ts';
 import type { HomeAgentCounters } from '#engine/mobile-ipv6/home-agent/reasons.ts';
@@ -43,6 +46,8 @@ import { RestartCalls } from './restart-calls.ts';
 
 const SUITES = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
 const PATH_ID_OCTETS = 8;
+
+type SendOutput = Extract<Output, { readonly kind: 'send' }>;
 
 interface SealedNodesContext {
   readonly policy: Policy;
@@ -67,6 +72,8 @@ export class SealedNodes implements SessionListener<UdpPath> {
   readonly #checked = new WeakSet<Session>();
   /** The answer goes into the response of the handshake under way. */
   #answers: Uint8Array[] | undefined;
+  /** The record that the response of the handshake under way waits for. */
+  #awaited: SendOutput['requires'];
   /** The home address of that handshake. */
   #authorized: Ipv6Address | undefined;
 
@@ -104,7 +111,9 @@ export class SealedNodes implements SessionListener<UdpPath> {
   }
 
   receive(step: Step, udpPath: UdpPath, datagram: Uint8Array): void {
+    this.#awaited = undefined;
     this.#run(step, (inner) => this.#sessions.receive(inner, udpPath, datagram));
+    this.#awaited = undefined;
   }
 
   /** Datagrams to a node on the home link go to its link-layer address. */
@@ -114,9 +123,15 @@ export class SealedNodes implements SessionListener<UdpPath> {
     const { homeLink, policy } = this.#context;
     for (const output of own) {
       const atHome = homeLink === undefined ? undefined : datagramAtHome(policy, output);
-      if (atHome === undefined) step.out.push(output);
+      if (atHome === undefined) step.out.push(this.#awaiting(output));
       else homeLink?.sendToNodeAtHome(step, atHome);
     }
+  }
+
+  #awaiting(output: Output): Output {
+    const requires = this.#awaited;
+    const waits = requires !== undefined && output.kind === 'send';
+    return waits && output.path.kind === 'datagram' ? { ...output, requires } : output;
   }
 
   // --- handshakes ---
@@ -169,6 +184,7 @@ export class SealedNodes implements SessionListener<UdpPath> {
     request: EnrolmentRequest,
   ): readonly NtmobileOption[] | undefined {
     this.#authorized = undefined;
+    this.#awaited = { table: ENROLMENT_TABLE, key: request.name };
     return this.#context.enrolment?.answer(step, { publicKey, request, source: udpPath.remote });
   }
 
@@ -177,6 +193,7 @@ export class SealedNodes implements SessionListener<UdpPath> {
     if (timestamp <= (this.#timestamps.get(publicKey) ?? 0n)) return false;
     this.#timestamps.set(publicKey, timestamp);
     storeHandshake(step, publicKey, timestamp);
+    this.#awaited = { table: StoreTable.handshake, key: publicKey };
     return true;
   }
 
@@ -288,13 +305,17 @@ export class SealedNodes implements SessionListener<UdpPath> {
     answer: ReceivedMessage | undefined,
   ): void {
     this.#checked.delete(session);
-    const { bindings, counters } = this.#context;
+    const { bindings, counters, policy } = this.#context;
     const homeAddress = this.#homes.get(session);
     const binding = homeAddress === undefined ? undefined : bindings.anyOf(homeAddress);
     if (answer === undefined || binding === undefined) return;
     if (!sameRemoteEndpoint(answer.udpPath, asked)) return;
     const { local, localPort, remote, remotePort } = asked;
     const { endpoint } = binding.tunnel;
+    if (causesTunnelLoop({ policy, bindings }, binding, binding.mobileNode, remote)) {
+      counters.count('endpoint-refused');
+      return;
+    }
     counters.count('endpoint-moved');
     bindings.relocate(step, binding, { ...endpoint, local, localPort, remote, remotePort });
     this.#publish(step, session);

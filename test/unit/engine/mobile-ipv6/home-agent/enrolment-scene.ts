@@ -40,7 +40,11 @@ export class EnrolmentScene {
   readonly store = new Map<string, JsonValue>();
   readonly desired = new Map<string, DesiredPart | undefined>();
   events: EngineEvent[] = [];
-  sent: { readonly remote: IpAddress; readonly packet: Uint8Array }[] = [];
+  sent: {
+    readonly remote: IpAddress;
+    readonly packet: Uint8Array;
+    readonly requires: { readonly table: string; readonly key: string } | undefined;
+  }[] = [];
   now: Monotonic = monotonic(1_000_000);
   #replies: { readonly ok: boolean; readonly value: JsonValue }[] = [];
   #configuration: HomeAgentConfiguration;
@@ -80,9 +84,9 @@ export class EnrolmentScene {
 
   #apply(output: Output): void {
     if (output.kind === 'send') {
-      const { path, packet } = output;
+      const { path, packet, requires } = output;
       assert(path.kind === 'datagram', 'a datagram');
-      this.sent.push({ remote: path.remote, packet });
+      this.sent.push({ remote: path.remote, packet, requires });
     } else if (output.kind === 'event') {
       expectSound(output.event);
       this.events.push(output.event);

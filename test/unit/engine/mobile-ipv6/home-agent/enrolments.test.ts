@@ -294,6 +294,17 @@ describe('requests to be enrolled', () => {
     expect(scene.engine.deadline()).toBe(NEVER);
   });
 
+  it('get no grant before the record is on disk', () => {
+    const scene = new EnrolmentScene();
+    const { client, step } = scene.client(scene.add('laptop'));
+    client.start(step);
+    const [request] = step.out;
+    if (request?.kind !== 'send') throw new Error('no request');
+    scene.deliver(request.packet, '2001:db8:a::7');
+    expect(scene.sent).toMatchObject([{ requires: { table: 'enrolment', key: 'laptop' } }]);
+    expect(scene.store.has('enrolment laptop')).toBe(true);
+  });
+
   it('get no answer that is larger than they are', () => {
     const scene = new EnrolmentScene(POOL);
     const prefixes = Array.from({ length: 4 }, (_, at) => `2001:db8:7:${at}::/64`);
