@@ -123,6 +123,7 @@ export class Enrolments {
     }
     const grants = this.#choose(step, name, wanted);
     if (typeof grants === 'string') return grants;
+    this.#forgetReplaced(step, name, grants);
     const secret = this.#context.random(SECRET_OCTETS);
     const createdWallMs = this.#context.clock.at(step.now);
     const expiresWallMs = createdWallMs + validMs;
@@ -198,6 +199,7 @@ export class Enrolments {
     }
     if (expired) return refused('expired');
     if (isKeyInUse) return refused('key-in-use');
+    if (this.#isGiven(enrolment)) return refused('conflict');
     const fresh = enrolled(enrolment, publicKey, this.#context.clock.at(step.now));
     const after: Enrolment = { ...enrolment, state: fresh };
     this.#store(step, after);
@@ -240,6 +242,23 @@ export class Enrolments {
     for (const enrolment of this.#byName.values())
       if (enrolment.state.phase === 'waiting' && enrolment.expiresWallMs < before)
         this.#forget(step, enrolment.name);
+  }
+
+  /** Expired enrolments whose grants go to another: a clock set back must not revive them. */
+  #forgetReplaced(step: Step, name: string, grants: Grants): void {
+    const plan = { ...this.#context.configuration(), mobileNodes: [] };
+    for (const one of this.#byName.values())
+      if (this.isExpired(step, one) && new TakenAddresses(plan, [one]).conflict(name, grants))
+        this.#forget(step, one.name);
+  }
+
+  /** Another node is enrolled with the same grants. */
+  #isGiven({ name, grants }: Enrolment): boolean {
+    const others = [...this.#byName.values()].filter(
+      (one) => one.name !== name && one.state.phase === 'enrolled',
+    );
+    const taken = new TakenAddresses(this.#context.configuration(), others);
+    return taken.conflict(name, grants) !== undefined;
   }
 
   #store(step: Step, enrolment: Enrolment): void {

@@ -99,6 +99,11 @@ export class EnrolmentScene {
     }
   }
 
+  /** The wall clock differs from the true time by so much. */
+  setClock(errorMs: number): void {
+    this.input({ kind: 'clock', offsetMs: EPOCH_MS - 1_000_000 + errorMs });
+  }
+
   pass(milliseconds: number): void {
     this.now = monotonic(this.now + milliseconds);
     if (this.engine.deadline() <= this.now) this.input({ kind: 'tick' });

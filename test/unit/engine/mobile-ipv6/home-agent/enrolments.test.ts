@@ -59,6 +59,24 @@ describe('an enrolment', () => {
     scene.add('laptop');
   });
 
+  it('stays expired when its address went to another and the clock is set back', () => {
+    const scene = new EnrolmentScene();
+    const line = scene.add('laptop', { expiresSeconds: 60, homeAddress: '2001:db8:1::abc' });
+    scene.pass(60_000);
+    const kept = scene.store.get('enrolment laptop');
+    const other = scene.add('phone', { homeAddress: '2001:db8:1::abc' });
+    expect(scene.use(other)).toMatchObject({ kind: 'granted' });
+    scene.setClock(-120_000);
+    expect(scene.use(line)).toEqual({ kind: 'refused', reason: 'unknown' });
+    expect(scene.ask('status').value).toMatchObject({ mobileNodes: 2 });
+    // A record of a former release, which kept both.
+    scene.store.set('enrolment laptop', kept ?? null);
+    const again = new EnrolmentScene({}, scene);
+    again.setClock(-120_000);
+    expect(again.use(line, { seed: 'one' })).toEqual({ kind: 'refused', reason: 'conflict' });
+    expect(again.ask('status').value).toMatchObject({ mobileNodes: 2 });
+  });
+
   it('refuses a wrong secret and a wrong name alike', () => {
     const scene = new EnrolmentScene();
     const line = scene.add('laptop');
