@@ -105,7 +105,7 @@ describe('the response of a handshake', () => {
 });
 
 describe('an endpoint that leads back into the tunnel', () => {
-  it('is refused although the node answers from there', () => {
+  it('gets no tunnel although the node answers from there', () => {
     const script = new Script({ sealed: true });
     script.move('ipv6-a');
     const before = script.settled();

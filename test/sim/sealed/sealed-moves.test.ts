@@ -157,7 +157,7 @@ describe('data from another port of the NAT', () => {
 });
 
 describe('a binding that was revoked', () => {
-  it('is made again under new keys, which a call of the home agent asks for', () => {
+  it('comes back under new keys, which a call of the home agent asks for', () => {
     const script = new Script({ sealed: true });
     const published = new Set<string>();
     script.agent.engine.onStep = (_, outputs) => {

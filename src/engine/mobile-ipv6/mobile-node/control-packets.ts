@@ -8,7 +8,7 @@
  * RFC 6275 §11.3.6   Binding Error;  §11.7.4 Binding Refresh Request, both from the home agent only
  */
 import { isMalformed } from '#base/bytes.ts';
-import { type IpAddress, type Ipv4Address, ipv4Mapped } from '#base/ip.ts';
+import { type IpAddress, type Ipv4Address, type Ipv6Address, ipv4Mapped } from '#base/ip.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import {
@@ -65,27 +65,36 @@ export class ControlPackets {
     this.#count = count;
   }
 
-  receive(step: Step, path: PacketPath, bytes: Uint8Array): void {
-    const reason = this.#dispatch(step, path, bytes);
+  /** A sealed message is about the `sealedHome` of its session alone. */
+  receive(step: Step, path: PacketPath, bytes: Uint8Array, sealedHome?: Ipv6Address): void {
+    const homes =
+      sealedHome === undefined
+        ? this.#homes
+        : this.#homes.filter(({ configuration }) => configuration.homeAddress === sealedHome);
+    const reason = this.#dispatch(step, path, bytes, homes);
     if (reason !== undefined) this.#count(reason);
   }
 
   /** Gives the reason to count unless a registration counts it. */
-  #dispatch(step: Step, path: PacketPath, bytes: Uint8Array): MobileNodeReason | undefined {
+  #dispatch(
+    step: Step,
+    path: PacketPath,
+    bytes: Uint8Array,
+    homes: readonly ReceivingHome[],
+  ): MobileNodeReason | undefined {
     if (path.kind === 'link') return 'unexpected-path';
     const packet = ipv6Codec.parse(bytes);
     if (isMalformed(packet)) return 'malformed-packet';
     const fault = extensionFault(packet) ?? unboundHomeAddressFault(packet);
     if (fault !== undefined) return this.#answerFault(step, path, packet, bytes, fault);
-    if (packet.protocol === PROTOCOL_ICMPV6)
-      return receiveParameterProblem(step, this.#homes, packet);
+    if (packet.protocol === PROTOCOL_ICMPV6) return receiveParameterProblem(step, homes, packet);
     if (packet.protocol !== PROTOCOL_MOBILITY) return 'unexpected-protocol';
     const read = readMobility(packet, bytes);
     if (read.fault !== undefined) return this.#answerFault(step, path, packet, bytes, read.fault);
     const { message } = read;
     if (message.type === 'home-test-init' || message.type === 'care-of-test-init')
       return this.#answerFault(step, path, packet, bytes, testInitFault(packet, bytes));
-    return this.#handle(step, path, packet, message);
+    return this.#handle(step, path, packet, message, homes);
   }
 
   /** Reports a fault to the source of the packet, where the RFCs ask for that. */
@@ -97,20 +106,10 @@ export class ControlPackets {
     { reason, answer }: Fault,
   ): MobileNodeReason {
     const { destination } = packet;
-    const own = this.#ownerOf(destination) !== undefined || this.#isLocal(destination);
+    const own = ownerOf(this.#homes, destination) !== undefined || this.#isLocal(destination);
     if (answer !== undefined && own)
       this.#count(this.#errors.report(step, path, packet, bytes, answer));
     return reason;
-  }
-
-  #ownerOf(address: IpAddress): ReceivingHome | undefined {
-    return this.#homes.find(
-      (home) =>
-        home.configuration.homeAddress === address ||
-        home.ownsCareOf(address) ||
-        // A home agent without the binding may know the IPv4 home address alone.
-        (home.ipv4HomeAddress !== undefined && ipv4Mapped(home.ipv4HomeAddress) === address),
-    );
   }
 
   #handle(
@@ -118,8 +117,9 @@ export class ControlPackets {
     path: PacketPath,
     packet: Ipv6Packet,
     message: MobilityMessage,
+    homes: readonly ReceivingHome[],
   ): MobileNodeReason | undefined {
-    const home = this.#ownerOf(upperLayerDestination(packet));
+    const home = ownerOf(homes, upperLayerDestination(packet));
     if (home === undefined) return 'not-our-home-address';
     const sealed = path.kind === 'datagram' || path.kind === 'tunnel';
     if (home.configuration.publicKey !== undefined && !sealed) return 'unsealed-message';
@@ -132,7 +132,7 @@ export class ControlPackets {
         if (this.#isCallback(step, message, home)) return 'callback-received';
         return home.requestRefresh(step) ? 'refresh-requested' : 'request-rate-limited';
       case 'binding-error':
-        return this.#handleBindingError(step, path, packet, message, home);
+        return this.#handleBindingError(step, path, packet, message, { home, homes });
       default:
         return 'unexpected-message';
     }
@@ -153,29 +153,40 @@ export class ControlPackets {
     path: PacketPath,
     { source, destination }: Ipv6Packet,
     { status, homeAddress }: MobilityMessageOf<'binding-error'>,
-    owner: ReceivingHome,
+    { home, homes }: { readonly home: ReceivingHome; readonly homes: readonly ReceivingHome[] },
   ): MobileNodeReason {
     // A home agent that lost the binding does not know to which of its IPv6 addresses the node
     // sends. In UDP, the outer address says more.
     const fromHomeAgent =
       path.kind === 'udp'
         ? path.remotePort === HOME_AGENT_UDP_PORT &&
-          owner.homeAgents.isOuterAddressInUse(path.remote)
-        : owner.homeAgents.isInUse(source);
+          home.homeAgents.isOuterAddressInUse(path.remote)
+        : home.homeAgents.isInUse(source);
     if (!fromHomeAgent) return 'binding-error-ignored';
     if (status !== BindingErrorStatus.unknownBinding) return 'binding-error-ignored';
-    return this.#homeNamed(homeAddress, destination, owner).requestRefresh(step)
+    return homeNamed(homes, homeAddress, destination, home).requestRefresh(step)
       ? 'binding-error-followed'
       : 'request-rate-limited';
   }
+}
 
-  /** Several homes may share a care-of address: a Binding Error names the home address. */
-  #homeNamed(
-    homeAddress: IpAddress,
-    destination: IpAddress,
-    fallback: ReceivingHome,
-  ): ReceivingHome {
-    const named = this.#homes.find((home) => home.configuration.homeAddress === homeAddress);
-    return named?.ownsCareOf(destination) === true ? named : fallback;
-  }
+function ownerOf(homes: readonly ReceivingHome[], address: IpAddress): ReceivingHome | undefined {
+  return homes.find(
+    (home) =>
+      home.configuration.homeAddress === address ||
+      home.ownsCareOf(address) ||
+      // A home agent without the binding may know the IPv4 home address alone.
+      (home.ipv4HomeAddress !== undefined && ipv4Mapped(home.ipv4HomeAddress) === address),
+  );
+}
+
+/** Several homes may share a care-of address: a Binding Error names the home address. */
+function homeNamed(
+  homes: readonly ReceivingHome[],
+  homeAddress: IpAddress,
+  destination: IpAddress,
+  fallback: ReceivingHome,
+): ReceivingHome {
+  const named = homes.find((home) => home.configuration.homeAddress === homeAddress);
+  return named?.ownsCareOf(destination) === true ? named : fallback;
 }

@@ -328,8 +328,8 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     this.publishDesired(step);
   }
 
-  sealedPacketReceived(step: Step, udpPath: UdpPath, packet: Uint8Array): void {
-    this.#packets.receive(step, { kind: 'datagram', ...udpPath }, packet);
+  sealedPacketReceived(step: Step, udpPath: UdpPath, packet: Uint8Array, home: Ipv6Address): void {
+    this.#packets.receive(step, { kind: 'datagram', ...udpPath }, packet, home);
   }
 
   keysLost(step: Step, homeAddress: Ipv6Address): void {

@@ -42,8 +42,8 @@ interface SealedHome {
 }
 
 interface SealedNode {
-  /** A packet of the home agent, authenticated. */
-  sealedPacketReceived(step: Step, udpPath: UdpPath, packet: Uint8Array): void;
+  /** A packet of the home agent of `home`, authenticated. */
+  sealedPacketReceived(step: Step, udpPath: UdpPath, packet: Uint8Array, home: Ipv6Address): void;
   /** The home agent has lost the keys of the home: a registration makes new ones. */
   keysLost(step: Step, homeAddress: Ipv6Address): void;
   /** The data plane needs other keys. */
@@ -226,12 +226,12 @@ export class SealedHomes implements SessionListener<never> {
 
   responseReceived(
     step: Step,
-    _session: Session,
+    session: Session,
     options: readonly NtmobileOption[],
     udpPath: UdpPath,
   ): void {
     const packet = findNtmobileOption(options, 'mobility-packet')?.packet;
-    if (packet !== undefined) this.#node.sealedPacketReceived(step, udpPath, packet);
+    if (packet !== undefined) this.#received(step, session, packet, udpPath);
   }
 
   packetReceived(step: Step, session: Session, packet: Uint8Array, udpPath: UdpPath): void {
@@ -239,7 +239,13 @@ export class SealedHomes implements SessionListener<never> {
     if (keys !== undefined) this.#answered(keys);
     if (session.current !== undefined && isOld(step.now, session.current))
       this.#sessions.rekey(step, session);
-    this.#node.sealedPacketReceived(step, udpPath, packet);
+    this.#received(step, session, packet, udpPath);
+  }
+
+  /** The home agent of one home has no say about another. */
+  #received(step: Step, session: Session, packet: Uint8Array, udpPath: UdpPath): void {
+    const home = this.#keysOf(session)?.home.homeAddress;
+    if (home !== undefined) this.#node.sealedPacketReceived(step, udpPath, packet, home);
   }
 
   ended(step: Step, session: Session): void {
