@@ -1,8 +1,10 @@
 /** The configuration of an enrolled node, and its file. */
 import {
+  constants,
   copyFileSync,
   existsSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   renameSync,
   rmSync,
@@ -21,9 +23,12 @@ import {
 } from '#base/ip.ts';
 import type { JsonObject } from '#base/json.ts';
 import type { EnrolmentLine } from '#crypto/enrolment-line.ts';
+import { randomBytes } from '#host/process/random.ts';
 import type { EnrolmentGrant } from '#wire/ntmobile/enrolment-options.ts';
 
 const DEFAULT_PORT = 4191;
+/** Former configurations that are kept. */
+const MOST_FORMER = 100;
 
 interface EnrolledNode {
   readonly role: 'mn' | 'mr';
@@ -82,16 +87,17 @@ function routerAddress({ address, length }: Prefix): string {
 }
 
 /**
- * Makes the file. With `replace`, a former one is kept as `<file>.old`; without it, false says that
- * there is one.
+ * Makes the file. With `replace`, a former one is kept as `<file>.old`, or under the next name that
+ * is free; without it, false says that there is one.
  */
 export function writeConfiguration(file: string, text: string, replace: boolean): boolean {
   mkdirSync(dirname(file), { recursive: true });
-  const fresh = `${file}.${process.pid}`;
-  writeFileSync(fresh, text, { mode: 0o644, flush: true });
+  // Never through a file or link that exists under this name.
+  const fresh = `${file}.${hex(randomBytes(8))}`;
+  writeFileSync(fresh, text, { mode: 0o644, flush: true, flag: 'wx' });
   try {
     if (replace) {
-      if (existsSync(file)) copyFileSync(file, `${file}.old`);
+      if (existsSync(file)) keepFormer(file);
       renameSync(fresh, file);
       return true;
     }
@@ -103,4 +109,18 @@ export function writeConfiguration(file: string, text: string, replace: boolean)
   } finally {
     rmSync(fresh, { force: true });
   }
+}
+
+/** A former configuration may have keys that exist nowhere else: none is replaced. */
+function keepFormer(file: string): void {
+  for (let count = 1; count <= MOST_FORMER; count += 1) {
+    const kept = count === 1 ? `${file}.old` : `${file}.old${count}`;
+    try {
+      copyFileSync(file, kept, constants.COPYFILE_EXCL);
+      return;
+    } catch (thrown) {
+      if (lstatSync(kept, { throwIfNoEntry: false }) === undefined) throw thrown;
+    }
+  }
+  throw new Error(`${file}.old to ${file}.old${MOST_FORMER} exist; remove those of no use`);
 }

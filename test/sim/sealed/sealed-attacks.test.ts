@@ -161,6 +161,17 @@ describe('a node', () => {
     expect(script.agent.tunnels.plane.routeOf(homeAddressOf(0))).toBeDefined();
   });
 
+  it('cannot silence the call of another node by a handshake for its home address', () => {
+    const script = new Script({ sealed: true, agent: { mobileNodes: 2 } });
+    script.move('ipv6-a');
+    script.settled();
+    script.move('none');
+    script.restartAgent(10);
+    addNode(script, { index: 0, key: 'mn1' });
+    expect(counts(script.agent.engine, 'session-started')).toBe(1);
+    expect(counts(script.agent.engine, 'session-called')).toBe(2);
+  });
+
   it('gets no binding without a seal if it has a public key', () => {
     const script = new Script({ agent: { sealed: true } });
     script.move('ipv6-a');

@@ -126,7 +126,7 @@ describe('lost keys', () => {
 });
 
 describe('name servers of a home agent with a public key', () => {
-  it('reach the resolver of a node that accepts them, because the session authenticates them', () => {
+  it('reach the resolver of a node that accepts them', () => {
     const dns = { servers: [ipv6('2001:db8:1::53')], search: ['lab.example'] };
     const script = new Script({ sealed: true, agent: { dns }, mobile: { acceptDns: true } });
     const desired = new Map<string, DesiredPart | undefined>();

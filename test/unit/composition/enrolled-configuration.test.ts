@@ -1,5 +1,5 @@
 /** The configuration that an enrolment writes, and its file. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -88,5 +88,20 @@ describe('the file of an enrolled node', () => {
     expect(writeConfiguration(file, 'second\n', true)).toBe(true);
     expect(readFileSync(file, 'utf8')).toBe('second\n');
     expect(readFileSync(`${file}.old`, 'utf8')).toBe('changed\n');
+    expect(writeConfiguration(file, 'third\n', true)).toBe(true);
+    expect(readFileSync(`${file}.old`, 'utf8')).toBe('changed\n');
+    expect(readFileSync(`${file}.old2`, 'utf8')).toBe('second\n');
+  });
+
+  it('goes through no link that was there before', () => {
+    const file = join(directory, 'linked/mn.yaml');
+    expect(writeConfiguration(file, 'first\n', false)).toBe(true);
+    const victim = join(directory, 'victim');
+    writeFileSync(victim, 'precious\n');
+    symlinkSync(victim, `${file}.${process.pid}`);
+    symlinkSync(victim, `${file}.old`);
+    expect(writeConfiguration(file, 'second\n', true)).toBe(true);
+    expect(readFileSync(file, 'utf8')).toBe('second\n');
+    expect(readFileSync(victim, 'utf8')).toBe('precious\n');
   });
 });

@@ -87,7 +87,7 @@ export const HOME_AGENT_REASONS = {
     'A sealed tunnel followed its mobile node to an endpoint that answered, such as after a NAT ' +
     'gave it another port.',
   'endpoint-refused':
-    'A sealed tunnel did not follow its mobile node to an endpoint that leads back into the tunnel.',
+    'A sealed tunnel did not follow its mobile node to an endpoint that leads back into it.',
   'authentication-failed': 'The authenticator is wrong (status 146).',
   'replay-protection-missing': 'An authenticated Binding Update has no timestamp (status 145).',
   'timestamp-invalid':

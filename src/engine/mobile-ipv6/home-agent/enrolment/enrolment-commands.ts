@@ -14,6 +14,8 @@ import { MOST_GRANTED_PREFIXES } from '#wire/ntmobile/enrolment-options.ts';
 import { type Enrolment, parseIpv4Grant } from './enrolment.ts';
 import type { Enrolments } from './enrolments.ts';
 
+/** RFC 5555 §4.1. */
+const USUAL_PORT = 4191;
 const DAY_SECONDS = 86_400;
 const SHORTEST_SECONDS = 60;
 const LONGEST_SECONDS = 30 * DAY_SECONDS;
@@ -43,6 +45,9 @@ export class EnrolmentCommands {
   add(step: Step, parameters: JsonObject): Answer {
     const wanted = parseWanted(parameters);
     if (typeof wanted === 'string') return refuse(wanted);
+    const { udpPort } = this.#context.policy.configuration;
+    if (udpPort !== USUAL_PORT)
+      return refuse(`nodes register at port ${USUAL_PORT} only; remove udpPort: ${udpPort}`);
     const { name, validSeconds, ...grants } = wanted;
     const added = this.#context.enrolments.add(step, name, grants, validSeconds * 1000);
     if (typeof added === 'string') return refuse(added);

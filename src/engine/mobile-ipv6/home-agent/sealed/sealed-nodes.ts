@@ -157,13 +157,14 @@ export class SealedNodes implements SessionListener<UdpPath> {
       return this.#enrol(step, initiation, enrolment.request);
     const homeAddress = findNtmobileOption(payload.options, 'home-address')?.address;
     if (use !== HandshakeUse.homeAgent || homeAddress === undefined) return undefined;
-    if (policy.directory.byPublicKey(publicKey) === undefined) return undefined;
+    const node = policy.directory.byPublicKey(publicKey);
+    if (node === undefined) return undefined;
     if (isIpv4(udpPath.remote) && policy.configuration.ipv4Addresses.length === 0) return undefined;
     if (!this.#isNewer(step, hex(publicKey), payload.timestamp)) {
       counters.count('session-replayed');
       return undefined;
     }
-    this.#calls.answered(homeAddress);
+    if (policy.directory.ownerOf(homeAddress) === node) this.#calls.answered(homeAddress);
     this.#authorized = homeAddress;
     const packet = findNtmobileOption(payload.options, 'mobility-packet')?.packet;
     if (packet === undefined) return [];

@@ -4,16 +4,15 @@
  * No RFC: docs/reference/mobile-ipv6-dns.md.
  */
 import type { DesiredNameServers } from '#engine/contract/desired-state.ts';
-import type {
-  HomeConfiguration,
-  MobileNodeConfiguration,
-} from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { findOption, type MobilityOption } from '#wire/mobility/options.ts';
 
 /** Without an authenticated acknowledgement anybody could name the servers. */
 export function asksForNameServers(
-  { acceptDns }: MobileNodeConfiguration,
-  { registrationKey, publicKey }: HomeConfiguration,
+  { acceptDns }: { readonly acceptDns?: boolean },
+  {
+    registrationKey,
+    publicKey,
+  }: { readonly registrationKey: unknown; readonly publicKey?: unknown },
 ): boolean {
   return acceptDns === true && (registrationKey !== undefined || publicKey !== undefined);
 }

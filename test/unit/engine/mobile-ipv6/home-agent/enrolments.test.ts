@@ -192,6 +192,14 @@ describe('grants of an enrolment', () => {
     expect(scene.store.size).toBe(0);
   });
 
+  it('end in a refusal when no node can reach the home agent’s port', () => {
+    const scene = new EnrolmentScene({ udpPort: 4192 });
+    expect(scene.ask('enroll-add', { name: 'laptop' })).toEqual({
+      ok: false,
+      value: 'nodes register at port 4191 only; remove udpPort: 4192',
+    });
+  });
+
   it('stay with a name that waits or is enrolled', () => {
     const scene = new EnrolmentScene();
     const line = scene.add('laptop');
