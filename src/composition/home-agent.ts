@@ -78,6 +78,7 @@ async function internetAccess(
     homeLink: homeAgent.homeLink,
     connectionsOfNode,
     onLost: (error) => context.fatal(error),
+    onRefused: (error) => noteRefusal(context, 'masquerade', error),
   });
   resources.defer(() => access.close());
   return { internetAccess: access };
@@ -88,8 +89,18 @@ async function groups(
   { context, resources }: EngineHost,
 ): Promise<NodeGroupsPort> {
   const isRequired = homeAgent.mobileNodes.some(({ group }) => group !== undefined);
-  const options = { device: daemon.device, onLost: (error: unknown) => context.fatal(error) };
+  const options = {
+    device: daemon.device,
+    onLost: (error: Error) => context.fatal(error),
+    onRefused: (error: Error) => noteRefusal(context, 'group-member', error),
+  };
   const opened = await openNodeGroups(options, isRequired);
   resources.defer(() => opened.close());
   return opened;
+}
+
+/** nft refused a change that was not a call: the port tries again. */
+function noteRefusal({ events }: EngineHost['context'], what: string, { message }: Error): void {
+  const fields = { what, error: message };
+  events.event({ name: 'kernel-refused', level: 'warn', fields }, Date.now());
 }
