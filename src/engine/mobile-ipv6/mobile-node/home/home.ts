@@ -33,7 +33,7 @@ import { HomeAgentResolution } from './home-agent-resolution.ts';
 import { HomeAgentSilence } from './home-agent-silence.ts';
 import type { HomeRole } from './home-role.ts';
 import { Ipv4HomeAddress } from './ipv4-home-address.ts';
-import { nameServersIn } from './name-servers.ts';
+import { acceptedNameServers, trustsNameServers } from './name-servers.ts';
 import { reportSilentHomeAgent } from './path-events.ts';
 import { StoredRegistration } from './stored-registration.ts';
 
@@ -142,7 +142,7 @@ export class Home implements AttachedHome {
       trying: this.attachment.trying,
       silent: this.silence.rounds > 0,
       homeLink: homeStay?.desired,
-      nameServers: this.stored.nameServers,
+      nameServers: trustsNameServers(this.configuration) ? this.stored.nameServers : undefined,
     };
   }
 
@@ -228,7 +228,7 @@ export class Home implements AttachedHome {
     this.silence.reset();
     const boundUntil = wall(node.wall(step.now) + (expiresAt - step.now));
     stored.recordAccepted(update.timestamp, question ? undefined : boundUntil);
-    stored.setNameServers(nameServersIn(message.options));
+    stored.setNameServers(acceptedNameServers(this.configuration, node.configuration, message));
     const { refusal, repeat } = this.#ipv4.applyAnswer(role.ipv4HomeAddressAnswer(message));
     if (refusal !== undefined)
       this.event(step, 'ipv4-home-address-refused', 'warn', { ...refusal });

@@ -4,23 +4,37 @@
  * No RFC: docs/reference/mobile-ipv6-dns.md.
  */
 import type { DesiredNameServers } from '#engine/contract/desired-state.ts';
+import type {
+  HomeConfiguration,
+  MobileNodeConfiguration,
+} from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { findOption, type MobilityOption } from '#wire/mobility/options.ts';
 
-/** Without an authenticated acknowledgement anybody could name the servers. */
-export function asksForNameServers(
-  { acceptDns }: { readonly acceptDns?: boolean },
-  {
-    registrationKey,
-    publicKey,
-  }: { readonly registrationKey: unknown; readonly publicKey?: unknown },
-): boolean {
-  return acceptDns === true && (registrationKey !== undefined || publicKey !== undefined);
+/** Without authentication anybody could name the servers, in an answer or in a former record. */
+export function trustsNameServers({
+  registrationKey,
+  publicKey,
+  esp,
+}: Pick<HomeConfiguration, 'registrationKey' | 'publicKey' | 'esp'>): boolean {
+  return registrationKey !== undefined || publicKey !== undefined || esp !== undefined;
 }
 
-/** Of an acknowledgement; undefined if it names none. */
-export function nameServersIn(options: readonly MobilityOption[]): DesiredNameServers | undefined {
+/** Whether the node asks this home agent for name servers. */
+export function asksForNameServers(
+  { acceptDns }: Pick<MobileNodeConfiguration, 'acceptDns'>,
+  home: Pick<HomeConfiguration, 'registrationKey' | 'publicKey' | 'esp'>,
+): boolean {
+  return acceptDns === true && trustsNameServers(home);
+}
+
+/** Of an acknowledgement; undefined if it names none that this node accepts. */
+export function acceptedNameServers(
+  home: HomeConfiguration,
+  { acceptDns }: MobileNodeConfiguration,
+  { options }: { readonly options: readonly MobilityOption[] },
+): DesiredNameServers | undefined {
   const given = findOption(options, 'dns-configuration');
-  if (given === undefined) return undefined;
+  if (given === undefined || acceptDns !== true || !trustsNameServers(home)) return undefined;
   const servers = [...given.ipv6Servers, ...given.ipv4Servers];
   return servers.length === 0 ? undefined : { servers, searchDomains: given.searchDomains };
 }

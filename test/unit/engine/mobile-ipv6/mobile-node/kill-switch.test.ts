@@ -115,6 +115,28 @@ describe('mobile node: name servers', () => {
     expect(again.desired('name-servers')).toEqual({ nameServers: [SERVERS] });
   });
 
+  it('uses none of a home without authentication, neither of an answer nor of a record', () => {
+    const trusting = new Scene({ ...VIRTUAL, acceptDns: true });
+    trusting.network(AWAY);
+    trusting.answer(trusting.update(), { options: [GIVEN] });
+    const homes = VIRTUAL.homes.map((home) => ({ ...home, registrationKey: undefined }));
+    const settings = { homes, acceptDns: true };
+    const restored = new Scene(settings, [{ key: HOME.name, value: trusting.record() }]);
+    restored.network(AWAY);
+    expect(restored.desired('name-servers')).toBeUndefined();
+    const scene = new Scene(settings);
+    scene.network(AWAY);
+    scene.answer(scene.update(), { options: [GIVEN] });
+    expect(scene.desired('name-servers')).toBeUndefined();
+  });
+
+  it('stores none without acceptDns', () => {
+    const scene = new Scene(VIRTUAL);
+    scene.network(AWAY);
+    scene.answer(scene.update(), { options: [GIVEN] });
+    expect(JSON.stringify(scene.record())).not.toContain('lab.example');
+  });
+
   it('neither asks for them nor uses them without acceptDns or without a key', () => {
     for (const homes of [VIRTUAL.homes, [{ ...HOME, registrationKey: undefined }]]) {
       const scene = new Scene({ homes, acceptDns: homes !== VIRTUAL.homes });
