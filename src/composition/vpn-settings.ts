@@ -92,11 +92,15 @@ export function vpnShape() {
           'Through systemd-resolved where it is in use, otherwise in /etc/resolv.conf, which is ' +
           'restored. Not from a home with security: none.',
       }),
-    allowLocalNetwork: z.boolean().default(false).meta({
-      reloadable: true,
-      description:
-        'with killSwitch, reach hosts of the present links directly, but no name servers there',
-    }),
+    allowLocalNetwork: z
+      .boolean()
+      .default(false)
+      .meta({
+        reloadable: true,
+        description:
+          'with killSwitch, reach hosts of the present links directly: private and link-local ' +
+          'addresses, but no name servers there',
+      }),
   };
 }
 

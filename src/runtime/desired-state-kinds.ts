@@ -63,10 +63,10 @@ export const DESIRED_STATE_KINDS: { readonly [K in keyof DesiredItems]: Row<Desi
   localNetworks: {
     name: 'local-network',
     owner: 'killSwitch',
-    keyOf: ({ prefix }) => keyOfPrefix(prefix),
+    keyOf: ({ device, prefix }) => `${device} ${keyOfPrefix(prefix)}`,
     equal: () => true,
-    apply: ({ killSwitch }, { prefix }) => killSwitch.allowNetwork(prefix),
-    remove: ({ killSwitch }, { prefix }) => killSwitch.disallowNetwork(prefix),
+    apply: ({ killSwitch }, network) => killSwitch.allowNetwork(network),
+    remove: ({ killSwitch }, network) => killSwitch.disallowNetwork(network),
   },
   /** An operator sees only the id of the tunnel. */
   sealingKeys: {

@@ -30,7 +30,11 @@ import type {
   RoamingInput,
 } from '#engine/contract/ntmobile.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
-import type { DesiredGroupMember, DesiredKillSwitch } from '#engine/contract/packet-filters.ts';
+import type {
+  DesiredGroupMember,
+  DesiredKillSwitch,
+  DesiredLocalNetwork,
+} from '#engine/contract/packet-filters.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { RegistrationKeyOwner } from '#engine/contract/registration-key-owner.ts';
 import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
@@ -234,8 +238,8 @@ export interface KillSwitchPort {
   /** The daemon stops. */
   release(applied: DesiredKillSwitch): void;
   /** Opens the kill switch for the hosts of a link; in force soon after the call. */
-  allowNetwork(prefix: Prefix): void;
-  disallowNetwork(prefix: Prefix): void;
+  allowNetwork(network: DesiredLocalNetwork): void;
+  disallowNetwork(network: DesiredLocalNetwork): void;
 }
 
 /** Translates addresses of mobile nodes for the internet. Throws a `HostError`. */

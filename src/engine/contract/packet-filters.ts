@@ -38,8 +38,12 @@ export interface DesiredKillSwitch {
   readonly splitTunnel: SplitTunnel;
 }
 
-/** A network of a link, whose hosts may be reached directly while the kill switch is closed. */
+/**
+ * A network of a link, whose hosts this host may reach by that link while the kill switch is
+ * closed.
+ */
 export interface DesiredLocalNetwork {
+  readonly device: string;
   readonly prefix: Prefix;
 }
 

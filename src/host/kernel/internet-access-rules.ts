@@ -63,7 +63,8 @@ export function internetRules(
       // Whether a family is translated or not, the kernel follows its connections.
       add(
         'rule',
-        `${opened} meta nfproto ${nfproto} add @connections${digit} { ${share} ct count ${connectionsOfNode} } accept`,
+        `${opened} meta nfproto ${nfproto} add @connections${digit} ` +
+          `{ ${share} ct count ${connectionsOfNode} } accept`,
       ),
       add(
         'rule',

@@ -12,7 +12,7 @@
  * itself, and one that drops is enough.
  */
 import { formatPrefix, type IpAddress, isIpv6, type Prefix } from '#base/ip.ts';
-import type { DesiredKillSwitch } from '#engine/contract/packet-filters.ts';
+import type { DesiredKillSwitch, DesiredLocalNetwork } from '#engine/contract/packet-filters.ts';
 
 const NEIGHBOUR_DISCOVERY = 'nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert';
 const LISTENER_REPORTS = 'mld-listener-report, mld-listener-done, mld2-listener-report';
@@ -27,8 +27,8 @@ interface KillSwitchRules {
   /** The TUN device. */
   readonly device: string;
   readonly desired: DesiredKillSwitch;
-  /** Networks whose hosts may be reached directly, but not for names. */
-  readonly localNetworks: readonly Prefix[];
+  /** Networks whose hosts this host may reach directly, but not for names. */
+  readonly localNetworks: readonly DesiredLocalNetwork[];
   /** Marked packets may go to any host: for a table that does not follow the home agents. */
   readonly anyHomeAgent?: boolean;
 }
@@ -42,7 +42,8 @@ export function killSwitchRules(rules: KillSwitchRules): readonly string[] {
     ...addressSet(table, 'home_agents', desired.homeAgents.map(hostPrefix)),
     ...addressSet(table, 'excluded', exclude),
     ...addressSet(table, 'included', include ?? []),
-    ...addressSet(table, 'local', rules.localNetworks),
+    `add chain inet ${table} local`,
+    ...localNetworkRules(table, rules.localNetworks),
     `add chain inet ${table} tunnel`,
     `add chain inet ${table} refused`,
     ...hookedChain(table, 'output'),
@@ -50,21 +51,25 @@ export function killSwitchRules(rules: KillSwitchRules): readonly string[] {
     ...tunnelRules(rules).map((rule) => chain('tunnel', rule)),
     ...refusals(desired).map((rule) => chain('refused', rule)),
     ...keepAliveRules(rules).map((rule) => chain('output', rule)),
-    ...['output', 'forward'].flatMap((hook) =>
-      ['jump tunnel', 'jump refused'].map((rule) => chain(hook, rule)),
-    ),
+    // What the host forwards, of containers or of its own networks, is not local to it.
+    ...['jump tunnel', 'jump local', 'jump refused'].map((rule) => chain('output', rule)),
+    ...['jump tunnel', 'jump refused'].map((rule) => chain('forward', rule)),
   ];
 }
 
-/** Replaces the elements of the set of local networks. */
-export function localNetworkElements(
+/** Replaces the rules of local networks. */
+export function localNetworkRules(
   table: string,
-  networks: readonly Prefix[],
+  networks: readonly DesiredLocalNetwork[],
 ): readonly string[] {
-  return FAMILIES.flatMap(({ digit }) => [
-    `flush set inet ${table} local${digit}`,
-    ...elements(table, 'local', digit, networks),
-  ]);
+  return [
+    `flush chain inet ${table} local`,
+    ...networks.map(({ device, prefix }) => {
+      const word = isIpv6(prefix.address) ? 'ip6' : 'ip';
+      const match = `oifname "${device}" ${word} daddr ${formatPrefix(prefix)}`;
+      return `add rule inet ${table} local ${match} accept`;
+    }),
+  ];
 }
 
 function hookedChain(table: string, hook: 'output' | 'forward'): readonly string[] {
@@ -103,7 +108,6 @@ function tunnelRules({ device, desired }: KillSwitchRules): readonly string[] {
     ...FAMILIES.map(({ digit, word }) => `${word} daddr @excluded${digit} accept`),
     // A name server of the link would learn every name.
     'meta l4proto { tcp, udp } th dport { 53, 853 } goto refused',
-    ...FAMILIES.map(({ digit, word }) => `${word} daddr @local${digit} accept`),
   ];
 }
 

@@ -11,12 +11,12 @@
 import { execFile, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { formatPrefix, type Prefix } from '#base/ip.ts';
+import { formatPrefix } from '#base/ip.ts';
 import { KILL_SWITCH_GUARD, KILL_SWITCH_TABLE } from '#base/kill-switch-names.ts';
-import type { DesiredKillSwitch } from '#engine/contract/packet-filters.ts';
+import type { DesiredKillSwitch, DesiredLocalNetwork } from '#engine/contract/packet-filters.ts';
 import { SystemError } from '#host/process/system-error.ts';
 import type { KillSwitchPort } from '#runtime/ports.ts';
-import { killSwitchRules, localNetworkElements } from './kill-switch-rules.ts';
+import { killSwitchRules, localNetworkRules } from './kill-switch-rules.ts';
 import { type NftChild, openNft, removeTables } from './nft-child.ts';
 
 const CHECK_MS = 2_000;
@@ -65,7 +65,7 @@ export function removeKillSwitch({ name, file }: KillSwitchPlace): void {
 class NftKillSwitch implements KillSwitch {
   readonly #options: KillSwitchOptions;
   readonly #table: string;
-  readonly #networks = new Map<string, Prefix>();
+  readonly #networks = new Map<string, DesiredLocalNetwork>();
   /** The rules in force; undefined while the kill switch is open. */
   #closed: DesiredKillSwitch | undefined;
   /** The table of the daemon's nft, and the rules that it has. */
@@ -105,13 +105,13 @@ class NftKillSwitch implements KillSwitch {
     this.#closed = undefined;
   }
 
-  allowNetwork(prefix: Prefix): void {
-    this.#networks.set(formatPrefix(prefix), prefix);
+  allowNetwork(network: DesiredLocalNetwork): void {
+    this.#networks.set(keyOf(network), network);
     this.#followNetworks();
   }
 
-  disallowNetwork(prefix: Prefix): void {
-    this.#networks.delete(formatPrefix(prefix));
+  disallowNetwork(network: DesiredLocalNetwork): void {
+    this.#networks.delete(keyOf(network));
     this.#followNetworks();
   }
 
@@ -130,7 +130,7 @@ class NftKillSwitch implements KillSwitch {
     this.#later(() => this.#dropGuard());
   }
 
-  #script(desired: DesiredKillSwitch, localNetworks: readonly Prefix[]): string {
+  #script(desired: DesiredKillSwitch, localNetworks: readonly DesiredLocalNetwork[]): string {
     const { device } = this.#options;
     const table = this.#table;
     return [
@@ -152,7 +152,7 @@ class NftKillSwitch implements KillSwitch {
       const closed = this.#closed;
       if (closed === undefined) return;
       const networks = [...this.#networks.values()];
-      await nft(localNetworkElements(this.#table, networks).join('\n'));
+      await nft(localNetworkRules(this.#table, networks).join('\n'));
       await this.#guardWith(closed);
     });
   }
@@ -199,6 +199,10 @@ class NftKillSwitch implements KillSwitch {
   #later(body: () => Promise<void>): void {
     this.#work = this.#work.then(body).catch(this.#options.onRefused);
   }
+}
+
+function keyOf({ device, prefix }: DesiredLocalNetwork): string {
+  return `${device} ${formatPrefix(prefix)}`;
 }
 
 /** One transaction, in force when it returns. */

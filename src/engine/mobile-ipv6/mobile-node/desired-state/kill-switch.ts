@@ -6,7 +6,14 @@
  * The kill switch changes with the home agents' addresses and with the configuration, and with no
  * move, because a change waits for nft.
  */
-import { type IpAddress, isLinkLocal, networkOf, type Prefix, parsePrefix } from '#base/ip.ts';
+import {
+  type IpAddress,
+  isLinkLocal,
+  networkOf,
+  type Prefix,
+  parsePrefix,
+  prefixContains,
+} from '#base/ip.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
 import type { Step } from '#engine/contract/engine.ts';
@@ -21,9 +28,18 @@ import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/co
 const EVERY_LINK = [
   ...['fe80::/10', 'ff02::/16', 'ff05::/16'],
   ...['169.254.0.0/16', '224.0.0.0/24', '239.255.0.0/16', '255.255.255.255/32'],
-]
-  .map(parsePrefix)
-  .filter((prefix) => prefix !== undefined);
+].flatMap((text) => parsePrefix(text) ?? []);
+/**
+ * The access network says what is on its link: it must not lead traffic to hosts of the internet
+ * around the tunnel by naming their addresses. RFC 1918, 6598, 4193.
+ */
+const PRIVATE = [
+  ...['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7'],
+].flatMap((text) => parsePrefix(text) ?? []);
+
+function isPrivate({ address, length }: Prefix): boolean {
+  return PRIVATE.some((range) => length >= range.length && prefixContains(range, address));
+}
 
 export type KillSwitchState = 'closed' | 'lifted';
 
@@ -101,13 +117,16 @@ export function localNetworksPart(
   if (configuration.allowLocalNetwork !== true || !hasKillSwitch(configuration)) return undefined;
   const networks = interfaces
     .filter(({ running }) => running)
-    .flatMap(({ addresses, epoch }) =>
-      addresses
+    .flatMap(({ name: device, addresses, epoch }): readonly DesiredLocalNetwork[] => {
+      const onLink = addresses
         .filter(({ address, ...entry }) => entry.epoch === epoch && !isLinkLocal(address))
-        .map(({ address, prefixLength: length }): DesiredLocalNetwork => {
-          const prefix: Prefix = { address: networkOf(address, length), length };
-          return { prefix };
-        }),
-    );
-  return { localNetworks: [...EVERY_LINK.map((prefix) => ({ prefix })), ...networks] };
+        .map(
+          ({ address, prefixLength: length }): Prefix => ({
+            address: networkOf(address, length),
+            length,
+          }),
+        );
+      return [...EVERY_LINK, ...onLink.filter(isPrivate)].map((prefix) => ({ device, prefix }));
+    });
+  return { localNetworks: networks };
 }

@@ -80,14 +80,18 @@ describe('mobile node: kill switch', () => {
     });
   });
 
-  it('lists the networks of the present links only if they are allowed', () => {
+  it('lists private networks of the present links only if they are allowed', () => {
     const scene = new Scene({ ...CLOSED, allowLocalNetwork: true });
-    scene.network(AWAY);
-    const prefixes = scene
-      .desired('local-networks')
-      ?.localNetworks?.map(({ prefix: { address } }) => address);
-    expect(prefixes).toContain('2001:db8:f1::');
+    const addresses = [
+      ...['2001:db8:f1::2/64', '198.51.100.7/24', '192.168.7.7/24', 'fd00:7::7/64'],
+      ...['10.7.7.7/7', '100.64.7.7/10', '172.33.7.7/16', 'fc00::7/6'],
+    ];
+    scene.network({ addresses });
+    const networks = scene.desired('local-networks')?.localNetworks ?? [];
+    expect(new Set(networks.map(({ device }) => device)).size).toBe(1);
+    const prefixes = networks.map(({ prefix: { address } }) => address);
     expect(prefixes).toContain('fe80::');
+    expect(prefixes.slice(-3)).toEqual(['192.168.7.0', 'fd00:7::', '100.64.0.0']);
     const without = new Scene(CLOSED);
     without.network(AWAY);
     expect(without.desired('local-networks')).toBeUndefined();
