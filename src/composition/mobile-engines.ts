@@ -45,6 +45,7 @@ export async function openMobileEngines<S>(
   const { clock, context, servers } = host;
   const { daemon, node, nodeOf, engine, mobileNetworkDevices = [] } = parts;
   const { interfaces, homes } = node;
+  let current = node;
   const sources = () => hostAddresses([daemon.device, ...mobileNetworkDevices]);
   const environment = { daemon, interfaces, homes, clock, events: context.events, sources };
   const ntmobile = parts.ntmobile && (await openNtmobile(parts.ntmobile, environment));
@@ -60,12 +61,13 @@ export async function openMobileEngines<S>(
         ...addressesOf(links),
       ],
       traffic: true,
-      ...openVpnPorts(daemon, node, host, sources),
+      ...openVpnPorts(daemon, () => current, host, sources),
       ...namePorts(ntmobile, sources),
     },
     reconfigure(now, settings, out) {
-      engine?.reconfigure(now, nodeOf(settings), out);
-      ntmobile?.engine.reconfigure(now, nodeOf(settings), out);
+      current = nodeOf(settings);
+      engine?.reconfigure(now, current, out);
+      ntmobile?.engine.reconfigure(now, current, out);
     },
     started: async () => ntmobile?.names.use(),
   };

@@ -38,23 +38,40 @@ function placeOf({ name, stateDirectory }: DaemonSettings): KillSwitchPlace {
  */
 export function openVpnPorts(
   daemon: DaemonSettings,
-  node: MobileNodeConfiguration,
+  current: () => MobileNodeConfiguration,
   host: EngineHost,
   sources: () => readonly IpAddress[],
 ): VpnPorts {
-  const isClosed = (node.killSwitch ?? 'off') !== 'off';
-  const killSwitch = openSwitch(daemon, isClosed, host);
+  const killSwitch = openSwitch(daemon, hasKillSwitch(current()), host);
   const hostResolver = new HostResolver({
     ...{ device: daemon.device, owner: daemon.name, ...resolvConfPaths(daemon) },
     note: (event) => host.context.events.event(event, Date.now()),
   });
   host.resources.use(hostResolver);
-  const servers = (): readonly NameServer[] =>
-    daemon.resolvers.length > 0
-      ? daemon.resolvers.map((address) => ({ address, port: DNS_PORT }))
-      : hostResolver.accessServers(isClosed);
-  const marked = isClosed ? { mark: node.mark } : {};
-  return { killSwitch, hostResolver, resolver: createResolver({ sources, servers, ...marked }) };
+  const queries = accessQueries(daemon.resolvers, current, hostResolver);
+  return { killSwitch, hostResolver, resolver: createResolver({ sources, ...queries }) };
+}
+
+function hasKillSwitch({ killSwitch = 'off' }: MobileNodeConfiguration): boolean {
+  return killSwitch !== 'off';
+}
+
+/** Follows the configuration: a reload may close the host, or open it. */
+export function accessQueries(
+  resolvers: readonly IpAddress[],
+  current: () => MobileNodeConfiguration,
+  hostResolver: Pick<HostResolver, 'accessServers'>,
+): { servers(): readonly NameServer[]; mark(): number | undefined } {
+  return {
+    servers: () =>
+      resolvers.length > 0
+        ? resolvers.map((address) => ({ address, port: DNS_PORT }))
+        : hostResolver.accessServers(hasKillSwitch(current())),
+    mark() {
+      const node = current();
+      return hasKillSwitch(node) ? node.mark : undefined;
+    },
+  };
 }
 
 function openSwitch(

@@ -27,8 +27,8 @@ interface ResolverOptions {
   readonly servers?: readonly NameServer[] | (() => readonly NameServer[]);
   /** Source addresses, the best first; called for each name. Default: routing chooses. */
   readonly sources?: () => readonly IpAddress[];
-  /** Firewall mark of the queries; default: none. */
-  readonly mark?: number;
+  /** Firewall mark of the queries; called for each name. Default: none. */
+  readonly mark?: () => number | undefined;
   /** How long one server may take; default 2000. */
   readonly timeoutMs?: number;
   /** The next server (or source) is tried when there is no answer after this; default 300. */
@@ -56,7 +56,7 @@ type Answer =
   | { readonly failure: string; readonly final: boolean };
 
 export function createResolver(options: ResolverOptions = {}): ResolverPort {
-  const { timeoutMs = 2_000, staggerMs = 300, rounds = 2, mark } = options;
+  const { timeoutMs = 2_000, staggerMs = 300, rounds = 2 } = options;
   return {
     async resolve(name) {
       const literal = parseIpAddress(name);
@@ -66,6 +66,7 @@ export function createResolver(options: ResolverOptions = {}): ResolverPort {
       if (servers.length === 0)
         return { addresses: [], failure: `no name server in ${RESOLV_CONF}` };
       const paths = nameServerPaths(servers, options.sources?.() ?? []);
+      const mark = options.mark?.();
       const attempts = Array.from({ length: rounds }, () => paths).flat();
       const answers = await Promise.all(
         TYPES.map((type) => ask({ paths: attempts, timeoutMs, staggerMs, mark }, { type, name })),
