@@ -2,7 +2,7 @@
  * `sojourn killswitch`: asks the daemon, or opens the host itself where the daemon does not run.
  */
 import { spawnSync } from 'node:child_process';
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Argument, type Command } from 'commander';
 import { KILL_SWITCH_FILE, KILL_SWITCH_GUARD, KILL_SWITCH_TABLE } from '#base/kill-switch-names.ts';
@@ -63,6 +63,7 @@ function ownTables(): readonly string[] {
 function open(tables: readonly string[]): void {
   nft(tables.map((name) => `delete table inet ${name}\n`).join(''));
   const directory = stateDirectory();
+  if (!existsSync(directory)) return;
   const files = readdirSync(directory, { recursive: true, encoding: 'utf8' });
   for (const file of files) if (file.endsWith(KILL_SWITCH_FILE)) rmSync(join(directory, file));
 }
@@ -73,6 +74,8 @@ function nft(commands: string): string {
     encoding: 'utf8',
   });
   if (error === undefined && status === 0) return stdout;
+  // Without nft nothing closed the host.
+  if (error !== undefined && 'code' in error && error.code === 'ENOENT') return '';
   const isDenied = stderr?.includes('Operation not permitted') === true;
   throw new CommandFailure(
     isDenied ? ExitCode.permission : ExitCode.negative,

@@ -5,6 +5,7 @@ import { join, relative, resolve } from 'node:path';
 import { CONFIGURATION_DIRECTORY, type Layout, layoutOf } from './layout.ts';
 import { InstallationRefused, payload } from './payload.ts';
 import { installFiles, readManifest, removeFiles, writeManifest } from './placement.ts';
+import { commandsBeforeRemoval } from './removal.ts';
 
 /** The sources, or the installed copy, that contain this file. */
 const HERE = join(import.meta.dirname, '../..');
@@ -80,17 +81,13 @@ export function uninstall(options: {
       `${message} (give --prefix, or remove a Debian package with apt remove sojourn)`,
     );
   }
-  if (destination === '/' && isSystemdRunning()) {
-    const units = manifest.filter(
-      (path) => path.startsWith(layout.units) && path.endsWith('.service'),
-    );
-    runForOperator('systemctl', [
-      'disable',
-      '--now',
-      '--quiet',
-      ...units.map((path) => path.slice(layout.units.length + 1)),
-    ]);
-  }
+  if (destination === '/')
+    for (const [program, ...parameters] of commandsBeforeRemoval(
+      layout,
+      manifest,
+      isSystemdRunning(),
+    ))
+      runForOperator(program, parameters);
   removeFiles(manifest, destination);
   if (destination === '/') reloadUnits();
   return `removed; ${CONFIGURATION_DIRECTORY}, /var/lib/sojourn and the users sojourn-* remain`;

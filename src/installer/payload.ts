@@ -24,7 +24,7 @@ const PLAIN = 0o644;
 const PROGRAM = 0o755;
 const ADDON = 'native/build/sojourn.node';
 const UNITS = 'systemd';
-/** Enabled with the unit of a mobile node or router. */
+/** A drop-in of sysinit.target starts it. */
 const BOOT_UNIT = 'killswitch-sojourn.service';
 
 /** All files, from the sources in `repository`. Throws `InstallationRefused`. */
