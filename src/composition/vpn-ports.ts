@@ -85,6 +85,7 @@ function openSwitch(
   const killSwitch = openKillSwitch({
     ...placeOf(daemon),
     ...{ device: daemon.device, isRequired },
+    onUnusable: (error) => context.fatal(error),
     onRestored: () => note('kill-switch-restored', {}),
     onRefused(thrown) {
       const error = thrown instanceof Error ? thrown.message : String(thrown);

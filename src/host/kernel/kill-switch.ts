@@ -21,6 +21,8 @@ import { type NftChild, openNft, removeTables } from './nft-child.ts';
 
 const CHECK_MS = 2_000;
 const NFT_DEADLINE_MS = 5_000;
+const REFUSED_REMEDY =
+  'the kernel needs nf_tables with inet filters; without it, remove killSwitch';
 
 export interface KillSwitchPlace {
   /** Name of the daemon. */
@@ -34,6 +36,8 @@ interface KillSwitchOptions extends KillSwitchPlace {
   readonly device: string;
   /** The configuration has a kill switch; a reload may give one later. */
   readonly isRequired: boolean;
+  /** nft refuses the first rules of a required kill switch: the host is as open as before. */
+  readonly onUnusable: (error: SystemError) => void;
   /** Another program removed the table, which is in force again. */
   readonly onRestored: () => void;
   /** nft refused a change that was not a call. */
@@ -66,6 +70,7 @@ class NftKillSwitch implements KillSwitch {
   readonly #options: KillSwitchOptions;
   readonly #table: string;
   readonly #networks = new Map<string, DesiredLocalNetwork>();
+  #wasClosed = false;
   /** The rules in force; undefined while the kill switch is open. */
   #closed: DesiredKillSwitch | undefined;
   /** The table of the daemon's nft, and the rules that it has. */
@@ -87,7 +92,7 @@ class NftKillSwitch implements KillSwitch {
       this.#open();
       return;
     }
-    runNft(this.#script(desired, [...this.#networks.values()]));
+    this.#close(desired);
     this.#closed = desired;
     const { file } = this.#options;
     if (desired.keptAtStop) keep(file, this.#script(desired, []));
@@ -120,6 +125,17 @@ class NftKillSwitch implements KillSwitch {
     this.#closed = undefined;
     await this.#work;
     await this.#guard?.close();
+  }
+
+  #close(desired: DesiredKillSwitch): void {
+    try {
+      runNft(this.#script(desired, [...this.#networks.values()]));
+    } catch (thrown) {
+      const { isRequired, onUnusable } = this.#options;
+      if (isRequired && !this.#wasClosed && thrown instanceof SystemError) onUnusable(thrown);
+      throw thrown;
+    }
+    this.#wasClosed = true;
   }
 
   #open(): void {
@@ -214,8 +230,9 @@ function runNft(script: string): void {
   });
   if (error !== undefined) throw new SystemError('ENFT', `cannot run nft: ${error.message}`, error);
   if (status === 0) return;
-  const code = stderr.includes('Operation not permitted') ? 'EPERM' : 'ENFTRULES';
-  throw new SystemError(code, `nft refuses the kill switch: ${stderr.trim()}`);
+  const message = `nft refuses the kill switch: ${stderr.trim()}`;
+  if (stderr.includes('Operation not permitted')) throw new SystemError('EPERM', message);
+  throw new SystemError('ENFTRULES', message, undefined, REFUSED_REMEDY);
 }
 
 function nft(script: string): Promise<void> {
