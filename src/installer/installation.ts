@@ -109,7 +109,7 @@ function reloadUnits(): void {
   if (isSystemdRunning()) runForOperator('systemctl', ['daemon-reload']);
 }
 
-/** Runs a program, if it exists; the operator sees its output. */
+/** Runs a program, if it exists; the operator sees its output, on stderr. */
 function runForOperator(program: string, parameters: readonly string[]): void {
-  spawnSync(program, parameters, { stdio: ['ignore', 'inherit', 'inherit'] });
+  spawnSync(program, parameters, { stdio: ['ignore', 2, 'inherit'] });
 }

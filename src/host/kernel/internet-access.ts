@@ -1,10 +1,10 @@
 /**
  * Internet access of mobile nodes through the home agent's own addresses: masquerading.
  *
- * An nftables table that vanishes with the daemon (nft-child.ts, internet-access-rules.ts). It translates connections from
- * home addresses and mobile networks to anywhere else, once: the kernel binds a translation for a
- * connection at most one time, so a rule of another program that masquerades too changes nothing
- * that this one has translated, nor the reverse.
+ * An nftables table that vanishes with the daemon (nft-child.ts, internet-access-rules.ts). It
+ * translates connections from home addresses and mobile networks to anywhere else, once: the kernel
+ * binds a translation for a connection at most one time, so a rule of another program that
+ * masquerades too changes nothing that this one has translated, nor the reverse.
  */
 import { formatPrefix, type Prefix } from '#base/ip.ts';
 import type { SystemError } from '#host/process/system-error.ts';

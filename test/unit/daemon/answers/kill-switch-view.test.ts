@@ -7,5 +7,5 @@ it.each([
   [[{ what: 'kill-switch 1', error: 'ENFTRULES' }], 'NOT IN FORCE: nft refuses the rules'],
 ])('says whether the kill switch is in force', (pending, text) => {
   const status = { role: 'mobile-node', homes: [], host: { pending }, killSwitch: 'closed' };
-  expect(formatAnswer('status', status, 0)).toMatch(new RegExp(`^kill switch +${text}$`, 'm'));
+  expect(formatAnswer('status', status, 0)).toMatch(new RegExp(`^ *kill switch +${text}$`, 'm'));
 });

@@ -9,7 +9,7 @@ const prefixes = (...texts: readonly string[]) =>
 const forwarded = internetRules('t', OPTIONS).filter((rule) => rule.includes('t forward '));
 
 describe('internet access of mobile nodes', () => {
-  it('drops what comes from elsewhere and pretends to be a node, or opens a connection to one', () => {
+  it('drops what pretends from elsewhere to be a node, or opens a connection to one', () => {
     for (const [word, digit] of [
       ['ip', 4],
       ['ip6', 6],

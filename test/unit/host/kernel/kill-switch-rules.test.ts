@@ -14,14 +14,14 @@ const rules = killSwitchRules({
 });
 
 describe('local networks behind a kill switch', () => {
-  it('are reached by their own link alone', () => {
+  it('let packets out by their own link alone', () => {
     expect(localNetworkRules('t', localNetworks)).toEqual([
       'flush chain inet t local',
       'add rule inet t local oifname "wlan0" ip daddr 192.168.7.0/24 accept',
     ]);
   });
 
-  it('are open to the host itself, and not to what it forwards', () => {
+  it('let out what the host itself sends, and not what it forwards', () => {
     const jumps = rules.filter((rule) => rule.endsWith('jump local'));
     expect(jumps).toEqual(['add rule inet t output jump local']);
   });

@@ -18,7 +18,7 @@ const lookups = (lines: readonly string[]): readonly string[] =>
     .flatMap((line) => /@members\w+/.exec(line) ?? []);
 
 describe('the rules between groups', () => {
-  it('have no interval, so that nft refuses no prefix inside another', () => {
+  it('need no interval, so that nft refuses no prefix inside another', () => {
     const rules = new NodeGroupRules('t', 'tun0');
     const lines = [
       rules.initial(),
@@ -46,7 +46,7 @@ describe('the rules between groups', () => {
     expect(rules.dismiss(NETWORK)).toEqual([]);
   });
 
-  it('are made again from whatever the table has become', () => {
+  it('replace whatever the table has become', () => {
     const rules = new NodeGroupRules('t', 'tun0');
     for (const one of [HOST, NETWORK]) rules.admit(one);
     rules.dismiss(NETWORK);
