@@ -22,7 +22,10 @@ afterEach(() => {
 });
 
 const answerWith = (script: string): void => {
-  writeFileSync(join(directory, 'nft'), `#!/bin/sh\n[ "$1" != -f ] || cat > /dev/null\n${script}\n`);
+  writeFileSync(
+    join(directory, 'nft'),
+    `#!/bin/sh\n[ "$1" != -f ] || cat > /dev/null\n${script}\n`,
+  );
   chmodSync(join(directory, 'nft'), 0o755);
 };
 
