@@ -4,33 +4,33 @@
  * No RFC: docs/reference/mobile-ipv6-dns.md.
  */
 import type { DesiredNameServers } from '#engine/contract/desired-state.ts';
-import type {
-  HomeConfiguration,
-  MobileNodeConfiguration,
-} from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { findOption, type MobilityOption } from '#wire/mobility/options.ts';
 
+/** What authenticates the acknowledgements of a home. */
+interface Authentication {
+  readonly registrationKey: unknown;
+  readonly publicKey?: unknown;
+  readonly esp?: unknown;
+}
+
+interface Choice {
+  readonly acceptDns?: boolean;
+}
+
 /** Without authentication anybody could name the servers, in an answer or in a former record. */
-export function trustsNameServers({
-  registrationKey,
-  publicKey,
-  esp,
-}: Pick<HomeConfiguration, 'registrationKey' | 'publicKey' | 'esp'>): boolean {
+export function trustsNameServers({ registrationKey, publicKey, esp }: Authentication): boolean {
   return registrationKey !== undefined || publicKey !== undefined || esp !== undefined;
 }
 
 /** Whether the node asks this home agent for name servers. */
-export function asksForNameServers(
-  { acceptDns }: Pick<MobileNodeConfiguration, 'acceptDns'>,
-  home: Pick<HomeConfiguration, 'registrationKey' | 'publicKey' | 'esp'>,
-): boolean {
+export function asksForNameServers({ acceptDns }: Choice, home: Authentication): boolean {
   return acceptDns === true && trustsNameServers(home);
 }
 
 /** Of an acknowledgement; undefined if it names none that this node accepts. */
 export function acceptedNameServers(
-  home: HomeConfiguration,
-  { acceptDns }: MobileNodeConfiguration,
+  home: Authentication,
+  { acceptDns }: Choice,
   { options }: { readonly options: readonly MobilityOption[] },
 ): DesiredNameServers | undefined {
   const given = findOption(options, 'dns-configuration');
