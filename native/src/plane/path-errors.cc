@@ -109,18 +109,13 @@ size_t PathErrors::askRoute(const Tunnel& tunnel) {
 }
 
 // Behind the route may be a transform (IPsec) that needs room. Only the cached path MTU shows it,
-// which errors write as well: probes have to confirm it, and once they refuted it, it says nothing.
+// which errors write as well, and in a flood of errors each call reports one: a probe decides.
 void PathErrors::refused(const Tunnel& tunnel) {
   const size_t largest = largestOuter(tunnel);
   const size_t route = askRoute(tunnel);
   if (route != 0 && route < largest) return;
   const size_t cached = cachedPathMtu(tunnel.path, shared_.options.mark);
-  if (cached == 0 || cached >= largest) return;
-  if (isRefuted(*tunnel.endpoint)) {
-    hint(*tunnel.endpoint);
-  } else {
-    lower(*tunnel.endpoint, cached, true);
-  }
+  if (cached != 0 && cached < largest) hint(*tunnel.endpoint);
 }
 
 void PathErrors::lower(Endpoint& endpoint, size_t said, bool fromError) {
