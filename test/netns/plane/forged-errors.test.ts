@@ -159,9 +159,9 @@ describe.each(PATHS)('a tunnel with %s over IPv%i', (...path) => {
     await flood.stop();
     expect(await attacked.mtu()).toBe(full);
     const { counters } = await hosts.homeAgent.ask();
+    // When every send call reports an error, packets go in fragments for a minute, none is lost.
     expect(counters).toMatchObject({
-      ...{ 'path-mtu-learnt': 0, 'outer-fragments': 0, 'packet-too-big-sent': 0 },
-      ...{ 'segmentation-off': 0, 'drop-send-error': 0 },
+      ...{ 'path-mtu-learnt': 0, 'packet-too-big-sent': 0, 'drop-send-error': 0 },
     });
   });
 
