@@ -9,12 +9,16 @@
  * Pure functions: no state, no randomness, no clock.
  */
 import {
+  type CipherChaCha20Poly1305,
+  type CipherGCM,
   createCipheriv,
   createDecipheriv,
   createHash,
   createHmac,
   createPrivateKey,
   createPublicKey,
+  type DecipherChaCha20Poly1305,
+  type DecipherGCM,
   diffieHellman,
   type KeyObject,
   sign as signBy,
@@ -135,10 +139,7 @@ export function aeadSeal(
     name === 'aes-128-gcm'
       ? createCipheriv(name, key, nonce)
       : createCipheriv(name, key, nonce, { authTagLength: TAG });
-  cipher.setAAD(associated, { plaintextLength: plaintext.length });
-  const body = cipher.update(plaintext);
-  cipher.final();
-  return concatBytes(octets(body), octets(cipher.getAuthTag()));
+  return sealWith(cipher, associated, plaintext);
 }
 
 /** The plaintext; undefined when the tag is wrong. */
@@ -150,20 +151,11 @@ export function aeadOpen(
   ciphertext: Uint8Array,
 ): Uint8Array | undefined {
   if (ciphertext.length < TAG) return undefined;
-  const at = ciphertext.length - TAG;
   const decipher =
     name === 'aes-128-gcm'
       ? createDecipheriv(name, key, nonce, { authTagLength: TAG })
       : createDecipheriv(name, key, nonce, { authTagLength: TAG });
-  decipher.setAAD(associated, { plaintextLength: at });
-  decipher.setAuthTag(ciphertext.subarray(at));
-  const body = decipher.update(ciphertext.subarray(0, at));
-  try {
-    decipher.final();
-  } catch {
-    return undefined;
-  }
-  return octets(body);
+  return openWith(decipher, associated, ciphertext);
 }
 
 /** AES-GCM with a key of 16, 24 or 32 octets and a nonce of 12: ciphertext and tag. */
@@ -174,10 +166,7 @@ export function aesGcmSeal(
   plaintext: Uint8Array,
 ): Uint8Array {
   const cipher = createCipheriv(gcmOf(key), key, nonce);
-  cipher.setAAD(associated, { plaintextLength: plaintext.length });
-  const body = cipher.update(plaintext);
-  cipher.final();
-  return concatBytes(octets(body), octets(cipher.getAuthTag()));
+  return sealWith(cipher, associated, plaintext);
 }
 
 /** The plaintext; undefined when the tag is wrong. */
@@ -187,9 +176,28 @@ export function aesGcmOpen(
   associated: Uint8Array,
   ciphertext: Uint8Array,
 ): Uint8Array | undefined {
-  const at = ciphertext.length - TAG;
-  if (at < 0) return undefined;
+  if (ciphertext.length < TAG) return undefined;
   const decipher = createDecipheriv(gcmOf(key), key, nonce, { authTagLength: TAG });
+  return openWith(decipher, associated, ciphertext);
+}
+
+type AeadCipher = CipherGCM | CipherChaCha20Poly1305;
+type AeadDecipher = DecipherGCM | DecipherChaCha20Poly1305;
+
+function sealWith(cipher: AeadCipher, associated: Uint8Array, plaintext: Uint8Array): Uint8Array {
+  cipher.setAAD(associated, { plaintextLength: plaintext.length });
+  const body = cipher.update(plaintext);
+  cipher.final();
+  return concatBytes(octets(body), octets(cipher.getAuthTag()));
+}
+
+/** `ciphertext` has at least the octets of the tag. */
+function openWith(
+  decipher: AeadDecipher,
+  associated: Uint8Array,
+  ciphertext: Uint8Array,
+): Uint8Array | undefined {
+  const at = ciphertext.length - TAG;
   decipher.setAAD(associated, { plaintextLength: at });
   decipher.setAuthTag(ciphertext.subarray(at));
   const body = decipher.update(ciphertext.subarray(0, at));

@@ -17,8 +17,8 @@ namespace sojourn {
 // True for an error that an ICMP message about an earlier packet may have left at the socket.
 // Reporting it clears it, so the send is worth repeating; a refusal is reported again.
 bool isPendingError(int error);
-// Anybody can send ICMP errors, and another one may come meanwhile: in a flood, between any two
-// calls. So many in a row come from the packet itself.
+// Anybody can send ICMP errors, and another one may come meanwhile. In a flood that may even be so
+// at each of these calls: what they report proves nothing about the packet.
 inline constexpr int kPendingErrors = 15;
 
 // One inner packet, whose header may lie apart from its payload, or a sealed datagram.
