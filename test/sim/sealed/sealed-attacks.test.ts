@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ipv6 } from '#base/ip.ts';
 import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import { Script } from '#test/scenario/script.ts';
+import { PROTOCOL_UDP } from '#wire/ip/udp.ts';
 import type { Frame } from '../frame.ts';
 import type { MobileHost } from '../mobile-host.ts';
 import {
@@ -48,6 +49,8 @@ function datagramsOf({ engine }: Pick<MobileHost, 'engine'>): Uint8Array[] {
   };
   return packets;
 }
+
+const isDatagram = (packet: Uint8Array): boolean => packet[6] === PROTOCOL_UDP;
 
 /** The home agent gets the datagram again, from another address. */
 function replay(script: Script, { control, destination }: Frame): void {
@@ -101,6 +104,25 @@ describe('the response of a handshake', () => {
     script.move('ipv6-b');
     script.arrows('ha -> mn sealed mobility');
     expect(awaited).not.toContain('handshake');
+  });
+});
+
+describe('the response of a handshake on the home link', () => {
+  it('waits for the record of its timestamp too', () => {
+    const script = new Script({ sealed: true, homeLink: true });
+    script.move('ipv6-a');
+    script.settled();
+    script.move('none');
+    script.restartMobile(200);
+    const awaited: unknown[] = [];
+    script.agent.engine.onStep = (_, outputs) => {
+      for (const output of outputs)
+        if (output.kind === 'send' && output.path.kind === 'link' && isDatagram(output.packet))
+          awaited.push(output.requires?.table);
+    };
+    script.move('home');
+    expect(script.settled()).toBeUndefined();
+    expect(awaited[0]).toBe('handshake');
   });
 });
 

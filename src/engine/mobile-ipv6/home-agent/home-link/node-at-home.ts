@@ -29,7 +29,11 @@ export interface HomePacket {
   /** The path of the packet if the link-layer address cannot be resolved. */
   readonly path: PacketPath;
   readonly packet: Uint8Array;
+  /** The record that the packet waits for. */
+  readonly requires?: SendOutput['requires'] | undefined;
 }
+
+type SendOutput = Extract<Output, { readonly kind: 'send' }>;
 
 /** A packet that waits for a link-layer address. */
 interface Resolution extends Timed {
@@ -56,17 +60,17 @@ export class NodesAtHome {
   }
 
   send(step: Step, end: LinkEnd, waiting: HomePacket): void {
-    const { homeAddress, homeAgentAddress, path, packet } = waiting;
+    const { homeAddress, homeAgentAddress } = waiting;
     const from = linkSource(end, homeAgentAddress);
     if (from === undefined) {
-      step.out.push({ kind: 'send', path, packet });
+      step.out.push(sendTo(waiting.path, waiting));
       return;
     }
     const learnt = this.#returning.get(homeAddress);
     if (learnt !== undefined) {
       // Use it once: if it is wrong, the retransmitted Binding Update leads to a resolution.
       this.#returning.delete(homeAddress);
-      step.out.push(sendTo(from.device, learnt, packet));
+      step.out.push(sendTo(linkPath(from.device, learnt), waiting));
       return;
     }
     const running = this.#resolutions.get(homeAddress);
@@ -106,20 +110,25 @@ export class NodesAtHome {
     for (;;) {
       const due = this.#timers.takeDue(now);
       if (due === undefined) return;
-      const { homeAddress, path, packet } = due.waiting;
-      this.#resolutions.delete(homeAddress);
-      out.push({ kind: 'send', path, packet });
+      const { waiting } = due;
+      this.#resolutions.delete(waiting.homeAddress);
+      out.push(sendTo(waiting.path, waiting));
     }
   }
 
   #resolve(step: Step, device: string, resolution: Resolution, linkAddress: Uint8Array): void {
-    const { homeAddress, packet } = resolution.waiting;
+    const { waiting } = resolution;
     this.#timers.remove(resolution);
-    this.#resolutions.delete(homeAddress);
-    step.out.push(sendTo(device, linkAddress, packet));
+    this.#resolutions.delete(waiting.homeAddress);
+    step.out.push(sendTo(linkPath(device, linkAddress), waiting));
   }
 }
 
-function sendTo(device: string, linkAddress: Uint8Array, packet: Uint8Array): Output {
-  return { kind: 'send', path: { kind: 'link', device, protocol: 'ipv6', linkAddress }, packet };
+function linkPath(device: string, linkAddress: Uint8Array): PacketPath {
+  return { kind: 'link', device, protocol: 'ipv6', linkAddress };
+}
+
+function sendTo(path: PacketPath, { packet, requires }: HomePacket): SendOutput {
+  const awaited = requires === undefined ? {} : { requires };
+  return { kind: 'send', path, packet, ...awaited };
 }

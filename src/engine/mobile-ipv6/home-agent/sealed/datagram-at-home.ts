@@ -21,5 +21,6 @@ export function datagramAtHome({ directory }: Policy, output: Output): HomePacke
     ...{ destination: remote, destinationPort: remotePort },
   };
   const packet = udpPacket(ends, output.packet);
-  return { homeAddress: remote, homeAgentAddress: local, path: { kind: 'ipv6' }, packet };
+  const { requires } = output;
+  return { homeAddress: remote, homeAgentAddress: local, path: { kind: 'ipv6' }, packet, requires };
 }

@@ -121,9 +121,9 @@ export class SealedNodes implements SessionListener<UdpPath> {
     const own: Output[] = [];
     call({ now: step.now, out: own });
     const { homeLink, policy } = this.#context;
-    for (const output of own) {
+    for (const output of own.map((one) => this.#awaiting(one))) {
       const atHome = homeLink === undefined ? undefined : datagramAtHome(policy, output);
-      if (atHome === undefined) step.out.push(this.#awaiting(output));
+      if (atHome === undefined) step.out.push(output);
       else homeLink?.sendToNodeAtHome(step, atHome);
     }
   }
