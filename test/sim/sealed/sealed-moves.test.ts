@@ -78,6 +78,23 @@ describe('a sealed registration', () => {
     expect(agentCount(script, 'registration-refused')).toBe(0);
   }, 120_000);
 
+  it('needs no handshake after moves that leave no time for an answer', () => {
+    const script = new Script({ sealed: true });
+    script.move('ipv6-a');
+    script.settled();
+    for (const network of ['ipv6-b', 'nat-twice', 'ipv4-b', 'ipv6-b', 'nat-twice', 'ipv4-b']) {
+      const sent = nodeCount(script, 'binding-update-sent');
+      script.move(network);
+      script.world.runFor(40);
+      expect(nodeCount(script, 'binding-update-sent')).toBe(sent + 1);
+      script.move('none');
+      script.world.runFor(500);
+    }
+    script.move('ipv6-a');
+    script.settled();
+    expect(nodeCount(script, 'handshake-started')).toBe(1);
+  });
+
   it('makes new keys every ten minutes, and loses no data by that', () => {
     const script = new Script({ sealed: true });
     script.move('nat-port');

@@ -8,7 +8,7 @@
  * RFC 6275 §11.3.6   Binding Error;  §11.7.4 Binding Refresh Request, both from the home agent only
  */
 import { isMalformed } from '#base/bytes.ts';
-import { type IpAddress, type Ipv4Address, type Ipv6Address, ipv4Mapped } from '#base/ip.ts';
+import { type IpAddress, type Ipv4Address, ipv4Mapped } from '#base/ip.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import {
@@ -65,12 +65,16 @@ export class ControlPackets {
     this.#count = count;
   }
 
-  /** A sealed message is about the `sealedHome` of its session alone. */
-  receive(step: Step, path: PacketPath, bytes: Uint8Array, sealedHome?: Ipv6Address): void {
-    const homes =
-      sealedHome === undefined
-        ? this.#homes
-        : this.#homes.filter(({ configuration }) => configuration.homeAddress === sealedHome);
+  /**
+   * `homes`: those that the message may be about; a tunnel or a session authenticates the home
+   * agent of its own homes alone. Default: all.
+   */
+  receive(
+    step: Step,
+    path: PacketPath,
+    bytes: Uint8Array,
+    homes: readonly ReceivingHome[] = this.#homes,
+  ): void {
     const reason = this.#dispatch(step, path, bytes, homes);
     if (reason !== undefined) this.#count(reason);
   }
@@ -107,7 +111,8 @@ export class ControlPackets {
   ): MobileNodeReason {
     const { destination } = packet;
     const own = ownerOf(this.#homes, destination) !== undefined || this.#isLocal(destination);
-    if (answer !== undefined && own)
+    // An error about a sealed message would tell its content in clear.
+    if (answer !== undefined && own && path.kind !== 'datagram')
       this.#count(this.#errors.report(step, path, packet, bytes, answer));
     return reason;
   }

@@ -36,7 +36,7 @@ import {
 import { ControlPackets } from './control-packets.ts';
 import { type DesiredParts, desiredParts } from './desired-state/desired-parts.ts';
 import { DesiredStatePublisher } from './desired-state/desired-state-publisher.ts';
-import { tunnelId } from './desired-state/home-part.ts';
+import { homesByTunnel, homesOn } from './desired-state/home-part.ts';
 import type { HomeState } from './desired-state/home-state.ts';
 import { KillSwitch, type KillSwitchState } from './desired-state/kill-switch.ts';
 import { Home } from './home/home.ts';
@@ -176,7 +176,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
         if (input.path.kind === 'link') this.#hear(step, input.path.device, input.packet);
         else if (input.path.kind === 'datagram')
           this.sealed?.receive(step, input.path, input.packet);
-        else this.#packets.receive(step, input.path, input.packet);
+        else this.#packets.receive(step, input.path, input.packet, homesOn(this.homes, input.path));
         return;
       case 'network':
         this.movement.update(step.now, input.interfaces);
@@ -265,14 +265,9 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   }
 
   #sampleTraffic(step: Step, { tunnels }: TrafficInput): void {
-    const states = this.#homeStates();
-    for (const home of this.homes) {
-      const state = home.homeState();
-      if (state?.tunnel === undefined) continue;
-      const id = tunnelId(state, states);
-      const sample = tunnels.find((one) => one.tunnel === id);
-      if (sample !== undefined) home.sampleTraffic(step, sample);
-    }
+    const homes = homesByTunnel(this.homes);
+    for (const sample of tunnels)
+      for (const home of homes.get(sample.tunnel) ?? []) home.sampleTraffic(step, sample);
   }
 
   /** Takes an advertisement of a link. */
@@ -329,7 +324,8 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   }
 
   sealedPacketReceived(step: Step, udpPath: UdpPath, packet: Uint8Array, home: Ipv6Address): void {
-    this.#packets.receive(step, { kind: 'datagram', ...udpPath }, packet, home);
+    const homes = this.homes.filter(({ configuration }) => configuration.homeAddress === home);
+    this.#packets.receive(step, { kind: 'datagram', ...udpPath }, packet, homes);
   }
 
   keysLost(step: Step, homeAddress: Ipv6Address): void {

@@ -135,6 +135,21 @@ mark: 0
     ]);
   });
 
+  it.each([
+    ['mn', 'homes[0]', 'mn.yaml:5:15:'],
+    ['mr', 'homes[0]', 'mr.yaml:5:15:'],
+    ['ha', 'mobileNodes[0]', 'ha.yaml:6:15:'],
+  ] as const)('rejects security and esp beside publicKey in %s', (role, entry, position) => {
+    const { text } = FILES[role];
+    const publicKey = `    publicKey: 'hex:${'2a'.repeat(32)}'\n`;
+    const fault = (key: string) => `${entry}.${key}: is not used beside publicKey (remove it)`;
+    expect(faultsOf(role, text.replace('    security:', `${publicKey}$&`))).toEqual([
+      `${position} ${fault('security')}`,
+    ]);
+    const withEsp = faultsOf(role, text.replace(/ {4}security: .*/, `${publicKey}    esp: {}`));
+    expect(withEsp).toContainEqual(expect.stringContaining(fault('esp')));
+  });
+
   it('skips relation checks of faulty fields', () => {
     const text = HA.replace('2001:db8:1:100::/64', 'oops').replace(/security: .*/, 'security: 5');
     expect(faultsOf('ha', text).map((fault) => fault.split(': ')[1])).toEqual([

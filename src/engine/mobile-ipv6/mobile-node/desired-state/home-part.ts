@@ -12,6 +12,7 @@ import {
   type DesiredTunnel,
   TUN_DEVICE,
 } from '#engine/contract/desired-state.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { sealingKeysOf } from '#engine/sealed/sealing-keys.ts';
 import { type HomeState, homeAddressesOf, hostPrefix, MAIN_TABLE } from './home-state.ts';
@@ -80,9 +81,32 @@ function homeLinkAddresses(
  * Homes with equal endpoints share the tunnel of the first; the id is that home's number. A sealed
  * tunnel is not shared, because each home has keys of its own.
  */
-export function tunnelId(state: HomeState, homes: readonly HomeState[]): number {
+function tunnelId(state: HomeState, homes: readonly HomeState[]): number {
   const key = endpointKey(state);
   return homes.findIndex((other) => other.tunnel !== undefined && endpointKey(other) === key) + 1;
+}
+
+interface TunnelledHome {
+  homeState(): HomeState | undefined;
+}
+
+/** The homes that have a tunnel, by its id. */
+export function homesByTunnel<H extends TunnelledHome>(
+  homes: readonly H[],
+): ReadonlyMap<number | undefined, readonly H[]> {
+  const states = homes.map((home) => home.homeState()).filter((state) => state !== undefined);
+  return Map.groupBy(homes, (home) => {
+    const state = home.homeState();
+    return state?.tunnel === undefined ? undefined : tunnelId(state, states);
+  });
+}
+
+/** The homes that a packet on the path may be about: a tunnel leads from its own homes alone. */
+export function homesOn<H extends TunnelledHome>(
+  homes: readonly H[],
+  path: PacketPath,
+): readonly H[] {
+  return path.kind === 'tunnel' ? (homesByTunnel(homes).get(path.tunnel) ?? []) : homes;
 }
 
 function endpointKey({ home, tunnel }: HomeState): string {

@@ -58,6 +58,8 @@ interface HomeKeys {
   /** Sealed Binding Updates since the home agent's last packet, and when the first was sent. */
   unanswered: number;
   unansweredSince: Monotonic;
+  /** The source of the last one. */
+  sentFrom: IpAddress | undefined;
   /** The home agent said that it has lost the keys. */
   lost: boolean;
   lastCall: bigint;
@@ -80,7 +82,7 @@ export class SealedHomes implements SessionListener<never> {
       if (publicKey !== undefined)
         this.#homes.set(homeAddress, {
           ...{ home: { homeAddress, publicKey }, session: undefined, lost: false, lastCall: 0n },
-          ...{ unanswered: 0, unansweredSince: monotonic(0) },
+          ...{ unanswered: 0, unansweredSince: monotonic(0), sentFrom: undefined },
         });
     this.#sessions = new Sessions(
       { own, random, suites: SUITES, credential: () => undefined },
@@ -147,6 +149,7 @@ export class SealedHomes implements SessionListener<never> {
 
   #send(step: Step, keys: HomeKeys, { packet, udpPath }: SealedUpdate): void {
     const { session } = keys;
+    this.#sendsFrom(keys, udpPath.local);
     if (session !== undefined && !this.#isLost(step.now, keys)) {
       if (keys.unanswered++ === 0) keys.unansweredSince = step.now;
       session.udpPath = udpPath;
@@ -156,6 +159,14 @@ export class SealedHomes implements SessionListener<never> {
     this.#node.count('handshake-started');
     if (session !== undefined) this.#sessions.initiate(step, session, options, udpPath);
     else keys.session = this.#connect(step, keys.home, options, udpPath);
+  }
+
+  /** Silence about a network that the node has left says nothing about the keys. */
+  #sendsFrom(keys: HomeKeys, source: IpAddress): void {
+    const { sentFrom } = keys;
+    keys.sentFrom = source;
+    if (sentFrom === undefined || sentFrom === source) return;
+    if (!this.#node.movement.canSendFrom(sentFrom)) keys.unanswered = 0;
   }
 
   #isLost(now: Monotonic, { lost, unanswered, unansweredSince }: HomeKeys): boolean {

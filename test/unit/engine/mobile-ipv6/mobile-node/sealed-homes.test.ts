@@ -10,6 +10,7 @@ import type { SessionListener } from '#engine/sealed/session-listener.ts';
 import { Sessions } from '#engine/sealed/sessions.ts';
 import { HOME, HOME_ADDRESS, HOME_AGENT, mobilityPacket, Scene } from './mobile-node-scene.ts';
 
+const AWAY_ADDRESS = ipv6('2001:db8:f1::2');
 const OTHER_AGENT = ipv6('2001:db8:2::1');
 const OTHER_ADDRESS = ipv6('2001:db8:2::10');
 const key = (name: string): KeyPair => keyPairOf(sha256(new TextEncoder().encode(name)));
@@ -72,32 +73,70 @@ class Agent implements SessionListener<never> {
 
 const REQUEST = { type: 'binding-refresh-request', options: [] } as const;
 const AWAY = { addresses: ['2001:db8:f1::2/64'] };
+const HOMES = [
+  { ...HOME, registrationKey: undefined, publicKey: key('one').publicKey },
+  {
+    ...{ ...HOME, name: 'other', registrationKey: undefined, ipv4HomeAddress: 'none' as const },
+    ...{ homeAgent: { addresses: [OTHER_AGENT] }, homeAddress: OTHER_ADDRESS },
+    homePrefix: parsePrefix('2001:db8:2::/64') ?? HOME.homePrefix,
+    publicKey: key('two').publicKey,
+  },
+];
+
+/** A node with two homes, of which the first is registered. */
+class TwoHomes {
+  readonly scene = new Scene({ homes: HOMES }, [], (configuration, random) =>
+    createMobileNode(configuration, random, { own: key('node') }),
+  );
+  readonly agent = new Agent('one');
+
+  constructor() {
+    const ends = { local: HOME_AGENT, localPort: 4191, remote: AWAY_ADDRESS, remotePort: 4191 };
+    const out = this.scene.network(AWAY);
+    this.agent.exchange(this.scene, { ...ends, relayIndex: 0 }, out);
+  }
+
+  counter(name: string): number {
+    return Number(this.scene.node.counters[name]);
+  }
+
+  /** Binding Refresh Requests that the node took for those of a home agent of its own. */
+  get judged(): number {
+    return this.counter('refresh-requested') + this.counter('request-rate-limited');
+  }
+}
 
 describe('a home agent with a public key', () => {
   it('cannot act on the home of another home agent', () => {
-    const away = ipv6('2001:db8:f1::2');
-    const homes = [
-      { ...HOME, registrationKey: undefined, publicKey: key('one').publicKey },
-      {
-        ...{ ...HOME, name: 'other', registrationKey: undefined, ipv4HomeAddress: 'none' as const },
-        ...{ homeAgent: { addresses: [OTHER_AGENT] }, homeAddress: OTHER_ADDRESS },
-        homePrefix: parsePrefix('2001:db8:2::/64') ?? HOME.homePrefix,
-        publicKey: key('two').publicKey,
-      },
-    ];
-    const scene = new Scene({ homes }, [], (configuration, random) =>
-      createMobileNode(configuration, random, { own: key('node') }),
-    );
-    const agent = new Agent('one');
-    const ends = { local: HOME_AGENT, localPort: 4191, remote: away, remotePort: 4191 };
-    agent.exchange(scene, { ...ends, relayIndex: 0 }, scene.network(AWAY));
-    const counter = (name: string) => Number(scene.node.counters[name]);
-    const judged = () => counter('refresh-requested') + counter('request-rate-limited');
-    agent.send(scene, mobilityPacket(REQUEST, HOME_AGENT, HOME_ADDRESS));
-    expect(judged()).toBe(1);
-    scene.pass(10_000);
-    agent.send(scene, mobilityPacket(REQUEST, OTHER_AGENT, OTHER_ADDRESS));
-    expect(judged()).toBe(1);
-    expect(counter('not-our-home-address')).toBe(1);
+    const homes = new TwoHomes();
+    homes.agent.send(homes.scene, mobilityPacket(REQUEST, HOME_AGENT, HOME_ADDRESS));
+    expect(homes.judged).toBe(1);
+    homes.scene.pass(10_000);
+    homes.agent.send(homes.scene, mobilityPacket(REQUEST, OTHER_AGENT, OTHER_ADDRESS));
+    expect(homes.judged).toBe(1);
+    expect(homes.counter('not-our-home-address')).toBe(1);
+  });
+
+  it('gets no error about a sealed message, which would tell its content in clear', () => {
+    const { agent, scene } = new TwoHomes();
+    const test = { type: 'home-test-init', homeInitCookie: 1n, options: [] } as const;
+    agent.send(scene, mobilityPacket(test, HOME_AGENT, HOME_ADDRESS));
+    expect(Number(scene.node.counters['correspondent-role-not-served'])).toBe(1);
+    expect(scene.out.filter(({ kind }) => kind === 'send')).toEqual([]);
+  });
+
+  it('cannot act on the home of another home agent through its own tunnel either', () => {
+    const homes = new TwoHomes();
+    const through = (tunnel: number, packet: Uint8Array) =>
+      homes.scene.give({ kind: 'datagram', path: { kind: 'tunnel', tunnel }, packet });
+    through(1, mobilityPacket(REQUEST, HOME_AGENT, HOME_ADDRESS));
+    expect(homes.judged).toBe(1);
+    homes.scene.pass(10_000);
+    for (const tunnel of [1, 3])
+      through(tunnel, mobilityPacket(REQUEST, OTHER_AGENT, OTHER_ADDRESS));
+    expect(homes.judged).toBe(1);
+    expect(homes.counter('not-our-home-address')).toBe(2);
+    through(2, mobilityPacket(REQUEST, OTHER_AGENT, OTHER_ADDRESS));
+    expect(homes.judged).toBe(2);
   });
 });
