@@ -3,6 +3,7 @@
  * end on the lab's home router.
  */
 import {
+  type DaemonPairOptions,
   DaemonProcess,
   HOME,
   homeAgentConfiguration,
@@ -31,12 +32,20 @@ export interface Contender {
   start(lab: Lab): Promise<Roamer>;
 }
 
-export const SOJOURN: Contender = {
-  name: 'Sojourn',
-  tour: ['ar6', 'ar6b', 'ar4', 'ar4b', 'nat-prc', 'nat-sym', 'ar4'],
-  patienceMs: 10_000,
-  start: startSojourn,
-};
+/** Sojourn in plaintext, and sealed. */
+export const SOJOURN: readonly Contender[] = [
+  sojourn('Sojourn', { homeLink: false }),
+  sojourn('Sojourn sealed', { homeLink: false, sealed: true }),
+];
+
+function sojourn(name: string, options: DaemonPairOptions): Contender {
+  return {
+    name,
+    tour: ['ar6', 'ar6b', 'ar4', 'ar4b', 'nat-prc', 'nat-sym', 'ar4'],
+    patienceMs: 10_000,
+    start: (lab) => startSojourn(lab, name, options),
+  };
+}
 
 /**
  * Both need a new connection after a change of address family, so they move between IPv4 networks
@@ -73,19 +82,9 @@ function roamer(peer: Peer, mobileAddress: string): Roamer {
   };
 }
 
-async function startSojourn(lab: Lab): Promise<Roamer> {
-  const homeAgent = new DaemonProcess(
-    lab,
-    'ha',
-    'home',
-    homeAgentConfiguration({ homeLink: false }),
-  );
-  const mobileNode = new DaemonProcess(
-    lab,
-    'mn',
-    'mn',
-    mobileNodeConfiguration({ homeLink: false }),
-  );
+async function startSojourn(lab: Lab, name: string, options: DaemonPairOptions): Promise<Roamer> {
+  const homeAgent = new DaemonProcess(lab, 'ha', 'home', homeAgentConfiguration(options));
+  const mobileNode = new DaemonProcess(lab, 'mn', 'mn', mobileNodeConfiguration(options));
   await homeAgent.start();
   await mobileNode.start();
   await waitFor(
@@ -96,7 +95,7 @@ async function startSojourn(lab: Lab): Promise<Roamer> {
     },
   );
   return {
-    name: 'Sojourn',
+    name,
     mobile: { namespace: 'mn', address: HOME.virtualAddress },
     correspondent: { namespace: 'cn', address: ADDRESSES.correspondentIpv6 },
     [Symbol.asyncDispose]: async () => {

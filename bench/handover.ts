@@ -7,9 +7,15 @@
  * sent after the move. It excludes the time that the network takes to assign an address.
  */
 import type { NetworkName } from '#lab/network.ts';
-import { coreLink, NETWORKS } from '#lab/networks.ts';
+import { NETWORKS } from '#lab/networks.ts';
 import { nowMs } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
+import {
+  type FirstRegistrations,
+  firstRegistrations,
+  registrationResults,
+  registrationRow,
+} from './first-registration.ts';
 import { type Contender, PEERS, type Roamer, SOJOURN } from './handover-contenders.ts';
 import { Probe } from './support/probe.ts';
 import {
@@ -20,6 +26,7 @@ import {
   type Row,
   thisMachine,
 } from './support/report.ts';
+import { resolveNeighbours, stallMs, usableSince } from './support/stall.ts';
 
 export interface HandoverSettings {
   /** Moves of each kind. */
@@ -32,6 +39,10 @@ export interface HandoverSettings {
   readonly delay: readonly number[];
   readonly peers: boolean;
   readonly sojourn: boolean;
+  /** False: Sojourn sealed only. */
+  readonly plaintext: boolean;
+  /** First registrations over each family. */
+  readonly registrations: number;
 }
 
 type Traffic = 'both send' | 'downlink only';
@@ -81,26 +92,6 @@ function kindOf(from: NetworkName, to: NetworkName): string {
 
 function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
-}
-
-/**
- * When the network's address and its default route both existed; undefined while one is missing.
- */
-export function usableSince(probe: Probe, network: NetworkName): number | undefined {
-  const family = NETWORKS[network].ipv6 === undefined ? 4 : 6;
-  const first = (what: 'address' | 'route'): number | undefined =>
-    probe.usable().find((one) => one.what === what && one.family === family)?.atUs;
-  const address = first('address');
-  const route = first('route');
-  return address === undefined || route === undefined ? undefined : Math.max(address, route);
-}
-
-/** Milliseconds from `sinceUs` to the arrival of the first packet sent after `sentAfterUs`. */
-export function stallMs(probe: Probe, sinceUs: number, sentAfterUs: number): number | undefined {
-  const first = probe
-    .received()
-    .find(({ atUs, sentUs }) => atUs >= sinceUs && sentUs >= sentAfterUs);
-  return first === undefined ? undefined : (first.atUs - sinceUs) / 1000;
 }
 
 /** The two probes of one run. */
@@ -180,26 +171,6 @@ async function measureTraffic(
   return stalls;
 }
 
-/**
- * Lets the routers resolve each other's link-layer addresses, which would otherwise add a round
- * trip to the first visit to a network.
- */
-export async function resolveNeighbours(lab: Lab): Promise<void> {
-  for (const { name, index, ipv4, nat } of lab.networks) {
-    const { core4, core6 } = coreLink(index);
-    const address = ipv4 === undefined ? core6 : core4;
-    await lab.exec(nat.length > 1 ? `${name}-isp` : name, [
-      'ping',
-      '-n',
-      '-c',
-      '1',
-      '-W',
-      '2',
-      address,
-    ]);
-  }
-}
-
 async function measureContender(
   lab: Lab,
   contender: Contender,
@@ -242,6 +213,7 @@ function rowOf({ contender, delayMs, traffic, kind, stalls }: Measured): Row {
     'median ms': median(downlink),
     'p95 ms': percentile(downlink, 95),
     'max ms': percentile(downlink, 100),
+    'median without round trip ms': median(downlink) - 2 * delayMs,
     'uplink median ms': uplink.length === 0 ? null : median(uplink),
     lost,
   };
@@ -266,6 +238,9 @@ function resultsOf(all: readonly Measured[]): Record<string, number | null> {
     results[`${key}_median_ms`] = stalls.length === 0 ? null : median(stalls);
     results[`${key}_p95_ms`] = stalls.length === 0 ? null : percentile(stalls, 95);
     results[`${key}_max_ms`] = stalls.length === 0 ? null : percentile(stalls, 100);
+    const delayMs = group[0]?.delayMs ?? 0;
+    results[`${key}_median_without_round_trip_ms`] =
+      stalls.length === 0 ? null : median(stalls) - 2 * delayMs;
     results[`${key}_lost`] = group.reduce((sum, one) => sum + one.stalls.lost, 0);
     for (const { kind, stalls: own } of group) {
       results[`${key}_${keyOf(kind)}_median_ms`] =
@@ -277,22 +252,23 @@ function resultsOf(all: readonly Measured[]): Record<string, number | null> {
 
 export async function handover(settings: HandoverSettings): Promise<Report> {
   const measured: Measured[] = [];
+  const registrations: FirstRegistrations[] = [];
+  const own = settings.sojourn ? SOJOURN.slice(settings.plaintext ? 0 : 1) : [];
   for (const delayMs of settings.delay) {
     // Each contender has its own lab, so that it does not inherit routes or devices.
-    for (const contender of [
-      ...(settings.sojourn ? [SOJOURN] : []),
-      ...(settings.peers ? PEERS : []),
-    ]) {
+    for (const contender of [...own, ...(settings.peers ? PEERS : [])]) {
       await using lab = await Lab.create({ networks: NETWORK_NAMES, delayMs });
-      const moves = contender === SOJOURN ? settings.moves : settings.peerMoves;
-      measured.push(...(await measureContender(lab, contender, delayMs, moves)));
+      const moves = SOJOURN.includes(contender) ? settings.moves : settings.peerMoves;
+      if (moves > 0) measured.push(...(await measureContender(lab, contender, delayMs, moves)));
     }
+    if (settings.sojourn && settings.registrations > 0)
+      registrations.push(...(await firstRegistrations(delayMs, settings.registrations)));
   }
   return {
     benchmark: 'handover',
     machine: thisMachine(),
     settings: { ...settings, delay: settings.delay.join(',') },
-    rows: measured.map(rowOf),
-    results: resultsOf(measured),
+    rows: [...measured.map(rowOf), ...registrations.map(registrationRow)],
+    results: { ...resultsOf(measured), ...registrationResults(registrations) },
   };
 }

@@ -1,13 +1,14 @@
 /**
  * Measures the home agent's control path: authenticated Binding Updates per second on one core, and
- * memory for each binding, for the engine alone and for engine and reconciler. Each row has its own
- * process.
+ * memory for each binding, for the engine alone and for engine and reconciler, in plaintext and
+ * sealed. Each row has its own process.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { inLab } from '#lab/enter.ts';
 import { run } from '#lab/shell.ts';
 import { type Plan, type Purpose, writeRegistrations } from './registrations.ts';
+import { sealedBindings } from './sealed-bindings.ts';
 import type { Load, LoadResult } from './support/home-agent-load.ts';
 import { progress, type Report, type Row, thisMachine } from './support/report.ts';
 
@@ -16,6 +17,8 @@ interface HomeAgentSettings {
   readonly bindings: readonly number[];
   /** Minimum number of Binding Updates of each kind in a run. */
   readonly updates: number;
+  /** The same with nodes that seal. */
+  readonly sealed: readonly number[];
 }
 
 const WARM_UP_NODES = 4000;
@@ -126,10 +129,19 @@ export async function homeAgent(settings: HomeAgentSettings): Promise<Report> {
   } finally {
     rmSync(directory, { recursive: true });
   }
+  for (const nodes of settings.sealed) {
+    const found = await sealedBindings(nodes);
+    rows.push(...found.rows);
+    Object.assign(results, found.results);
+  }
   return {
     benchmark: 'home-agent',
     machine: thisMachine(),
-    settings: { bindings: settings.bindings.join(','), updates: settings.updates },
+    settings: {
+      bindings: settings.bindings.join(','),
+      updates: settings.updates,
+      sealed: settings.sealed.join(','),
+    },
     rows,
     results,
   };

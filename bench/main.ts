@@ -17,7 +17,7 @@ import { throughput } from './throughput.ts';
 import { type TranslationSettings, translation } from './translation.ts';
 
 function numbers(text: string): readonly number[] {
-  return text.split(',').map(Number);
+  return text.split(',').filter(Boolean).map(Number);
 }
 
 const program = new Command('bench').description(
@@ -27,8 +27,8 @@ const program = new Command('bench').description(
 program
   .command('throughput')
   .description(
-    'TCP throughput of one flow, small UDP packets and round trips in udp and ipip tunnels, ' +
-      'beside a plain cable, VXLAN and wireguard-go',
+    'TCP throughput of one flow, small UDP packets and round trips in udp, ipip and sealed ' +
+      'tunnels, beside a plain cable, VXLAN, wireguard-go and OpenVPN',
   )
   .option('--json', 'one JSON object on standard output', false)
   .option('--seconds <n>', 'length of one measurement', Number, 3)
@@ -36,6 +36,12 @@ program
   .option('--threads <n>', 'threads of the data plane at each end', Number, 2)
   .option('--real-frames', 'no segmentation offload on the cable: 1500-octet frames', false)
   .option('--no-udp', 'leave out the search for UDP packets per second')
+  .option(
+    '--only <name,…>',
+    'wireguard-go, OpenVPN, udp, ipip, sealed, keys by hand; default: all',
+    (text) => text.split(','),
+    [],
+  )
   .action(
     async (options: {
       json: boolean;
@@ -44,6 +50,7 @@ program
       threads: number;
       realFrames: boolean;
       udp: boolean;
+      only: readonly string[];
     }) => {
       const { json, realFrames, ...settings } = options;
       printReport(await throughput({ ...settings, segmentationOffload: !realFrames }), json);
@@ -54,7 +61,7 @@ program
   .command('handover')
   .description(
     'interruption at a move, from the new care-of address to the first packet, by kind of ' +
-      'move, beside wireguard-go and OpenVPN',
+      'move, in plaintext and sealed, beside wireguard-go and OpenVPN; first registrations',
   )
   .option('--json', 'one JSON object on standard output', false)
   .option('--moves <n>', 'moves of each kind', Number, 50)
@@ -67,6 +74,8 @@ program
   .option('--peer-moves <n>', 'moves of each kind of wireguard-go and OpenVPN', Number, 5)
   .option('--no-peers', 'leave out wireguard-go and OpenVPN')
   .option('--no-sojourn', 'leave out Sojourn')
+  .option('--no-plaintext', 'leave out Sojourn in plaintext')
+  .option('--registrations <n>', 'first registrations over each address family', Number, 10)
   .action(async ({ json, ...settings }: { json: boolean } & HandoverSettings) => {
     printReport(await handover(settings), json);
   });
@@ -90,12 +99,13 @@ program
 program
   .command('home-agent')
   .description(
-    'authenticated Binding Updates per second on one core and memory for each binding, engine' +
-      ' alone and with the reconciler',
+    'authenticated Binding Updates and handshakes per second on one core and memory for each ' +
+      'binding, in plaintext and sealed, engine alone and with the reconciler',
   )
   .option('--json', 'one JSON object on standard output', false)
   .option('--bindings <n,…>', 'numbers of mobile nodes, a run for each', numbers, [10_000, 100_000])
   .option('--updates <n>', 'least number of Binding Updates of each kind in a run', Number, 100_000)
+  .option('--sealed <n,…>', 'numbers of mobile nodes that seal, a run for each', numbers, [20_000])
   .action(
     async ({
       json,
@@ -104,6 +114,7 @@ program
       json: boolean;
       bindings: readonly number[];
       updates: number;
+      sealed: readonly number[];
     }) => {
       printReport(await homeAgent(settings), json);
     },

@@ -20,7 +20,6 @@ import { pathStateBetween } from '#lab/ntmobile/path-watch.ts';
 import { mayBeDirect } from '#lab/ntmobile/traversal.ts';
 import { type Background, nowMs, waitFor } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
-import { resolveNeighbours, stallMs, usableSince } from './handover.ts';
 import { measureNames } from './ntmobile-names.ts';
 import { Probe } from './support/probe.ts';
 import {
@@ -31,6 +30,7 @@ import {
   type Row,
   thisMachine,
 } from './support/report.ts';
+import { resolveNeighbours, stallMs, usableSince } from './support/stall.ts';
 
 export interface NtmobileHandoverSettings {
   /** Minimum number of moves; rounded up to whole tours. */

@@ -10,7 +10,6 @@ import { ADDRESSES } from '#lab/networks.ts';
 import { renameHost } from '#lab/services.ts';
 import { nowMs, waitFor } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
-import { stallMs } from './handover.ts';
 import { type Contender, MOBILE_ADDRESS, SERVER_NAME, type Tunnel } from './outages/contender.ts';
 import { OPENVPN } from './outages/openvpn.ts';
 import { OUTAGES, type Outage } from './outages/outage.ts';
@@ -25,6 +24,7 @@ import {
   type Row,
   thisMachine,
 } from './support/report.ts';
+import { stallMs } from './support/stall.ts';
 
 export interface OutageSettings {
   readonly repeats: number;

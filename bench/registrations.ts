@@ -32,28 +32,28 @@ import {
 } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
 import { NO_ROLE_OPTIONS } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
 
-const HOME_AGENT = ipv6('2001:db8:1::1');
-const HOME_AGENT_V4 = ipv4('192.0.2.1');
+export const HOME_AGENT = ipv6('2001:db8:1::1');
+export const HOME_AGENT_V4 = ipv4('192.0.2.1');
 const EPOCH_MS = 1_700_000_000_000;
 /**
  * Virtual time between two Binding Updates. It is shorter than the processing time of any home
  * agent here, so that no lifetime ends within a run.
  */
-const INTERVAL_MS = 0.02;
+export const INTERVAL_MS = 0.02;
 const KEY_OCTETS = 32;
-const LIFETIME_UNITS = 105;
+export const LIFETIME_UNITS = 105;
 /** Hosts behind one NAT's public address. */
 const NATS = 250;
 
 /** Wall clock minus monotonic clock in the virtual time of a run. */
 export const CLOCK_OFFSET_MS = EPOCH_MS;
 
-function homeAddressOf(node: number): Ipv6Address {
+export function homeAddressOf(node: number): Ipv6Address {
   return ipv6(`2001:db8:1::1:${(node >>> 16).toString(16)}:${(node & 0xffff).toString(16)}`);
 }
 
 /** 198.18.0.0/15 is set aside for benchmarks (RFC 2544) and has room for 131,072 nodes. */
-function ipv4HomeAddressOf(node: number): Ipv4Address {
+export function ipv4HomeAddressOf(node: number): Ipv4Address {
   return ipv4(`198.${18 + (node >>> 16)}.${(node >>> 8) & 255}.${node & 255}`);
 }
 
@@ -126,7 +126,7 @@ interface Message {
 }
 
 /** The nodes in an order that matches neither the file nor the home agent's memory. */
-function nodeAt(index: number, nodes: number): number {
+export function nodeAt(index: number, nodes: number): number {
   return (index * 65_537) % nodes;
 }
 
@@ -140,11 +140,11 @@ function messageAt(plan: Plan, round: number, index: number): Message {
   };
 }
 
-function isBehindNat(node: number): boolean {
+export function isBehindNat(node: number): boolean {
   return node % 2 === 1;
 }
 
-function careOfAddressOf(node: number, careOfIndex: number): IpAddress {
+export function careOfAddressOf(node: number, careOfIndex: number): IpAddress {
   if (isBehindNat(node)) return ipv4(`192.168.${careOfIndex}.100`);
   return ipv6(
     `2001:db8:a:${careOfIndex}:1:${(node >>> 16).toString(16)}:${(node & 0xffff).toString(16)}:1`,
@@ -152,7 +152,7 @@ function careOfAddressOf(node: number, careOfIndex: number): IpAddress {
 }
 
 /** The address and port to which the NAT of a node translates. */
-function translated(
+export function translated(
   node: number,
   careOfIndex: number,
 ): { readonly remote: Ipv4Address; readonly remotePort: number } {

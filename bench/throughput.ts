@@ -1,12 +1,13 @@
 /**
  * Measures one TCP flow in each direction, small UDP packets, and round trips over a plain cable,
- * kernel VXLAN, wireguard-go and each encapsulation of Sojourn. The measurements are interleaved;
- * results are medians and ratios to VXLAN in the same run.
+ * kernel VXLAN, wireguard-go, OpenVPN and each encapsulation of Sojourn. The measurements are
+ * interleaved; results are medians and ratios to VXLAN in the same run.
  */
 import { mkdtempSync } from 'node:fs';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { sealed } from './sealed.ts';
 import { IperfServer, roundTrip, tcp, udpPacketsPerSecond } from './support/measure.ts';
+import { openvpn } from './support/openvpn.ts';
 import { buildPair, type Pair, removePair } from './support/pair.ts';
 import { type Peer, plain, plain6, vxlan, wireguardGo } from './support/peers.ts';
 import { median, progress, type Report, type Row, thisMachine } from './support/report.ts';
@@ -19,6 +20,8 @@ interface ThroughputSettings {
   /** False: real 1500-octet frames on the cable. */
   readonly segmentationOffload: boolean;
   readonly udp: boolean;
+  /** Beginnings of the names of contenders to measure beside the references; empty: all. */
+  readonly only: readonly string[];
 }
 
 interface Sample {
@@ -75,6 +78,8 @@ function row({ peer, sample }: Contender, vxlanSample: Sample, plainSample: Samp
 const ENCAPSULATIONS = [
   ['udp', 'udp'],
   ['ipip', 'ipip'],
+  ['sealed_ipv4', 'sealed, IPv4'],
+  ['sealed_ipv6', 'sealed, IPv6'],
   ['sealed_aes128gcm', 'sealed, AES'],
   ['sealed_chacha20poly1305', 'sealed, ChaCha20'],
 ] as const;
@@ -93,13 +98,19 @@ function resultsOf(contenders: readonly Contender[]): Record<string, number | nu
         ? median(own) / median(reference)
         : null;
   };
-  const [base, wireguard, plainCable] = [of('kernel VXLAN'), of('wireguard-go'), of('plain cable')];
+  const [base, plainCable] = [of('kernel VXLAN'), of('plain cable')];
+  const peers = [
+    ['wireguard_go', of('wireguard-go')],
+    ['openvpn', of('OpenVPN')],
+  ] as const;
   for (const [encapsulation, name] of ENCAPSULATIONS) {
     const own = of(`Sojourn ${name}`);
     put(`${encapsulation}_tcp_up_per_vxlan`, own?.up, base?.up);
     put(`${encapsulation}_tcp_down_per_vxlan`, own?.down, base?.down);
-    put(`${encapsulation}_tcp_up_per_wireguard_go`, own?.up, wireguard?.up);
-    put(`${encapsulation}_tcp_down_per_wireguard_go`, own?.down, wireguard?.down);
+    for (const [name, peer] of peers) {
+      put(`${encapsulation}_tcp_up_per_${name}`, own?.up, peer?.up);
+      put(`${encapsulation}_tcp_down_per_${name}`, own?.down, peer?.down);
+    }
     put(`${encapsulation}_udp64_per_vxlan`, own?.udp64, base?.udp64);
     put(`${encapsulation}_udp200_per_vxlan`, own?.udp200, base?.udp200);
     results[`${encapsulation}_rtt_added_us`] =
@@ -108,64 +119,66 @@ function resultsOf(contenders: readonly Contender[]): Record<string, number | nu
   return results;
 }
 
+/** Each contender's beginning, on a pair of hosts of its own where daemons would collide. */
+type Start = readonly [name: string, pair: Pair, start: (pair: Pair) => Promise<Peer>];
+
+function wanted(name: string, only: readonly string[]): boolean {
+  const isReference = name.startsWith('plain') || name.startsWith('kernel');
+  return only.length === 0 || isReference || only.some((one) => name.startsWith(one));
+}
+
 export async function throughput(settings: ThroughputSettings): Promise<Report> {
   const directory = mkdtempSync(`${LAB_DIRECTORY}/throughput-`);
   const { segmentationOffload, threads } = settings;
-  const four = await buildPair({ name: 'four', families: [4], segmentationOffload });
-  const six = await buildPair({ name: 'six', families: [6], segmentationOffload });
+  const pairOf = (name: string, families: readonly (4 | 6)[]): Promise<Pair> =>
+    buildPair({ name, families, segmentationOffload });
+  const [four, six] = [await pairOf('four', [4]), await pairOf('six', [6])];
+  const [sealedFour, sealedSix] = [await pairOf('seal4', [4]), await pairOf('seal6', [6])];
+  const pairs = [four, six, sealedFour, sealedSix];
   const spawner = new BenchSpawner(directory);
-  const peers: readonly (readonly [Peer, Pair])[] = [
-    [plain(), four],
-    [plain6(), six],
-    [await vxlan(four), four],
-    [await wireguardGo(four, directory), four],
-    [
-      await sojourn(four, spawner, 'udp', { label: 'b4', threads, stateDirectory: directory }),
-      four,
-    ],
-    [await sealed(four, directory, 'aes-128-gcm', threads), four],
-    [await sealed(four, directory, 'chacha20-poly1305', threads), four],
-    [await sojourn(six, spawner, 'ipip', { label: 'b6', threads, stateDirectory: directory }), six],
+  const daemons = (label: string) => ({ label, threads, stateDirectory: directory });
+  const starts: readonly Start[] = [
+    ['plain cable', four, async () => plain()],
+    ['plain cable, IPv6', six, async () => plain6()],
+    ['kernel VXLAN', four, vxlan],
+    ['wireguard-go', four, (pair) => wireguardGo(pair, directory)],
+    ['OpenVPN', four, (pair) => openvpn(pair, directory)],
+    ['udp', four, (pair) => sojourn(pair, spawner, 'udp', daemons('b4'))],
+    ['ipip', six, (pair) => sojourn(pair, spawner, 'ipip', daemons('b6'))],
+    ['sealed', sealedFour, (pair) => sojourn(pair, spawner, 'sealed-ipv4', daemons('s4'))],
+    ['sealed', sealedSix, (pair) => sojourn(pair, spawner, 'sealed-ipv6', daemons('s6'))],
+    ['keys by hand', four, (pair) => sealed(pair, directory, 'aes-128-gcm', threads)],
+    ['keys by hand', four, (pair) => sealed(pair, directory, 'chacha20-poly1305', threads)],
   ];
-  const servers = [
-    await IperfServer.start(four.right, 5201, directory),
-    await IperfServer.start(six.right, 5201, directory),
-  ];
-  const contenders = peers.map(([peer, pair]): Contender => {
-    return {
-      peer,
-      pair,
-      port: 5201,
-      sample: { up: [], down: [], udp64: [], udp200: [], p50: [], p99: [] },
-    };
-  });
+  const servers: IperfServer[] = [];
+  for (const { right } of pairs) servers.push(await IperfServer.start(right, 5201, directory));
+  const contenders: Contender[] = [];
   try {
+    for (const [name, pair, start] of starts)
+      if (wanted(name, settings.only))
+        contenders.push({ peer: await start(pair), pair, port: 5201, sample: emptySample() });
     for (let repeat = 0; repeat < settings.repeats; repeat += 1) {
       progress(`round ${repeat + 1} of ${settings.repeats}`);
       for (const contender of contenders) await measure(contender, settings);
     }
   } finally {
     for (const server of servers) await server.stop();
-    for (const [peer] of peers) await peer[Symbol.asyncDispose]();
-    removePair(four);
-    removePair(six);
+    for (const { peer } of contenders) await peer[Symbol.asyncDispose]();
+    for (const pair of pairs) removePair(pair);
   }
+  return report(settings, contenders);
+}
+
+function report(settings: ThroughputSettings, contenders: readonly Contender[]): Report {
   const of = (name: string): Sample =>
-    contenders.find(({ peer }) => peer.name === name)?.sample ??
-    contenders[0]?.sample ??
-    emptySample();
-  const rows = contenders.map((contender) =>
-    row(
-      contender,
-      of('kernel VXLAN'),
-      of(contender.pair === six ? 'plain cable, IPv6' : 'plain cable'),
-    ),
-  );
+    contenders.find(({ peer }) => peer.name === name)?.sample ?? emptySample();
+  const plainOn = ({ left }: Pair): Sample =>
+    of(left.startsWith('six') || left.startsWith('seal6') ? 'plain cable, IPv6' : 'plain cable');
   return {
     benchmark: 'throughput',
     machine: thisMachine(),
-    settings: { ...settings },
-    rows,
+    settings: { ...settings, only: settings.only.join(',') },
+    rows: contenders.map((one) => row(one, of('kernel VXLAN'), plainOn(one.pair))),
     results: resultsOf(contenders),
   };
 }

@@ -52,6 +52,8 @@ export interface DaemonPairOptions {
   readonly esp?: ConfigurationOverrides;
   /** True: both ends have public keys instead, and seal. */
   readonly sealed?: boolean;
+  /** Addresses of the home agent in the node's configuration. Default: its name. */
+  readonly homeAgentAddresses?: readonly string[];
 }
 
 /** A daemon's public key as configurations have it; the key file is made if there is none. */
@@ -165,7 +167,7 @@ export function mobileNodeConfiguration(options: DaemonPairOptions = {}): Config
     homes: [
       {
         name: 'home',
-        homeAgent: 'ha.example',
+        homeAgent: options.homeAgentAddresses ?? 'ha.example',
         homeAddress: homeLink ? HOME.address : HOME.virtualAddress,
         ipv4HomeAddress: homeLink ? HOME.ipv4Address : HOME.virtualIpv4Address,
         virtualHomeNetwork: !homeLink,

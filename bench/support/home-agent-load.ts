@@ -4,14 +4,13 @@
  * LoadResult} as JSON. Real engine, codecs and authentication; no socket, no store.
  */
 import { assert } from '#base/assert.ts';
-import { type Monotonic, monotonic } from '#base/time.ts';
+import { monotonic } from '#base/time.ts';
 import type { Engine } from '#engine/contract/engine.ts';
 import type { Output } from '#engine/contract/output.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import type { HomeAgentInput } from '#engine/mobile-ipv6/home-agent/input.ts';
 import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
-import { FakeKernel } from '#runtime/fakes/kernel.ts';
-import { Reconciler } from '#runtime/reconciler.ts';
+import type { Reconciler } from '#runtime/reconciler.ts';
 import {
   type Arrival,
   CLOCK_OFFSET_MS,
@@ -19,6 +18,7 @@ import {
   type Plan,
   Registrations,
 } from '../registrations.ts';
+import { memory, newReconciler, reconcile } from './engine-process.ts';
 import { median, percentile } from './report.ts';
 import { SilentPlane } from './silent-plane.ts';
 
@@ -63,50 +63,12 @@ interface Phase {
 const CHUNK = 1000;
 type Handle = (arrival: Arrival, out: Output[]) => void;
 
-interface Memory {
-  readonly resident: number;
-  readonly heap: number;
-}
-
-function memory(): Memory {
-  assert(globalThis.gc !== undefined, 'run with --expose-gc');
-  // Repeats garbage collection until it frees no more memory and returns pages to the kernel.
-  globalThis.gc({ execution: 'sync', flavor: 'last-resort', type: 'major' });
-  const { rss, heapUsed, external } = process.memoryUsage();
-  return { resident: rss, heap: heapUsed + external };
-}
-
-/**
- * Applies the desired state of one step as the driver does: additions before a packet leaves,
- * deletions at the end.
- */
-function reconcile(reconciler: Reconciler, now: Monotonic, out: readonly Output[]): void {
-  let unmade = false;
-  for (const output of out) {
-    if (output.kind === 'set-desired') {
-      reconciler.setDesired(output.key, output.part);
-      unmade = true;
-    } else if (unmade && output.kind === 'send') {
-      reconciler.applyAdditions(now);
-      unmade = false;
-    }
-  }
-  if (unmade) reconciler.applyAdditions(now);
-  reconciler.applyRemovals(now);
-}
-
 function handler(engine: Engine<HomeAgentInput>, reconciler: Reconciler | undefined): Handle {
   if (reconciler === undefined) return ({ now, input }, out) => engine.step(now, input, out);
   return ({ now, input }, out) => {
     engine.step(now, input, out);
     reconcile(reconciler, now, out);
   };
-}
-
-function newReconciler(): Reconciler {
-  return new Reconciler(new FakeKernel(), new SilentPlane(), (what) =>
-    assert(false, `refused ${what}`),
-  );
 }
 
 interface Agent {
@@ -116,7 +78,7 @@ interface Agent {
 
 function start(configuration: ReturnType<typeof configurationFor>, withReconciler: boolean): Agent {
   const engine = createHomeAgent(configuration, (count) => new Uint8Array(count));
-  const reconciler = withReconciler ? newReconciler() : undefined;
+  const reconciler = withReconciler ? newReconciler(new SilentPlane()) : undefined;
   const handle = handler(engine, reconciler);
   const out: Output[] = [];
   handle({ now: monotonic(0), input: { kind: 'clock', offsetMs: CLOCK_OFFSET_MS } }, out);

@@ -3,7 +3,7 @@
  * (docs/reference/benchmarks.md).
  */
 import { readFileSync } from 'node:fs';
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, loadavg, release, totalmem } from 'node:os';
 
 interface Machine {
   readonly kernel: string;
@@ -12,7 +12,12 @@ interface Machine {
   readonly memoryGiB: number;
   readonly node: string;
   readonly system: string;
+  /** Load average over a minute before the run and after it. */
+  readonly loadBefore: number;
+  readonly loadAfter: number;
 }
+
+const LOAD_BEFORE = loadavg()[0] ?? 0;
 
 export function thisMachine(): Machine {
   const system = /PRETTY_NAME="(.*)"/.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'Linux';
@@ -23,6 +28,8 @@ export function thisMachine(): Machine {
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     node: process.version,
     system,
+    loadBefore: LOAD_BEFORE,
+    loadAfter: loadavg()[0] ?? 0,
   };
 }
 
@@ -76,7 +83,8 @@ export function printReport(report: Report, asJson: boolean): void {
   const { machine } = report;
   console.log(
     `${report.benchmark}: ${machine.system}, kernel ${machine.kernel}, ${machine.cores} × ` +
-      `${machine.processor}, Node ${machine.node}`,
+      `${machine.processor}, Node ${machine.node}, load ${cell(machine.loadBefore)} before and ` +
+      `${cell(machine.loadAfter)} after`,
   );
   console.log(
     `settings: ${Object.entries(report.settings)

@@ -1,5 +1,6 @@
 /** Sojourn as a contender: real daemons on a pair of hosts, with one encapsulation. */
 
+import { daemonPublicKey } from '#composition/daemon-key.ts';
 import { type ConfigurationOverrides, DaemonProcess, type ProcessSpawner } from '#lab/daemons.ts';
 import { type Background, Background as Process, waitFor } from '#lab/shell.ts';
 import { CABLE, type Pair } from './pair.ts';
@@ -32,6 +33,14 @@ export class BenchSpawner implements ProcessSpawner {
   }
 }
 
+/** The encapsulations, and what a contender with one is called in the rows. */
+const TUNNELS = {
+  udp: 'udp',
+  ipip: 'ipip',
+  'sealed-ipv4': 'sealed, IPv4',
+  'sealed-ipv6': 'sealed, IPv6',
+} as const;
+
 interface SojournOptions {
   /** Prefix of the daemons' names (socket, store, device). */
   readonly label: string;
@@ -39,14 +48,25 @@ interface SojournOptions {
   readonly stateDirectory: string;
 }
 
+/** What protects registrations with the daemon `peer`, in the other one's configuration. */
+function protectionWith(
+  encapsulation: keyof typeof TUNNELS,
+  { label, stateDirectory }: SojournOptions,
+  peer: 'ha' | 'mn',
+): ConfigurationOverrides {
+  if (encapsulation === 'udp' || encapsulation === 'ipip') return { security: SECURITY };
+  return { publicKey: daemonPublicKey({ stateDirectory, name: `${label}-${peer}` }) };
+}
+
 /**
  * Starts a home agent on the right and a mobile node on the left, and waits for the registration.
- * The tunnel is UDP over IPv4 or IPv6 in IPv6, depending on the pair's addresses.
+ * The tunnel is over IPv4 or IPv6, depending on the pair's addresses: UDP or IPv6 in IPv6, and
+ * sealed UDP over either.
  */
 export async function sojourn(
   pair: Pair,
   spawner: ProcessSpawner,
-  encapsulation: 'udp' | 'ipip',
+  encapsulation: keyof typeof TUNNELS,
   options: SojournOptions,
 ): Promise<Peer> {
   const daemon = (name: string): ConfigurationOverrides => ({
@@ -67,7 +87,7 @@ export async function sojourn(
       ipv4HomePrefixes: ['203.0.113.0/25'],
       mobileNodes: [
         {
-          security: SECURITY,
+          ...protectionWith(encapsulation, options, 'mn'),
           homeAddresses: [HOME.address],
           ipv4HomeAddresses: [HOME.ipv4Address],
         },
@@ -86,7 +106,7 @@ export async function sojourn(
           homeAgent: [CABLE.right6, CABLE.right4],
           homeAddress: HOME.address,
           ipv4HomeAddress: HOME.ipv4Address,
-          security: SECURITY,
+          ...protectionWith(encapsulation, options, 'ha'),
         },
       ],
       forceUdp: true,
@@ -99,8 +119,9 @@ export async function sojourn(
     timeoutMs: 10_000,
     what: `the mobile node of ${pair.left} to register`,
   });
+  const threads = `${options.threads} thread${options.threads === 1 ? '' : 's'}`;
   return {
-    name: `Sojourn ${encapsulation}, ${options.threads} thread${options.threads === 1 ? '' : 's'}`,
+    name: `Sojourn ${TUNNELS[encapsulation]}, ${threads}`,
     server: CABLE.server4,
     [Symbol.asyncDispose]: async () => {
       await mobileNode.stop();
