@@ -20,6 +20,7 @@ const SHORT_PATHS: Readonly<Record<string, string>> = {
   ha: 'src/engine/mobile-ipv6/home-agent',
   mn: 'src/engine/mobile-ipv6/mobile-node',
   mr: 'src/engine/mobile-ipv6/mobile-router',
+  cn: 'src/engine/mobile-ipv6/correspondent-node',
   common: 'src/engine/mobile-ipv6/common',
   wire: 'src/wire',
   crypto: 'src/crypto',

@@ -6,7 +6,7 @@ import { hex } from '#base/bytes.ts';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
 import { signMobility } from '#crypto/mobility-auth.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
-import { mobilityPacket } from '#engine/mobile-ipv6/home-agent/mobility-packet.ts';
+import { mobilityPacket } from '#engine/mobile-ipv6/common/mobility-packet.ts';
 import {
   DaemonProcess,
   HOME,

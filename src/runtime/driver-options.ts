@@ -63,6 +63,8 @@ export interface DriverOptions extends ExternalRequestPorts {
   readonly network?: boolean;
   /** Tell the engine what tunnels carry; default false. */
   readonly traffic?: boolean;
+  /** How often, while there is traffic; default 250 ms. */
+  readonly trafficIntervalMs?: number;
   /**
    * Called once for a bug of this program; the driver does not step the engine again. The caller
    * logs the error and ends the process.

@@ -70,7 +70,7 @@ class DriverLoop implements Driver {
       (error) => this.#fail(error),
     );
     this.#records = new RecordWriter(options.store, (fault) => this.#reportStore(fault));
-    this.#traffic = new TrafficSampler(options.plane);
+    this.#traffic = new TrafficSampler(options.plane, options.trafficIntervalMs);
     this.#commands = new OperatorCommands(options.plane, {
       counters: () => this.#statistics(),
       stats: () => this.#statistics(),

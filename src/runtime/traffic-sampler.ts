@@ -6,7 +6,7 @@ import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { TrafficInput } from '#engine/contract/input.ts';
 import type { PlanePort, TunnelTraffic } from './ports.ts';
 
-const SAMPLE_INTERVAL_MS = 250;
+const USUAL_INTERVAL_MS = 250;
 /** Without any packet for this long, the plane is idle. */
 const IDLE_AFTER_MS = 3_000;
 
@@ -16,13 +16,15 @@ export type TrafficPort = Pick<PlanePort, 'tunnelTraffic' | 'armTrafficNotice' |
 
 export class TrafficSampler {
   readonly #plane: TrafficPort;
+  readonly #intervalMs: number;
   /** What each tunnel had carried at the previous sample. */
   #counted = new Map<number, TunnelTraffic>();
   #sampleAt: Monotonic = NEVER;
   #lastPacketAt: Monotonic = NEVER;
 
-  constructor(plane: TrafficPort) {
+  constructor(plane: TrafficPort, intervalMs = USUAL_INTERVAL_MS) {
     this.#plane = plane;
+    this.#intervalMs = intervalMs;
   }
 
   /** Calls `wake` when an idle plane carries a packet. */
@@ -44,7 +46,7 @@ export class TrafficSampler {
     const tunnels = this.#difference();
     const carried = tunnels.some((each) => each.transmitted + each.received > 0);
     if (carried || this.#sampleAt === NEVER) this.#lastPacketAt = now;
-    this.#sampleAt = idle && !carried ? NEVER : after(now, SAMPLE_INTERVAL_MS);
+    this.#sampleAt = idle && !carried ? NEVER : after(now, this.#intervalMs);
     return { kind: 'traffic', tunnels };
   }
 

@@ -18,9 +18,12 @@ export const STATES = ['pass', 'open', 'not applicable'] as const;
 export const SUITES = [
   { heading: '## NEMO-HA', cases: 426, id: /^NEMO-HA_\d+_\d+_\d+$/ },
   { heading: '## NEMO-MR phase2', cases: 117, id: /^NEMO-MR-\d+-\d+-\d+-\d+-\d{3}$/ },
+  { heading: '## MIPv6-CN phase2', cases: 78, id: /^CN-\d+-\d+(?:-\d+){0,2}$/ },
 ] as const;
 
-const ID = /NEMO-(?:HA(?:_\d+){3}|MR(?:-\d+){5})(?![\w-])/g;
+const ID = /(?:NEMO-(?:HA(?:_\d+){3}|MR(?:-\d+){5})|CN(?:-\d+){2,4})(?![\w-])/g;
+/** How every id begins, in a row of a table and in a title. */
+export const START_OF_ID = /^(?:NEMO-|CN-\d)/;
 const IDLE = new Set(['skip', 'todo', 'fails', 'skipIf', 'runIf']);
 
 /** One case; `about` names the test's file, or the reason why none exists. */
@@ -38,7 +41,7 @@ export function rowsUnder(page: string, heading: string): readonly Row[] {
   const end = lines.findIndex((line, index) => index > start && line.startsWith('## '));
   return lines.slice(start, end < 0 ? undefined : end).flatMap((line) => {
     const [, id = '', state = '', about = ''] = line.split('|').map((cell) => cell.trim());
-    return id.startsWith('NEMO-') ? [{ id, state, about }] : [];
+    return START_OF_ID.test(id) ? [{ id, state, about }] : [];
   });
 }
 
@@ -48,7 +51,7 @@ export function readPage(): string {
 
 /** Ids at the head of a title: `NEMO-HA_1_1_1, NEMO-HA_1_1_5 rejects …`. */
 export function idsOfTitle(text: string): readonly string[] {
-  const head = /^(?:NEMO-[\w-]+,? )*/.exec(`${text} `)?.[0] ?? '';
+  const head = /^(?:(?:NEMO-|CN-\d)[\w-]+,? )*/.exec(`${text} `)?.[0] ?? '';
   return head.match(ID) ?? [];
 }
 
@@ -85,7 +88,7 @@ export function provenByFile(): ReadonlyMap<string, ReadonlySet<string>> {
   const found = new Map<string, ReadonlySet<string>>();
   for (const path of filesBelow(['test'], ['.test.ts'])) {
     const text = readFileSync(join(REPOSITORY, path), 'utf8');
-    if (path === 'test/conformance/table.test.ts' || !text.includes('NEMO-')) continue;
+    if (path === 'test/conformance/table.test.ts' || !/NEMO-|CN-\d/.test(text)) continue;
     const ids = new Set(idsOf(parseSource(path, text)));
     if (ids.size > 0) found.set(path, ids);
   }

@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { REPOSITORY } from '#test/tidy/source.ts';
-import { PAGE, provenByFile, readPage, rowsUnder, STATES, SUITES } from './cases.ts';
+import { PAGE, provenByFile, readPage, rowsUnder, START_OF_ID, STATES, SUITES } from './cases.ts';
 
 const files = new Map<string, string>();
 for (const [path, ids] of provenByFile())
@@ -13,7 +13,7 @@ for (const [path, ids] of provenByFile())
 
 function written(line: string): string {
   const [, id = '', state = ''] = line.split('|').map((cell) => cell.trim());
-  if (!id.startsWith('NEMO-')) return line;
+  if (!START_OF_ID.test(id)) return line;
   const file = files.get(id);
   if (file !== undefined) return `| ${id} | pass | \`${file}\` |`;
   return state === 'pass' ? `| ${id} | open | no test |` : line;

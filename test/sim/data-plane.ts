@@ -10,7 +10,7 @@ import type {
   DesiredTunnel,
 } from '#engine/contract/desired-state.ts';
 import type { DesiredSealingKeys } from '#engine/contract/ntmobile.ts';
-import { type Encapsulation, encapsulationOf } from '#engine/contract/outer-path.ts';
+import { encapsulationOf } from '#engine/contract/outer-path.ts';
 import type { TunnelTraffic } from '#runtime/ports.ts';
 import type { TrafficPort } from '#runtime/traffic-sampler.ts';
 
@@ -26,7 +26,7 @@ export interface DataPacket {
 
 /** The outer header of a tunnelled packet as its receiver sees it. */
 export interface Outer {
-  readonly encapsulation: Encapsulation;
+  readonly encapsulation: ReturnType<typeof encapsulationOf>;
   readonly source: IpAddress;
   readonly sourcePort: number;
   readonly destination: IpAddress;
@@ -41,7 +41,7 @@ type Decapsulated =
   | { readonly kind: 'drop'; readonly reason: string };
 
 function endpointKey(
-  encapsulation: Encapsulation,
+  encapsulation: ReturnType<typeof encapsulationOf>,
   local: IpAddress,
   localPort: number,
   remote: IpAddress,

@@ -1,7 +1,7 @@
 /** Packets between hosts of the simulated world. */
 import { isMalformed } from '#base/bytes.ts';
 import type { IpAddress } from '#base/ip.ts';
-import type { Encapsulation } from '#engine/contract/outer-path.ts';
+import type { encapsulationOf } from '#engine/contract/outer-path.ts';
 import { ipv6Codec } from '#wire/ip/ipv6.ts';
 import { PROTOCOL_UDP, udpCodec } from '#wire/ip/udp.ts';
 import type { DataPacket } from './data-plane.ts';
@@ -12,7 +12,7 @@ import { describe } from './peek.ts';
  * the link.
  */
 export interface Frame {
-  readonly encapsulation: 'none' | Encapsulation;
+  readonly encapsulation: 'none' | ReturnType<typeof encapsulationOf>;
   readonly source: IpAddress;
   readonly sourcePort: number;
   readonly destination: IpAddress;

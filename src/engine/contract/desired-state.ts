@@ -15,12 +15,7 @@ import type {
   DesiredSealingKeys,
   DesiredTranslation,
 } from './ntmobile.ts';
-import {
-  type Encapsulation,
-  encapsulationOf,
-  type OuterPath,
-  type Protection,
-} from './outer-path.ts';
+import { encapsulationOf, type OuterPath, type Protection } from './outer-path.ts';
 import type {
   DesiredGroupMember,
   DesiredKillSwitch,
@@ -177,7 +172,7 @@ export interface DesiredTunnel {
 /** A tunnel as operators see it: flat, with one word for carrier and protection. */
 export type TunnelDescription = {
   readonly id: number;
-  readonly encapsulation: Encapsulation;
+  readonly encapsulation: ReturnType<typeof encapsulationOf>;
   readonly mtu: number;
 } & Omit<OuterPath, 'carrier'>;
 

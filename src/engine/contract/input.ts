@@ -66,8 +66,9 @@ export type NetworkInput = {
 /**
  * Inner packets of each tunnel since the previous input of this kind, so that an engine sees which
  * direction has stopped. The driver gives one as soon as an idle plane carries a packet, then every
- * 250 ms, zeros included, and after 3 s without any packet no more until the next packet. Control
- * packets do not count. Only roles that ask for it get it (`DriverOptions.traffic`).
+ * 250 ms or `DriverOptions.trafficIntervalMs`, zeros included, and after 3 s without any packet no
+ * more until the next packet. Control packets do not count. Only roles that ask for it get it
+ * (`DriverOptions.traffic`).
  */
 export type TrafficInput = {
   readonly kind: 'traffic';

@@ -4,15 +4,18 @@
  * A tunnel and a relay leg both send along an `OuterPath`. `Protection` is a value beside it, so
  * that another protection changes neither the path nor the engine that picks the path.
  *
- * RFC 2473 (IPv6 in IPv6), RFC 5555 §4.1 (UDP encapsulation), docs/reference/ntmobile.md §3
+ * RFC 2473 (IPv6 in IPv6), RFC 5555 §4.1 (UDP encapsulation), RFC 6275 §6.3-4 (route
+ * optimization), docs/reference/ntmobile.md §3
  */
 import type { IpAddress } from '#base/ip.ts';
 
 /**
  * The carrier of the inner packet. `ip`: an IPv4 or IPv6 header alone (protocols 41 and 4). `udp`:
- * an IP header and a UDP header.
+ * an IP header and a UDP header. `optimized`: the IPv6 header of the packet itself, with the
+ * care-of address in place of the home address, and the home address in a type 2 routing header or
+ * a Home Address option.
  */
-export type Carrier = 'ip' | 'udp';
+export type Carrier = 'ip' | 'udp' | 'optimized';
 
 /** The path of outer packets; both addresses are of one family. */
 export interface OuterPath {
@@ -51,10 +54,13 @@ export type AmplificationLimit = {
  */
 export type Protection = 'none' | 'sealed';
 
-/** Carrier and protection as one word, for operators and stored records. */
+/** Carrier and protection of a tunnel as one word, for operators and stored records. */
 export type Encapsulation = 'ipip' | 'udp' | 'sealed';
 
-export function encapsulationOf(carrier: Carrier, protection: Protection): Encapsulation {
+export function encapsulationOf(
+  carrier: Carrier,
+  protection: Protection,
+): Encapsulation | 'optimized' {
   if (protection === 'sealed') return 'sealed';
-  return carrier === 'udp' ? 'udp' : 'ipip';
+  return carrier === 'ip' ? 'ipip' : carrier;
 }

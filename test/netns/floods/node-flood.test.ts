@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Ipv6Address, ipv6, solicitedNodeMulticast } from '#base/ip.ts';
 import type { JsonObject } from '#base/json.ts';
 import { signMobility } from '#crypto/mobility-auth.ts';
-import { mobilityPacket } from '#engine/mobile-ipv6/home-agent/mobility-packet.ts';
+import { mobilityPacket } from '#engine/mobile-ipv6/common/mobility-packet.ts';
 import { HOME } from '#lab/daemons.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';

@@ -49,7 +49,7 @@ import {
 /** Of the Next Header field in the fixed header, RFC 8200 §3. */
 const NEXT_HEADER_OFFSET = 6;
 
-/** Home agents and mobile nodes count these reasons under the same names. */
+/** Every role counts these reasons under the same names. */
 type FaultReason =
   | 'option-unrecognized'
   | 'routing-header-unrecognized'
@@ -60,8 +60,7 @@ type FaultReason =
   | 'payload-protocol-invalid'
   | 'header-length-invalid'
   | 'unknown-binding'
-  | 'home-address-option-with-ipsec'
-  | 'correspondent-role-not-served';
+  | 'home-address-option-with-ipsec';
 
 /** `pointer` counts octets from the start of the packet. */
 type ErrorReply =
@@ -69,8 +68,8 @@ type ErrorReply =
   | { readonly kind: 'binding-error'; readonly status: number };
 
 /** Why a packet is dropped; without `answer`, in silence. */
-export interface Fault {
-  readonly reason: FaultReason;
+export interface Fault<R extends string = FaultReason> {
+  readonly reason: R;
   readonly answer?: ErrorReply;
 }
 
@@ -170,11 +169,14 @@ export function unboundHomeAddressFault(packet: Ipv6Packet): Fault | undefined {
 // --- Mobility Header ---
 
 /**
- * A Home or Care-of Test Init, which asks for a correspondent node. It is answered as by a host
+ * A Home or Care-of Test Init to a host that is no correspondent node. It is answered as by a host
  * without Mobile IPv6, so that the sender stops (§11.3.5); with a Home Address option by nothing
  * (§9.4.1-2).
  */
-export function testInitFault(packet: Ipv6Packet, bytes: Uint8Array): Fault {
+export function testInitFault(
+  packet: Ipv6Packet,
+  bytes: Uint8Array,
+): Fault<'correspondent-role-not-served'> {
   const reason = 'correspondent-role-not-served';
   if (homeAddressOption(packet) !== undefined) return { reason };
   const code = ParameterProblemCode.unrecognizedNextHeader;

@@ -22,10 +22,10 @@ import {
 import type { Step } from '#engine/contract/engine.ts';
 import type { UnknownEndpointInput } from '#engine/contract/input.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
+import { mobilityPacket } from '#engine/mobile-ipv6/common/mobility-packet.ts';
 import { encodeMobility } from '#wire/mobility/header.ts';
 import { BindingErrorStatus } from '#wire/mobility/message.ts';
 import type { Binding } from './bindings/binding.ts';
-import { mobilityPacket } from './mobility-packet.ts';
 import type { HomeAgentCounters } from './reasons.ts';
 import type { BindingLookup, Policy } from './registration-view.ts';
 

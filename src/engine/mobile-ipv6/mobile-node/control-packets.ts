@@ -107,7 +107,7 @@ export class ControlPackets {
     path: PacketPath,
     packet: Ipv6Packet,
     bytes: Uint8Array,
-    { reason, answer }: Fault,
+    { reason, answer }: Fault<MobileNodeReason>,
   ): MobileNodeReason {
     const { destination } = packet;
     const own = ownerOf(this.#homes, destination) !== undefined || this.#isLocal(destination);

@@ -4,7 +4,7 @@
  * RFC 6275 §6.1.2, §9.5.5  the message, always to the home address
  */
 import type { Output } from '#engine/contract/output.ts';
-import { mobilityPacket } from '#engine/mobile-ipv6/home-agent/mobility-packet.ts';
+import { mobilityPacket } from '#engine/mobile-ipv6/common/mobility-packet.ts';
 import { encodeMobility } from '#wire/mobility/header.ts';
 import type { MobilityOption } from '#wire/mobility/options.ts';
 import type { Binding } from './binding.ts';

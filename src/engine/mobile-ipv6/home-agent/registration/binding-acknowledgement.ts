@@ -10,9 +10,9 @@
  * The K flag stays clear: security associations are static (RFC 6275 §10.3.1).
  */
 import { type BindingMessage, signMobility } from '#crypto/mobility-auth.ts';
+import { mobilityPacket } from '#engine/mobile-ipv6/common/mobility-packet.ts';
 import type { Binding } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
-import { mobilityPacket } from '#engine/mobile-ipv6/home-agent/mobility-packet.ts';
 import { BINDING_STATUSES } from '#wire/mobility/binding-status.ts';
 import { encodeMobility } from '#wire/mobility/header.ts';
 import { NO_BINDING_ACKNOWLEDGEMENT_FLAGS } from '#wire/mobility/message.ts';
