@@ -72,6 +72,7 @@ const BENCH: readonly Requirement[] = [
   ['wg', 'wireguard-tools'],
   ['wireguard-go', 'wireguard-go'],
   ['openvpn', 'openvpn'],
+  ['openssl', 'openssl'],
   ['tayga', 'tayga'],
   ['charon-systemd', 'charon-systemd'],
   ['swanctl', 'strongswan-swanctl'],
@@ -96,10 +97,15 @@ const TEST_FILES: readonly Requirement[] = [
   ['/usr/lib/python3/dist-packages/cryptography', 'python3-cryptography'],
 ];
 
+/** AES-128-GCM in one call; the plane works without it. */
+const MULTI_BUFFER_LIBRARY: readonly Requirement[] =
+  process.arch === 'x64' ? [['/usr/lib/x86_64-linux-gnu/libIPSec_MB.so.1', 'libipsec-mb1']] : [];
+
 const FILES: Readonly<Record<Purpose, readonly Requirement[]>> = {
   demo: [],
-  test: TEST_FILES,
+  test: [...TEST_FILES, ...MULTI_BUFFER_LIBRARY],
   bench: [
+    ...MULTI_BUFFER_LIBRARY,
     ['/usr/lib/ipsec/plugins/libstrongswan-kernel-libipsec.so', 'libcharon-extra-plugins'],
     ['/usr/lib/ipsec/plugins/libstrongswan-openssl.so', 'libstrongswan-standard-plugins'],
   ],

@@ -81,7 +81,7 @@ std::vector<u8> genuine(AeadContext& context, unsigned which, u64 counter, u8 fi
   store16(inner + 4, kInner - kIpv6Header);
   inner[6] = kProtocolUdp;
   inner[8] = first;
-  if (!context.seal(counter, datagram.data(), kInner)) std::abort();
+  if (!context.seal(counter, datagram.data(), inner, kInner)) std::abort();
   return datagram;
 }
 

@@ -119,7 +119,7 @@ struct World {
     const Bytes packet = inner(payload);
     Bytes datagram(kSealedOverhead + packet.size());
     std::memcpy(datagram.data() + kSealedHeader, packet.data(), packet.size());
-    CHECK(nodes.seal(0, datagram.data(), packet.size()));
+    CHECK(nodes.seal(0, datagram.data(), datagram.data() + kSealedHeader, packet.size()));
     if (spoil) datagram.back() ^= 1;
     sockaddr_in to = socketAddress(Node::loopback(), own.port);
     const ssize_t sent = ::sendto(from.fd(), datagram.data(), datagram.size(), 0,

@@ -47,6 +47,21 @@ std::vector<Bytes> cut(Written& super, size_t mtu = 65535) {
   return packets;
 }
 
+// The same, each segment put together inside a copy of the super-packet.
+std::vector<Bytes> cutInPlace(const Written& super) {
+  Bytes room = super.packet;
+  SegmentPlan plan;
+  std::vector<Bytes> packets;
+  const PacketView view = testing::viewOf(room);
+  if (!planSegments(super.virtio, view, 65535, plan)) return packets;
+  const Bytes header(room.begin(), room.begin() + plan.headerLength);
+  for (u32 index = 0; index < plan.count; index++) {
+    const PacketView segment = segmentInPlace(plan, view, header.data(), index);
+    packets.emplace_back(segment.data, segment.data + segment.length);
+  }
+  return packets;
+}
+
 std::vector<Written> coalesced(std::vector<Bytes>& packets) {
   Collector collector;
   auto coalescer = std::make_unique<Coalescer>(collector, true, true);
@@ -72,6 +87,24 @@ TEST(tcp_run_becomes_a_super_packet_that_segments_back) {
     CHECK_EQUAL(written.size(), 1u);
     CHECK_EQUAL(written[0].virtio.gsoSize, 1000);
     CHECK(cut(written[0]) == before);
+  }
+}
+
+// Segments shorter than their headers, too.
+TEST(segments_made_inside_the_super_packet_are_the_same) {
+  for (const int family : {4, 6}) {
+    for (const u32 size : {7u, 20u, 52u, 1000u}) {
+      std::vector<Bytes> packets;
+      for (u32 index = 0; index < 9; index++) {
+        packets.push_back(testing::tcp(flowOf(family), 5 + index * size, index == 8 ? 3 : size,
+                                       0x10, static_cast<u16>(7 + index)));
+      }
+      std::vector<Written> written = coalesced(packets);
+      CHECK_EQUAL(written.size(), 1u);
+      const std::vector<Bytes> apart = cut(written[0]);
+      CHECK_EQUAL(apart.size(), 9u);
+      CHECK(cutInPlace(written[0]) == apart);
+    }
   }
 }
 

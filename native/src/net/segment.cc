@@ -29,13 +29,14 @@ u32 transportLength(const PacketView& view, u32 at, u8 protocol) {
   return at + 20 <= view.length ? (view.data[at + 12] >> 4) * 4u : 0;
 }
 
+// `out` is a copy of the super-packet's header.
 void writeIpHeader(const PacketView& view, u32 total, u32 index, u8* out) {
   if (view.family == 6) {
     store16(out + 4, total - kIpv6Header);
     return;
   }
   store16(out + 2, total);
-  store16(out + 4, load16(view.data + 4) + index);
+  store16(out + 4, load16(out + 4) + index);
   writeIpv4Checksum(out, view.headerLength);
 }
 
@@ -44,6 +45,29 @@ void writeTcpFields(const SegmentPlan& plan, u32 index, u8* tcp) {
   if (index + 1 < plan.count) tcp[13] &= static_cast<u8>(~(kTcpFin | kTcpPush));
   // RFC 3168 §6.1.2: CWR reports one reduction of the window, so only the first segment carries it.
   if (index > 0) tcp[13] &= static_cast<u8>(~kTcpCwr);
+}
+
+// `original` is the super-packet's header, which `view` may have lost.
+void writeHeader(const SegmentPlan& plan, const PacketView& view, const u8* original, u32 index,
+                 u8* out) {
+  const u32 length = segmentLength(plan, index);
+  const u32 transport = plan.headerLength - plan.transportOffset;
+  std::memcpy(out, original, plan.headerLength);
+  writeIpHeader(view, plan.headerLength + length, index, out);
+  u8* header = out + plan.transportOffset;
+  const u32 checksumAt = plan.protocol == kProtocolUdp ? 6 : 16;
+  if (plan.protocol == kProtocolUdp) {
+    store16(header + 4, kUdpHeader + length);
+  } else {
+    writeTcpFields(plan, index, header);
+  }
+  storeRaw16(header + checksumAt, 0);
+  u64 sum = pseudoHeaderSum(out, view.family, plan.protocol, transport + length);
+  sum = checksumAddShort(header, transport, sum);
+  const u16 checksum =
+      checksumFinish(checksumAdd(view.data + segmentOffset(plan, index), length, sum));
+  storeRaw16(header + checksumAt,
+             plan.protocol == kProtocolUdp && checksum == 0 ? 0xffff : checksum);
 }
 
 }  // namespace
@@ -76,24 +100,16 @@ bool planSegments(const VirtioHeader& virtio, const PacketView& view, size_t mtu
 }
 
 void writeSegmentHeader(const SegmentPlan& plan, const PacketView& view, u32 index, u8* out) {
-  const u32 length = segmentLength(plan, index);
-  const u32 transport = plan.headerLength - plan.transportOffset;
-  std::memcpy(out, view.data, plan.headerLength);
-  writeIpHeader(view, plan.headerLength + length, index, out);
-  u8* header = out + plan.transportOffset;
-  const u32 checksumAt = plan.protocol == kProtocolUdp ? 6 : 16;
-  if (plan.protocol == kProtocolUdp) {
-    store16(header + 4, kUdpHeader + length);
-  } else {
-    writeTcpFields(plan, index, header);
-  }
-  storeRaw16(header + checksumAt, 0);
-  u64 sum = pseudoHeaderSum(out, view.family, plan.protocol, transport + length);
-  sum = checksumAddShort(header, transport, sum);
-  const u16 checksum =
-      checksumFinish(checksumAdd(view.data + segmentOffset(plan, index), length, sum));
-  storeRaw16(header + checksumAt,
-             plan.protocol == kProtocolUdp && checksum == 0 ? 0xffff : checksum);
+  writeHeader(plan, view, view.data, index, out);
+}
+
+PacketView segmentInPlace(const SegmentPlan& plan, const PacketView& view, const u8* header,
+                          u32 index) {
+  PacketView segment = view;
+  segment.data = view.data + segmentOffset(plan, index) - plan.headerLength;
+  segment.length = plan.headerLength + segmentLength(plan, index);
+  writeHeader(plan, view, header, index, segment.data);
+  return segment;
 }
 
 bool completeChecksum(const VirtioHeader& virtio, u8* packet, size_t length) {

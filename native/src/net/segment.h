@@ -37,6 +37,12 @@ inline u32 segmentLength(const SegmentPlan& plan, u32 index) {
 // Writes the `plan.headerLength` octets of segment `index` to `out`, checksums included.
 void writeSegmentHeader(const SegmentPlan& plan, const PacketView& view, u32 index, u8* out);
 
+// Makes segment `index` a whole packet inside the super-packet: its header replaces the octets in
+// front of its payload, which belong to earlier segments. To be called in order, when those are no
+// longer needed. `header` is a copy of the super-packet's.
+PacketView segmentInPlace(const SegmentPlan& plan, const PacketView& view, const u8* header,
+                          u32 index);
+
 // Completes the checksum that the kernel left to the device (NEEDS_CSUM). False if its field is
 // outside the packet.
 bool completeChecksum(const VirtioHeader& virtio, u8* packet, size_t length);

@@ -154,8 +154,7 @@ int Plane::injectSealed(const Tunnel& tunnel, const PacketView& view) {
     return EDQUOT;
   }
   u8* sealed = datagram.data() + path.envelope();
-  std::memcpy(sealed + kSealedHeader, view.data, view.length);
-  if (!key->seal(shared_.options.ownSlot(), sealed, view.length)) return EKEYEXPIRED;
+  if (!key->seal(shared_.options.ownSlot(), sealed, view.data, view.length)) return EKEYEXPIRED;
   if (path.relayIndex != 0) {
     store32(datagram.data(), firstWord(DatagramType::envelope, path.relayIndex));
   }

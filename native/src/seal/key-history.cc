@@ -12,8 +12,10 @@ KeyFingerprint::KeyFingerprint(const AeadKey& key) {
   u8 input[1 + sizeof key.bytes];
   input[0] = static_cast<u8>(key.cipher);
   std::memcpy(input + 1, key.bytes, sizeof key.bytes);
-  const int done = EVP_Digest(input, sizeof input, bytes, nullptr, EVP_sha256(), nullptr);
+  u8 digest[32];
+  const int done = EVP_Digest(input, sizeof input, digest, nullptr, EVP_sha256(), nullptr);
   OPENSSL_cleanse(input, sizeof input);
+  std::memcpy(bytes, digest, sizeof bytes);
   if (done != 1) throw std::bad_alloc();
 }
 

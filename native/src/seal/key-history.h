@@ -9,9 +9,9 @@
 
 namespace sojourn {
 
-// SHA-256 of a key: recognises the key without keeping it.
+// The first half of the SHA-256 of a key: recognises the key without keeping it.
 struct KeyFingerprint {
-  u8 bytes[32];
+  u8 bytes[16];
   explicit KeyFingerprint(const AeadKey& key);
   bool operator==(const KeyFingerprint& other) const {
     return std::memcmp(bytes, other.bytes, sizeof bytes) == 0;

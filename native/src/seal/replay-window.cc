@@ -3,21 +3,22 @@
 namespace sojourn {
 
 bool ReplayWindow::accept(u64 counter) {
-  const std::lock_guard<std::mutex> guard(mutex_);
+  Bits& bits = bits_.get();
+  const std::lock_guard<std::mutex> guard(bits.mutex);
   const u64 top = top_.load(std::memory_order_relaxed);
   if (isOutside(counter, top)) return false;
-  if (counter > top) advance(counter, top);
-  std::atomic<u64>& word = words_[counter / 64 % kWords];
+  if (counter > top) advance(bits, counter, top);
+  std::atomic<u64>& word = bits.words[counter / 64 % kWords];
   const u64 bit = u64{1} << (counter % 64);
   const u64 before = word.load(std::memory_order_relaxed);
   word.store(before | bit, std::memory_order_relaxed);
   return (before & bit) == 0;
 }
 
-void ReplayWindow::advance(u64 counter, u64 top) {
+void ReplayWindow::advance(Bits& bits, u64 counter, u64 top) {
   const u64 ahead = counter / 64 - top / 64;
   for (u64 step = 1; step <= ahead && step <= kWords; step++) {
-    words_[(top / 64 + step) % kWords].store(0, std::memory_order_relaxed);
+    bits.words[(top / 64 + step) % kWords].store(0, std::memory_order_relaxed);
   }
   top_.store(counter, std::memory_order_relaxed);
 }

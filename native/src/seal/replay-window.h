@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "base/bytes.h"
+#include "base/lazy.h"
 
 namespace sojourn {
 
@@ -33,8 +34,9 @@ class ReplayWindow {
   bool mayAccept(u64 counter) const {
     const u64 top = top_.load(std::memory_order_relaxed);
     if (isOutside(counter, top)) return false;
-    if (counter > top) return true;
-    const u64 word = words_[counter / 64 % kWords].load(std::memory_order_relaxed);
+    const Bits* bits = bits_.peek();
+    if (counter > top || bits == nullptr) return true;
+    const u64 word = bits->words[counter / 64 % kWords].load(std::memory_order_relaxed);
     return (word >> (counter % 64) & 1) == 0;
   }
   // To be called once the tag verified: true for exactly one of several calls with one counter.
@@ -48,11 +50,16 @@ class ReplayWindow {
     const bool behind = counter <= top && top - counter >= kReplayWindow;
     return counter == 0 || counter > kCounterLimit || behind;
   }
-  void advance(u64 counter, u64 top);
+
+  // Of a key that has received something.
+  struct Bits {
+    std::mutex mutex;
+    std::atomic<u64> words[kWords] = {};
+  };
+  void advance(Bits& bits, u64 counter, u64 top);
 
   std::atomic<u64> top_{0};
-  std::atomic<u64> words_[kWords] = {};
-  std::mutex mutex_;
+  Lazy<Bits> bits_;
 };
 
 }  // namespace sojourn

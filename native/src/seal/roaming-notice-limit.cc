@@ -3,9 +3,10 @@
 namespace sojourn {
 
 bool RoamingNoticeLimit::allow(u64 peer, u64 nowMs) {
-  const std::lock_guard<std::mutex> guard(mutex_);
+  Notices& notices = notices_.get();
+  const std::lock_guard<std::mutex> guard(notices.mutex);
   Notice* free = nullptr;
-  for (Notice& notice : notices_) {
+  for (Notice& notice : notices.of) {
     const bool recent = notice.used && nowMs - notice.atMs < kIntervalMs;
     if (recent && notice.peer == peer) return false;
     if (!recent) free = &notice;

@@ -3,6 +3,7 @@
 #include <mutex>
 
 #include "base/bytes.h"
+#include "base/lazy.h"
 
 namespace sojourn {
 
@@ -22,8 +23,12 @@ class RoamingNoticeLimit {
     u64 atMs = 0;
     bool used = false;
   };
-  std::mutex mutex_;
-  Notice notices_[kPeers];
+  // Of a tunnel whose packets came from elsewhere once.
+  struct Notices {
+    std::mutex mutex;
+    Notice of[kPeers];
+  };
+  Lazy<Notices> notices_;
 };
 
 }  // namespace sojourn

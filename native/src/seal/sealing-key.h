@@ -20,14 +20,14 @@ struct SendKey {
   AeadContexts contexts;
   std::shared_ptr<SendCounter> counter;
 
-  // `datagram` has room for the header and the tag around the `length` octets of the inner packet,
-  // which are in place. False if the key is used up.
-  bool seal(unsigned slot, u8* datagram, size_t length) {
+  // `datagram` has room for the header, the `length` octets of the inner packet and the tag.
+  // `inner` is in its place there, or elsewhere. False if the key is used up.
+  bool seal(unsigned slot, u8* datagram, const u8* inner, size_t length) {
     const u64 value = counter->next();
     if (value == 0) return false;
     store32(datagram, firstWord(DatagramType::data, spi));
     store32(datagram + 4, static_cast<u32>(value));
-    return contexts.of(slot).seal(value, datagram, length);
+    return contexts.of(slot).seal(value, datagram, inner, length);
   }
 
   Key key() const { return tunnel; }

@@ -2,20 +2,19 @@
 
 namespace sojourn {
 
-bool Sealer::seal(const Tunnel& tunnel, u8 family, u8 trafficClass, size_t length,
-                  OutgoingPacket& packet) {
+bool Sealer::seal(const Tunnel& tunnel, const PacketView& inner, OutgoingPacket& packet) {
   SendKey* key = shared_.tables.sendKey(tunnel.id);
   if (key == nullptr) {
     counters_.add(Counters::dropNoAssociation);
     return false;
   }
-  const size_t size = sizeOf(tunnel, length);
+  const size_t size = sizeOf(tunnel, inner.length);
   if (!tunnel.maySend(size)) {
     counters_.add(Counters::dropTunnelUnvalidated);
     return false;
   }
   u8* datagram = arena_.get() + used_;
-  if (!key->seal(slot_, datagram + tunnel.path.envelope(), length)) {
+  if (!key->seal(slot_, datagram + tunnel.path.envelope(), inner.data, inner.length)) {
     counters_.add(Counters::dropKeySpent);
     return false;
   }
@@ -23,8 +22,8 @@ bool Sealer::seal(const Tunnel& tunnel, u8 family, u8 trafficClass, size_t lengt
   if (relayIndex != 0) store32(datagram, firstWord(DatagramType::envelope, relayIndex));
   used_ += size;
   packet = {.tunnel = &tunnel,
-            .family = family,
-            .trafficClass = trafficClass,
+            .family = inner.family,
+            .trafficClass = inner.trafficClass,
             .partCount = 1,
             .parts = {{datagram, size}, {}}};
   return true;

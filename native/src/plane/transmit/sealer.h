@@ -1,5 +1,5 @@
-// Seals outgoing inner packets: one packet thread's. The packets are put into an arena with room
-// around them and sealed in place.
+// Seals outgoing inner packets: one packet thread's. They are sealed from where they are into an
+// arena, which saves a copy.
 #pragma once
 #include <memory>
 
@@ -17,15 +17,9 @@ class Sealer {
   bool isFull(const Tunnel& tunnel, size_t length) const {
     return used_ + sizeOf(tunnel, length) > kArena;
   }
-  // The space for the inner packet, which the caller writes before seal(), if the arena is not
-  // full.
-  u8* packetSpace(const Tunnel& tunnel) {
-    return arena_.get() + used_ + tunnel.path.envelope() + kSealedHeader;
-  }
-  // Seals the `length` octets at packetSpace() into `packet`, which is valid until reset(). Counts
-  // a drop and returns false if the tunnel has no usable key or may not send so much.
-  bool seal(const Tunnel& tunnel, u8 family, u8 trafficClass, size_t length,
-            OutgoingPacket& packet);
+  // Seals the inner packet into `packet`, which is valid until reset(), if the arena is not full.
+  // Counts a drop and returns false if the tunnel has no usable key or may not send so much.
+  bool seal(const Tunnel& tunnel, const PacketView& inner, OutgoingPacket& packet);
   // All messages are sent.
   void reset() { used_ = 0; }
 

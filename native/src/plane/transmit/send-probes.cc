@@ -32,9 +32,10 @@ void Transmitter::sendProbe(const PathProber::Outgoing& outgoing) {
 
 int Transmitter::sendSealedProbe(const Tunnel& tunnel, const std::vector<u8>& packet) {
   flush();
-  std::memcpy(sealer_.packetSpace(tunnel), packet.data(), packet.size());
+  PacketView inner;
   OutgoingPacket sealed;
-  if (!sealer_.seal(tunnel, 6, 0, packet.size(), sealed)) return EAGAIN;
+  if (!viewPacket(const_cast<u8*>(packet.data()), packet.size(), inner)) return EINVAL;
+  if (!sealer_.seal(tunnel, inner, sealed)) return EAGAIN;
   const auto* data = static_cast<const u8*>(sealed.parts[0].iov_base);
   const int error = sendWhole(tunnel.path, Protection::sealed,
                               std::vector<u8>(data, data + sealed.parts[0].iov_len));

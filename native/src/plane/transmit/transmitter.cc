@@ -213,23 +213,20 @@ void Transmitter::sendPlainSegments(const SegmentPlan& plan, const PacketView& v
 
 void Transmitter::sendSealed(const PacketView& view, const Tunnel& tunnel) {
   if (sealer_.isFull(tunnel, view.length)) flush();
-  std::memcpy(sealer_.packetSpace(tunnel), view.data, view.length);
   OutgoingPacket packet;
-  if (sealer_.seal(tunnel, view.family, view.trafficClass, view.length, packet)) addSealed(packet);
+  if (sealer_.seal(tunnel, view, packet)) addSealed(packet);
 }
 
-// Each segment is put together where it is sealed: copying it costs less than sealing two parts.
+// Each segment is sealed from where it is in the super-packet: no octet of the payload is copied.
 void Transmitter::sendSealedSegments(const SegmentPlan& plan, const PacketView& view,
                                      const Tunnel& tunnel) {
+  u8 header[kMaximumSegmentHeader];
+  std::memcpy(header, view.data, plan.headerLength);
   for (u32 index = 0; index < plan.count; index++) {
-    const u32 payload = segmentLength(plan, index);
-    const size_t length = plan.headerLength + payload;
-    if (sealer_.isFull(tunnel, length)) flush();
-    u8* space = sealer_.packetSpace(tunnel);
-    writeSegmentHeader(plan, view, index, space);
-    std::memcpy(space + plan.headerLength, view.data + segmentOffset(plan, index), payload);
+    const PacketView segment = segmentInPlace(plan, view, header, index);
+    if (sealer_.isFull(tunnel, segment.length)) flush();
     OutgoingPacket packet;
-    if (sealer_.seal(tunnel, view.family, view.trafficClass, length, packet)) addSealed(packet);
+    if (sealer_.seal(tunnel, segment, packet)) addSealed(packet);
   }
 }
 
@@ -253,9 +250,8 @@ void Transmitter::sendInOuterFragments(const PacketView& view, const Tunnel& tun
     slowPath_.sendFragmented(tunnel, view);
     return;
   }
-  std::memcpy(sealer_.packetSpace(tunnel), view.data, view.length);
   OutgoingPacket packet;
-  if (!sealer_.seal(tunnel, view.family, view.trafficClass, view.length, packet)) return;
+  if (!sealer_.seal(tunnel, view, packet)) return;
   slowPath_.sendFragmented(tunnel, {.data = static_cast<const u8*>(packet.parts[0].iov_base),
                                     .length = packet.parts[0].iov_len,
                                     .innerFamily = tunnel.path.family,
