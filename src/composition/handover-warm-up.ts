@@ -5,5 +5,8 @@ import { warmUp } from '#runtime/warm-up.ts';
 
 /** Plays handovers in memory, so that the first real one does not wait for the compiler. */
 export function warmUpHandovers(): void {
-  warmUp({ homeAgent: createHomeAgent, mobileNode: createMobileNode });
+  warmUp({
+    homeAgent: createHomeAgent,
+    mobileNode: (configuration, random, own) => createMobileNode(configuration, random, { own }),
+  });
 }

@@ -7,42 +7,41 @@
  * The engines and drivers are the real ones; no packet and no state leaves this file.
  */
 import { assert } from '#base/assert.ts';
-import { familyOf, type IpAddress, ipv4, ipv6, type Prefix } from '#base/ip.ts';
+import { familyOf, type IpAddress, ipv4, ipv6 } from '#base/ip.ts';
 import { after, type Monotonic, monotonic, NEVER } from '#base/time.ts';
+import { type KeyPair, keyPairOf } from '#crypto/primitives.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { Engine, RandomBytes } from '#engine/contract/engine.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { createDriver, type Driver, type DriverInput } from './driver.ts';
 import type { ClockPort, KernelPort, PlanePort, Punt, StorePort } from './ports.ts';
+import { homeAgentOf, mobileNodeOf, type Protection } from './warm-up-configurations.ts';
 
-/** Creates the two engines; the configurations have every field that the engines read. */
+/**
+ * Creates the two engines; the configurations have every field that the engines read. `own` is the
+ * key of an end that seals.
+ */
 interface WarmUpEngines {
   homeAgent(
     configuration: ReturnType<typeof homeAgentOf>,
     random: RandomBytes,
+    own: KeyPair | undefined,
   ): Engine<DriverInput>;
   mobileNode(
     configuration: ReturnType<typeof mobileNodeOf>,
     random: RandomBytes,
+    own: KeyPair | undefined,
   ): Engine<DriverInput>;
 }
 
-type Algorithm = 'hmac-sha1-96' | 'hmac-sha256-128';
-
 /** A tenth of a second for both algorithms; several hundred moves would gain twice as much. */
 const MOVES = 64;
+/** Handshakes of nodes that seal, each with its first registration and one move. */
+const HANDSHAKES = 8;
+const MOVES_OF_SESSION = 2;
 /** Virtual time between two moves, so that MAX_UPDATE_RATE (RFC 6275 §11.8) delays nothing. */
 const INTERVAL_MS = 2_000;
 const EPOCH_MS = 1_700_000_000_000;
-const UDP_PORT = 4191;
-const IDENTIFIER = 'warm-up@example.net';
-const HOME_AGENT = ipv6('2001:db8:1::1');
-const HOME_AGENT_IPV4 = ipv4('192.0.2.1');
-const HOME_ADDRESS = ipv6('2001:db8:1::10');
-const IPV4_HOME_ADDRESS = ipv4('192.0.2.10');
-const HOME_PREFIX: Prefix = { address: ipv6('2001:db8:1::'), length: 64 };
-const IPV4_HOME_PREFIX: Prefix = { address: ipv4('192.0.2.0'), length: 24 };
-const TUNNEL_MTU = { ipip: 1460, udp: 1472 };
 /** Care-of address, prefix length and router of each visited link. */
 const VISITED_LINKS: readonly (readonly [IpAddress, number, IpAddress])[] = [
   [ipv6('2001:db8:a::10'), 64, ipv6('fe80::1')],
@@ -51,19 +50,43 @@ const VISITED_LINKS: readonly (readonly [IpAddress, number, IpAddress])[] = [
   [ipv4('203.0.113.10'), 24, ipv4('203.0.113.1')],
 ];
 
-/** Simulates `moves` moves with each algorithm; returns how many the home agent acknowledged. */
-export function warmUp(engines: WarmUpEngines, moves = MOVES): number {
-  return simulate(engines, 'hmac-sha1-96', moves) + simulate(engines, 'hmac-sha256-128', moves);
+/**
+ * Simulates `moves` moves with each algorithm, and `handshakes` of nodes that seal; returns how
+ * many packets the home agents sent.
+ */
+export function warmUp(engines: WarmUpEngines, moves = MOVES, handshakes = HANDSHAKES): number {
+  let sent = 0;
+  for (const algorithm of ['hmac-sha1-96', 'hmac-sha256-128'] as const)
+    sent += simulate(engines, { algorithm }, moves);
+  const random = distinctBytes();
+  const sealed = { homeAgent: keyPairOf(random(32)), mobileNode: keyPairOf(random(32)), random };
+  for (let made = 0; made < handshakes; made += 1)
+    sent += simulate(engines, { sealed }, MOVES_OF_SESSION);
+  return sent;
 }
 
-function simulate(engines: WarmUpEngines, algorithm: Algorithm, moves: number): number {
+/** No key of the warm-up protects anything, but SPIs have to differ. */
+function distinctBytes(): RandomBytes {
+  let last = 0;
+  return (count) => {
+    const octets = new Uint8Array(count);
+    last += 1;
+    if (count >= 4) new DataView(octets.buffer).setUint32(0, last);
+    return octets;
+  };
+}
+
+function simulate(engines: WarmUpEngines, protection: Protection, moves: number): number {
   const clock = new VirtualClock();
-  const association = { spi: 1000, algorithm, key: new Uint8Array(20) };
-  const random: RandomBytes = (count) => new Uint8Array(count);
-  const homeAgent = new VirtualDaemon(clock, engines.homeAgent(homeAgentOf(association), random));
+  const { sealed } = protection;
+  const random = sealed?.random ?? distinctBytes();
+  const homeAgent = new VirtualDaemon(
+    clock,
+    engines.homeAgent(homeAgentOf(protection), random, sealed?.homeAgent),
+  );
   const mobileNode = new VirtualDaemon(
     clock,
-    engines.mobileNode(mobileNodeOf(association), random),
+    engines.mobileNode(mobileNodeOf(protection), random, sealed?.mobileNode),
   );
   homeAgent.plane.peer = mobileNode.plane;
   mobileNode.plane.peer = homeAgent.plane;
@@ -177,6 +200,17 @@ class VirtualKernel implements KernelPort {
   close(): void {}
 }
 
+/** The path as the other end sees it. */
+function backwards(path: PacketPath): PacketPath {
+  if (path.kind === 'udp') {
+    const { kind, local, localPort, remote, remotePort } = path;
+    return { kind, local: remote, localPort: remotePort, remote: local, remotePort: localPort };
+  }
+  if (path.kind !== 'datagram') return path;
+  const { local, localPort, remote, remotePort } = path;
+  return { ...path, local: remote, localPort: remotePort, remote: local, remotePort: localPort };
+}
+
 /** Passes control packets to the peer's plane. */
 class VirtualPlane implements PlanePort {
   readonly features = {
@@ -202,18 +236,7 @@ class VirtualPlane implements PlanePort {
   }
 
   arrive(path: PacketPath, packet: Uint8Array): void {
-    if (path.kind !== 'udp') this.#handler?.({ path, packet });
-    else {
-      const { local, localPort, remote, remotePort } = path;
-      const back: PacketPath = {
-        kind: 'udp',
-        local: remote,
-        localPort: remotePort,
-        remote: local,
-        remotePort: localPort,
-      };
-      this.#handler?.({ path: back, packet });
-    }
+    this.#handler?.({ path: backwards(path), packet });
   }
 
   onPunt(handler: (punt: Punt) => void): void {
@@ -250,72 +273,4 @@ class VirtualPlane implements PlanePort {
   onTraffic(): void {}
   onUnknownEndpoint(): void {}
   close(): void {}
-}
-
-interface TestRegistrationKey {
-  readonly spi: number;
-  readonly algorithm: Algorithm;
-  readonly key: Uint8Array;
-}
-
-function homeAgentOf(association: TestRegistrationKey) {
-  const node = {
-    identifier: IDENTIFIER,
-    registrationKeys: [association],
-    homeAddresses: [HOME_ADDRESS],
-    ipv4HomeAddresses: [IPV4_HOME_ADDRESS],
-    mayUseIpv4Pool: false,
-    mobileNetworkPrefixes: [],
-  };
-  return {
-    addresses: [HOME_AGENT],
-    ipv4Addresses: [HOME_AGENT_IPV4],
-    udpPort: UDP_PORT,
-    homePrefixes: [HOME_PREFIX],
-    ipv4HomePrefixes: [IPV4_HOME_PREFIX],
-    ipv4Pool: undefined,
-    homeLink: undefined,
-    mobileNodes: [node],
-    insecure: false,
-    maximumLifetimeSeconds: 600,
-    refreshAdvice: 0,
-    natKeepaliveSeconds: 110,
-    acceptForcedUdp: true,
-    timestampWindowMs: 7_000,
-    maximumBindings: 1,
-    tunnelMtu: TUNNEL_MTU,
-  };
-}
-
-function mobileNodeOf(association: TestRegistrationKey) {
-  const home = {
-    name: 'warm-up',
-    homeAgent: { addresses: [HOME_AGENT, HOME_AGENT_IPV4] },
-    homeAgentAddress: undefined,
-    homeAddress: HOME_ADDRESS,
-    homePrefix: HOME_PREFIX,
-    ipv4HomeAddress: IPV4_HOME_ADDRESS,
-    ipv4HomeLink: undefined,
-    virtualHomeNetwork: true,
-    identifier: IDENTIFIER,
-    registrationKey: association,
-  };
-  return {
-    homes: [home],
-    interfaces: [{ match: 'eth*', preference: 1 }],
-    optimistic: true,
-    preferIpv4: false,
-    forceUdp: true,
-    failBackSeconds: 60,
-    natKeepaliveSeconds: 110,
-    lifetimeSeconds: 600,
-    udpPort: UDP_PORT,
-    mark: 1,
-    table: 1,
-    rulePriority: 1_000,
-    defaultRulePriority: 32_765,
-    defaultRoute: true,
-    deregisterOnStop: false,
-    tunnelMtu: TUNNEL_MTU,
-  };
 }

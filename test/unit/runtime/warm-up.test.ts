@@ -7,14 +7,15 @@ import {
 import { warmUp } from '#runtime/warm-up.ts';
 
 describe('the warm-up', () => {
-  it('simulates every move up to its acknowledgement, with each algorithm', () => {
+  it('simulates every move up to its acknowledgement, with each protection', () => {
     const moves = 9;
+    const handshakes = 3;
     const statuses: string[] = [];
-    const acknowledged = warmUp(
+    const sent = warmUp(
       {
         homeAgent: createHomeAgent,
-        mobileNode(configuration, random) {
-          const engine = createMobileNode(configuration, random);
+        mobileNode(configuration, random, own) {
+          const engine = createMobileNode(configuration, random, { own });
           return {
             deadline: () => engine.deadline(),
             step(now, input: MobileNodeInput, out) {
@@ -28,9 +29,12 @@ describe('the warm-up', () => {
         },
       },
       moves,
+      handshakes,
     );
-    expect(acknowledged).toBe(2 * moves);
-    expect(statuses.filter((name) => name === 'handover')).toHaveLength(2 * moves);
-    expect(statuses.filter((name) => name === 'registered')).toHaveLength(2 * moves);
+    // Two moves for each handshake, and the answer to the node's Keep Alive.
+    expect(sent).toBe(2 * moves + 3 * handshakes);
+    const acknowledged = 2 * moves + 2 * handshakes;
+    expect(statuses.filter((name) => name === 'handover')).toHaveLength(acknowledged);
+    expect(statuses.filter((name) => name === 'registered')).toHaveLength(acknowledged);
   });
 });
