@@ -10,6 +10,7 @@
  *
  * Driver, reconciler and the TypeScript side of the native plane name no kind.
  */
+import { equalBytes } from '#base/bytes.ts';
 import { formatPrefix, isIpv6, type Prefix } from '#base/ip.ts';
 import type { DesiredItems, DesiredRule } from '#engine/contract/desired-state.ts';
 import type { SealingKey } from '#engine/contract/ntmobile.ts';
@@ -251,12 +252,7 @@ function samePath(a: OuterPath, b: OuterPath): boolean {
 
 function sameSealingKey(a: SealingKey | undefined, b: SealingKey | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
-  return (
-    a.spi === b.spi &&
-    a.cipher === b.cipher &&
-    a.key.length === b.key.length &&
-    a.key.every((octet, at) => octet === b.key[at])
-  );
+  return a === b || (a.spi === b.spi && a.cipher === b.cipher && equalBytes(a.key, b.key));
 }
 
 function ruleText(rule: DesiredRule): string {

@@ -73,6 +73,7 @@ function openTable<K extends keyof DesiredItems>(kind: K, ports: HostPorts): Kin
 
 export class Reconciler {
   readonly #parts = new Map<string, DesiredPart>();
+  readonly #byKind: ReadonlyMap<keyof DesiredItems, KindTable>;
   /** One for each kind, in the order in which a step adds. */
   readonly #tables: readonly KindTable[];
   readonly #planeTables: readonly KindTable[];
@@ -112,11 +113,13 @@ export class Reconciler {
     const further = { addressMaps, killSwitch, internetAccess, nodeGroups, hostResolver };
     const ports = { kernel, plane, ...further };
     const tables = keysOf(DESIRED_STATE_KINDS).map((kind) => ({
+      kind,
       owner: DESIRED_STATE_KINDS[kind].owner,
       table: openTable(kind, ports),
     }));
     const ownedBy = (owner: KindOwner): readonly KindTable[] =>
       tables.filter((one) => one.owner === owner).map(({ table }) => table);
+    this.#byKind = new Map(tables.map(({ kind, table }) => [kind, table]));
     this.#tables = tables.map(({ table }) => table);
     this.#planeTables = ownedBy('plane');
     this.#kernelTables = ownedBy('kernel');
@@ -129,9 +132,10 @@ export class Reconciler {
     if (part === undefined) this.#parts.delete(key);
     else {
       this.#parts.set(key, part);
-      for (const table of this.#tables) table.retain(part);
+      for (const kind of keysOf(part)) this.#byKind.get(kind)?.retain(part);
     }
-    if (former !== undefined) for (const table of this.#tables) table.release(former);
+    if (former !== undefined)
+      for (const kind of keysOf(former)) this.#byKind.get(kind)?.release(former);
   }
 
   /** Applies the additions and changes so far. */

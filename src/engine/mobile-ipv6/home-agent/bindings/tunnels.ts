@@ -115,14 +115,14 @@ export class TunnelTable {
 
   #setDesired({ out }: Step, tunnel: Tunnel): void {
     const { id, endpoint } = tunnel;
-    const { sealedFor: _, ...path } = endpoint;
     const protection = protectionOf(endpoint);
     // Without UDP eight octets more would fit over IPv4; one size for IPv4 keeps the MTU the same
     // when a NAT appears.
     const six = isIpv6(endpoint.local);
     const plain = six ? this.#mtu.ipip : this.#mtu.udp;
     const mtu = protection === 'none' ? plain : plain - sealedOverhead(six ? 6 : 4);
-    const desired: DesiredTunnel = { id, path, protection, mtu };
+    // Shared and not copied: there may be very many.
+    const desired: DesiredTunnel = { id, path: endpoint, protection, mtu };
     out.push({ kind: 'set-desired', key: `tunnel/${id}`, part: { tunnels: [desired] } });
   }
 
