@@ -8,16 +8,18 @@
 export const REPLAY_WINDOW = { data: 2048, control: 256 } as const;
 const WORD = 2 ** 32;
 
-/** A bitmap of the counters received last. */
+/**
+ * The counters received last, as a number whose bit n stands for the highest counter minus n: a
+ * typed array would take six times the memory.
+ */
 export class ReplayWindow {
   readonly #size: number;
   #highest = 0;
-  readonly #seen: Uint32Array;
+  #seen = 0n;
 
   /** `size`: a power of two, 32 or more. */
   constructor(size: number) {
     this.#size = size;
-    this.#seen = new Uint32Array(size / 32);
   }
 
   get highest(): number {
@@ -27,7 +29,7 @@ export class ReplayWindow {
   /** Counts everything up to `counter` as received. For a window without counters so far. */
   startAfter(counter: number): void {
     this.#highest = counter;
-    this.#seen.fill(0xffff_ffff);
+    this.#seen = (1n << BigInt(this.#size)) - 1n;
   }
 
   /**
@@ -44,33 +46,18 @@ export class ReplayWindow {
 
   /** True if the counter was received before, or is older than the window. */
   has(counter: number): boolean {
-    if (counter > this.#highest) return false;
-    if (counter <= this.#highest - this.#size) return true;
-    return (this.#word(counter) & (1 << (counter % 32))) !== 0;
+    const age = this.#highest - counter;
+    if (age < 0) return false;
+    return age >= this.#size || ((this.#seen >> BigInt(age)) & 1n) === 1n;
   }
 
   add(counter: number): void {
-    if (counter > this.#highest) {
-      for (
-        let next = Math.max(this.#highest + 1, counter - this.#size + 1);
-        next <= counter;
-        next += 1
-      )
-        this.#clear(next);
+    const ahead = counter - this.#highest;
+    if (ahead <= 0) this.#seen |= 1n << BigInt(-ahead);
+    else {
+      const kept = ahead >= this.#size ? 0n : this.#seen << BigInt(ahead);
+      this.#seen = BigInt.asUintN(this.#size, kept) | 1n;
       this.#highest = counter;
     }
-    this.#seen[this.#index(counter)] = this.#word(counter) | (1 << (counter % 32));
-  }
-
-  #index(counter: number): number {
-    return Math.floor((counter % this.#size) / 32);
-  }
-
-  #word(counter: number): number {
-    return this.#seen[this.#index(counter)] ?? 0;
-  }
-
-  #clear(counter: number): void {
-    this.#seen[this.#index(counter)] = this.#word(counter) & ~(1 << (counter % 32));
   }
 }

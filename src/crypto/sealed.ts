@@ -9,6 +9,7 @@
  */
 import { assert } from '#base/assert.ts';
 import { concatBytes } from '#base/bytes.ts';
+import { type OctetText, octetsOf, octetText } from '#base/octet-text.ts';
 import {
   DATAGRAM_TYPES,
   frameWord,
@@ -33,13 +34,13 @@ function nonceOf(counter: number): Uint8Array {
 /** Seals with its own counter. Never create two objects for one key: nonces would repeat. */
 export class Sealer {
   readonly #aead: AeadName;
-  readonly #key: Uint8Array;
+  readonly #key: OctetText;
   readonly #spi: number;
   #counter = 0;
 
   constructor(aead: AeadName, key: Uint8Array, spi: number) {
     this.#aead = aead;
-    this.#key = key;
+    this.#key = octetText(key);
     this.#spi = spi;
   }
 
@@ -53,7 +54,7 @@ export class Sealer {
     view.setUint32(4, this.#counter % WORD);
     return concatBytes(
       header,
-      aeadSeal(this.#aead, this.#key, nonceOf(this.#counter), header, plaintext),
+      aeadSeal(this.#aead, octetsOf(this.#key), nonceOf(this.#counter), header, plaintext),
     );
   }
 }
@@ -67,13 +68,13 @@ type OpenFailure = 'forged' | 'replayed';
 /** Opens datagrams of a `Sealer`, each once. */
 export class Opener {
   readonly #aead: AeadName;
-  readonly #key: Uint8Array;
+  readonly #key: OctetText;
   readonly #window: ReplayWindow;
 
   constructor(aead: AeadName, key: Uint8Array, window: number = REPLAY_WINDOW.data) {
     this.#window = new ReplayWindow(window);
     this.#aead = aead;
-    this.#key = key;
+    this.#key = octetText(key);
   }
 
   /** `datagram` starts with type and SPI, which the caller checked. A failure changes nothing. */
@@ -85,7 +86,8 @@ export class Opener {
     if (counter === undefined) return 'forged';
     if (this.#window.has(counter)) return 'replayed';
     const ciphertext = datagram.subarray(SEALED_HEADER_OCTETS);
-    const plaintext = aeadOpen(this.#aead, this.#key, nonceOf(counter), header, ciphertext);
+    const key = octetsOf(this.#key);
+    const plaintext = aeadOpen(this.#aead, key, nonceOf(counter), header, ciphertext);
     if (plaintext === undefined) return 'forged';
     this.#window.add(counter);
     return plaintext;

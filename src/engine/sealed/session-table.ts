@@ -4,7 +4,8 @@
  *
  * No RFC: docs/reference/ntmobile.md §3 (SPI) and §4 (use, path id)
  */
-import { hex } from '#base/bytes.ts';
+import { concatBytes } from '#base/bytes.ts';
+import { type OctetText, octetText } from '#base/octet-text.ts';
 import type { RandomBytes } from '#engine/contract/engine.ts';
 import { LARGEST_SPI } from '#wire/ntmobile/datagram.ts';
 import type { KeyGeneration, Session } from './session.ts';
@@ -18,12 +19,9 @@ const OFFERS_KEPT = 8;
 
 export class SessionTable {
   readonly #random: RandomBytes;
-  readonly #bySpi = new Map<
-    number,
-    { readonly session: Session; readonly generation: KeyGeneration }
-  >();
+  readonly #bySpi = new Map<number, KeyGeneration>();
   /** Sessions of this end as responder, by peer, use and path id. */
-  readonly #responding = new Map<string, Session>();
+  readonly #responding = new Map<OctetText, Session>();
   readonly #unconfirmed = new Set<Session>();
 
   constructor(random: RandomBytes) {
@@ -31,8 +29,10 @@ export class SessionTable {
   }
 
   /** The session and key generation of an SPI. */
-  find(spi: number) {
-    return this.#bySpi.get(spi);
+  find(spi: number): { readonly session: Session; readonly generation: KeyGeneration } | undefined {
+    const generation = this.#bySpi.get(spi);
+    const session = generation?.session;
+    return generation === undefined || session === undefined ? undefined : { session, generation };
   }
 
   /** The session that a peer initiated. */
@@ -62,7 +62,12 @@ export class SessionTable {
     const [oldest] = session.unconfirmed;
     if (session.unconfirmed.length > OFFERS_KEPT && oldest !== undefined)
       this.#dropOffersUpTo(session, oldest);
-    this.#bySpi.set(generation.receiveSpi, { session, generation });
+    this.#add(session, generation);
+  }
+
+  #add(session: Session, generation: KeyGeneration): void {
+    generation.session = session;
+    this.#bySpi.set(generation.receiveSpi, generation);
   }
 
   /** Makes keys the current ones. */
@@ -71,7 +76,7 @@ export class SessionTable {
     if (session.previous !== undefined) this.#bySpi.delete(session.previous.receiveSpi);
     session.previous = session.current;
     session.current = generation;
-    this.#bySpi.set(generation.receiveSpi, { session, generation });
+    this.#add(session, generation);
     this.#unconfirmed.delete(session);
   }
 
@@ -100,6 +105,6 @@ export class SessionTable {
   }
 }
 
-function keyOf(publicKey: Uint8Array, use: number, pathId: Uint8Array): string {
-  return `${use} ${hex(publicKey)} ${hex(pathId)}`;
+function keyOf(publicKey: Uint8Array, use: number, pathId: Uint8Array): OctetText {
+  return octetText(concatBytes(Uint8Array.of(use), publicKey, pathId));
 }

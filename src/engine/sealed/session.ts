@@ -8,14 +8,18 @@
  * flight.
  */
 import { equalBytes } from '#base/bytes.ts';
+import { type OctetText, octetsOf, octetText } from '#base/octet-text.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { SessionKeys } from '#crypto/handshake.ts';
 import { REPLAY_WINDOW } from '#crypto/replay-window.ts';
 import { Opener, Sealer } from '#crypto/sealed.ts';
 import type { Timed } from '#engine/common/timer-heap.ts';
+import type { SealingKey } from '#engine/contract/ntmobile.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';
+import { DataKey } from './data-key.ts';
 import { ResponseCache } from './response-cache.ts';
+import { samePath } from './udp-path.ts';
 
 /** A responder forgets keys that the initiator does not use. */
 const UNCONFIRMED_MS = 10_000;
@@ -33,7 +37,8 @@ export class KeyGeneration {
   readonly receiveSpi: number;
   readonly sendSpi: number;
   readonly suite: number;
-  #dataKeys: { readonly send: Uint8Array; readonly receive: Uint8Array } | undefined;
+  #sendKey: DataKey | undefined;
+  #receiveKey: DataKey | undefined;
   readonly initiator: boolean;
   /**
    * The path of the responder's Tunnel Response. A peer that uses these keys received the response
@@ -41,6 +46,8 @@ export class KeyGeneration {
    */
   readonly respondedTo: UdpPath | undefined;
   readonly endsAt: Monotonic;
+  /** Set by the table of SPIs. */
+  session: Session | undefined;
   readonly sealer: Sealer;
   readonly opener: Opener;
 
@@ -58,7 +65,9 @@ export class KeyGeneration {
     this.receiveSpi = material.receiveSpi;
     this.sendSpi = material.sendSpi;
     this.suite = material.suite;
-    this.#dataKeys = { send: material.keys.send.data, receive: material.keys.receive.data };
+    const { suite, sendSpi, receiveSpi, keys } = material;
+    this.#sendKey = new DataKey(sendSpi, suite, keys.send.data);
+    this.#receiveKey = new DataKey(receiveSpi, suite, keys.receive.data);
     this.initiator = material.initiator;
     this.respondedTo = material.respondedTo;
     this.endsAt = after(now, KEY_END_MS);
@@ -67,18 +76,21 @@ export class KeyGeneration {
   }
 
   /** Keys of the data plane; undefined after {@link forgetDataKeys}. */
-  get dataKeys(): { readonly send: Uint8Array; readonly receive: Uint8Array } | undefined {
-    return this.#dataKeys;
+  get dataKeys(): { readonly send: SealingKey; readonly receive: SealingKey } | undefined {
+    const [send, receive] = [this.#sendKey, this.#receiveKey];
+    return send === undefined || receive === undefined ? undefined : { send, receive };
   }
 
   /** The role carries no data, or the data plane must not get these keys again. */
   forgetDataKeys(): void {
-    this.#dataKeys = undefined;
+    this.#sendKey = undefined;
+    this.#receiveKey = undefined;
   }
 }
 
 /** Shared by all sessions without a path: a coordinator has very many. */
 export const NO_PATH = new Uint8Array(8);
+const NO_PATH_TEXT = octetText(NO_PATH);
 
 /** The peer, as the handshake authenticated it. */
 interface SessionPeer {
@@ -107,14 +119,14 @@ export interface SessionTarget {
   readonly admit?: (now: Monotonic, octets: number) => boolean;
 }
 
-/** Only `sessions.ts` and `session-table.ts` change it. */
+/** Only `sessions.ts` and `session-table.ts` change it. Kept small: there may be 100,000. */
 export class Session implements Timed {
-  /** The credential is that of the newest handshake. */
-  peer: SessionPeer;
+  readonly #publicKey: OctetText;
+  /** That of the newest handshake. */
+  credential: Uint8Array | undefined;
   readonly use: number;
-  readonly pathId: Uint8Array;
-  /** The path to where the peer was last seen. */
-  udpPath: UdpPath;
+  readonly #pathId: OctetText;
+  #udpPath: UdpPath;
   /** The keys that seal; undefined until the first handshake is complete. */
   current: KeyGeneration | undefined;
   /** The former keys, which still open. */
@@ -128,7 +140,7 @@ export class Session implements Timed {
   lastTimestamp = 0n;
   /** State of the rate limit of Tunnel Requests from the peer. */
   initiationsUntil: Monotonic | undefined;
-  readonly answers = new ResponseCache();
+  #answers: ResponseCache | undefined;
   /** The initiator's newest Tunnel Request, while another message has to carry it. */
   piggybackedInitiation: Uint8Array | undefined;
   /** Options of every Tunnel Request of this end. */
@@ -139,11 +151,33 @@ export class Session implements Timed {
   dueAt: Monotonic = NEVER;
 
   constructor(peer: SessionPeer, use: number, pathId: Uint8Array, udpPath: UdpPath) {
-    this.peer = peer;
+    this.#publicKey = octetText(peer.publicKey);
+    this.credential = peer.credential;
     this.use = use;
-    // A copy: a view would keep the whole datagram in memory.
-    this.pathId = equalBytes(pathId, NO_PATH) ? NO_PATH : pathId.slice();
-    this.udpPath = udpPath;
+    this.#pathId = equalBytes(pathId, NO_PATH) ? NO_PATH_TEXT : octetText(pathId);
+    this.#udpPath = udpPath;
+  }
+
+  /** The path to where the peer was last seen. */
+  get udpPath(): UdpPath {
+    return this.#udpPath;
+  }
+
+  set udpPath(udpPath: UdpPath) {
+    if (!samePath(udpPath, this.#udpPath)) this.#udpPath = udpPath;
+  }
+
+  get answers(): ResponseCache {
+    this.#answers ??= new ResponseCache();
+    return this.#answers;
+  }
+
+  get peer(): SessionPeer {
+    return { publicKey: octetsOf(this.#publicKey), credential: this.credential };
+  }
+
+  get pathId(): Uint8Array {
+    return octetsOf(this.#pathId);
   }
 
   /** All generations that open datagrams. */

@@ -22,7 +22,7 @@ import { HANDSHAKE_RETRANSMISSION_MS, Initiations, type InitiatorIdentity } from
 import { KeyGeneration, Session, type SessionTarget, sessionDueAt } from './session.ts';
 import { SESSION_COUNTERS, type SessionCounter, type SessionListener } from './session-listener.ts';
 import { SessionTable } from './session-table.ts';
-import { sendDatagram } from './udp-path.ts';
+import { keptPath, sendDatagram } from './udp-path.ts';
 
 interface SessionsOptions extends InitiatorIdentity {
   readonly handshakesPerSecond?: number;
@@ -168,7 +168,8 @@ export class Sessions<P> {
     this.#messages.answer(step, session, message);
   }
 
-  receive(step: Step, udpPath: UdpPath, octets: Uint8Array): void {
+  receive(step: Step, path: UdpPath, octets: Uint8Array): void {
+    const udpPath = keptPath(path);
     const datagram = ntmobileDatagramCodec.parse(octets);
     if (isMalformed(datagram)) {
       this.#counters.count('datagram-malformed');
@@ -289,7 +290,7 @@ export class Sessions<P> {
     if (offer === undefined) return 'initiation-unreadable';
     const peer = { publicKey, credential: payload.credential };
     const session = known ?? this.#newResponding(step, new Session(peer, use, pathId, udpPath));
-    if (known !== undefined) known.peer = { ...peer, publicKey: known.peer.publicKey };
+    session.credential = payload.credential;
     session.lastTimestamp = payload.timestamp;
     session.initiationsUntil = until;
     this.#table.offer(session, offer.generation);

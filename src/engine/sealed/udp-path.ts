@@ -13,6 +13,16 @@ export function sameRemoteEndpoint(a: UdpPath, b: UdpPath): boolean {
   return a.remote === b.remote && a.remotePort === b.remotePort && a.relayIndex === b.relayIndex;
 }
 
+export function samePath(a: UdpPath, b: UdpPath): boolean {
+  return sameRemoteEndpoint(a, b) && a.local === b.local && a.localPort === b.localPort;
+}
+
+/** A copy to keep: the path of an input may have further members, which cost memory. */
+export function keptPath(path: UdpPath): UdpPath {
+  const { local, localPort, remote, remotePort, relayIndex } = path;
+  return { local, localPort, remote, remotePort, relayIndex };
+}
+
 /** Sends a datagram of the sealed port. */
 export function sendDatagram(
   { out }: Step,

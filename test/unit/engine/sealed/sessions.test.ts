@@ -46,8 +46,8 @@ describe('a session', () => {
     expect(coordinator.events).toEqual(['established']);
     const [other] = coordinator.establishedSessions;
     expect(other?.peer.publicKey).toEqual(node.publicKey);
-    expect(other?.current?.dataKeys?.send).toEqual(session.current?.dataKeys?.receive);
-    expect(other?.current?.dataKeys?.receive).toEqual(session.current?.dataKeys?.send);
+    expect(other?.current?.dataKeys?.send.key).toEqual(session.current?.dataKeys?.receive.key);
+    expect(other?.current?.dataKeys?.receive.key).toEqual(session.current?.dataKeys?.send.key);
     expect(other?.current?.suite).toBe(Suite.aes128Gcm);
     expect(coordinator.initiations[0]?.payload.options).toEqual([{ type: 'lifetime', seconds: 5 }]);
   });

@@ -4,7 +4,6 @@
  * RFC 4285 §4, §5.1  the identifier names the mobile node, the SPI its security association
  * RFC 6275 §10.3.1   the home address unequivocally names the security association
  */
-import { hex } from '#base/bytes.ts';
 import {
   type IpAddress,
   type Ipv4Address,
@@ -13,6 +12,7 @@ import {
   type Prefix,
   prefixContains,
 } from '#base/ip.ts';
+import { type OctetText, octetText } from '#base/octet-text.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type {
   AuthorizedMobileNode,
@@ -28,7 +28,7 @@ interface DirectoryMatch {
 
 export class MobileNodeDirectory {
   readonly #byIdentifier = new Map<string, AuthorizedMobileNode>();
-  readonly #byPublicKey = new Map<string, AuthorizedMobileNode>();
+  readonly #byPublicKey = new Map<OctetText, AuthorizedMobileNode>();
   readonly #byHomeAddress = new Map<Ipv6Address, AuthorizedMobileNode>();
   readonly #byIpv4HomeAddress = new Map<Ipv4Address, AuthorizedMobileNode>();
   readonly #byPrefix = new PrefixTable<AuthorizedMobileNode>();
@@ -46,7 +46,7 @@ export class MobileNodeDirectory {
     if (mobileNode.identifier !== undefined)
       this.#byIdentifier.set(mobileNode.identifier, mobileNode);
     if (mobileNode.publicKey !== undefined)
-      this.#byPublicKey.set(hex(mobileNode.publicKey), mobileNode);
+      this.#byPublicKey.set(octetText(mobileNode.publicKey), mobileNode);
     for (const homeAddress of mobileNode.homeAddresses)
       this.#byHomeAddress.set(homeAddress, mobileNode);
     for (const address of mobileNode.ipv4HomeAddresses)
@@ -71,7 +71,7 @@ export class MobileNodeDirectory {
   }
 
   byPublicKey(publicKey: Uint8Array): AuthorizedMobileNode | undefined {
-    return this.#byPublicKey.get(hex(publicKey));
+    return this.#byPublicKey.get(octetText(publicKey));
   }
 
   byIdentifier(identifier: string): AuthorizedMobileNode | undefined {

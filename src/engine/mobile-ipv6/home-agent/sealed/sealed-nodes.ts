@@ -7,9 +7,10 @@
  * A Binding Update in a handshake, or in a sealed packet, is handled like any other; the session
  * takes the place of the authenticator (RFC 4285).
  */
-import { hex } from '#base/bytes.ts';
+import { fromHex, hex } from '#base/bytes.ts';
 import { type Ipv6Address, isIpv4 } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
+import { type OctetText, octetText } from '#base/octet-text.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
 import { type KeyPair, sha256 } from '#crypto/primitives.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
@@ -65,7 +66,7 @@ export class SealedNodes implements SessionListener<UdpPath> {
   readonly #sessions: Sessions<UdpPath>;
   readonly #calls: RestartCalls;
   /** Timestamps of the last handshakes, by public key. */
-  readonly #timestamps = new Map<string, bigint>();
+  readonly #timestamps = new Map<OctetText, bigint>();
   readonly #byHome = new Map<Ipv6Address, Session>();
   readonly #homes = new WeakMap<Session, Ipv6Address>();
   /** Sessions whose data came from another endpoint, which was asked for an answer. */
@@ -160,7 +161,7 @@ export class SealedNodes implements SessionListener<UdpPath> {
     const node = policy.directory.byPublicKey(publicKey);
     if (node === undefined) return undefined;
     if (isIpv4(udpPath.remote) && policy.configuration.ipv4Addresses.length === 0) return undefined;
-    if (!this.#isNewer(step, hex(publicKey), payload.timestamp)) {
+    if (!this.#isNewer(step, publicKey, payload.timestamp)) {
       counters.count('session-replayed');
       return undefined;
     }
@@ -190,16 +191,19 @@ export class SealedNodes implements SessionListener<UdpPath> {
   }
 
   /** Stored before the response leaves, so that a replay after a restart is one. */
-  #isNewer(step: Step, publicKey: string, timestamp: bigint): boolean {
-    if (timestamp <= (this.#timestamps.get(publicKey) ?? 0n)) return false;
-    this.#timestamps.set(publicKey, timestamp);
-    storeHandshake(step, publicKey, timestamp);
-    this.#awaited = { table: StoreTable.handshake, key: publicKey };
+  #isNewer(step: Step, publicKey: Uint8Array, timestamp: bigint): boolean {
+    const node = octetText(publicKey);
+    if (timestamp <= (this.#timestamps.get(node) ?? 0n)) return false;
+    this.#timestamps.set(node, timestamp);
+    const key = hex(publicKey);
+    storeHandshake(step, key, timestamp);
+    this.#awaited = { table: StoreTable.handshake, key };
     return true;
   }
 
-  restoreHandshake(publicKey: string, value: JsonValue): void {
-    this.#timestamps.set(publicKey, parseStoredHandshake(value));
+  restoreHandshake(key: string, value: JsonValue): void {
+    if (/^[0-9a-f]{64}$/.test(key))
+      this.#timestamps.set(octetText(fromHex(key)), parseStoredHandshake(value));
   }
 
   responseSent(step: Step, session: Session): void {
