@@ -2,12 +2,15 @@
  * `npm run -s bench -- NAME [--json]`: the benchmarks, each with its peers in the same run. Runs
  * inside the lab's namespaces; `--help` lists the names.
  */
-import { Command } from 'commander';
+import { randomInt } from 'node:crypto';
+import { Command, InvalidArgumentError } from 'commander';
 import { ATTACK_KEYS, type AttackSettings, attacks } from './attacks.ts';
 import { type CoordinatorSettings, directionCoordinator } from './direction-coordinator.ts';
 import { type HandoverSettings, handover } from './handover.ts';
 import { homeAgent } from './home-agent.ts';
 import { type MatrixSettings, matrix } from './matrix.ts';
+import { MOVING_NODES, type MovingNode } from './moves/mover.ts';
+import { type MovesSettings, moves } from './moves.ts';
 import { type NtmobileHandoverSettings, ntmobileHandover } from './ntmobile-handover.ts';
 import { type OutageSettings, outages } from './outages.ts';
 import { type PrefixSettings, prefixCost } from './prefixes.ts';
@@ -18,6 +21,14 @@ import { type TranslationSettings, translation } from './translation.ts';
 
 function numbers(text: string): readonly number[] {
   return text.split(',').filter(Boolean).map(Number);
+}
+
+function nodesOf(text: string): readonly MovingNode[] {
+  return text.split(',').map((name) => {
+    const node = MOVING_NODES.find((one) => one === name);
+    if (node === undefined) throw new InvalidArgumentError(`${name} is neither mn nor mr`);
+    return node;
+  });
 }
 
 const program = new Command('bench').description(
@@ -78,6 +89,21 @@ program
   .option('--registrations <n>', 'first registrations over each address family', Number, 10)
   .action(async ({ json, ...settings }: { json: boolean } & HandoverSettings) => {
     printReport(await handover(settings), json);
+  });
+
+program
+  .command('moves')
+  .description(
+    'random moves of a sealed mobile node and mobile router, with NATs, both families and the ' +
+      'home link: handshakes, resets, stalls',
+  )
+  .option('--json', 'one JSON object on standard output', false)
+  .option('--moves <n>', 'moves of each node', Number, 1000)
+  .option('--nodes <name,…>', 'mn, mr, or both, which move at the same time', nodesOf, MOVING_NODES)
+  .option('--delay <ms>', 'one-way delay to the visited networks', Number, 20)
+  .option('--seed <n>', 'repeats a run', Number, randomInt(2 ** 31))
+  .action(async ({ json, ...settings }: { json: boolean } & MovesSettings) => {
+    printReport(await moves(settings), json);
   });
 
 program

@@ -1,6 +1,6 @@
 /** When a network is usable and when packets arrive, from the logs of two probes. */
 import type { NetworkName } from '#lab/network.ts';
-import { coreLink, NETWORKS } from '#lab/networks.ts';
+import { coreLink, isNetworkName, NETWORKS } from '#lab/networks.ts';
 import type { Lab } from '#lab/topology.ts';
 import type { Probe } from './probe.ts';
 
@@ -29,7 +29,8 @@ export function stallMs(probe: Probe, sinceUs: number, sentAfterUs: number): num
  * trip to the first visit to a network.
  */
 export async function resolveNeighbours(lab: Lab): Promise<void> {
-  for (const { name, index, ipv4, nat } of lab.networks) {
+  const networks = lab.networks.filter(({ name }) => isNetworkName(name));
+  for (const { name, index, ipv4, nat } of networks) {
     const { core4, core6 } = coreLink(index);
     const address = ipv4 === undefined ? core6 : core4;
     await lab.exec(nat.length > 1 ? `${name}-isp` : name, [

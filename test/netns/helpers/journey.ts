@@ -17,6 +17,7 @@ import {
 import { MOBILE_ROUTERS, type MobileRouterName } from '#lab/mobile-networks.ts';
 import type { AttachmentPoint } from '#lab/network.ts';
 import { ATTACHMENT_POINTS } from '#lab/networks.ts';
+import { isSettled } from '#lab/settled.ts';
 import { waitFor } from '#lab/shell.ts';
 import { Lab, type LabOptions } from '#lab/topology.ts';
 
@@ -176,26 +177,4 @@ function numberAt(values: JsonObject, name: string): number {
   if (typeof value !== 'number')
     throw new Error(`no counter ${name} in ${Object.keys(values).join(' ')}`);
   return value;
-}
-
-/** Whether a care-of address (or none, at home) belongs to `network`. */
-function isSettled(home: JsonObject, network: AttachmentPoint): boolean {
-  const { phase, careOfAddress } = home;
-  if (network === 'home') return phase === 'at-home';
-  if (phase !== 'registered' || typeof careOfAddress !== 'string') return false;
-  const { ipv4, ipv6 } = ATTACHMENT_POINTS[network];
-  const of6 = ipv6 !== undefined && careOfAddress.startsWith(`${ipv6.replace(/:0$/, '')}:`);
-  const [from, to] = [ipv4?.first, ipv4?.last].map(ipv4Number);
-  const number = careOfAddress.includes(':') ? undefined : ipv4Number(careOfAddress);
-  const of4 =
-    number !== undefined &&
-    from !== undefined &&
-    to !== undefined &&
-    number >= from &&
-    number <= to;
-  return of6 || of4;
-}
-
-function ipv4Number(address: string | undefined): number | undefined {
-  return address?.split('.').reduce((sum, octet) => sum * 256 + Number(octet), 0);
 }

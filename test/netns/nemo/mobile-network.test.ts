@@ -1,10 +1,10 @@
 import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ADDRESSES, ALL_NETWORKS } from '#lab/networks.ts';
+import { randomNetworks } from '#lab/random-networks.ts';
 import { daemonState } from '#test/netns/helpers/host-state.ts';
 import { Journey, objectOf } from '#test/netns/helpers/journey.ts';
 import { NetworkStates } from '#test/netns/helpers/network-states.ts';
-import { randomNetworks } from '#test/netns/helpers/random-networks.ts';
 import { Sessions } from '#test/netns/helpers/sessions.ts';
 
 /**

@@ -1,11 +1,11 @@
 import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { MATRIX_NETWORKS, NETWORKS_OF_KIND } from '#lab/ntmobile/traversal.ts';
+import { numbersFrom } from '#lab/random-networks.ts';
 import {
   type NodeNetworks,
   NtmobileTraffic,
 } from '#test/netns/helpers/ntmobile/ntmobile-traffic.ts';
-import { numbersFrom } from '#test/netns/helpers/random-networks.ts';
 
 /**
  * Traffic by name survives random moves of one node, of the other, and of both at the same moment:

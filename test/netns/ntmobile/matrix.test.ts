@@ -2,8 +2,8 @@ import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MATRIX_LAB, MatrixNodes, type Pair, type Reached } from '#lab/ntmobile/ntmobile-matrix.ts';
 import { NETWORK_KINDS, NetworkKind } from '#lab/ntmobile/traversal.ts';
+import { numbersFrom } from '#lab/random-networks.ts';
 import { Lab } from '#lab/topology.ts';
-import { numbersFrom } from '#test/netns/helpers/random-networks.ts';
 
 /**
  * Two nodes, each behind its own real NAT: after a start there, after one node moved there, and

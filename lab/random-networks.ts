@@ -1,6 +1,6 @@
 /** Random sequences of networks, reproducible by a seed. */
-import type { NetworkName } from '#lab/network.ts';
-import { ALL_NETWORKS } from '#lab/networks.ts';
+import type { NetworkName } from './network.ts';
+import { ALL_NETWORKS } from './networks.ts';
 
 /** Numbers from 0 to 1, the same for the same seed. */
 export function* numbersFrom(seed: number): Generator<number, never> {
