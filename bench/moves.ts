@@ -46,6 +46,8 @@ const OCTETS_PER_SECOND = 20_000;
 const MOST_SECONDS_A_MOVE = 4;
 /** What a stall may last beyond a round trip. */
 const OWN_MS = 5;
+/** Moves after which the TCP connections are looked at. */
+const FLOW_EVERY = 10;
 const PROGRESS_EVERY = 50;
 
 interface Moved {
@@ -70,9 +72,10 @@ function* route(seed: number, networks: readonly NetworkName[]): Generator<Netwo
 async function travel(mover: Mover, moves: number, networks: Iterator<NetworkName, never>) {
   for (let made = 1; made <= moves; made += 1) {
     await mover.move(networks.next().value);
-    if (made % PROGRESS_EVERY === 0 || made === moves)
-      progress(`${mover.node}: ${made} of ${moves} moves`);
+    if (made % FLOW_EVERY === 0) await mover.flow();
+    if (made % PROGRESS_EVERY === 0) progress(`${mover.node}: ${made} of ${moves} moves`);
   }
+  await mover.flow();
 }
 
 export async function moves(settings: MovesSettings): Promise<Report> {

@@ -5,6 +5,7 @@
  *   mn:  probe  mn   <-> cn       HTTP  cn -> mn (IPv6),    mn -> cn (IPv4)
  *   mr:  probe  mr-a <-> cn       HTTP  cn -> mr-b (IPv4),  mr-a -> cn (IPv6)
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
 import {
@@ -57,6 +58,8 @@ export const FILE_SERVERS: Readonly<Record<MovingNode, readonly string[]>> = {
 
 const INTERVAL_US = 2_000;
 const POLL_MS = 20;
+/** Pause after a move, so that the rate limit of RFC 6275 §11.8 does not apply to the next one. */
+const REST_MS = 250;
 /** Longest wait for a packet, a registration or the downloads after a move. */
 const PATIENCE_MS = 20_000;
 const NOWHERE = { address: '::1' } as const;
@@ -123,23 +126,28 @@ export class Mover {
     return new Mover(lab, daemon, network, probes, downloads);
   }
 
-  /** Moves, and waits until the node has registered and all traffic goes on. */
+  /** Moves, and waits until the node has registered and data has arrived in both directions. */
   async move(to: NetworkName): Promise<void> {
     const { node } = this;
     const [mobile, correspondent, watch] = this.#probes;
     await this.#lab.unplug(node);
     for (const probe of this.#probes) probe.forget();
     const pulledUs = nowMs() * 1000;
-    const before = this.#downloads.map(({ octets }) => octets);
     await this.#lab.move(node, to);
     const stalls = await stallsOf({ mobile, correspondent, watch }, pulledUs);
     this.moves.push({ from: this.#here, to, ...stalls });
     this.#here = to;
     await settled(this.daemon, to);
+    await delay(REST_MS);
+  }
+
+  /** Waits until all downloads go on. */
+  async flow(): Promise<void> {
+    const before = this.#downloads.map(({ octets }) => octets);
     const flowing = () => this.#downloads.every(({ octets }, at) => octets > (before[at] ?? 0));
     await waitFor(flowing, {
       ...{ timeoutMs: PATIENCE_MS, intervalMs: POLL_MS },
-      what: `the downloads of ${node} to go on in ${to}`,
+      what: `the downloads of ${this.node} to go on in ${this.#here}`,
     });
   }
 
@@ -188,7 +196,7 @@ async function stallsOf(
   let downlinkMs: number | undefined;
   let uplinkMs: number | undefined;
   for (const untilMs = nowMs() + PATIENCE_MS; nowMs() < untilMs; ) {
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await delay(POLL_MS);
     const sinceUs = usableSince(watch);
     if (sinceUs === undefined) continue;
     downlinkMs ??= stallMs(mobile, sinceUs, pulledUs);
