@@ -54,6 +54,8 @@ export interface DaemonPairOptions {
   readonly sealed?: boolean;
   /** Addresses of the home agent in the node's configuration. Default: its name. */
   readonly homeAgentAddresses?: readonly string[];
+  /** With `sealed`, of the mobile node; default: the daemon's. */
+  readonly postQuantum?: 'off' | 'preferred' | 'required';
 }
 
 /** A daemon's public key as configurations have it; the key file is made if there is none. */
@@ -176,6 +178,7 @@ export function mobileNodeConfiguration(options: DaemonPairOptions = {}): Config
           : {}),
         identifier: IDENTIFIER,
         ...(options.sealed === true ? protectionWith(options, 'ha') : associationOf(options)),
+        ...(options.postQuantum === undefined ? {} : { postQuantum: options.postQuantum }),
       },
     ],
     interfaces: [{ match: 'eth*', preference: 1 }],

@@ -20,6 +20,7 @@ import {
 } from '#daemon/configuration/config-fields.ts';
 import { ESP_SAMPLE, espField } from '#daemon/configuration/esp-fields.ts';
 import { publicKeyField } from '#daemon/configuration/ntmobile-fields.ts';
+import { agentPostQuantum, nodePostQuantum } from '#daemon/configuration/post-quantum-fields.ts';
 import {
   identifierField,
   lifetimeField,
@@ -84,6 +85,7 @@ function securityFields(context: ConfigurationContext) {
         details: "Replaces security. The node needs this home agent's key in its publicKey.",
         sample: SAMPLE_KEY,
       }),
+    postQuantum: nodePostQuantum(),
   };
 }
 
@@ -315,6 +317,7 @@ export function homeAgentSchema(context: ConfigurationContext) {
       ...registrationShape(),
       ...internetShape(),
       isolate: isolateField(),
+      postQuantum: agentPostQuantum(),
       dns: dnsSection().optional().meta({
         reloadable: true,
         description: 'name servers for nodes with acceptDns; none unless given',

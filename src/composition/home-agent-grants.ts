@@ -177,6 +177,8 @@ function checkRegistrationKeys(
   for (const key of ['security', 'esp'])
     if (hasKey && Object.hasOwn(node, key))
       report('is not used beside publicKey', 'remove it', [key]);
+  if (!hasKey && Object.hasOwn(node, 'postQuantum'))
+    report('is used with publicKey only', 'give publicKey, or remove it', ['postQuantum']);
   const seen = new Set<number>();
   const keys = isList(node.security) ? node.security : [node.security];
   for (const [, { spi }] of soundEntries(keys)) {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { ConfigurationContext } from '#daemon/configuration/config.ts';
 import type { Report } from '#daemon/configuration/config-fields.ts';
 import { publicKeyField } from '#daemon/configuration/ntmobile-fields.ts';
+import { homePostQuantum } from '#daemon/configuration/post-quantum-fields.ts';
 import { registrationKeyField } from '#daemon/configuration/protocol-fields.ts';
 
 export function homeSecurityShape(context: ConfigurationContext) {
@@ -18,6 +19,7 @@ export function homeSecurityShape(context: ConfigurationContext) {
           'prints it.',
         sample: 'base64:iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=',
       }),
+    postQuantum: homePostQuantum(),
     security: z
       .union([z.literal('none'), registrationKeyField(context)])
       .optional()
@@ -33,7 +35,10 @@ export function homeSecurityShape(context: ConfigurationContext) {
 /** Reports a home without protection, or with another kind beside `publicKey`. */
 export function checkHomeSecurity(home: object, report: Report): void {
   const others = ['security', 'esp'].filter((key) => Object.hasOwn(home, key));
-  if (Object.hasOwn(home, 'publicKey')) {
+  const isSealed = Object.hasOwn(home, 'publicKey');
+  if (!isSealed && Object.hasOwn(home, 'postQuantum'))
+    report('is used with publicKey only', 'give publicKey, or remove it', ['postQuantum']);
+  if (isSealed) {
     for (const key of others) report('is not used beside publicKey', 'remove it', [key]);
   } else if (others.length === 0) {
     report(

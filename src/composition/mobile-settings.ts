@@ -143,11 +143,12 @@ export function homeShape(context: ConfigurationContext) {
 /** One entry of `homes` as the schema returns it. */
 export type HomeFields = Omit<
   HomeConfiguration,
-  'name' | 'homePrefix' | 'registrationKey' | 'publicKey' | OptionalInHome
+  'name' | 'homePrefix' | 'registrationKey' | 'publicKey' | 'postQuantum' | OptionalInHome
 > & {
   readonly name?: string | undefined;
   readonly homePrefix?: HomeConfiguration['homePrefix'] | undefined;
   readonly publicKey?: Uint8Array | undefined;
+  readonly postQuantum?: HomeConfiguration['postQuantum'];
   readonly security?: 'none' | NonNullable<HomeConfiguration['registrationKey']> | undefined;
 } & { readonly [K in OptionalInHome]?: OptionalHome[K] };
 type OptionalInHome = 'homeAgentAddress' | 'ipv4HomeLink' | 'identifier' | 'esp';

@@ -23,24 +23,22 @@ import {
   type ResponsePayload,
   responsePayloadCodec,
 } from '#wire/ntmobile/payload.ts';
-import { NoiseInitiator, NoiseResponder, type SplitKeys } from './noise-ik.ts';
+import { NoiseInitiator, NoiseResponder } from './noise-ik.ts';
 import {
   type AeadName,
   aeadOpen,
   aeadSeal,
   equalSecrets,
-  hkdfExpand,
   hmacSha256,
   type KeyPair,
   sha256,
 } from './primitives.ts';
+import { type HandshakeSecrets, type SessionKeys, sessionKeys } from './session-keys.ts';
 
 const label = (text: string): Uint8Array => new TextEncoder().encode(text);
 const PROLOGUE = label('sojourn ntmobile 1\0');
 const MAC1_LABEL = label('sojourn ntmobile mac1\0');
 const COOKIE_LABEL = label('sojourn ntmobile cookie\0');
-const DATA_LABEL = label('sojourn ntmobile data');
-const CONTROL_LABEL = label('sojourn ntmobile control');
 const NO_MAC = new Uint8Array(MAC_OCTETS);
 
 const COOKIE_OCTETS = 16;
@@ -48,17 +46,10 @@ export const COOKIE_NONCE_OCTETS = 12;
 
 type Initiation = NtmobileDatagramOf<'initiation'>;
 
-/** Keys of one direction. */
-interface DirectionKeys {
-  /** 16 or 32 octets, by suite. */
-  readonly data: Uint8Array;
-  /** Always for ChaCha20-Poly1305. */
-  readonly control: Uint8Array;
-}
-
-export interface SessionKeys {
-  readonly send: DirectionKeys;
-  readonly receive: DirectionKeys;
+/** The keys of a session, and the secrets that they were derived from. */
+interface HandshakeResult {
+  readonly keys: SessionKeys;
+  readonly secrets: HandshakeSecrets;
 }
 
 /** The AEAD of a suite; undefined for an unknown suite. */
@@ -69,21 +60,6 @@ function aeadOfSuite(suite: number): AeadName | undefined {
 
 function isOffered(suite: number, suites: number): boolean {
   return aeadOfSuite(suite) !== undefined && (suites & (1 << (suite - 1))) !== 0;
-}
-
-function directionKeys(key: Uint8Array, suite: number): DirectionKeys {
-  const octets = suite === Suite.aes128Gcm ? 16 : 32;
-  return { data: hkdfExpand(key, DATA_LABEL, octets), control: hkdfExpand(key, CONTROL_LABEL, 32) };
-}
-
-function sessionKeys(
-  { initiatorToResponder, responderToInitiator }: SplitKeys,
-  suite: number,
-  initiator: boolean,
-): SessionKeys {
-  const forth = directionKeys(initiatorToResponder, suite);
-  const back = directionKeys(responderToInitiator, suite);
-  return initiator ? { send: forth, receive: back } : { send: back, receive: forth };
 }
 
 /** Octets 0 to 15 of an initiation. */
@@ -142,7 +118,7 @@ export interface PendingInitiation {
   /** The response's payload and the keys; undefined if it does not answer this initiation. */
   finish(
     response: NtmobileDatagramOf<'response'>,
-  ): { readonly payload: ResponsePayload; readonly keys: SessionKeys } | undefined;
+  ): ({ readonly payload: ResponsePayload } & HandshakeResult) | undefined;
 }
 
 /**
@@ -183,7 +159,8 @@ export function initiate(
       if (read === undefined) return undefined;
       const payload = responsePayloadCodec.parse(read.payload);
       if (isMalformed(payload) || !isOffered(payload.suite, suites)) return undefined;
-      return { payload, keys: sessionKeys(read.keys, payload.suite, true) };
+      const { secrets } = read;
+      return { payload, secrets, keys: sessionKeys(secrets, payload.suite, true) };
     },
   };
 }
@@ -199,7 +176,7 @@ interface ReceivedInitiation {
   answer(
     ephemeral: KeyPair,
     payload: ResponsePayload,
-  ): { readonly datagram: Uint8Array; readonly keys: SessionKeys } | undefined;
+  ): ({ readonly datagram: Uint8Array } & HandshakeResult) | undefined;
 }
 
 /**
@@ -226,7 +203,8 @@ export function receiveInitiation(
         spi: initiation.spi,
         ...written.message,
       });
-      return { datagram, keys: sessionKeys(written.keys, answer.suite, false) };
+      const { secrets } = written;
+      return { datagram, secrets, keys: sessionKeys(secrets, answer.suite, false) };
     },
   };
 }

@@ -20,17 +20,12 @@ import {
   sha256,
   sharedSecret,
 } from './primitives.ts';
+import type { HandshakeSecrets } from './session-keys.ts';
 
 const PROTOCOL_NAME = new TextEncoder().encode('Noise_IK_25519_ChaChaPoly_SHA256');
 const NOTHING = new Uint8Array(0);
 const KEY = 32;
 const TAG = 16;
-
-/** The keys of both directions. */
-export interface SplitKeys {
-  readonly initiatorToResponder: Uint8Array;
-  readonly responderToInitiator: Uint8Array;
-}
 
 /** SymmetricState of §5.2, with its CipherState. */
 class SymmetricState {
@@ -85,9 +80,10 @@ class SymmetricState {
     return plaintext;
   }
 
-  split(): SplitKeys {
+  /** Split() of §5.2, and the handshake hash of §11.2. */
+  split(): HandshakeSecrets {
     const [initiatorToResponder, responderToInitiator] = expand(this.#chainingKey, NOTHING);
-    return { initiatorToResponder, responderToInitiator };
+    return { initiatorToResponder, responderToInitiator, handshakeHash: this.#hash };
   }
 }
 
@@ -159,13 +155,13 @@ export class NoiseInitiator {
   /** A response that fails changes nothing, because the right one may still arrive. */
   read(
     message: ResponseMessage,
-  ): { readonly payload: Uint8Array; readonly keys: SplitKeys } | undefined {
+  ): { readonly payload: Uint8Array; readonly secrets: HandshakeSecrets } | undefined {
     const state = this.#state.copy();
     state.mixHash(message.ephemeral);
     if (!mixSecret(state, this.#ephemeral, message.ephemeral)) return undefined;
     if (!mixSecret(state, this.#own, message.ephemeral)) return undefined;
     const payload = state.decryptAndHash(message.encryptedPayload);
-    return payload === undefined ? undefined : { payload, keys: state.split() };
+    return payload === undefined ? undefined : { payload, secrets: state.split() };
   }
 }
 
@@ -200,12 +196,15 @@ export class NoiseResponder {
   write(
     payload: Uint8Array,
     ephemeral: KeyPair,
-  ): { readonly message: ResponseMessage; readonly keys: SplitKeys } | undefined {
+  ): { readonly message: ResponseMessage; readonly secrets: HandshakeSecrets } | undefined {
     const state = this.#state;
     state.mixHash(ephemeral.publicKey);
     if (!mixSecret(state, ephemeral, this.#remoteEphemeral)) return undefined;
     if (!mixSecret(state, ephemeral, this.#remoteStatic)) return undefined;
     const encryptedPayload = state.encryptAndHash(payload);
-    return { message: { ephemeral: ephemeral.publicKey, encryptedPayload }, keys: state.split() };
+    return {
+      message: { ephemeral: ephemeral.publicKey, encryptedPayload },
+      secrets: state.split(),
+    };
   }
 }

@@ -153,6 +153,36 @@ describe('malformed control message', () => {
     ],
     ['an index out of range', '0f 00 00 00 00000001 0b 0004 10000000', 'relay index out of range'],
     [
+      'a short encapsulation key',
+      `12 00 00 00 00000001 19 04a3 00000001 ${'00'.repeat(1183)}`,
+      'truncated',
+    ],
+    [
+      'a long encapsulation key',
+      `12 00 00 00 00000001 19 04a5 00000001 ${'00'.repeat(1185)}`,
+      'option longer than its value',
+    ],
+    [
+      'an encapsulation key with SPI 0',
+      `12 00 00 00 00000001 19 04a4 00000000 ${'00'.repeat(1184)}`,
+      'SPI out of range',
+    ],
+    [
+      'a ciphertext without confirmation',
+      `13 01 00 00 00000001 1a 0444 00000001 ${'00'.repeat(1088)}`,
+      'truncated',
+    ],
+    [
+      'a ciphertext with an SPI of 32 bits',
+      `13 01 00 00 00000001 1a 0454 10000000 ${'00'.repeat(1104)}`,
+      'SPI out of range',
+    ],
+    [
+      'a granted request without ciphertext',
+      '13 01 00 00 00000001',
+      'encapsulation-response without encapsulation',
+    ],
+    [
       'a reason with control characters',
       '11 01 02 00 00000001 80 0001 1b',
       'reason is no plain text',

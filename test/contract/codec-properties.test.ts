@@ -13,6 +13,7 @@ import { udpCodec } from '#wire/ip/udp.ts';
 import { type MobilityHeader, mobilityCodec } from '#wire/mobility/header.ts';
 import type { MobilityMessage } from '#wire/mobility/message.ts';
 import type { MobilityOption } from '#wire/mobility/options.ts';
+import { ntmobileMessageCodec } from '#wire/ntmobile/message.ts';
 import { rtnetlinkCodec } from '#wire/rtnetlink/message.ts';
 import { expectTotal } from './codec-harness.ts';
 
@@ -182,6 +183,10 @@ describe('any value survives encoding and parsing', () => {
   });
 });
 
+/** The messages of ML-KEM as far as their first SPI. */
+const ENCAPSULATION_REQUEST = [18, 0, 0, 0, 0, 0, 0, 1, 25, 4, 0xa4, 0, 0, 0, 1];
+const ENCAPSULATION_RESPONSE = [19, 1, 0, 0, 0, 0, 0, 1, 26, 4, 0x54, 0, 0, 0, 1];
+
 describe('any octets parse to a value or Malformed, without an exception', () => {
   const codecs = [
     [(bytes: Uint8Array) => expectTotal(mobilityCodec, bytes), [0x3b, 0x04, 0x05]],
@@ -193,6 +198,9 @@ describe('any octets parse to a value or Malformed, without an exception', () =>
     [(bytes: Uint8Array) => expectTotal(espCodec, bytes), []],
     [(bytes: Uint8Array) => expectTotal(arpCodec, bytes), [0, 1, 8, 0, 6, 4]],
     [(bytes: Uint8Array) => expectTotal(rtnetlinkCodec, bytes), [64, 0, 0, 0, 24, 0]],
+    [(bytes: Uint8Array) => expectTotal(ntmobileMessageCodec, bytes), [9, 0, 0, 0]],
+    [(bytes: Uint8Array) => expectTotal(ntmobileMessageCodec, bytes), ENCAPSULATION_REQUEST],
+    [(bytes: Uint8Array) => expectTotal(ntmobileMessageCodec, bytes), ENCAPSULATION_RESPONSE],
   ] as const;
   test.each(codecs)('codec %#', (total, start) => {
     fc.assert(

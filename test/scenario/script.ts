@@ -7,6 +7,7 @@
 import { type IpAddress, isIpv4 } from '#base/ip.ts';
 import type { DesiredTunnel } from '#engine/contract/desired-state.ts';
 import { encapsulationOf } from '#engine/contract/outer-path.ts';
+import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import { converge, probe } from '#test/sim/convergence.ts';
@@ -65,6 +66,7 @@ export class Script {
   readonly agent: HomeAgentHost;
   readonly mobile: MobileHost;
   #arrows: string[] = [];
+  #agentEngine: ReturnType<typeof createHomeAgent> | undefined;
 
   constructor(options: ScriptOptions = {}) {
     this.world = new World(1, [CORRESPONDENT, CORRESPONDENT_V4]);
@@ -79,8 +81,11 @@ export class Script {
     this.agent = this.world.addHomeAgent(
       'ha',
       homeAgentConfiguration({ mobileNodes: 1, homeLink, sealed, ...options.agent }),
-      (configuration, random) =>
-        createHomeAgent(configuration, random, sealed ? keyPairOfDaemon('ha') : undefined),
+      (configuration, random) => {
+        const own = sealed ? keyPairOfDaemon('ha') : undefined;
+        this.#agentEngine = createHomeAgent(configuration, random, own);
+        return this.#agentEngine;
+      },
     );
     this.mobile = this.world.addMobile(
       'mn',
@@ -202,6 +207,12 @@ export class Script {
   /** Sets the home agent's wall clock, relative to the true time. */
   setAgentClock(skewMs: number): void {
     this.agent.engine.step({ kind: 'clock', offsetMs: WALL_OFFSET_MS + skewMs });
+  }
+
+  /** The home agent reads its configuration again. */
+  reloadAgent(changes: Partial<HomeAgentConfiguration>): void {
+    const configuration = { ...this.agent.configuration, ...changes };
+    this.agent.engine.call((now, out) => this.#agentEngine?.reconfigure(now, configuration, out));
   }
 
   restartAgent(downMs = 0): void {

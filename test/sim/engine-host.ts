@@ -4,7 +4,7 @@
  */
 
 import type { JsonObject, JsonValue } from '#base/json.ts';
-import { monotonic, NEVER } from '#base/time.ts';
+import { type Monotonic, monotonic, NEVER } from '#base/time.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
 import type { Engine } from '#engine/contract/engine.ts';
 import type {
@@ -97,15 +97,27 @@ export class EngineHost {
   }
 
   step(input: AnyInput): void {
+    this.#run(input, (engine, now, out) => engine.step(now, input, out));
+  }
+
+  /** Another call of the engine that has outputs, such as a reload of its configuration. */
+  call(run: (now: Monotonic, out: Output[]) => void): void {
+    this.#run(undefined, (_engine, now, out) => run(now, out));
+  }
+
+  #run(
+    input: AnyInput | undefined,
+    call: (engine: Engine<AnyInput>, now: Monotonic, out: Output[]) => void,
+  ): void {
     const engine = this.#engine;
     if (engine === undefined) return;
     this.steps++;
     const now = monotonic(this.#schedule.now);
     const outputs: Output[] = [];
-    engine.step(now, input, outputs);
+    call(engine, now, outputs);
     const deadline = engine.deadline();
     if (Number.isNaN(deadline)) throw new Violation(`${this.name}: deadline is no number`);
-    if (input.kind === 'tick' && deadline <= now)
+    if (input?.kind === 'tick' && deadline <= now)
       throw new Violation(`${this.name}: deadline ${deadline} not after the tick at ${now}`);
     for (const output of outputs)
       if (output.kind === 'persist') this.#persist(output.table, output.key, output.value);
@@ -113,7 +125,7 @@ export class EngineHost {
     for (const output of outputs) this.#apply(output);
     for (const action of this.#afterStep) action();
     this.#afterStep = undefined;
-    this.onStep(input, outputs);
+    if (input !== undefined) this.onStep(input, outputs);
     this.#arm(deadline);
   }
 

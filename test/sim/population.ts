@@ -11,6 +11,7 @@ import { type KeyPair, keyPairOf, sha256 } from '#crypto/primitives.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import type { PostQuantumMode } from '#engine/sealed/post-quantum-agreement.ts';
 import { Nat, NatKind } from './nat.ts';
 import { AccessNetwork, type Pool4 } from './network.ts';
 import { SeededRandom } from './random.ts';
@@ -62,6 +63,7 @@ export interface HomeAgentChoices {
   readonly maximumLifetimeSeconds?: number;
   /** All nodes have public keys. */
   readonly sealed?: boolean;
+  readonly postQuantum?: PostQuantumMode;
   readonly dns?: HomeAgentConfiguration['dns'];
 }
 
@@ -91,6 +93,7 @@ export function homeAgentConfiguration(choices: HomeAgentChoices): HomeAgentConf
       mobileNetworkPrefixes: [],
     })),
     ...(choices.dns === undefined ? {} : { dns: choices.dns }),
+    ...(choices.postQuantum === undefined ? {} : { postQuantum: choices.postQuantum }),
     insecure: false,
     maximumLifetimeSeconds: choices.maximumLifetimeSeconds ?? 600,
     refreshAdvice: 0.8,
@@ -112,6 +115,7 @@ export interface MobileChoices {
   readonly natKeepaliveSeconds?: number;
   /** The home agent has a public key. */
   readonly sealed?: boolean;
+  readonly postQuantum?: PostQuantumMode;
   readonly acceptDns?: boolean;
 }
 
@@ -134,7 +138,10 @@ export function mobileNodeConfiguration(choices: MobileChoices): MobileNodeConfi
         virtualHomeNetwork: !homeLink,
         identifier: `mn${index}@example`,
         ...(choices.sealed === true
-          ? { registrationKey: undefined, publicKey: keyPairOfDaemon('ha').publicKey }
+          ? {
+              ...{ registrationKey: undefined, publicKey: keyPairOfDaemon('ha').publicKey },
+              postQuantum: choices.postQuantum,
+            }
           : { registrationKey: registrationKeyOf(index) }),
       },
     ],

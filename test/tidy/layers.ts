@@ -70,6 +70,12 @@ const LAYERS: readonly Layer[] = [
     reason: 'one file takes primitives from OpenSSL; the rest of crypto stands on it',
   },
   {
+    of: /^src\/crypto\/ml-kem\.ts$/,
+    may: PURE,
+    packages: ['node:crypto', 'node:module', '@noble/post-quantum'],
+    reason: 'ML-KEM comes from OpenSSL where it has it, and from a library elsewhere',
+  },
+  {
     of: /^src\/crypto\//,
     may: PURE,
     packages: ['@noble/hashes'],

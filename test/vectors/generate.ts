@@ -191,6 +191,17 @@ export const MESSAGES: readonly NtmobileMessage[] = [
   message('error', true, [{ type: 'reason', reason: 'unknown option 99' }], 2),
   message('keep-alive', false, [{ type: 'padding', data: new Uint8Array(80) }]),
   message('keep-alive', true, [{ type: 'unknown', optionType: 200, data: fromHex('ff') }]),
+  // Of ML-KEM by their lengths alone: real keys have vectors of their own.
+  message('encapsulation-request', false, [
+    { type: 'encapsulation-key', spi: 0x0123457, key: new Uint8Array(1184).fill(0x5a) },
+    { type: 'post-quantum', flags: 0x81 },
+  ]),
+  message('encapsulation-response', true, [
+    {
+      ...{ type: 'encapsulation', spi: 0xabcdef1, ciphertext: new Uint8Array(1088).fill(0xa5) },
+      confirmation: NODE_ID,
+    },
+  ]),
 ];
 
 /** The content of the file. */

@@ -10,6 +10,7 @@ import {
   createHmac,
   createPrivateKey,
   createPublicKey,
+  decapsulate,
   diffieHellman,
 } from 'node:crypto';
 
@@ -136,13 +137,9 @@ export function respond(
   const temporary = hmac(transcript.ck, Buffer.alloc(0));
   const forth = hmac(temporary, Buffer.from([1]));
   const back = hmac(temporary, forth, Buffer.from([2]));
-  const keys = (key: Buffer) => ({
-    data: hmac(key, text('sojourn ntmobile data'), Buffer.from([1]))
-      .subarray(0, dataKeyOctets)
-      .toString('hex'),
-    control: hmac(key, text('sojourn ntmobile control'), Buffer.from([1])).toString('hex'),
-  });
+  const keys = (key: Buffer) => sessionKeys(key, dataKeyOctets);
   return {
+    secrets: { forth, back, hash: transcript.h },
     mac1Right: mac1.equals(initiation.subarray(macs, macs + 16)),
     mac2: initiation.subarray(macs + 16),
     mac2For: (cookie: Buffer) => hmac(cookie, initiation.subarray(0, macs + 16)).subarray(0, 16),
@@ -153,6 +150,48 @@ export function respond(
     response: Buffer.concat([word, ephemeral, encrypted]),
     send: keys(back),
     receive: keys(forth),
+  };
+}
+
+function sessionKeys(key: Buffer, dataKeyOctets: number) {
+  return {
+    data: hmac(key, text('sojourn ntmobile data'), Buffer.from([1]))
+      .subarray(0, dataKeyOctets)
+      .toString('hex'),
+    control: hmac(key, text('sojourn ntmobile control'), Buffer.from([1])).toString('hex'),
+  };
+}
+
+/**
+ * The initiator's side of the exchange of ML-KEM: `request` and `response` are the plaintexts of
+ * the two messages. `send` is that of the responder.
+ */
+export function postQuantum(
+  { forth, back, hash }: { readonly forth: Buffer; readonly back: Buffer; readonly hash: Buffer },
+  seed: Buffer,
+  { request, response }: { readonly request: Buffer; readonly response: Buffer },
+) {
+  // Head of the message (8), head of the option (3), SPI (4), then key or ciphertext.
+  const [asked, answered] = [request.subarray(11), response.subarray(11)];
+  const ciphertext = answered.subarray(4, 4 + 1088);
+  const pkcs8 = Buffer.concat([
+    Buffer.from('3054020100300b060960864801650304040204428040', 'hex'),
+    seed,
+  ]);
+  const secret = decapsulate(
+    createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }),
+    ciphertext,
+  );
+  const prk = hmac(hash, forth, back, secret);
+  const digest = sha(asked, answered.subarray(0, 4 + 1088));
+  const derive = (purpose: string) => hmac(prk, text(purpose), digest, Buffer.from([1]));
+  return {
+    options: [optionsOf(request.subarray(8)), optionsOf(response.subarray(8))],
+    confirmed: derive('sojourn post-quantum confirmation')
+      .subarray(0, 16)
+      .equals(answered.subarray(4 + 1088)),
+    receive: sessionKeys(derive('sojourn post-quantum initiator'), 16),
+    send: sessionKeys(derive('sojourn post-quantum responder'), 16),
   };
 }
 
@@ -215,7 +254,7 @@ const MESSAGE_NAMES = [
     'hole-punching',
     'keep-alive',
   ],
-  ...['release', 'error'],
+  ...['release', 'error', 'encapsulation-request', 'encapsulation-response'],
 ];
 const OPTION_NAMES = new Map([
   ...[
@@ -244,12 +283,15 @@ const OPTION_NAMES = new Map([
     'token-key',
     'home-address',
     'mobility-packet',
+    'encapsulation-key',
+    'encapsulation',
   ].entries(),
   [48, 'enrolment-request'],
   [49, 'enrolment-grant'],
   [128, 'reason'],
   [129, 'padding'],
   [130, 'first-datagram'],
+  [131, 'post-quantum'],
 ]);
 
 /** A control message in one line. */

@@ -6,6 +6,8 @@ import { writeFileSync } from 'node:fs';
 import { encode, fromHex, hex, isMalformed } from '#base/bytes.ts';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
 import { initiate, receiveInitiation } from '#crypto/handshake.ts';
+import { ML_KEM } from '#crypto/ml-kem.ts';
+import { postQuantumKeys } from '#crypto/post-quantum-keys.ts';
 import { keyPairOf, sha256 } from '#crypto/primitives.ts';
 import { Sealer } from '#crypto/sealed.ts';
 import { ipv6Codec } from '#wire/ip/ipv6.ts';
@@ -17,6 +19,7 @@ import {
   NO_BINDING_UPDATE_FLAGS,
 } from '#wire/mobility/message.ts';
 import { HandshakeUse, ntmobileDatagramCodec, suiteBit } from '#wire/ntmobile/datagram.ts';
+import { ntmobileMessageCodec } from '#wire/ntmobile/message.ts';
 
 const FILE = new URL('sealed-mobile-ipv6.json', import.meta.url);
 const HOME = ipv6('2001:db8:1:100::10');
@@ -80,6 +83,42 @@ const acknowledgement = (sequence: number): Uint8Array =>
     [{ type: 'type-2-routing', homeAddress: HOME }],
   );
 
+/** Each end has ML-KEM-768 and does not require it. */
+const POST_QUANTUM = { type: 'post-quantum', flags: 1 } as const;
+
+/** The messages of ML-KEM after the handshake, sealed as the third and the first datagram. */
+function exchange({ keys, secrets }: NonNullable<Answer>, mine: Sealer) {
+  const seed = Uint8Array.of(...octetsOf('ML-KEM d'), ...octetsOf('ML-KEM z'));
+  // OpenSSL would draw its own seed of the ciphertext.
+  const { encapsulationKey } = ML_KEM.library.decapsulationKey(seed);
+  const made = present(ML_KEM.library.encapsulate(encapsulationKey, octetsOf('ML-KEM m')));
+  const { ciphertext } = made;
+  const [initiatorSpi, responderSpi] = [0x0123457, 0xabcdef1];
+  const transcript = { initiatorSpi, encapsulationKey, responderSpi, ciphertext };
+  const end = { suite: 1, initiator: false };
+  const next = postQuantumKeys(secrets, made.secret, transcript, end);
+  const both = { transaction: 0x01020304, status: 0 };
+  const request = encode(ntmobileMessageCodec, {
+    ...{ ...both, type: 'encapsulation-request', answer: false },
+    options: [{ type: 'encapsulation-key', spi: initiatorSpi, key: encapsulationKey }],
+  });
+  const { confirmation } = next;
+  const response = encode(ntmobileMessageCodec, {
+    ...{ ...both, type: 'encapsulation-response', answer: true },
+    options: [{ type: 'encapsulation', spi: responderSpi, ciphertext, confirmation }],
+  });
+  const theirs = new Sealer('chacha20-poly1305', keys.send.control, 0x0123456);
+  return {
+    ...{ seed: hex(seed), encapsulationSeed: hex(octetsOf('ML-KEM m')) },
+    request: { plaintext: hex(request), datagram: hex(mine.seal('control', request)) },
+    response: { plaintext: hex(response), datagram: hex(theirs.seal('control', response)) },
+    send: { data: hex(next.keys.send.data), control: hex(next.keys.send.control) },
+    receive: { data: hex(next.keys.receive.data), control: hex(next.keys.receive.control) },
+  };
+}
+
+type Answer = ReturnType<NonNullable<ReturnType<typeof receiveInitiation>>['answer']>;
+
 /** The content of the file. */
 export function sealedVectors() {
   const responder = keyPairOf(PRIVATE.responder);
@@ -96,6 +135,7 @@ export function sealedVectors() {
           credential: undefined,
           options: [
             { type: 'home-address', address: HOME },
+            POST_QUANTUM,
             { type: 'mobility-packet', packet: update(7) },
           ],
         },
@@ -109,7 +149,7 @@ export function sealedVectors() {
       keyPairOf(PRIVATE.responderEphemeral),
       {
         ...{ spi: 0xabcdef0, suite: 1 },
-        options: [{ type: 'mobility-packet', packet: acknowledgement(7) }],
+        options: [POST_QUANTUM, { type: 'mobility-packet', packet: acknowledgement(7) }],
       },
     ),
   );
@@ -128,6 +168,7 @@ export function sealedVectors() {
       plaintext: hex(update(sequence)),
       datagram: hex(sealer.seal('mobility', update(sequence))),
     })),
+    postQuantum: exchange(answer, sealer),
   };
 }
 

@@ -11,7 +11,7 @@ namespace sojourn {
 constexpr u64 kReplayWindow = 2048;
 
 // The last counter of a key: far below the limits of either AEAD, and no counter ever wraps.
-constexpr u64 kCounterLimit = u64{1} << 62;
+constexpr u64 kCounterLimit = u64{1} << 60;
 
 // RFC 4303 appendix A2: the 64-bit counter with the low half `low` that is nearest to a window of
 // kReplayWindow counters that ends at `top`.

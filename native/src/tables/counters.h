@@ -78,7 +78,7 @@ namespace sojourn {
   X(dropReplay, "drop-replay")                     /* counter seen before, or too old to tell */   \
   X(dropForged, "drop-forged")                     /* the tag does not verify */                   \
   X(dropNoAssociation, "drop-no-association")      /* the tunnel has no key to seal with */        \
-  X(dropKeySpent, "drop-key-spent")                /* 2^62 packets under one key */                \
+  X(dropKeySpent, "drop-key-spent")                /* 2^60 packets under one key */                \
   X(dropTunnelUnvalidated, "drop-tunnel-unvalidated") /* over the anti-amplification limit */      \
   X(dropRelaySource, "drop-relay-source")          /* not from the address of the leg's node */    \
   X(dropRelayAlone, "drop-relay-alone")            /* the other leg does not exist */              \

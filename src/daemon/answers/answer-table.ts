@@ -97,7 +97,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
           homes:
             'one entry for each home: `home`, `phase`, `homeAddress`, `ipv4HomeAddress`, ' +
             '`careOfAddress`, `interface`, `encapsulation`, `encrypted`, ' +
-            '`cipher`, `registrationProtection`, ' +
+            '`cipher`, `postQuantum`, `registrationProtection`, ' +
             '`homeAgent`, `homeAgentAddresses`, `silentPaths` (`interface`, `gateway`, ' +
             '`family`, `failures`, `silentSeconds`, `retrySeconds`), `sequence`, ' +
             '`clockOffsetMs`, `lastHandover` (`to`, `atWallMs`, `roundTripMs`) and `bindings` ' +
@@ -170,6 +170,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
           careOfAddress: 'care-of address',
           encapsulation: '`ipip`, `udp` or `sealed`',
           encrypted: 'whether registrations and data are encrypted',
+          'postQuantum?': 'whether the keys of data depend on ML-KEM too; null without keys',
           registrationProtection:
             'what protects the registration, such as `ESP (aes-gcm-16)`; data has no protection',
           remote: 'outer address of the tunnel; behind a NAT it differs from the care-of address',

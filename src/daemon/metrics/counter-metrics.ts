@@ -76,6 +76,7 @@ const HOME_AGENT: Rows = {
       ...ESP_ACTIONS,
       ...['enrolment-granted', 'enrolment-repeated'],
       ...['session-started', 'session-called', 'endpoint-checked', 'endpoint-moved', 'cookie-sent'],
+      'post-quantum-established',
       ...['address-defended', 'neighbour-packet-ignored', 'defence-limited'],
     ],
     MOBILE_IPV6,
@@ -111,7 +112,7 @@ const MOBILE_NODE: Rows = {
         'path-trial-failed',
         'udp-port-renewed',
       ],
-      ...['handshake-started', 'home-agent-called', 'cookie-sent'],
+      ...['handshake-started', 'home-agent-called', 'cookie-sent', 'post-quantum-established'],
       ...['home-agent-address-raced', 'binding-confirmed'],
       ...['name-resolved', 'name-not-resolved', 'sequence-resynchronized', 'clock-resynchronized'],
       ...[
@@ -133,7 +134,12 @@ const MOBILE_NODE: Rows = {
   ),
 };
 
-const SESSIONS: Rows = each('sojourn_control_actions_total', 'action', ['cookie-sent'], NTMOBILE);
+const SESSIONS: Rows = each(
+  'sojourn_control_actions_total',
+  'action',
+  ['cookie-sent', 'post-quantum-established'],
+  NTMOBILE,
+);
 
 const DIRECTION_COORDINATOR: Rows = {
   ...SESSIONS,

@@ -59,7 +59,7 @@ export class ControlMessages<P> {
   /** Sends a request and retransmits it until its answer arrives or the attempt is over. */
   request(step: Step, session: Session, request: ControlRequest, purpose: P | undefined): void {
     const { type, options, udpPath, admit } = request;
-    const message = this.#unanswered(type, options);
+    const message = this.compose(type, options);
     this.#requests.add(step.now, { session, message, purpose, udpPath, admit }, request);
     if (isAdmitted(step.now, message, admit))
       sendMessage(step, session, message, udpPath ?? session.udpPath);
@@ -72,10 +72,11 @@ export class ControlMessages<P> {
     type: NtmobileMessageType,
     options: readonly NtmobileOption[],
   ): void {
-    sendMessage(step, session, this.#unanswered(type, options), session.udpPath);
+    sendMessage(step, session, this.compose(type, options), session.udpPath);
   }
 
-  #unanswered(type: NtmobileMessageType, options: readonly NtmobileOption[]): NtmobileMessage {
+  /** A message with a transaction of its own. */
+  compose(type: NtmobileMessageType, options: readonly NtmobileOption[]): NtmobileMessage {
     this.#transaction = (this.#transaction + 1) >>> 0;
     return { type, answer: false, status: 0, transaction: this.#transaction, options };
   }
@@ -92,22 +93,28 @@ export class ControlMessages<P> {
     seal(step, session, { message, octets, udpPath });
   }
 
-  /** Handles a decrypted control message; `octets` is the length of its datagram. */
+  /**
+   * Handles a decrypted control message; `octets` is the length of its datagram. Returns a message
+   * of the ML-KEM exchange, which the caller handles.
+   */
   receive(
     step: Step,
     session: Session,
     plaintext: Uint8Array,
     { udpPath, octets }: Pick<ReceivedMessage, 'udpPath' | 'octets'>,
-  ): void {
+  ): NtmobileMessage | undefined {
     const message = ntmobileMessageCodec.parse(plaintext);
     if (isMalformed(message)) {
       this.#counters.count('message-malformed');
-      return;
+      return undefined;
     }
     step.out.push({ kind: 'message', direction: 'in', udpPath, message });
+    const { type, answer } = message;
+    if (type === 'encapsulation-request' || type === 'encapsulation-response') return message;
     const received = { message, udpPath, octets };
-    if (message.answer) this.#receiveAnswer(step, session, received);
+    if (answer) this.#receiveAnswer(step, session, received);
     else this.#receiveRequest(step, session, received);
+    return undefined;
   }
 
   #receiveAnswer(step: Step, session: Session, answer: ReceivedMessage): void {
@@ -128,6 +135,7 @@ export class ControlMessages<P> {
     const { message, udpPath } = received;
     this.#listener.requestAuthenticated?.(step, session, received);
     if (message.type === 'keep-alive') {
+      if (this.#listener.answersAt?.(session, udpPath) === false) return;
       sendMessage(step, session, { ...message, answer: true, options: [] }, udpPath);
       return;
     }
@@ -187,7 +195,7 @@ function answerAgain(step: Step, session: Session, octets: Uint8Array, udpPath: 
   if (!isMalformed(message)) seal(step, session, { message, octets, udpPath });
 }
 
-function sendMessage(
+export function sendMessage(
   step: Step,
   session: Session,
   message: NtmobileMessage,

@@ -12,6 +12,7 @@ import { type NtmobileDatagramOf, preferredSuite } from '#wire/ntmobile/datagram
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import { HandshakeGate } from './handshake-gate.ts';
 import type { InitiatorIdentity } from './initiations.ts';
+import { postQuantumAgreement } from './post-quantum-agreement.ts';
 import { KeyGeneration } from './session.ts';
 import type { IncomingInitiation, SessionCounter } from './session-listener.ts';
 
@@ -79,14 +80,10 @@ export class HandshakeResponder {
         const ephemeral = keyPairOf(random(32));
         const answer = received.answer(ephemeral, { spi: receiveSpi, suite, options });
         if (answer === undefined) return undefined;
-        const { keys } = answer;
+        const { keys, secrets } = answer;
         const material = {
-          receiveSpi,
-          sendSpi,
-          suite,
-          keys,
-          initiator: false,
-          respondedTo: udpPath,
+          ...{ receiveSpi, sendSpi, suite, keys, secrets, initiator: false, respondedTo: udpPath },
+          agreement: postQuantumAgreement(use, payload.options, options),
         };
         return { generation: new KeyGeneration(at, material), datagram: answer.datagram };
       },

@@ -6,18 +6,12 @@
  * handshake attempt)
  */
 import { after, earliest, type Monotonic } from '#base/time.ts';
-import {
-  initiate,
-  openCookieReply,
-  type PendingInitiation,
-  type SessionKeys,
-} from '#crypto/handshake.ts';
+import { initiate, openCookieReply, type PendingInitiation } from '#crypto/handshake.ts';
 import { type KeyPair, keyPairOf } from '#crypto/primitives.ts';
 import type { RandomBytes } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { NtmobileDatagramOf } from '#wire/ntmobile/datagram.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';
-import type { ResponsePayload } from '#wire/ntmobile/payload.ts';
 import { COOKIE_MS } from './handshake-gate.ts';
 import type { Session } from './session.ts';
 
@@ -49,6 +43,18 @@ interface InitiationAttempt {
   cookieUntil: Monotonic;
 }
 
+interface SentInitiation {
+  readonly session: Session;
+  readonly pending: PendingInitiation;
+  /** What it said. */
+  readonly options: readonly NtmobileOption[];
+}
+
+type FinishedInitiation = NonNullable<ReturnType<PendingInitiation['finish']>> & {
+  readonly session: Session;
+  readonly requested: readonly NtmobileOption[];
+};
+
 function newAttempt(
   now: Monotonic,
   options: readonly NtmobileOption[],
@@ -64,10 +70,7 @@ function newAttempt(
 export class Initiations {
   readonly #identity: InitiatorIdentity;
   readonly #attempts = new Map<Session, InitiationAttempt>();
-  readonly #bySpi = new Map<
-    number,
-    { readonly session: Session; readonly pending: PendingInitiation }
-  >();
+  readonly #bySpi = new Map<number, SentInitiation>();
   #timestamp = 0n;
 
   constructor(identity: InitiatorIdentity) {
@@ -145,17 +148,18 @@ export class Initiations {
     if (attempt === undefined || now >= attempt.endsAt) return 'over';
     const { own, suites, random } = this.#identity;
     this.#timestamp = wallMicroseconds > this.#timestamp ? wallMicroseconds : this.#timestamp + 1n;
+    const options = [...session.identity, ...attempt.options];
     const pending = initiate(own, keyPairOf(random(32)), session.peer.publicKey, {
       ...{ spi, use: session.use, suites, pathId: session.pathId },
       payload: {
         timestamp: this.#timestamp,
         credential: this.#identity.credential(),
-        options: [...session.identity, ...attempt.options],
+        options,
       },
       cookie: now < attempt.cookieUntil ? attempt.cookie : undefined,
     });
     if (pending === undefined) return 'over';
-    this.#bySpi.set(spi, { session, pending });
+    this.#bySpi.set(spi, { session, pending, options });
     attempt.spis.push(spi);
     attempt.nextAt =
       attempt.pacedTo === undefined
@@ -166,18 +170,13 @@ export class Initiations {
   }
 
   /** Derives the keys from a Tunnel Response and ends the attempt. */
-  finish(
-    response: NtmobileDatagramOf<'response'>,
-  ):
-    | { readonly session: Session; readonly payload: ResponsePayload; readonly keys: SessionKeys }
-    | 'unexpected'
-    | 'forged' {
+  finish(response: NtmobileDatagramOf<'response'>): FinishedInitiation | 'unexpected' | 'forged' {
     const found = this.#bySpi.get(response.spi);
     if (found === undefined) return 'unexpected';
     const finished = found.pending.finish(response);
     if (finished === undefined) return 'forged';
     this.abandon(found.session);
-    return { session: found.session, ...finished };
+    return { session: found.session, requested: found.options, ...finished };
   }
 
   /** Accepts a cookie. Returns the session whose next Tunnel Request is due now. */

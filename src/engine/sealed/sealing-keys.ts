@@ -8,9 +8,11 @@ import type { Session } from './session.ts';
 
 /** The keys of the first session seal; the keys of all sessions open. */
 export function sealingKeysOf(tunnel: number, sessions: readonly Session[]): DesiredSealingKeys {
-  const send = sessions[0]?.current?.dataKeys?.send;
+  const send = sessions[0]?.sealing?.dataKeys?.send;
   const receive = sessions.flatMap((session) =>
-    session.generations().flatMap(({ dataKeys }) => dataKeys?.receive ?? []),
+    session
+      .generations()
+      .flatMap(({ dataKeys, carriesData }) => (carriesData ? (dataKeys?.receive ?? []) : [])),
   );
   // `flatMap` leaves room for sixteen more.
   return { tunnel, ...(send === undefined ? {} : { send }), receive: receive.slice() };

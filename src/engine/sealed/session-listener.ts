@@ -29,8 +29,15 @@ export const SESSION_COUNTERS = {
   'response-unexpected': 'a Tunnel Response without a pending Tunnel Request',
   'response-forged': 'a Tunnel Response that cannot be authenticated',
   'cookie-unexpected': 'a cookie without a pending Tunnel Request, or not authentic',
+  'post-quantum-established': 'keys that depend on ML-KEM too are complete',
+  'encapsulation-key-invalid': 'an ML-KEM key that fails the check of FIPS 203 §7.2',
+  'encapsulation-refused': 'the other end refused an ML-KEM key',
+  'encapsulation-unconfirmed': 'an ML-KEM ciphertext whose sender has other keys',
+  'encapsulation-unexpected': 'an ML-KEM message that is late, or no handshake agreed on',
 } as const;
 export type SessionCounter = keyof typeof SESSION_COUNTERS;
+
+export type PostQuantumFailure = 'unanswered' | 'refused' | 'unconfirmed';
 
 /** A decrypted Tunnel Request that is not authorized yet. */
 export interface IncomingInitiation {
@@ -97,6 +104,12 @@ export interface SessionListener<P> {
    * peer was last seen.
    */
   requestAuthenticated?(step: Step, session: Session, request: ReceivedMessage): void;
+  /** The data plane needs other keys, without a handshake: ML-KEM made some, or some ended. */
+  keysChanged?(step: Step, session: Session): void;
+  /** ML-KEM was not completed with the keys of the last handshake; it is tried again. */
+  postQuantumFailed?(step: Step, session: Session, why: PostQuantumFailure): void;
+  /** Whether a Keep Alive that arrived on this path is answered; absent: always. */
+  answersAt?(session: Session, udpPath: UdpPath): boolean;
   /** The handshake failed or the keys expired; the session was dropped. */
   ended(step: Step, session: Session): void;
 }

@@ -6,6 +6,7 @@
  */
 import { concatBytes } from '#base/bytes.ts';
 import { type OctetText, octetText } from '#base/octet-text.ts';
+import type { Monotonic } from '#base/time.ts';
 import type { RandomBytes } from '#engine/contract/engine.ts';
 import { LARGEST_SPI } from '#wire/ntmobile/datagram.ts';
 import type { KeyGeneration, Session } from './session.ts';
@@ -70,14 +71,29 @@ export class SessionTable {
     this.#bySpi.set(generation.receiveSpi, generation);
   }
 
-  /** Makes keys the current ones. */
+  /** Makes keys the current ones. Those before, and those that sealed data, still open. */
   adopt(session: Session, generation: KeyGeneration): void {
     this.#dropOffersUpTo(session, generation);
-    if (session.previous !== undefined) this.#bySpi.delete(session.previous.receiveSpi);
-    session.previous = session.current;
+    const { current, sealing } = session;
+    const kept = [...new Set([current, sealing])].filter((one) => one !== undefined);
+    this.#keepFormers(session, (former) => kept.includes(former));
+    session.formers = kept;
     session.current = generation;
     this.#add(session, generation);
     this.#unconfirmed.delete(session);
+  }
+
+  /** Forgets former keys that are due; says whether there were any. */
+  retire(now: Monotonic, session: Session): boolean {
+    return this.#keepFormers(session, ({ retiresAt, endsAt }) => (retiresAt ?? endsAt) > now);
+  }
+
+  #keepFormers(session: Session, isKept: (former: KeyGeneration) => boolean): boolean {
+    const { formers } = session;
+    if (formers.every(isKept)) return false;
+    for (const former of formers) if (!isKept(former)) this.#bySpi.delete(former.receiveSpi);
+    session.formers = formers.filter(isKept);
+    return true;
   }
 
   /** Keys that were offered later stay: the initiator may have started another attempt. */

@@ -4,20 +4,20 @@
  * No RFC: docs/reference/ntmobile.md §3, §4.3 and §5 (rekey, key end)
  *
  * A session has several generations of keys one after another. The responder uses new keys only
- * after the initiator sealed a datagram under them. The previous keys stay valid for datagrams in
- * flight.
+ * after the initiator sealed a datagram under them. Former keys stay valid for datagrams in flight.
  */
 import { equalBytes } from '#base/bytes.ts';
 import { type OctetText, octetsOf, octetText } from '#base/octet-text.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
-import type { SessionKeys } from '#crypto/handshake.ts';
 import { REPLAY_WINDOW } from '#crypto/replay-window.ts';
 import { Opener, Sealer } from '#crypto/sealed.ts';
+import type { HandshakeSecrets, SessionKeys } from '#crypto/session-keys.ts';
 import type { Timed } from '#engine/common/timer-heap.ts';
 import type { SealingKey } from '#engine/contract/ntmobile.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import { DataKey } from './data-key.ts';
+import { CLASSICAL, type PostQuantumAgreement } from './post-quantum-agreement.ts';
 import { ResponseCache } from './response-cache.ts';
 import { samePath } from './udp-path.ts';
 
@@ -25,6 +25,12 @@ import { samePath } from './udp-path.ts';
 const UNCONFIRMED_MS = 10_000;
 /** The initiator of a session makes new keys at this age. */
 export const REKEY_MS = 600_000;
+/**
+ * New keys are due after this many packets of data under the same ones, in either direction: half
+ * of the limit of AES-GCM for packets of up to 2^11 octets (RFC 9001 §6.6, appendix B.1), because
+ * packets that were lost are not counted here.
+ */
+export const REKEY_PACKETS = 2 ** 27;
 /** Older keys neither seal nor open. */
 export const KEY_END_MS = 900_000;
 
@@ -32,7 +38,20 @@ export const KEY_END_MS = 900_000;
 const NONE: readonly never[] = [];
 const CONTROL_AEAD = 'chacha20-poly1305';
 
-/** The keys of one handshake. */
+interface KeyMaterial {
+  readonly receiveSpi: number;
+  readonly sendSpi: number;
+  readonly suite: number;
+  readonly keys: SessionKeys;
+  readonly initiator: boolean;
+  readonly respondedTo?: UdpPath;
+  /** What the handshake agreed on. */
+  readonly agreement?: PostQuantumAgreement;
+  /** Those of the handshake; needed for post-quantum keys only. */
+  readonly secrets?: HandshakeSecrets;
+}
+
+/** The keys of one handshake, or those that ML-KEM made of them. */
 export class KeyGeneration {
   readonly receiveSpi: number;
   readonly sendSpi: number;
@@ -48,20 +67,18 @@ export class KeyGeneration {
   readonly endsAt: Monotonic;
   /** Set by the table of SPIs. */
   session: Session | undefined;
+  readonly agreement: PostQuantumAgreement;
+  /** They depend on a secret of ML-KEM too. */
+  readonly postQuantum: boolean;
+  #secrets: HandshakeSecrets | undefined;
   readonly sealer: Sealer;
   readonly opener: Opener;
+  /** When these keys are forgotten as former ones, if that is before they end. */
+  retiresAt: Monotonic | undefined;
+  /** Packets of data that were sealed or opened. */
+  carried = 0;
 
-  constructor(
-    now: Monotonic,
-    material: {
-      readonly receiveSpi: number;
-      readonly sendSpi: number;
-      readonly suite: number;
-      readonly keys: SessionKeys;
-      readonly initiator: boolean;
-      readonly respondedTo?: UdpPath;
-    },
-  ) {
+  constructor(now: Monotonic, material: KeyMaterial, postQuantum = false) {
     this.receiveSpi = material.receiveSpi;
     this.sendSpi = material.sendSpi;
     this.suite = material.suite;
@@ -71,8 +88,19 @@ export class KeyGeneration {
     this.initiator = material.initiator;
     this.respondedTo = material.respondedTo;
     this.endsAt = after(now, KEY_END_MS);
+    this.agreement = material.agreement ?? CLASSICAL;
+    this.postQuantum = postQuantum;
+    this.#secrets = this.agreement.exchange && !postQuantum ? material.secrets : undefined;
     this.sealer = new Sealer(CONTROL_AEAD, material.keys.send.control, material.sendSpi);
     this.opener = new Opener(CONTROL_AEAD, material.keys.receive.control, REPLAY_WINDOW.control);
+  }
+
+  /** The post-quantum keys that follow these; they end together, and new ones are due together. */
+  upgraded(next: Pick<KeyMaterial, 'receiveSpi' | 'sendSpi' | 'keys'>): KeyGeneration {
+    const { suite, initiator, respondedTo, agreement } = this;
+    const path = respondedTo === undefined ? {} : { respondedTo };
+    const madeAt = after(this.endsAt, -KEY_END_MS);
+    return new KeyGeneration(madeAt, { ...next, suite, initiator, agreement, ...path }, true);
   }
 
   /** Keys of the data plane; undefined after {@link forgetDataKeys}. */
@@ -85,6 +113,18 @@ export class KeyGeneration {
   forgetDataKeys(): void {
     this.#sendKey = undefined;
     this.#receiveKey = undefined;
+  }
+
+  /** Data may be sealed and opened with these keys. */
+  get carriesData(): boolean {
+    return this.postQuantum || !this.agreement.required;
+  }
+
+  /** The secrets for post-quantum keys, once; undefined if the handshake agreed on none. */
+  takeSecrets(): HandshakeSecrets | undefined {
+    const secrets = this.#secrets;
+    this.#secrets = undefined;
+    return secrets;
   }
 }
 
@@ -129,8 +169,8 @@ export class Session implements Timed {
   #udpPath: UdpPath;
   /** The keys that seal; undefined until the first handshake is complete. */
   current: KeyGeneration | undefined;
-  /** The former keys, which still open. */
-  previous: KeyGeneration | undefined;
+  /** The former keys, which still open, newest first. */
+  formers: readonly KeyGeneration[] = NONE;
   /**
    * Keys that the responder offered and the initiator has not used yet, oldest first. The initiator
    * may accept the answer to any of its Tunnel Requests.
@@ -182,7 +222,23 @@ export class Session implements Timed {
 
   /** All generations that open datagrams. */
   generations(): readonly KeyGeneration[] {
-    return [this.current, this.previous, ...this.unconfirmed].filter((one) => one !== undefined);
+    const { current, formers, unconfirmed } = this;
+    return [...(current === undefined ? [] : [current]), ...formers, ...unconfirmed];
+  }
+
+  /**
+   * The keys that seal data. Former post-quantum keys go on while those of a new handshake are not
+   * complete, so that new keys are never weaker than the former ones.
+   */
+  get sealing(): KeyGeneration | undefined {
+    const { current } = this;
+    if (current === undefined || current.postQuantum) return current;
+    const { exchange, required, continues } = current.agreement;
+    const former =
+      continues && (exchange || required)
+        ? this.formers.find(({ postQuantum, dataKeys }) => postQuantum && dataKeys !== undefined)
+        : undefined;
+    return former ?? (current.carriesData ? current : undefined);
   }
 
   /** False when all its data keys were forgotten. */
@@ -193,17 +249,21 @@ export class Session implements Timed {
 
 /**
  * When a session needs attention: its next Tunnel Request at `initiationAt`, its next rekey, or the
- * end of its keys.
+ * end of its keys, former ones included.
  */
 export function sessionDueAt(
   now: Monotonic,
-  { current }: Session,
+  { current, formers }: Session,
   initiationAt: Monotonic | undefined,
 ): Monotonic {
   if (current === undefined) return initiationAt ?? after(now, UNCONFIRMED_MS);
-  if (initiationAt !== undefined) return earliest(initiationAt, current.endsAt);
+  const endsAt = earliest(
+    current.endsAt,
+    ...formers.map(({ retiresAt, endsAt: end }) => retiresAt ?? end),
+  );
+  if (initiationAt !== undefined) return earliest(initiationAt, endsAt);
   const rekeyAt = after(current.endsAt, REKEY_MS - KEY_END_MS);
-  return current.initiator && rekeyAt > now ? rekeyAt : current.endsAt;
+  return current.initiator && rekeyAt > now ? earliest(rekeyAt, endsAt) : endsAt;
 }
 
 /** A rekey is due; it may have failed while the network was away. */

@@ -9,6 +9,7 @@
 import { isMalformed } from '#base/bytes.ts';
 import { after, earliest, type Monotonic } from '#base/time.ts';
 import { CounterSet } from '#engine/common/counters.ts';
+import type { TrafficSample } from '#engine/common/path-watch.ts';
 import { TimerHeap } from '#engine/common/timer-heap.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
@@ -16,10 +17,19 @@ import { type NtmobileDatagramOf, ntmobileDatagramCodec } from '#wire/ntmobile/d
 import type { NtmobileMessage, NtmobileMessageType } from '#wire/ntmobile/message.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import { ControlMessages, type ControlRequest } from './control-messages.ts';
-import { HandshakeResponder, type ReadInitiation } from './handshake-responder.ts';
-import { admitInitiation, hasNeedlessPath } from './initiation-admission.ts';
+import { HandshakeResponder } from './handshake-responder.ts';
+import { IncomingInitiations } from './incoming-initiations.ts';
 import { HANDSHAKE_RETRANSMISSION_MS, Initiations, type InitiatorIdentity } from './initiations.ts';
-import { KeyGeneration, Session, type SessionTarget, sessionDueAt } from './session.ts';
+import { postQuantumAgreement } from './post-quantum-agreement.ts';
+import { PostQuantumExchanges } from './post-quantum-exchanges.ts';
+import {
+  isOld,
+  KeyGeneration,
+  REKEY_PACKETS,
+  Session,
+  type SessionTarget,
+  sessionDueAt,
+} from './session.ts';
 import { SESSION_COUNTERS, type SessionCounter, type SessionListener } from './session-listener.ts';
 import { SessionTable } from './session-table.ts';
 import { keptPath, sendDatagram } from './udp-path.ts';
@@ -33,6 +43,8 @@ export class Sessions<P> {
   readonly #responder: HandshakeResponder;
   readonly #initiations: Initiations;
   readonly #messages: ControlMessages<P>;
+  readonly #incoming: IncomingInitiations;
+  readonly #exchanges: PostQuantumExchanges<P>;
   readonly #timers = new TimerHeap<Session>();
   readonly #table: SessionTable;
   readonly #counters = new CounterSet<SessionCounter>(SESSION_COUNTERS);
@@ -44,6 +56,21 @@ export class Sessions<P> {
     this.#initiations = new Initiations(options);
     this.#table = new SessionTable(options.random);
     this.#messages = new ControlMessages(listener, this.#counters, options.random);
+    const shared = {
+      ...{ table: this.#table, counters: this.#counters, freshSpi: () => this.#freshSpi() },
+    };
+    this.#incoming = new IncomingInitiations({
+      ...{ ...shared, responder: this.#responder, listener },
+      arm: (step, session) => this.#arm(step, session),
+      end: (step, session) => this.#end(step, session),
+    });
+    this.#exchanges = new PostQuantumExchanges({
+      ...{ ...shared, messages: this.#messages, random: options.random },
+      adopt: (step, session, generation) => this.#adopt(step, session, generation),
+      offered: (step, session) => listener.keysChanged?.(step, session),
+      rekey: (step, session) => this.rekey(step, session),
+      failed: (step, session, why) => listener.postQuantumFailed?.(step, session, why),
+    });
   }
 
   get counters() {
@@ -61,7 +88,8 @@ export class Sessions<P> {
   }
 
   deadline(): Monotonic {
-    return earliest(this.#timers.deadline(), this.#messages.deadline());
+    const others = earliest(this.#messages.deadline(), this.#exchanges.deadline());
+    return earliest(this.#timers.deadline(), others);
   }
 
   /**
@@ -140,12 +168,22 @@ export class Sessions<P> {
     this.#initiateIfDue(step, session);
   }
 
+  /** The tunnel of a session carried data; new keys are made before too much was sealed. */
+  carried(step: Step, session: Session, { transmitted, received }: TrafficSample): void {
+    const { sealing, current } = session;
+    if (sealing === undefined) return;
+    sealing.carried += Math.max(transmitted, received);
+    // Once only: former keys may go on until the exchange of the new handshake is complete.
+    if (sealing.carried >= REKEY_PACKETS && sealing === current) this.rekey(step, session);
+  }
+
   /** Drops a session without a message to the peer. */
   discard(session: Session): void {
     this.#initiations.abandon(session);
     this.#timers.remove(session);
     this.#table.remove(session);
     this.#messages.forget(session);
+    this.#exchanges.forget(session);
   }
 
   /** Sends a request and retransmits it until its answer arrives or the attempt is over. */
@@ -181,7 +219,7 @@ export class Sessions<P> {
         this.#receiveControl(step, udpPath, octets, { type: datagram.type, spi: datagram.spi });
         return;
       case 'initiation':
-        this.#receiveInitiation(step, udpPath, octets, datagram);
+        this.#incoming.receive(step, udpPath, octets, datagram);
         return;
       case 'response':
         this.#receiveResponse(step, udpPath, datagram);
@@ -196,6 +234,7 @@ export class Sessions<P> {
 
   tick(step: Step): void {
     this.#messages.tick(step);
+    this.#exchanges.tick(step);
     for (
       let session = this.#timers.takeDue(step.now);
       session !== undefined;
@@ -211,9 +250,10 @@ export class Sessions<P> {
       this.#end(step, session);
       return;
     }
-    if (current?.initiator === true && this.#initiations.nextAt(session) === undefined) {
+    if (this.#table.retire(step.now, session)) this.#listener.keysChanged?.(step, session);
+    const isDue = current !== undefined && isOld(step.now, current);
+    if (isDue && this.#initiations.nextAt(session) === undefined)
       this.#initiations.start(step.now, session, []);
-    }
     this.#initiateIfDue(step, session);
   }
 
@@ -256,82 +296,30 @@ export class Sessions<P> {
     this.#timers.set(session, sessionDueAt(step.now, session, this.#initiations.nextAt(session)));
   }
 
-  #receiveInitiation(
-    step: Step,
-    udpPath: UdpPath,
-    octets: Uint8Array,
-    datagram: NtmobileDatagramOf<'initiation'>,
-  ): void {
-    const read = this.#responder.read(step.now, udpPath, octets, datagram);
-    const check = this.#responder.takeCheck();
-    if (check !== undefined) step.out.push({ kind: 'handshake-check', check });
-    if (read.kind === 'cookie') {
-      this.#counters.count('cookie-sent');
-      sendDatagram(step, udpPath, read.datagram);
-      return;
-    }
-    const refusal = read.kind === 'refused' ? read.reason : this.#respond(step, read);
-    if (refusal !== undefined) this.#counters.count(refusal);
-  }
-
-  /** Sends a Tunnel Response; returns the reason when the handshake is refused. */
-  #respond(step: Step, read: ReadInitiation): SessionCounter | undefined {
-    const { publicKey, use, payload, udpPath } = read.initiation;
-    if (hasNeedlessPath(read.initiation)) return 'initiation-path';
-    const pathId = this.#listener.pathIdOf?.(read.initiation) ?? read.initiation.pathId;
-    const known = this.#table.findByInitiator(publicKey, use, pathId);
-    const admission = admitInitiation(step.now, read.initiation, known);
-    if ('refusal' in admission) return admission.refusal;
-    const { until } = admission;
-    if (known !== undefined) known.initiationsUntil = until;
-    const options = this.#listener.authorizeInitiation(step, read.initiation);
-    if (options === undefined) return 'initiation-refused';
-    const offer = read.respond(step.now, this.#freshSpi(), options);
-    if (offer === undefined) return 'initiation-unreadable';
-    const peer = { publicKey, credential: payload.credential };
-    const session = known ?? this.#newResponding(step, new Session(peer, use, pathId, udpPath));
-    session.credential = payload.credential;
-    session.lastTimestamp = payload.timestamp;
-    session.initiationsUntil = until;
-    this.#table.offer(session, offer.generation);
-    this.#listener.responseSent?.(step, session);
-    // The listener may have discarded it.
-    if (this.#table.isUnconfirmed(session)) this.#arm(step, session);
-    sendDatagram(step, udpPath, offer.datagram);
-    return undefined;
-  }
-
-  #newResponding(step: Step, session: Session): Session {
-    const oldest = this.#table.addResponding(session);
-    if (oldest !== undefined) this.#end(step, oldest);
-    return session;
-  }
-
   #receiveResponse(step: Step, udpPath: UdpPath, response: NtmobileDatagramOf<'response'>): void {
     const finished = this.#initiations.finish(response);
     if (finished === 'unexpected' || finished === 'forged') {
       this.#counters.count(finished === 'forged' ? 'response-forged' : 'response-unexpected');
       return;
     }
-    const { session, payload, keys } = finished;
+    const { session, payload, keys, secrets, requested } = finished;
     session.udpPath = udpPath;
     session.piggybackedInitiation = undefined;
     session.admit = undefined;
+    const { spi: sendSpi, suite, options } = payload;
     const material = {
-      receiveSpi: response.spi,
-      sendSpi: payload.spi,
-      suite: payload.suite,
-      keys,
-      initiator: true,
+      ...{ receiveSpi: response.spi, sendSpi, suite, keys, secrets, initiator: true },
+      agreement: postQuantumAgreement(session.use, requested, options),
     };
     this.#adopt(step, session, new KeyGeneration(step.now, material));
     // The responder starts to use the new keys with the first datagram sealed under them.
     this.request(step, session, { type: 'keep-alive', options: [] }, undefined);
-    this.#listener.responseReceived?.(step, session, payload.options, udpPath);
+    this.#listener.responseReceived?.(step, session, options, udpPath);
   }
 
   #adopt(step: Step, session: Session, generation: KeyGeneration): void {
     this.#table.adopt(session, generation);
+    this.#exchanges.adopted(step, session, generation);
     this.#arm(step, session);
     this.#listener.established(step, session);
   }
@@ -366,9 +354,14 @@ export class Sessions<P> {
       session.udpPath = udpPath;
       this.#adopt(step, session, generation);
     }
-    if (type === 'control')
-      this.#messages.receive(step, session, plaintext, { udpPath, octets: octets.length });
-    else if (this.#listener.packetReceived === undefined) this.#counters.count('message-malformed');
+    this.#exchanges.heard(step.now, session, generation);
+    if (type === 'control') {
+      const arrival = { udpPath, octets: octets.length };
+      const message = this.#messages.receive(step, session, plaintext, arrival);
+      if (message !== undefined)
+        this.#exchanges.receive(step, { session, generation, message, udpPath });
+    } else if (this.#listener.packetReceived === undefined)
+      this.#counters.count('message-malformed');
     else this.#listener.packetReceived(step, session, plaintext, udpPath);
   }
 

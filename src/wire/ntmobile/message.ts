@@ -1,7 +1,8 @@
 /**
  * NTMobile control messages: the plaintext of sealed control datagrams.
  *
- * docs/reference/ntmobile.md §6; the framing around them is that of RFC 6618 §6.3
+ * docs/reference/ntmobile.md §6, docs/reference/sealed-mobile-ipv6.md §3.1; the framing around them
+ * is that of RFC 6618 §6.3
  *
  *    0                   1                   2                   3
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
@@ -64,6 +65,8 @@ export const NTMOBILE_MESSAGES = {
   'keep-alive': row(15, 'either'),
   release: row(16, 'never', ['path-id']),
   error: row(17, 'always'),
+  'encapsulation-request': row(18, 'never', ['encapsulation-key']),
+  'encapsulation-response': row(19, 'always', ['encapsulation']),
 } as const satisfies Record<string, MessageFacts>;
 
 export type NtmobileMessageType = keyof typeof NTMOBILE_MESSAGES;

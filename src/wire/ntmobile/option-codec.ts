@@ -12,8 +12,26 @@
  */
 import { unreachable } from '#base/assert.ts';
 import { Reader, type Writer } from '#base/bytes.ts';
-import { type IpAddress, isIpv6, readIpv4, readIpv6, writeIp } from '#base/ip.ts';
+import { readIpv4, readIpv6, writeIp } from '#base/ip.ts';
 import { KEY_OCTETS, LARGEST_SPI, PATH_ID_OCTETS } from './datagram.ts';
+import {
+  ENCAPSULATION_KEY_OPTION_OCTETS,
+  ENCAPSULATION_OPTION_OCTETS,
+  readEncapsulation,
+  readEncapsulationKey,
+  writeEncapsulation,
+  writeEncapsulationKey,
+} from './encapsulation-options.ts';
+import {
+  readCandidate,
+  readEndpoint,
+  readRelay,
+  sizeOfEndpoint,
+  sizeOfRelay,
+  writeCandidate,
+  writeEndpoint,
+  writeRelay,
+} from './endpoint-options.ts';
 import {
   ENROLMENT_REQUEST_OCTETS,
   readEnrolmentGrant,
@@ -23,7 +41,6 @@ import {
   writeEnrolmentRequest,
 } from './enrolment-options.ts';
 import {
-  type Endpoint,
   isDomainName,
   LONGEST_NAME,
   NODE_ID_OCTETS,
@@ -46,39 +63,6 @@ function readDomainName(reader: Reader): string {
   for (const octet of octets) name += String.fromCharCode(octet);
   if (!isDomainName(name)) reader.fail('no domain name');
   return name;
-}
-
-function readAddress(reader: Reader, family: number): IpAddress {
-  if (family === 4) return readIpv4(reader);
-  if (family === 6) return readIpv6(reader);
-  return reader.fail('unknown address family');
-}
-
-function readEndpoint(reader: Reader): Endpoint {
-  const family = reader.u8();
-  if (reader.u8() !== 0) reader.fail('reserved octet is not zero');
-  const port = reader.u16();
-  return { port, address: readAddress(reader, family) };
-}
-
-function readCandidate(reader: Reader): NtmobileOption {
-  const kind = reader.u8();
-  const family = reader.u8();
-  const port = reader.u16();
-  const priority = reader.u32();
-  return {
-    type: 'candidate',
-    kind,
-    priority,
-    endpoint: { port, address: readAddress(reader, family) },
-  };
-}
-
-function readRelay(reader: Reader): NtmobileOption {
-  const publicKey = reader.bytes(KEY_OCTETS).slice();
-  const endpoints: Endpoint[] = [];
-  while (reader.remaining > 0) endpoints.push(readEndpoint(reader));
-  return { type: 'relay', publicKey, endpoints };
 }
 
 function readToken(reader: Reader): Uint8Array {
@@ -137,6 +121,9 @@ const READERS: {
   'token-key': (reader) => ({ type: 'token-key', key: reader.bytes(KEY_OCTETS).slice() }),
   'home-address': (reader) => ({ type: 'home-address', address: readIpv6(reader) }),
   'mobility-packet': (reader) => ({ type: 'mobility-packet', packet: reader.rest().slice() }),
+  'encapsulation-key': readEncapsulationKey,
+  encapsulation: readEncapsulation,
+  'post-quantum': (reader) => ({ type: 'post-quantum', flags: reader.u8() }),
   'enrolment-request': (reader) => ({
     type: 'enrolment-request',
     request: readEnrolmentRequest(reader),
@@ -166,8 +153,6 @@ export function parseNtmobileOptions(reader: Reader): readonly NtmobileOption[] 
   }
   return options;
 }
-
-const addressOctets = (address: IpAddress): number => (isIpv6(address) ? 16 : 4);
 
 /** Options whose value is an octet string. */
 type OctetsOption = NtmobileOptionOf<
@@ -217,15 +202,12 @@ function sizeOfValue(option: NtmobileOption): number {
     case 'reason':
       return option.reason.length;
     case 'candidate':
-      return 8 + addressOctets(option.endpoint.address);
+      return 4 + sizeOfEndpoint(option.endpoint);
     case 'observed-endpoint':
     case 'endpoint':
-      return 4 + addressOctets(option.endpoint.address);
+      return sizeOfEndpoint(option.endpoint);
     case 'relay':
-      return (
-        KEY_OCTETS +
-        option.endpoints.reduce((sum, { address }) => sum + 4 + addressOctets(address), 0)
-      );
+      return sizeOfRelay(option);
     case 'lifetime':
     case 'time-to-live':
     case 'relay-index':
@@ -237,7 +219,12 @@ function sizeOfValue(option: NtmobileOption): number {
     case 'mapping':
     case 'families':
     case 'role':
+    case 'post-quantum':
       return 1;
+    case 'encapsulation-key':
+      return ENCAPSULATION_KEY_OPTION_OCTETS;
+    case 'encapsulation':
+      return ENCAPSULATION_OPTION_OCTETS;
     case 'round-trip':
       return NODE_ID_OCTETS + 4;
     case 'load':
@@ -258,29 +245,6 @@ export function sizeOfNtmobileOptions(options: readonly NtmobileOption[]): numbe
 
 function writeText(writer: Writer, text: string): void {
   for (let index = 0; index < text.length; index++) writer.u8(text.charCodeAt(index));
-}
-
-function writeEndpoint(writer: Writer, { address, port }: Endpoint): void {
-  writer.u8(isIpv6(address) ? 6 : 4);
-  writer.zero(1);
-  writer.u16(port);
-  writeIp(writer, address);
-}
-
-function writeCandidate(
-  writer: Writer,
-  { kind, priority, endpoint }: NtmobileOptionOf<'candidate'>,
-): void {
-  writer.u8(kind);
-  writer.u8(isIpv6(endpoint.address) ? 6 : 4);
-  writer.u16(endpoint.port);
-  writer.u32(priority);
-  writeIp(writer, endpoint.address);
-}
-
-function writeRelay(writer: Writer, { publicKey, endpoints }: NtmobileOptionOf<'relay'>): void {
-  writer.bytes(publicKey);
-  for (const endpoint of endpoints) writeEndpoint(writer, endpoint);
 }
 
 function writeRoundTrip(
@@ -336,6 +300,15 @@ function writeValue(writer: Writer, option: NtmobileOption): void {
       break;
     case 'load':
       writer.u16(option.thousandths);
+      break;
+    case 'encapsulation-key':
+      writeEncapsulationKey(writer, option);
+      break;
+    case 'encapsulation':
+      writeEncapsulation(writer, option);
+      break;
+    case 'post-quantum':
+      writer.u8(option.flags);
       break;
     case 'enrolment-request':
       writeEnrolmentRequest(option.request, writer);

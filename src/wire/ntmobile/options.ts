@@ -33,11 +33,14 @@ export const NTMOBILE_OPTIONS = {
   'token-key': 22,
   'home-address': 23,
   'mobility-packet': 24,
+  'encapsulation-key': 25,
+  encapsulation: 26,
   'enrolment-request': 48,
   'enrolment-grant': 49,
   reason: 128,
   padding: 129,
   'first-datagram': 130,
+  'post-quantum': 131,
 } as const;
 
 export const FIRST_SKIPPABLE_OPTION = 128;
@@ -47,6 +50,8 @@ export const LONGEST_NAME = 253;
 export const CandidateKind = { host: 1, serverReflexive: 2, relayed: 3 } as const;
 export const Mapping = { none: 1, endpointIndependent: 2, endpointDependent: 3 } as const;
 export const DirectionRole = { initiator: 1, responder: 2, general: 3 } as const;
+/** Bits of the post-quantum option; receivers ignore others. */
+export const PostQuantumFlag = { mlKem768: 1, required: 128 } as const;
 export const FAMILY_IPV4 = 1;
 export const FAMILY_IPV6 = 2;
 
@@ -92,6 +97,16 @@ export type NtmobileOption =
   | { readonly type: 'home-address'; readonly address: Ipv6Address }
   /** An IPv6 packet with a Mobility Header. */
   | { readonly type: 'mobility-packet'; readonly packet: Uint8Array }
+  /** A key of ML-KEM-768, and the SPI that its sender will receive with. */
+  | { readonly type: 'encapsulation-key'; readonly spi: number; readonly key: Uint8Array }
+  /** The ciphertext for that key, the SPI that its sender receives with, and proof of the keys. */
+  | {
+      readonly type: 'encapsulation';
+      readonly spi: number;
+      readonly ciphertext: Uint8Array;
+      readonly confirmation: Uint8Array;
+    }
+  | { readonly type: 'post-quantum'; readonly flags: number }
   | { readonly type: 'enrolment-request'; readonly request: EnrolmentRequest }
   | { readonly type: 'enrolment-grant'; readonly grant: EnrolmentGrant }
   | { readonly type: 'reason'; readonly reason: string }

@@ -13,6 +13,7 @@ import {
   type Endpoint,
   Mapping,
   type NtmobileOption,
+  PostQuantumFlag,
 } from './options.ts';
 
 function nameOf(table: Readonly<Record<string, number>>, number: number): string {
@@ -75,6 +76,10 @@ function numberOf(option: NtmobileOption): string | undefined {
       return [4, 6].filter((_, bit) => (option.families & (1 << bit)) !== 0).join(' ');
     case 'role':
       return nameOf(DirectionRole, option.role);
+    case 'post-quantum':
+      return Object.entries(PostQuantumFlag)
+        .flatMap(([name, bit]) => ((option.flags & bit) === 0 ? [] : [name]))
+        .join(' ');
     case 'padding':
       return `${option.data.length} octets`;
     case 'first-datagram':

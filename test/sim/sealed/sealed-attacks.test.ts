@@ -131,6 +131,7 @@ describe('an endpoint that leads back into the tunnel', () => {
     const script = new Script({ sealed: true });
     script.move('ipv6-a');
     const before = script.settled();
+    script.world.runFor(1500);
     const packets = { agent: datagramsOf(script.agent), node: datagramsOf(script.mobile) };
     const home = homeAddressOf(0);
     const { tunnel } = script.agent.tunnels.plane.routeOf(home) ?? expect.fail('no tunnel');

@@ -10,7 +10,7 @@ import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import { Script } from '#test/scenario/script.ts';
-import { keyPairOfDaemon } from '../population.ts';
+import { HOME_AGENT_V4, homeAddressOf, keyPairOfDaemon } from '../population.ts';
 import { SeededRandom } from '../random.ts';
 import { RandomMoves } from '../random-moves.ts';
 
@@ -108,6 +108,31 @@ describe('a sealed registration', () => {
   });
 });
 
+describe('keys that sealed 2^27 packets', () => {
+  it.each(['transmitted', 'received'] as const)(
+    'get replaced early, counted as %s',
+    (direction) => {
+      const script = new Script({ sealed: true });
+      script.move('nat-port');
+      script.settled();
+      const carry = (packets: number): void => {
+        const sample = { tunnel: script.tunnelOfMobile().id, transmitted: 0, received: 0 };
+        const tunnels = [{ ...sample, [direction]: packets }];
+        script.mobile.engine.step({ kind: 'traffic', tunnels });
+        script.world.runFor(1000);
+      };
+      carry(2 ** 26);
+      carry(2 ** 26 - 1000);
+      expect(agentCount(script, 'session-started')).toBe(1);
+      carry(1000);
+      expect(agentCount(script, 'session-started')).toBe(2);
+      carry(2 ** 26);
+      expect(agentCount(script, 'session-started')).toBe(2);
+      expect(script.lostData()).toBeUndefined();
+    },
+  );
+});
+
 describe('lost keys', () => {
   it('come back at the call of a home agent that kept its store', () => {
     const script = new Script({ sealed: true });
@@ -164,12 +189,33 @@ describe('data from another port of the NAT', () => {
     const script = new Script({ sealed: true });
     script.move('nat-port');
     script.settled();
+    // Right after a move, data from elsewhere may be late.
+    script.world.runFor(1500);
     for (const nat of script.network('nat-port').nats) nat.reboot();
     const before = script.binding();
     script.lostData();
     expect(agentCount(script, 'endpoint-moved')).toBe(1);
     expect(script.binding()?.remotePort).not.toBe(before?.remotePort);
     expect(script.lostData()).toBeUndefined();
+  });
+});
+
+describe('late data from a path that the node has left', () => {
+  it('does not move the tunnel back, although the node still has that address', () => {
+    const script = new Script({ sealed: true });
+    script.move('dual');
+    const before = script.settled();
+    const remote = script.careOfAddress(4) ?? expect.fail('no IPv4 address');
+    const home = homeAddressOf(0);
+    const { tunnel } = script.agent.tunnels.plane.routeOf(home) ?? expect.fail('no tunnel');
+    const ports = { localPort: 4191, remotePort: 4191, relayIndex: 0 };
+    script.world.runFor(2000);
+    const late = { kind: 'roaming', tunnel, local: HOME_AGENT_V4, remote, ...ports } as const;
+    script.agent.engine.step(late);
+    script.world.runFor(3000);
+    expect(agentCount(script, 'endpoint-checked')).toBe(1);
+    expect(agentCount(script, 'endpoint-moved')).toBe(0);
+    expect(script.binding()).toEqual(before);
   });
 });
 

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { openSealed, publicOf, respond } from '#test/vectors/independent.ts';
+import { openSealed, postQuantum, publicOf, respond } from '#test/vectors/independent.ts';
 import { sealedVectors } from '#test/vectors/sealed-mobile-ipv6.ts';
 
 const hexText = z
@@ -13,6 +13,7 @@ const hexText = z
   .regex(/^([0-9a-f]{2})*$/)
   .transform((digits) => Buffer.from(digits, 'hex'));
 const keys = z.object({ data: z.string(), control: z.string() });
+const sealedMessage = z.object({ plaintext: hexText, datagram: hexText });
 const FILE = z.object({
   privateKeys: z.object({
     ...{ initiator: hexText, responder: hexText },
@@ -20,7 +21,11 @@ const FILE = z.object({
   }),
   ...{ homeAddress: z.string(), update: z.string(), acknowledgement: z.string() },
   ...{ initiation: hexText, response: hexText, send: keys, receive: keys },
-  mobility: z.array(z.object({ plaintext: hexText, datagram: hexText })),
+  mobility: z.array(sealedMessage),
+  postQuantum: z.object({
+    ...{ seed: hexText, encapsulationSeed: hexText, send: keys, receive: keys },
+    ...{ request: sealedMessage, response: sealedMessage },
+  }),
 });
 
 const written: unknown = JSON.parse(
@@ -29,7 +34,9 @@ const written: unknown = JSON.parse(
 const VECTORS = FILE.parse(written);
 const HOME_ADDRESS_OPTION = 23;
 const MOBILITY_PACKET_OPTION = 24;
+const POST_QUANTUM_OPTION = 131;
 const MOBILITY_TYPE = 8;
+const CONTROL_TYPE = 9;
 
 // Run test/vectors/sealed-mobile-ipv6.ts after a change of the specification.
 it('sealed vectors equal what this code computes', () => {
@@ -38,7 +45,8 @@ it('sealed vectors equal what this code computes', () => {
 
 describe('the handshake of a mobile node with its home agent', () => {
   const length = (VECTORS.acknowledgement.length / 2).toString(16).padStart(4, '0');
-  const payload = Buffer.from(`0abcdef00100000018${length}${VECTORS.acknowledgement}`, 'hex');
+  const options = `8300010118${length}${VECTORS.acknowledgement}`;
+  const payload = Buffer.from(`0abcdef001000000${options}`, 'hex');
   const read = respond(VECTORS.privateKeys, VECTORS.initiation, payload, 16);
 
   it('decrypts with an independent implementation', () => {
@@ -49,6 +57,7 @@ describe('the handshake of a mobile node with its home agent', () => {
     expect(read.credential.length).toBe(0);
     expect(read.options).toEqual([
       [HOME_ADDRESS_OPTION, '20010db8000101000000000000000010'],
+      [POST_QUANTUM_OPTION, '01'],
       [MOBILITY_PACKET_OPTION, VECTORS.update],
     ]);
   });
@@ -57,6 +66,32 @@ describe('the handshake of a mobile node with its home agent', () => {
     expect(read.response.toString('hex')).toBe(VECTORS.response.toString('hex'));
     expect(read.send).toEqual(VECTORS.send);
     expect(read.receive).toEqual(VECTORS.receive);
+  });
+
+  it('leads to the post-quantum keys of an independent implementation', () => {
+    const { seed, request, response, send, receive } = VECTORS.postQuantum;
+    const plain = { request: request.plaintext, response: response.plaintext };
+    const own = postQuantum(read.secrets, seed, plain);
+    expect(own).toMatchObject({ confirmed: true, send, receive });
+    const [[asked] = [], [answered] = []] = own.options;
+    expect(asked?.[0]).toBe(25);
+    expect(asked?.[1]).toHaveLength(2 * 1188);
+    expect(answered?.[0]).toBe(26);
+    expect(answered?.[1]).toHaveLength(2 * 1108);
+  });
+
+  it('seals the messages of ML-KEM in datagrams of at most 1,280 octets over IPv6', () => {
+    const { request, response } = VECTORS.postQuantum;
+    const receive = Buffer.from(VECTORS.receive.control, 'hex');
+    expect(openSealed('chacha20-poly1305', receive, request.datagram)).toMatchObject({
+      ...{ type: CONTROL_TYPE, spi: 0xabcdef0, sequence: 3, plaintext: request.plaintext },
+    });
+    const send = Buffer.from(VECTORS.send.control, 'hex');
+    expect(openSealed('chacha20-poly1305', send, response.datagram)).toMatchObject({
+      ...{ type: CONTROL_TYPE, spi: 0x0123456, sequence: 1, plaintext: response.plaintext },
+    });
+    expect(48 + request.datagram.length).toBe(1271);
+    expect(48 + response.datagram.length).toBe(1191);
   });
 });
 

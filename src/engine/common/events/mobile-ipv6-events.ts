@@ -219,6 +219,23 @@ export const MOBILE_EVENTS = {
     'homeAddress',
     'atMs',
   ),
+  'post-quantum-established': row(
+    'info',
+    'The keys of the tunnel depend on ML-KEM-768 too.',
+    'home',
+  ),
+  'post-quantum-missing': row(
+    'warn',
+    'One end wants post-quantum keys and the other has none: `postQuantum` says what follows.',
+    'home',
+    'why',
+  ),
+  'post-quantum-failed': row(
+    'warn',
+    'The keys of the tunnel do not depend on ML-KEM-768 yet; the node tries again.',
+    'home',
+    'why',
+  ),
   'kill-switch-lifted': row(
     'warn',
     'The operator opened the kill switch: traffic may leave outside the tunnel.',

@@ -7,6 +7,7 @@
 import type { IpAddress, Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
 import type { EspConfiguration } from '#engine/mobile-ipv6/common/esp/association.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
+import type { PostQuantumMode } from '#engine/sealed/post-quantum-agreement.ts';
 
 export interface HomeAgentConfiguration {
   /** The home agent's own addresses; registrations are accepted only to these. */
@@ -67,6 +68,8 @@ export interface HomeAgentConfiguration {
   readonly forceUdp?: boolean;
   /** Handshakes in a second that are admitted without a cookie; default 200. */
   readonly handshakesPerSecond?: number;
+  /** Of nodes with a public key that have none of their own; default `preferred`. */
+  readonly postQuantum?: PostQuantumMode;
   /** Tolerated difference of clocks for RFC 4285 §6 timestamps, milliseconds. */
   readonly timestampWindowMs: number;
   /** Maximum number of bindings; more are refused with status 130 (insufficient resources). */
@@ -100,6 +103,8 @@ export interface AuthorizedMobileNode {
    * has no registration keys.
    */
   readonly publicKey?: Uint8Array | undefined;
+  /** Whether its registration and its data need keys that depend on ML-KEM too. */
+  readonly postQuantum?: PostQuantumMode | undefined;
   readonly homeAddresses: readonly Ipv6Address[];
   /** Fixed IPv4 home addresses; a request for 0.0.0.0 gets the first. */
   readonly ipv4HomeAddresses: readonly Ipv4Address[];
@@ -111,4 +116,12 @@ export interface AuthorizedMobileNode {
   readonly group?: string | undefined;
   /** IPv6 and IPv4 mobile network prefixes (RFC 3963, RFC 5555 §3.1.1). */
   readonly mobileNetworkPrefixes: readonly Prefix[];
+}
+
+/** Whether the keys of a node with a public key have to depend on ML-KEM too. */
+export function postQuantumModeOf(
+  { postQuantum = 'preferred' }: Pick<HomeAgentConfiguration, 'postQuantum'>,
+  mobileNode: Pick<AuthorizedMobileNode, 'postQuantum'>,
+): PostQuantumMode {
+  return mobileNode.postQuantum ?? postQuantum;
 }

@@ -118,7 +118,7 @@ class HomeAgentEngine implements HomeAgent {
     this.#unknownEndpoints = new UnknownEndpoints(context);
     this.#clockWarning = new ClockWarning(context);
     this.#commands = new OperatorCommands({
-      ...{ ...context, registrar, clockWarning: this.#clockWarning },
+      ...{ ...context, registrar, keys, clockWarning: this.#clockWarning },
       allCounters: () => this.counters,
       enrolment: this.#enrolment?.commands ?? new Map(),
     });
@@ -154,7 +154,7 @@ class HomeAgentEngine implements HomeAgent {
       homeLink: this.#homeLink,
     };
     reconfigure(step, context);
-    this.#sealed?.reconfigure();
+    this.#sealed?.reconfigure(step);
   }
 
   step(now: Monotonic, input: HomeAgentInput, out: Output[]): void {
@@ -235,12 +235,16 @@ class HomeAgentEngine implements HomeAgent {
 
   #runTimers(step: Step): void {
     this.#bindings.runTimers(step);
-    this.#sealed?.runTimers(step);
     this.#callbacks.runTimers(step);
-    if (this.#homeLink === undefined) return;
-    this.#homeLink.runTimers(step);
+    if (this.#homeLink !== undefined) this.#runHomeLink(step, this.#homeLink);
+    // Last: a registration that completes may need a call to its node.
+    this.#sealed?.runTimers(step);
+  }
+
+  #runHomeLink(step: Step, homeLink: HomeLink): void {
+    homeLink.runTimers(step);
     for (;;) {
-      const unique = this.#homeLink.detection.takeUnique(step.now);
+      const unique = homeLink.detection.takeUnique(step.now);
       if (unique === undefined) return;
       this.#registrar.completeAfterDetection(step, unique);
     }

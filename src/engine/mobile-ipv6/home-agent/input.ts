@@ -17,6 +17,8 @@ export interface SealedPath {
   readonly publicKey: Uint8Array;
   /** The home address of the session. */
   readonly homeAddress: Ipv6Address;
+  /** Both ends agreed on post-quantum keys in the handshake. */
+  readonly postQuantum: boolean;
   /** Sends the answer in the same session. */
   answer(step: Step, packet: Uint8Array): void;
 }

@@ -16,6 +16,7 @@ import { protectionOf, type Tunnel } from './bindings/tunnels.ts';
 import type { ClockWarning } from './clock-warning.ts';
 import type { HomeLink } from './home-link/home-link.ts';
 import type { Policy } from './registration-view.ts';
+import type { PublishedKeys } from './sealed/published-keys.ts';
 
 type Answer = { readonly ok: boolean; readonly value: JsonValue };
 type Command = (step: Step, parameters: JsonObject) => Answer;
@@ -34,6 +35,7 @@ interface OperatorContext {
   /** Every counter of the engine. */
   allCounters(): Counters;
   readonly registrar: { readonly acknowledgements: Counters };
+  readonly keys: Pick<PublishedKeys, 'isPostQuantum'>;
   readonly clockWarning: Pick<ClockWarning, 'behindSeconds'>;
   readonly enrolment: ReadonlyMap<string, Command>;
 }
@@ -88,7 +90,13 @@ export class OperatorCommands {
   }
 
   #bindings(now: Monotonic): readonly JsonObject[] {
-    return [...this.#context.bindings.values()].map((binding) => bindingRow(now, binding));
+    const { bindings, keys } = this.#context;
+    return [...bindings.values()].map((binding) => ({
+      ...bindingRow(now, binding),
+      ...(protectionOf(binding.tunnel.endpoint) === 'sealed'
+        ? { postQuantum: keys.isPostQuantum(binding.homeAddress) ?? null }
+        : {}),
+    }));
   }
 
   /** Every prefix that a mobile router may register, and the binding that it is forwarded to. */

@@ -73,6 +73,9 @@ export const HOME_AGENT_REASONS = {
   'unsealed-update':
     'A Binding Update for a mobile node with a public key came without a seal (status 129 if ' +
     'it is authentic otherwise).',
+  'post-quantum-missing':
+    'A Binding Update of a mobile node that has to use post-quantum keys came by a handshake ' +
+    'without them (status 129).',
   'home-address-of-other-session':
     'A sealed Binding Update names another home address than its handshake.',
   'session-started': 'Handshakes of mobile nodes that were accepted.',

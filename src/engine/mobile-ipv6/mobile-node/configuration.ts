@@ -8,6 +8,7 @@ import type { InterfacePreference } from '#engine/common/interface-preference.ts
 import type { SplitTunnel } from '#engine/contract/packet-filters.ts';
 import type { EspConfiguration } from '#engine/mobile-ipv6/common/esp/association.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
+import type { PostQuantumMode } from '#engine/sealed/post-quantum-agreement.ts';
 
 export type KillSwitchMode = 'off' | 'always' | 'while-running';
 
@@ -109,6 +110,8 @@ export interface HomeConfiguration {
    * (docs/reference/sealed-mobile-ipv6.md).
    */
   readonly publicKey?: Uint8Array | undefined;
+  /** Whether data waits for keys that depend on ML-KEM too; default: `preferred`. */
+  readonly postQuantum?: PostQuantumMode | undefined;
 }
 
 /** Home addresses that are known before the first registration. */

@@ -1,5 +1,6 @@
 /** The context that a mobile node shares with its homes. No RFC behaviour here. */
 import type { IpAddress, Ipv6Address } from '#base/ip.ts';
+import type { TrafficSample } from '#engine/common/path-watch.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { Session } from '#engine/sealed/session.ts';
 import type { ExchangeNode } from './binding/exchange.ts';
@@ -14,6 +15,8 @@ import type { SealedSessions } from './sealed/outgoing-update.ts';
 interface HomeSessions extends SealedSessions {
   /** The session whose keys seal the home's tunnel. */
   sessionOf(homeAddress: Ipv6Address): Session | undefined;
+  /** The home's tunnel carried data. */
+  carried(step: Step, homeAddress: Ipv6Address, sample: TrafficSample): void;
   /** The keys of the home are not needed any more. */
   forget(homeAddress: Ipv6Address): void;
 }

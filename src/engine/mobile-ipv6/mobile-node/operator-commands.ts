@@ -167,6 +167,7 @@ function homeStatus(now: Monotonic, home: OperatedHome): JsonObject {
     encapsulation: tunnel?.encapsulation ?? null,
     encrypted: tunnel?.encapsulation === 'sealed',
     cipher: cipherOf(home) ?? null,
+    postQuantum: home.homeState()?.session?.sealing?.postQuantum ?? null,
     registrationProtection: registrationProtection({
       registrationKeys: [configuration.registrationKey],
       esp: configuration.esp,
@@ -187,7 +188,7 @@ function homeStatus(now: Monotonic, home: OperatedHome): JsonObject {
 
 /** The cipher of the home's data; undefined without keys. */
 function cipherOf(home: OperatedHome): string | undefined {
-  const suite = home.homeState()?.session?.current?.suite;
+  const suite = home.homeState()?.session?.sealing?.suite;
   if (suite === undefined) return undefined;
   return suite === Suite.aes128Gcm ? 'AES-128-GCM' : 'ChaCha20-Poly1305';
 }

@@ -67,6 +67,9 @@ export const TOGETHER: Readonly<Record<string, JsonObject>> = {
   'ha mobileNodes[].security.key': { mobileNodes: [otherKey({ key: KEY })] },
   'ha mobileNodes[].security.keyFile': { mobileNodes: [otherKey({ keyFile: OTHER_KEY })] },
   'ha mobileNodes[].publicKey': { mobileNodes: [{ security: null, publicKey: KEY }] },
+  'ha mobileNodes[].postQuantum': {
+    mobileNodes: [{ security: null, publicKey: KEY, postQuantum: 'required' }],
+  },
   ...Object.fromEntries([
     ...espKeys('ha', 'mobileNodes'),
     ...espKeys('mn', 'homes'),
@@ -88,6 +91,10 @@ export const TOGETHER: Readonly<Record<string, JsonObject>> = {
         },
       ],
       [`${role} homes[].publicKey`, { homes: [{ security: null, publicKey: KEY }] }],
+      [
+        `${role} homes[].postQuantum`,
+        { homes: [{ security: null, publicKey: KEY, postQuantum: 'required' }] },
+      ],
       [`${role} homes[].security.key`, { homes: [otherKey({ key: KEY })] }],
       [`${role} homes[].security.keyFile`, { homes: [otherKey({ keyFile: OTHER_KEY })] }],
     ]),

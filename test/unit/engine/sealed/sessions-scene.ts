@@ -5,6 +5,7 @@ import { keyPairOf } from '#crypto/primitives.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
+import { type PostQuantumMode, postQuantumOptions } from '#engine/sealed/post-quantum-agreement.ts';
 import type { Session } from '#engine/sealed/session.ts';
 import type {
   IncomingInitiation,
@@ -45,6 +46,10 @@ export class End implements SessionListener<string> {
   readonly establishedSessions: Session[] = [];
   initiations: IncomingInitiation[] = [];
   refusesInitiations = false;
+  /** Its option in the answers to handshakes. */
+  postQuantum: PostQuantumMode = 'off';
+  /** The control messages that it decrypted. */
+  readonly received: NtmobileMessage[] = [];
   reply: (message: NtmobileMessage) => NtmobileMessage | 'later' | undefined = () => undefined;
   readonly #world: World;
   readonly #endpoint: { address: UdpPath['remote']; port: number };
@@ -93,6 +98,8 @@ export class End implements SessionListener<string> {
     for (const output of out)
       if (output.kind === 'send' && output.path.kind === 'datagram')
         this.#world.transmit(this, output.path, output.packet);
+      else if (output.kind === 'message' && output.direction === 'in')
+        this.received.push(output.message);
     return result;
   }
 
@@ -101,11 +108,17 @@ export class End implements SessionListener<string> {
     initiation: IncomingInitiation,
   ): readonly NtmobileOption[] | undefined {
     this.initiations.push(initiation);
-    return this.refusesInitiations ? undefined : [{ type: 'lifetime', seconds: 7 }];
+    const options = [{ type: 'lifetime', seconds: 7 }] as const;
+    return this.refusesInitiations
+      ? undefined
+      : [...options, ...postQuantumOptions(this.postQuantum)];
   }
   established(_step: Step, session: Session): void {
     this.establishedSessions.push(session);
     this.events.push('established');
+  }
+  postQuantumFailed(_step: Step, _session: Session, why: string): void {
+    this.events.push(`post-quantum ${why}`);
   }
   handleRequest(
     _step: Step,

@@ -7,6 +7,8 @@
  * RFC 3776 §4.2        ESP: the home address names the security association
  */
 import { type AuthenticationVerdict, verifyMobility } from '#crypto/mobility-auth.ts';
+import { postQuantumModeOf } from '#engine/mobile-ipv6/home-agent/configuration.ts';
+import type { SealedPath } from '#engine/mobile-ipv6/home-agent/input.ts';
 import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
 import type { Policy } from '#engine/mobile-ipv6/home-agent/registration-view.ts';
 import {
@@ -25,8 +27,12 @@ import type { AuthenticatedSender, RegistrationRequest } from './registration-re
 type Authentication =
   | { readonly kind: 'authentic'; readonly sender: AuthenticatedSender }
   | { readonly kind: 'forged'; readonly sender: AuthenticatedSender }
-  /** Authentic, but the home address is that of a mobile node that has to register sealed. */
-  | { readonly kind: 'unsealed'; readonly sender: AuthenticatedSender }
+  /** Authentic, but the mobile node has to register with a better protection. */
+  | {
+      readonly kind: 'unprotected';
+      readonly sender: AuthenticatedSender;
+      readonly reason: 'unsealed-update' | 'post-quantum-missing';
+    }
   | { readonly kind: 'discarded'; readonly reason: HomeAgentReason };
 
 const DISCARD_REASONS = {
@@ -52,7 +58,7 @@ function identifierOf(options: readonly MobilityOption[]): string | undefined {
 export function authenticate(policy: Policy, request: RegistrationRequest): Authentication {
   const { options } = request.update;
   const { path } = request;
-  if (path.kind === 'sealed') return bySession(policy, path.publicKey);
+  if (path.kind === 'sealed') return bySession(policy, path);
   const sealed = policy.directory.ownerOf(request.homeAddress)?.publicKey !== undefined;
   const identifier = identifierOf(options);
   const option = filterOptions(options, 'authentication').find(
@@ -70,7 +76,9 @@ export function authenticate(policy: Policy, request: RegistrationRequest): Auth
     addresses,
     () => claim.registrationKey,
   );
-  if (verdict === 'ok') return { kind: sealed ? 'unsealed' : 'authentic', sender: claim };
+  if (verdict === 'ok' && sealed)
+    return { kind: 'unprotected', sender: claim, reason: 'unsealed-update' };
+  if (verdict === 'ok') return { kind: 'authentic', sender: claim };
   if (verdict === 'bad-authenticator') return { kind: 'forged', sender: claim };
   return { kind: 'discarded', reason: DISCARD_REASONS[verdict] };
 }
@@ -78,11 +86,16 @@ export function authenticate(policy: Policy, request: RegistrationRequest): Auth
 const UNSEALED = { kind: 'discarded', reason: 'unsealed-update' } as const;
 
 /** The handshake proved the public key; the configuration says whose it is. */
-function bySession({ directory }: Policy, publicKey: Uint8Array): Authentication {
+function bySession(
+  { configuration, directory }: Policy,
+  { publicKey, postQuantum }: SealedPath,
+): Authentication {
   const mobileNode = directory.byPublicKey(publicKey);
-  return mobileNode === undefined
-    ? { kind: 'discarded', reason: 'no-security-association' }
-    : { kind: 'authentic', sender: { mobileNode, registrationKey: undefined } };
+  if (mobileNode === undefined) return { kind: 'discarded', reason: 'no-security-association' };
+  const sender = { mobileNode, registrationKey: undefined };
+  return !postQuantum && postQuantumModeOf(configuration, mobileNode) === 'required'
+    ? { kind: 'unprotected', sender, reason: 'post-quantum-missing' }
+    : { kind: 'authentic', sender };
 }
 
 /**

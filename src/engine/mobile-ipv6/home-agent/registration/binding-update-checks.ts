@@ -240,11 +240,9 @@ export function judgeBindingUpdate(
     return { kind: 'discarded', reason };
   }
   const { sender } = authentication;
-  if (authentication.kind === 'unsealed') {
-    const refusal = {
-      status: 'administratively-prohibited',
-      reason: 'unsealed-update',
-    } as const;
+  if (authentication.kind === 'unprotected') {
+    const { reason } = authentication;
+    const refusal = { status: 'administratively-prohibited', reason } as const;
     return { kind: 'refused', sender, fresh: false, refusal };
   }
   if (authentication.kind === 'forged') {

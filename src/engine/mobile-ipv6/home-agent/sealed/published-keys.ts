@@ -27,6 +27,11 @@ export class PublishedKeys {
     return this.#homes.get(tunnel);
   }
 
+  /** Whether the keys that seal data depend on ML-KEM too; undefined without keys. */
+  isPostQuantum(homeAddress: Ipv6Address): boolean | undefined {
+    return this.#sessions.get(homeAddress)?.sealing?.postQuantum;
+  }
+
   publish(step: Step, homeAddress: Ipv6Address, tunnel: number, session: Session): void {
     this.#forget(homeAddress);
     this.#tunnels.set(homeAddress, tunnel);

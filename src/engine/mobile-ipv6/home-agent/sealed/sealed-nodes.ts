@@ -23,13 +23,14 @@ import {
   storeHandshake,
 } from '#engine/mobile-ipv6/home-agent/bindings/binding-store.ts';
 import type { Bindings } from '#engine/mobile-ipv6/home-agent/bindings/bindings.ts';
-import { causesTunnelLoop } from '#engine/mobile-ipv6/home-agent/bindings/tunnel-loop.ts';
+import { postQuantumModeOf } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { EnrolmentRequests } from '#engine/mobile-ipv6/home-agent/enrolment/enrolment-requests.ts';
 import { ENROLMENT_TABLE } from '#engine/mobile-ipv6/home-agent/enrolment/enrolments.ts';
 import type { HomeLink } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
 import type { SealedPath } from '#engine/mobile-ipv6/home-agent/input.ts';
 import type { HomeAgentCounters } from '#engine/mobile-ipv6/home-agent/reasons.ts';
 import type { Policy } from '#engine/mobile-ipv6/home-agent/registration-view.ts';
+import { postQuantumAgreement, postQuantumOptions } from '#engine/sealed/post-quantum-agreement.ts';
 import type { Session } from '#engine/sealed/session.ts';
 import type {
   IncomingInitiation,
@@ -37,11 +38,11 @@ import type {
   SessionListener,
 } from '#engine/sealed/session-listener.ts';
 import { Sessions } from '#engine/sealed/sessions.ts';
-import { sameRemoteEndpoint } from '#engine/sealed/udp-path.ts';
 import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
 import type { EnrolmentRequest } from '#wire/ntmobile/enrolment-options.ts';
 import { findNtmobileOption, type NtmobileOption } from '#wire/ntmobile/options.ts';
 import { datagramAtHome } from './datagram-at-home.ts';
+import { EndpointChecks } from './endpoint-checks.ts';
 import type { PublishedKeys } from './published-keys.ts';
 import { RestartCalls } from './restart-calls.ts';
 
@@ -65,12 +66,11 @@ export class SealedNodes implements SessionListener<UdpPath> {
   readonly #context: SealedNodesContext;
   readonly #sessions: Sessions<UdpPath>;
   readonly #calls: RestartCalls;
+  readonly #endpoints: EndpointChecks;
   /** Timestamps of the last handshakes, by public key. */
   readonly #timestamps = new Map<OctetText, bigint>();
   readonly #byHome = new Map<Ipv6Address, Session>();
   readonly #homes = new WeakMap<Session, Ipv6Address>();
-  /** Sessions whose data came from another endpoint, which was asked for an answer. */
-  readonly #checked = new WeakSet<Session>();
   /** The answer goes into the response of the handshake under way. */
   #answers: Uint8Array[] | undefined;
   /** The record that the response of the handshake under way waits for. */
@@ -89,6 +89,7 @@ export class SealedNodes implements SessionListener<UdpPath> {
       this,
     );
     this.#calls = new RestartCalls(this.#sessions);
+    this.#endpoints = new EndpointChecks(context, this.#sessions);
   }
 
   get counters() {
@@ -106,8 +107,8 @@ export class SealedNodes implements SessionListener<UdpPath> {
   runTimers(step: Step): void {
     if (this.deadline() > step.now) return;
     this.#run(step, (inner) => {
-      for (const _ of this.#calls.tick(inner)) this.#context.counters.count('session-called');
       this.#sessions.tick(inner);
+      for (const _ of this.#calls.tick(inner)) this.#context.counters.count('session-called');
     });
   }
 
@@ -167,13 +168,16 @@ export class SealedNodes implements SessionListener<UdpPath> {
     }
     if (policy.directory.ownerOf(homeAddress) === node) this.#calls.answered(homeAddress);
     this.#authorized = homeAddress;
+    const own = postQuantumOptions(postQuantumModeOf(policy.configuration, node));
     const packet = findNtmobileOption(payload.options, 'mobility-packet')?.packet;
-    if (packet === undefined) return [];
+    if (packet === undefined) return own;
     const answers: Uint8Array[] = [];
     this.#answers = answers;
-    this.#context.register(step, this.#pathOf(publicKey, homeAddress, udpPath), packet);
+    const { exchange } = postQuantumAgreement(use, payload.options, own);
+    this.#context.register(step, this.#pathOf(publicKey, homeAddress, udpPath, exchange), packet);
     this.#answers = undefined;
-    return answers.slice(0, 1).map((answer) => ({ type: 'mobility-packet', packet: answer }));
+    const [answer] = answers;
+    return answer === undefined ? own : [...own, { type: 'mobility-packet', packet: answer }];
   }
 
   /**
@@ -225,6 +229,10 @@ export class SealedNodes implements SessionListener<UdpPath> {
     this.#publish(step, session);
   }
 
+  keysChanged(step: Step, session: Session): void {
+    this.#publish(step, session);
+  }
+
   ended(step: Step, session: Session): void {
     const homeAddress = this.#homes.get(session);
     if (homeAddress === undefined || this.#byHome.get(homeAddress) !== session) return;
@@ -259,7 +267,9 @@ export class SealedNodes implements SessionListener<UdpPath> {
     if (homeAddress === undefined) return;
     session.udpPath = udpPath;
     const { publicKey } = session.peer;
-    this.#context.register(step, this.#pathOf(publicKey, homeAddress, udpPath, session), packet);
+    const exchange = session.current?.agreement.exchange === true;
+    const path = this.#pathOf(publicKey, homeAddress, udpPath, exchange, session);
+    this.#context.register(step, path, packet);
     const tunnel = this.#context.bindings.anyOf(homeAddress)?.tunnel;
     if (tunnel !== undefined && tunnel.id !== this.#context.keys.tunnelOf(homeAddress))
       this.#publish(step, session);
@@ -270,10 +280,11 @@ export class SealedNodes implements SessionListener<UdpPath> {
     publicKey: Uint8Array,
     homeAddress: Ipv6Address,
     udpPath: UdpPath,
+    postQuantum: boolean,
     session?: Session,
   ): SealedPath {
     return {
-      ...{ kind: 'sealed', udpPath, publicKey, homeAddress },
+      ...{ kind: 'sealed', udpPath, publicKey, homeAddress, postQuantum },
       answer: (step, packet) => {
         if (this.#answers !== undefined) this.#answers.push(packet);
         else this.#answer(step, session ?? this.#byHome.get(homeAddress), packet, udpPath);
@@ -293,14 +304,12 @@ export class SealedNodes implements SessionListener<UdpPath> {
 
   /** Genuine data came from elsewhere: the tunnel follows when the node answers there. */
   roamed(step: Step, { tunnel, kind: _, ...udpPath }: RoamingInput): void {
-    const { keys, counters } = this.#context;
-    const homeAddress = keys.homeOf(tunnel);
-    const session = homeAddress === undefined ? undefined : this.#byHome.get(homeAddress);
-    if (session === undefined || this.#checked.has(session)) return;
-    this.#checked.add(session);
-    counters.count('endpoint-checked');
-    const request = { type: 'keep-alive', options: [], udpPath, attemptMs: 2000 } as const;
-    this.#run(step, (inner) => this.#sessions.request(inner, session, request, udpPath));
+    const homeAddress = this.#context.keys.homeOf(tunnel);
+    if (homeAddress === undefined) return;
+    const session = this.#byHome.get(homeAddress);
+    const binding = this.#context.bindings.anyOf(homeAddress);
+    if (session === undefined || binding === undefined) return;
+    this.#run(step, (inner) => this.#endpoints.ask(inner, session, binding, udpPath));
   }
 
   answered(
@@ -309,21 +318,11 @@ export class SealedNodes implements SessionListener<UdpPath> {
     asked: UdpPath,
     answer: ReceivedMessage | undefined,
   ): void {
-    this.#checked.delete(session);
-    const { bindings, counters, policy } = this.#context;
     const homeAddress = this.#homes.get(session);
+    const { bindings } = this.#context;
     const binding = homeAddress === undefined ? undefined : bindings.anyOf(homeAddress);
-    if (answer === undefined || binding === undefined) return;
-    if (!sameRemoteEndpoint(answer.udpPath, asked)) return;
-    const { local, localPort, remote, remotePort } = asked;
-    const { endpoint } = binding.tunnel;
-    if (causesTunnelLoop({ policy, bindings }, binding, binding.mobileNode, remote)) {
-      counters.count('endpoint-refused');
-      return;
-    }
-    counters.count('endpoint-moved');
-    bindings.relocate(step, binding, { ...endpoint, local, localPort, remote, remotePort });
-    this.#publish(step, session);
+    const moved = this.#endpoints.answered(step, session, binding, { asked, answer });
+    if (moved) this.#publish(step, session);
   }
 
   handleRequest(): undefined {
@@ -332,17 +331,26 @@ export class SealedNodes implements SessionListener<UdpPath> {
 
   // --- configuration and restart ---
 
-  /** Nodes whose key the configuration no longer has lose their sessions. */
-  reconfigure(): void {
-    const { directory, configuration } = this.#context.policy;
+  /**
+   * Nodes whose key the configuration no longer has lose their sessions. Those that need
+   * post-quantum keys from now on, and have none, lose their data keys and are called.
+   */
+  reconfigure(step: Step): void {
+    const { keys, policy } = this.#context;
+    const { directory, configuration } = policy;
     const { handshakesPerSecond } = configuration;
     if (handshakesPerSecond !== undefined)
       this.#sessions.setHandshakesPerSecond(handshakesPerSecond);
     for (const [homeAddress, session] of this.#byHome) {
       const owner = directory.ownerOf(homeAddress);
-      if (owner !== undefined && owner === directory.byPublicKey(session.peer.publicKey)) continue;
-      this.#sessions.discard(session);
-      this.#byHome.delete(homeAddress);
+      if (owner === undefined || owner !== directory.byPublicKey(session.peer.publicKey)) {
+        this.#sessions.discard(session);
+        this.#byHome.delete(homeAddress);
+      } else if (session.sealing?.postQuantum === false) {
+        if (postQuantumModeOf(configuration, owner) !== 'required') continue;
+        keys.withdraw(step, homeAddress);
+        this.#publish(step, session);
+      }
     }
   }
 

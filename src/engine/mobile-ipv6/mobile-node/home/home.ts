@@ -208,6 +208,7 @@ export class Home implements AttachedHome {
   sampleTraffic(step: Step, sample: TrafficSample): void {
     this.attachment.current?.keepalive.carried(step.now, sample);
     this.#deadPath.sample(step, sample);
+    this.node.sealed?.carried(step, this.configuration.homeAddress, sample);
   }
 
   applyAcceptance(

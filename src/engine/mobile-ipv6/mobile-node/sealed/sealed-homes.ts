@@ -12,18 +12,26 @@ import { type IpAddress, type Ipv6Address, isIpv6 } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
 import { type Monotonic, monotonic } from '#base/time.ts';
 import type { KeyPair } from '#crypto/primitives.ts';
+import type { TrafficSample } from '#engine/common/path-watch.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { PacketPath, UdpPath } from '#engine/contract/packet-path.ts';
 import { udpPacket } from '#engine/mobile-ipv6/common/udp-packet.ts';
 import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import type { TunnelEndpoints } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
 import type { MobileNodeReason } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
+import { postQuantumOptions } from '#engine/sealed/post-quantum-agreement.ts';
 import { isOld, type Session } from '#engine/sealed/session.ts';
-import type { IncomingInitiation, SessionListener } from '#engine/sealed/session-listener.ts';
+import type {
+  IncomingInitiation,
+  PostQuantumFailure,
+  SessionListener,
+} from '#engine/sealed/session-listener.ts';
 import { Sessions } from '#engine/sealed/sessions.ts';
 import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
 import { findNtmobileOption, type NtmobileOption } from '#wire/ntmobile/options.ts';
 import type { SealedUpdate } from './outgoing-update.ts';
+import { PostQuantumNotices } from './post-quantum-notices.ts';
 
 const SUITES = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
 const NO_PATH = new Uint8Array(8);
@@ -39,6 +47,8 @@ const HANDSHAKE_KEY = 'timestamp';
 interface SealedHome {
   readonly homeAddress: Ipv6Address;
   readonly publicKey: Uint8Array;
+  /** In every Tunnel Request. */
+  readonly identity: readonly NtmobileOption[];
 }
 
 interface SealedNode {
@@ -50,6 +60,10 @@ interface SealedNode {
   publishDesired(step: Step): void;
   count(reason: MobileNodeReason): void;
   readonly movement: { canSendFrom(address: IpAddress): boolean };
+  readonly homes: readonly {
+    readonly configuration: { readonly homeAddress: Ipv6Address };
+    homeState(): { readonly tunnel: TunnelEndpoints | undefined } | undefined;
+  }[];
 }
 
 interface HomeKeys {
@@ -63,6 +77,26 @@ interface HomeKeys {
   /** The home agent said that it has lost the keys. */
   lost: boolean;
   lastCall: bigint;
+  readonly notices: PostQuantumNotices;
+}
+
+function keysOf({ name, homeAddress, ...rest }: HomeConfiguration): HomeKeys | undefined {
+  const { publicKey, postQuantum = 'preferred' } = rest;
+  if (publicKey === undefined) return undefined;
+  const identity: readonly NtmobileOption[] = [
+    { type: 'home-address', address: homeAddress },
+    ...postQuantumOptions(postQuantum),
+  ];
+  return {
+    ...{
+      home: { homeAddress, publicKey, identity },
+      session: undefined,
+      lost: false,
+      lastCall: 0n,
+    },
+    ...{ unanswered: 0, unansweredSince: monotonic(0), sentFrom: undefined },
+    notices: new PostQuantumNotices(name, postQuantum),
+  };
 }
 
 export class SealedHomes implements SessionListener<never> {
@@ -78,12 +112,10 @@ export class SealedHomes implements SessionListener<never> {
     node: SealedNode,
   ) {
     this.#node = node;
-    for (const { homeAddress, publicKey } of homes)
-      if (publicKey !== undefined)
-        this.#homes.set(homeAddress, {
-          ...{ home: { homeAddress, publicKey }, session: undefined, lost: false, lastCall: 0n },
-          ...{ unanswered: 0, unansweredSince: monotonic(0), sentFrom: undefined },
-        });
+    for (const home of homes) {
+      const keys = keysOf(home);
+      if (keys !== undefined) this.#homes.set(home.homeAddress, keys);
+    }
     this.#sessions = new Sessions(
       { own, random, suites: SUITES, credential: () => undefined },
       this,
@@ -175,16 +207,23 @@ export class SealedHomes implements SessionListener<never> {
 
   #connect(
     step: Step,
-    { publicKey, homeAddress }: SealedHome,
+    { publicKey, identity }: SealedHome,
     options: readonly NtmobileOption[],
     udpPath: UdpPath,
   ): Session {
-    const identity = [{ type: 'home-address', address: homeAddress }] as const;
     const target = {
       ...{ publicKey, use: HandshakeUse.homeAgent, pathId: NO_PATH, udpPath },
       ...{ paced: true, identity },
     };
     return this.#sessions.connect(step, target, options);
+  }
+
+  /** The home's tunnel carried data. */
+  carried(step: Step, homeAddress: Ipv6Address, sample: TrafficSample): void {
+    const session = this.sessionOf(homeAddress);
+    if (session === undefined) return;
+    this.#sessions.carried(step, session, sample);
+    this.#store(step);
   }
 
   /** The home was de-registered, or is withdrawn: its keys are not needed any more. */
@@ -232,7 +271,16 @@ export class SealedHomes implements SessionListener<never> {
   established(step: Step, session: Session): void {
     const keys = this.#keysOf(session);
     if (keys !== undefined) this.#answered(keys);
+    if (session.current?.postQuantum === true) keys?.notices.established(step);
     this.#node.publishDesired(step);
+  }
+
+  keysChanged(step: Step): void {
+    this.#node.publishDesired(step);
+  }
+
+  postQuantumFailed(step: Step, session: Session, why: PostQuantumFailure): void {
+    this.#keysOf(session)?.notices.failed(step, why);
   }
 
   responseReceived(
@@ -241,6 +289,7 @@ export class SealedHomes implements SessionListener<never> {
     options: readonly NtmobileOption[],
     udpPath: UdpPath,
   ): void {
+    this.#keysOf(session)?.notices.answered(step, options);
     const packet = findNtmobileOption(options, 'mobility-packet')?.packet;
     if (packet !== undefined) this.#received(step, session, packet, udpPath);
   }
@@ -266,6 +315,19 @@ export class SealedHomes implements SessionListener<never> {
     this.#answered(keys);
     this.#node.publishDesired(step);
     if (session.current !== undefined) this.#node.keysLost(step, keys.home.homeAddress);
+  }
+
+  /**
+   * The home agent asks where the node is, after data came from elsewhere: data that was late from
+   * a path that the node has left must not move the tunnel there.
+   */
+  answersAt(session: Session, { local }: UdpPath): boolean {
+    const homeAddress = this.#keysOf(session)?.home.homeAddress;
+    const home = this.#node.homes.find(
+      ({ configuration }) => configuration.homeAddress === homeAddress,
+    );
+    const tunnel = home?.homeState()?.tunnel;
+    return tunnel === undefined || tunnel.careOf.address === local;
   }
 
   handleRequest(): undefined {

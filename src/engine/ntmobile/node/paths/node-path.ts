@@ -202,6 +202,7 @@ export class NodePath {
   carried(step: Step, sample: TrafficSample): void {
     const udpPath = this.udpPath();
     if (this.session?.current === undefined || udpPath === undefined) return;
+    this.#context.sessions.carried(step, this.session, sample);
     if (!this.#questions.sample(step.now, sample)) return;
     this.#context.counters.count('path-checked');
     if (this.#confirmDirect(step)) return;

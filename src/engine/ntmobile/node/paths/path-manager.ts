@@ -293,7 +293,7 @@ export class PathManager {
   established(step: Step, session: Session): void {
     const relay = this.relayOf(session);
     if (relay !== undefined) {
-      this.general.established(step, relay, session.previous === undefined);
+      this.general.established(step, relay, session.formers.length === 0);
       relay.established(step);
       return;
     }

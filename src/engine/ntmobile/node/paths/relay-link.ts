@@ -143,6 +143,7 @@ export class RelayLink {
   /** The tunnel to the relay carried data, or did not; says whether the node asks. */
   carried(step: Step, sample: TrafficSample): boolean {
     if (this.#session?.current === undefined) return false;
+    this.#sessions.carried(step, this.#session, sample);
     const asks = this.#questions.sample(step.now, sample);
     if (asks) this.ask(step);
     return asks;
