@@ -40,8 +40,6 @@ export interface HomeAgentSettings {
   readonly homeAgent: HomeAgentConfiguration;
   /** Of the kernel, at a time, with `internet: nat`. */
   readonly connectionsOfNode: number;
-  /** Otherwise no node has a group. */
-  readonly isolate: boolean;
 }
 
 const SAMPLE_KEY = 'base64:iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=';
@@ -335,29 +333,22 @@ function registrationKeysOf(node: MobileNodeFields): readonly RegistrationKey[] 
   return Array.isArray(node.security) ? node.security : [node.security];
 }
 
-function authorizedMobileNode(node: MobileNodeFields, hasGroups: boolean): AuthorizedMobileNode {
-  const { security: _, identifier, group = '', ...rest } = node;
-  return {
-    ...rest,
-    ...(hasGroups ? { group } : {}),
-    identifier,
-    registrationKeys: registrationKeysOf(node),
-  };
+function authorizedMobileNode(node: MobileNodeFields): AuthorizedMobileNode {
+  const { security: _, identifier, ...rest } = node;
+  return { ...rest, identifier, registrationKeys: registrationKeysOf(node) };
 }
 
 function settingsOf(fields: FieldsOfSchema): HomeAgentSettings {
   const { daemon, security, mobileNodes, ipv4Pool, prefixPool, homeLink, ...others } = fields;
-  const { connectionsOfNode, isolate, ...rest } = others;
-  const hasGroups = isolate && mobileNodes.some(({ group }) => group !== undefined);
+  const { connectionsOfNode, ...rest } = others;
   return {
-    daemon,
-    ...{ connectionsOfNode, isolate },
+    ...{ daemon, connectionsOfNode },
     homeAgent: {
       ...rest,
       ...{ ipv4Pool, prefixPool },
       homeLink,
       insecure: security === 'none',
-      mobileNodes: mobileNodes.map((node) => authorizedMobileNode(node, hasGroups)),
+      mobileNodes: mobileNodes.map(authorizedMobileNode),
     },
   };
 }
@@ -369,7 +360,6 @@ type FieldsOfSchema = Omit<
 > & {
   readonly daemon: DaemonSettings;
   readonly connectionsOfNode: number;
-  readonly isolate: boolean;
   readonly security: 'required' | 'none';
   readonly mobileNodes: readonly MobileNodeFields[];
   readonly ipv4Pool?: Prefix | undefined;

@@ -29,6 +29,7 @@ interface AddOptions {
   readonly ipv4HomeAddress?: string;
   readonly prefix?: readonly string[];
   readonly router?: true;
+  readonly group?: string;
   readonly expires?: number;
   readonly qr: boolean;
 }
@@ -85,13 +86,14 @@ function addAdd(group: Command): void {
     )
     .option('--prefix <prefix...>', 'prefixes of its mobile networks; makes it a mobile router')
     .option('--router', 'a mobile router; without --prefix it gets a /64 of prefixPool')
+    .option('--group <name>', 'the node reaches only nodes of this group by their tunnels')
     .option('--expires <time>', 'lifetime of the line: 30m, 12h, 7d; default 1d', seconds)
     .option('--no-qr', 'print no QR code')
     .action(async (name: string, given: AddOptions, command: Command) => {
       const options = atHomeAgent(command);
-      const { homeAddress, ipv4HomeAddress, prefix: prefixes, router, expires } = given;
+      const { homeAddress, ipv4HomeAddress, prefix: prefixes, router, expires, group } = given;
       const answer = await answerOf(options, 'enroll-add', {
-        ...{ name, homeAddress, ipv4HomeAddress, prefixes, router, expiresSeconds: expires },
+        ...{ name, homeAddress, ipv4HomeAddress, prefixes, router, group, expiresSeconds: expires },
       });
       process.stdout.write(options.json ? json(answer) : addedText(answer, given.qr));
     });

@@ -1,6 +1,12 @@
 /** Runs the handshake of an enrolment over UDP sockets of its own. */
 import { createSocket, type Socket } from 'node:dgram';
-import { type IpAddress, isIpv4, parseIpAddress } from '#base/ip.ts';
+import {
+  type IpAddress,
+  isIpv4,
+  parseIpAddress,
+  UNSPECIFIED_V4,
+  UNSPECIFIED_V6,
+} from '#base/ip.ts';
 import type { EnrolmentLine } from '#crypto/enrolment-line.ts';
 import type { KeyPair } from '#crypto/primitives.ts';
 import type { Step } from '#engine/contract/engine.ts';
@@ -9,14 +15,21 @@ import {
   EnrolmentClient,
   type EnrolmentOutcome,
 } from '#engine/mobile-ipv6/mobile-node/enrolment/enrolment-client.ts';
+import { openMarkedSocket } from '#host/marked-socket.ts';
 import { createClock } from '#host/process/clock.ts';
 import { randomBytes } from '#host/process/random.ts';
+import { KillSwitchPassage } from './kill-switch-passage.ts';
 
 /** Asks the home agent of the line; ends after the time of a handshake's attempt at the latest. */
-export function exchangeEnrolment(line: EnrolmentLine, own: KeyPair): Promise<EnrolmentOutcome> {
+export async function exchangeEnrolment(
+  line: EnrolmentLine,
+  own: KeyPair,
+): Promise<EnrolmentOutcome> {
+  const addresses = [...line.addresses, ...line.ipv4Addresses];
+  using passage = KillSwitchPassage.open({ addresses, port: line.port });
   const { promise, resolve } = Promise.withResolvers<EnrolmentOutcome>();
-  new Exchange(line, own, resolve).start();
-  return promise;
+  new Exchange(line, own, passage.mark, resolve).start();
+  return await promise;
 }
 
 class Exchange {
@@ -24,9 +37,17 @@ class Exchange {
   readonly #client: EnrolmentClient;
   readonly #done: (outcome: EnrolmentOutcome) => void;
   readonly #sockets = new Map<4 | 6, Socket>();
+  /** Firewall mark of the sockets; undefined: none. */
+  readonly #mark: number | undefined;
   #ended = false;
 
-  constructor(line: EnrolmentLine, own: KeyPair, done: (outcome: EnrolmentOutcome) => void) {
+  constructor(
+    line: EnrolmentLine,
+    own: KeyPair,
+    mark: number | undefined,
+    done: (outcome: EnrolmentOutcome) => void,
+  ) {
+    this.#mark = mark;
     const identity = { own, random: randomBytes };
     this.#client = new EnrolmentClient(line, identity, this.#clock.offsetMs());
     this.#done = done;
@@ -66,6 +87,12 @@ class Exchange {
       if (remote !== undefined)
         this.#act((step) => this.#client.receive(step, remote, port, packet));
     });
+    const mark = this.#mark;
+    if (mark !== undefined) {
+      const remote = family === 4 ? UNSPECIFIED_V4 : UNSPECIFIED_V6;
+      const fd = openMarkedSocket({ type: 'udp', remote, source: undefined, mark });
+      socket.bind({ fd, exclusive: true });
+    }
     this.#sockets.set(family, socket);
     return socket;
   }

@@ -11,6 +11,7 @@ export function enrolmentRow(row: JsonObject, nowWallMs: number): JsonObject | u
     state: stateText(row, nowWallMs),
     homeAddress: joined(row['homeAddress'], ipv4Text(row['ipv4HomeAddress'])),
     mobileNetworks: joined(row['mobileNetworkPrefixes']),
+    group: text(row['group']),
   };
 }
 
@@ -21,6 +22,7 @@ export function enrolmentText(row: JsonObject, nowWallMs: number): string {
     ['home address', text(row['homeAddress'])],
     ['IPv4 home address', text(row['ipv4HomeAddress'])],
     ['mobile networks', joined(row['mobileNetworkPrefixes'])],
+    ['group', text(row['group'])],
     ['public key', text(row['publicKey'])],
     ['configuration', text(row['file'])],
   ];

@@ -11,7 +11,7 @@ import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { Socket } from 'node:net';
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
-import { nativeAddon } from '#host/plane/addon.ts';
+import { openMarkedSocket } from '#host/marked-socket.ts';
 import { isResponse, isTruncated, responseCode, sameQuestion, withId } from './dns-message.ts';
 
 export interface NameServer {
@@ -168,22 +168,11 @@ interface Attempt {
   readonly stop: AbortSignal;
 }
 
-/** A descriptor of a socket with the mark, bound to the source. */
-function markedSocket(
-  type: 'udp' | 'tcp',
-  { server, source }: NameServerPath,
-  mark: number,
-): number {
-  const family = server.address.includes(':') ? 6 : 4;
-  return nativeAddon().openMarkedSocket({
-    ...{ type, family, mark },
-    ...(source === undefined ? {} : { source }),
-  });
-}
-
 function askUdp({ path, query, timeoutMs, mark, stop }: Attempt): Promise<Buffer> {
   const { server, source } = path;
-  const descriptor = mark === undefined ? undefined : markedSocket('udp', path, mark);
+  const remote = server.address;
+  const descriptor =
+    mark === undefined ? undefined : openMarkedSocket({ type: 'udp', remote, source, mark });
   return new Promise((resolve, reject) => {
     const socket = createSocket({
       type: server.address.includes(':') ? 'udp6' : 'udp4',
@@ -213,7 +202,9 @@ function askUdp({ path, query, timeoutMs, mark, stop }: Attempt): Promise<Buffer
 
 function askTcp({ path, query, timeoutMs, mark, stop }: Attempt): Promise<Buffer> {
   const { server, source } = path;
-  const descriptor = mark === undefined ? {} : { fd: markedSocket('tcp', path, mark) };
+  const remote = server.address;
+  const descriptor =
+    mark === undefined ? {} : { fd: openMarkedSocket({ type: 'tcp', remote, source, mark }) };
   return new Promise((resolve, reject) => {
     const from = source === undefined || mark !== undefined ? {} : { localAddress: source };
     const socket = new Socket({ ...descriptor, signal: stop });

@@ -15,6 +15,7 @@ import { ExitCode } from '#daemon/exit-codes.ts';
 import { DaemonProcess, homeAgentConfiguration } from '#lab/daemons.ts';
 import { LAB_DIRECTORY, STATE_DIRECTORY } from '#lab/enter.ts';
 import { MOBILE_ROUTERS, prefixesOf } from '#lab/mobile-networks.ts';
+import { ADDRESSES } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
 import { objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
@@ -159,7 +160,7 @@ test('a router enrols by IPv4 through a NAT, and its network answers', async () 
   await lab.move('mr', 'nat-prc');
   await lab.waitForAddress('mr', 4);
   const [ipv6 = '', ipv4 = ''] = prefixesOf(router);
-  const text = await add('van', '--prefix', ipv6, ipv4, '--no-qr');
+  const text = await add('van', '--prefix', ipv6, ipv4, '--group', 'vans', '--no-qr');
   const without = await use('mr', text, 'mr');
   expect([without.code, without.stderr]).toEqual([
     ExitCode.usage,
@@ -171,7 +172,54 @@ test('a router enrols by IPv4 through a NAT, and its network answers', async () 
   await mobileRouter.start();
   expect(await registered(mobileRouter)).toMatchObject({ encrypted: true });
   await answers('cn', `${router.ipv6.replace(/:0$/, '')}::1`);
+  // Another group than that of the laptop, which has none; the internet reaches both.
+  await answers('cn', home);
+  const { homeAddress, group } = await enrolment('van');
+  expect(group).toBe('vans');
+  const argv = ['ping', '-n', '-c', '1', '-W', '1', '-I', String(homeAddress), home];
+  expect((await lab.attempt('mr', argv)).code).not.toBe(0);
+  await answers('mr', ADDRESSES.correspondentIpv6);
   await mobileRouter.stop();
+});
+
+test('a node enrols in spite of the closed kill switch of a former configuration', async () => {
+  const configuration: unknown = parse(readFileSync(`${ENROLLED}/mn.yaml`, 'utf8'));
+  await node.stop();
+  node.configure({ ...Object(configuration), killSwitch: true });
+  await node.start();
+  await registered(node);
+  await node.stop();
+  const chain = async () =>
+    await lab.exec('mn', ['nft', 'list', 'chain', 'inet', 'sojourn-killswitch-mn', 'output']);
+  // As if the line were from another home agent.
+  for (const digit of [4, 6])
+    await lab.exec('mn', [
+      'nft',
+      'flush',
+      'set',
+      'inet',
+      'sojourn-killswitch-mn',
+      `home_agents${digit}`,
+    ]);
+  const before = await chain();
+  const other = await use('mn', await add('spare', '--no-qr'), 'spare');
+  expect([other.code, other.stderr]).toEqual([0, '']);
+  expect(await chain()).toBe(before);
+  node.configure(Object(configuration));
+  await node.start();
+  expect(await registered(node)).toMatchObject({ encrypted: true });
+  await answers('cn', home);
+});
+
+test('the enrolments of a home agent are listed as JSON and as a table', async () => {
+  const { code, stdout } = await sojourn('home', '--json', 'enroll', 'list');
+  expect(code).toBe(0);
+  const rows: unknown = JSON.parse(stdout);
+  expect(objectsOf(rows)).toEqual(objectsOf(await homeAgent.request('enroll-list')));
+  expect(objectsOf(rows).map(({ name, state }) => `${name} ${state}`)).toEqual(
+    expect.arrayContaining(['laptop enrolled', 'van enrolled', 'spare enrolled']),
+  );
+  expect((await sojourn('home', 'enroll', 'list')).stdout).toMatch(/van +enrolled .* vans/);
 });
 
 test('enrolments survive a restart of the home agent, used or not', async () => {

@@ -77,6 +77,11 @@ export interface HomeAgentConfiguration {
   /** Name servers for nodes that ask for them; default: none. */
   readonly dns?: DnsForNodes | undefined;
   /**
+   * Nodes of different groups are kept apart; false: groups mean nothing. Default true. Nodes
+   * without a group are one group as soon as another node has one.
+   */
+  readonly isolate?: boolean;
+  /**
    * How mobile nodes reach the internet: by their own addresses, or by those of the home agent, for
    * IPv4 (`nat`) or for both families (`nat66`). Default `routed`.
    */
@@ -112,7 +117,7 @@ export interface AuthorizedMobileNode {
   readonly mayUseIpv4Pool: boolean;
   /** May register with the R flag; undefined: when it has prefixes. */
   readonly mobileRouter?: boolean | undefined;
-  /** It reaches only nodes of this group by their tunnels; absent: every node. */
+  /** It reaches only nodes of this group by their tunnels. Absent in policies: every node. */
   readonly group?: string | undefined;
   /** IPv6 and IPv4 mobile network prefixes (RFC 3963, RFC 5555 §3.1.1). */
   readonly mobileNetworkPrefixes: readonly Prefix[];

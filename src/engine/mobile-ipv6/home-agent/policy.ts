@@ -16,8 +16,8 @@ export class OperatorPolicy implements Policy {
 
   constructor(configuration: HomeAgentConfiguration) {
     this.#configured = configuration;
-    this.#configuration = configuration;
-    this.#directory = new MobileNodeDirectory(configuration);
+    this.#configuration = withGroups(configuration, configuration.mobileNodes);
+    this.#directory = new MobileNodeDirectory(this.#configuration);
   }
 
   /** The configuration as the operator wrote it. */
@@ -25,7 +25,7 @@ export class OperatorPolicy implements Policy {
     return this.#configured;
   }
 
-  /** Its mobile nodes include the enrolled ones. */
+  /** Its mobile nodes include the enrolled ones; all of them have a group, or none. */
   get configuration(): HomeAgentConfiguration {
     return this.#configuration;
   }
@@ -45,19 +45,44 @@ export class OperatorPolicy implements Policy {
     this.#merge();
   }
 
-  /** One more enrolled node, without the cost of a new directory. */
-  enrol(mobileNode: AuthorizedMobileNode): void {
+  /**
+   * One more enrolled node, without the cost of a new directory. True: it is the first with a
+   * group, which changes those of the others.
+   */
+  enrol(mobileNode: AuthorizedMobileNode): boolean {
     this.#enrolled = [...this.#enrolled, mobileNode];
-    this.#configuration = {
-      ...this.#configuration,
-      mobileNodes: [...this.#configuration.mobileNodes, mobileNode],
-    };
-    this.#directory.add(mobileNode);
+    const isolates = this.#configured.isolate ?? true;
+    const hasGroups = this.#configuration.mobileNodes.some(({ group }) => group !== undefined);
+    if (isolates && !hasGroups && mobileNode.group !== undefined) {
+      this.#merge();
+      return true;
+    }
+    const node = grouped(mobileNode, hasGroups);
+    const mobileNodes = [...this.#configuration.mobileNodes, node];
+    this.#configuration = { ...this.#configuration, mobileNodes };
+    this.#directory.add(node);
+    return false;
   }
 
   #merge(): void {
     const mobileNodes = [...this.#configured.mobileNodes, ...this.#enrolled];
-    this.#configuration = { ...this.#configured, mobileNodes };
+    this.#configuration = withGroups(this.#configured, mobileNodes);
     this.#directory = new MobileNodeDirectory(this.#configuration);
   }
+}
+
+function withGroups(
+  configuration: HomeAgentConfiguration,
+  nodes: readonly AuthorizedMobileNode[],
+): HomeAgentConfiguration {
+  const { isolate = true } = configuration;
+  const hasGroups = isolate && nodes.some(({ group }) => group !== undefined);
+  return { ...configuration, mobileNodes: nodes.map((node) => grouped(node, hasGroups)) };
+}
+
+/** Nodes without a group are one group, if there are groups. */
+function grouped(node: AuthorizedMobileNode, hasGroups: boolean): AuthorizedMobileNode {
+  const { group = '', ...rest } = node;
+  if (hasGroups) return node.group === undefined ? { ...rest, group } : node;
+  return node.group === undefined ? node : rest;
 }

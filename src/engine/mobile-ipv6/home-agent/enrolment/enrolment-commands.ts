@@ -19,6 +19,8 @@ const USUAL_PORT = 4191;
 const DAY_SECONDS = 86_400;
 const SHORTEST_SECONDS = 60;
 const LONGEST_SECONDS = 30 * DAY_SECONDS;
+/** As in the configuration. */
+const GROUP = /^.{1,64}$/s;
 /** Expiry has 32 bits of seconds. */
 const LARGEST_U32 = 0xffff_ffff;
 
@@ -103,6 +105,7 @@ export class EnrolmentCommands {
       ipv4HomeAddress: grants.ipv4HomeAddress,
       mobileRouter: grants.mobileRouter,
       mobileNetworkPrefixes: grants.mobileNetworkPrefixes.map(formatPrefix),
+      group: grants.group ?? null,
       createdWallMs,
       expiresWallMs,
       enrolledWallMs: state.phase === 'enrolled' ? state.enrolledWallMs : null,
@@ -124,12 +127,15 @@ function parseWanted(parameters: JsonObject) {
     return `ipv4HomeAddress: ${String(ipv4HomeAddress)} is no IPv4 address, dynamic or none`;
   const prefixes = parsePrefixes(parameters['prefixes']);
   if (typeof prefixes === 'string') return prefixes;
+  const { group } = parameters;
+  if (group !== undefined && !(typeof group === 'string' && GROUP.test(group)))
+    return 'group: must have 1 to 64 characters';
   const seconds = Number(expiresSeconds);
   if (!Number.isInteger(seconds) || seconds < SHORTEST_SECONDS || seconds > LONGEST_SECONDS)
     return `expires: must be between ${SHORTEST_SECONDS} seconds and 30 days`;
   return {
     ...{ name, homeAddress: home, ipv4HomeAddress: ipv4, validSeconds: seconds },
-    mobileNetworkPrefixes: prefixes,
+    ...{ mobileNetworkPrefixes: prefixes, group },
     mobileRouter: router === true || prefixes.length > 0,
   };
 }

@@ -91,9 +91,9 @@ export class EnrolmentRequests {
     const { enrolment } = decision;
     if (decision.kind === 'enrolled') {
       counters.count('enrolment-granted');
-      policy.enrol(decision.node);
+      const isFirstOfGroup = policy.enrol(decision.node);
       // The IPv4 pool may have given the fixed address to another node.
-      if (decision.node.ipv4HomeAddresses.length > 0) this.#context.recheck(step);
+      if (isFirstOfGroup || decision.node.ipv4HomeAddresses.length > 0) this.#context.recheck(step);
       else if (decision.node.mobileNetworkPrefixes.length > 0)
         setDesiredStatic(step, policy.configuration);
       const { homeAddress } = enrolment.grants;

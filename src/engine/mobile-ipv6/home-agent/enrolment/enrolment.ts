@@ -24,6 +24,8 @@ export interface Grants {
   readonly ipv4HomeAddress: Ipv4Address | 'none' | 'dynamic';
   readonly mobileRouter: boolean;
   readonly mobileNetworkPrefixes: readonly Prefix[];
+  /** Of isolation, which the node does not learn. */
+  readonly group?: string | undefined;
 }
 
 interface EnrolledState {
@@ -50,7 +52,7 @@ export function enrolled(
   publicKey: Uint8Array,
   enrolledWallMs: number,
 ): EnrolledState {
-  const { homeAddress, ipv4HomeAddress, mobileRouter, mobileNetworkPrefixes } = grants;
+  const { homeAddress, ipv4HomeAddress, mobileRouter, mobileNetworkPrefixes, group } = grants;
   const mobileNode: AuthorizedMobileNode = {
     identifier: name,
     registrationKeys: [],
@@ -61,6 +63,7 @@ export function enrolled(
     mayUseIpv4Pool: ipv4HomeAddress === 'dynamic',
     mobileRouter,
     mobileNetworkPrefixes,
+    ...(group === undefined ? {} : { group }),
   };
   return { phase: 'enrolled', publicKey, enrolledWallMs, mobileNode };
 }
@@ -73,6 +76,7 @@ export function storedEnrolment(enrolment: Enrolment): JsonObject {
     ipv4HomeAddress: grants.ipv4HomeAddress,
     mobileRouter: grants.mobileRouter,
     mobileNetworkPrefixes: grants.mobileNetworkPrefixes.map(formatPrefix),
+    ...(grants.group === undefined ? {} : { group: grants.group }),
     createdWallMs,
     expiresWallMs,
     secretHash: hex(secretHash),
@@ -106,7 +110,11 @@ function parseGrants(record: JsonObject): Grants | undefined {
   if (homeAddress === undefined || ipv4HomeAddress === undefined) return undefined;
   if (mobileNetworkPrefixes.length < prefixes.length) return undefined;
   const mobileRouter = record['mobileRouter'] === true;
-  return { homeAddress, ipv4HomeAddress, mobileRouter, mobileNetworkPrefixes };
+  const { group } = record;
+  return {
+    ...{ homeAddress, ipv4HomeAddress, mobileRouter, mobileNetworkPrefixes },
+    ...(typeof group === 'string' ? { group } : {}),
+  };
 }
 
 export function parseIpv4Grant(given: string): Grants['ipv4HomeAddress'] | undefined {

@@ -38,6 +38,7 @@ interface WantedGrants {
   readonly ipv4HomeAddress?: Grants['ipv4HomeAddress'] | undefined;
   readonly mobileNetworkPrefixes: readonly Prefix[];
   readonly mobileRouter: boolean;
+  readonly group?: string | undefined;
 }
 
 /** Why a request of a node is refused. */
@@ -154,6 +155,7 @@ export class Enrolments {
       ipv4HomeAddress: wanted.ipv4HomeAddress ?? (plan.ipv4Pool === undefined ? 'none' : 'dynamic'),
       mobileRouter: wanted.mobileRouter,
       mobileNetworkPrefixes: prefixes,
+      group: wanted.group,
     };
     if (grants.ipv4HomeAddress === 'dynamic' && plan.ipv4Pool === undefined)
       return 'the configuration has no ipv4Pool; give an address with --ipv4-home-address';

@@ -110,6 +110,16 @@ describe('an enrolment', () => {
     expect(third.ask('prefixes').value).toMatchObject([{ prefix: '2001:db8:2::/64' }]);
   });
 
+  it('gives a node the group of the operator, also after a restart', () => {
+    const scene = new EnrolmentScene();
+    scene.use(scene.add('laptop', { group: 'family' }));
+    const again = new EnrolmentScene({}, scene);
+    for (const one of [scene, again])
+      expect(one.row('laptop')).toMatchObject({ state: 'enrolled', group: 'family' });
+    expect(scene.ask('enroll-add', { name: 'phone', group: '' })).toMatchObject({ ok: false });
+    expect(scene.ask('enroll-add', { name: 'phone', group: 7 })).toMatchObject({ ok: false });
+  });
+
   it('keeps no secret in the store', () => {
     const scene = new EnrolmentScene();
     const parsed = parseEnrolmentLine(scene.add('laptop'));
@@ -165,6 +175,21 @@ describe('grants of an enrolment', () => {
       { mobileNetworkPrefixes: ['2001:db8:2:3::/64'] },
     ]);
     expect(scene.ask('enroll-add', { name: 'd', router: true }).value).toMatch(/no free \/64/);
+    scene.ask('enroll-revoke', { name: 'b' });
+    scene.add('d', { router: true });
+    expect(scene.row('d')).toMatchObject({ mobileNetworkPrefixes: ['2001:db8:2:2::/64'] });
+  });
+
+  it('end when every address of a small home prefix is given, and go on after a revocation', () => {
+    const scene = new EnrolmentScene({ homePrefixes: [prefix('2001:db8:1::40/124')] });
+    const refused = Array.from({ length: 16 }, (_, at) => `node${at}`).filter(
+      (name) => !scene.ask('enroll-add', { name }).ok,
+    );
+    // The subnet-router anycast address (RFC 4291 §2.6.1) is no host's.
+    expect(refused).toEqual(['node15']);
+    expect(scene.ask('enroll-add', { name: 'node15' }).value).toMatch(/no free address/);
+    scene.ask('enroll-revoke', { name: 'node3' });
+    expect(scene.ask('enroll-add', { name: 'node15' }).ok).toBe(true);
   });
 
   it.each([
