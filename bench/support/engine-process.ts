@@ -40,5 +40,7 @@ export function reconcile(reconciler: Reconciler, now: Monotonic, out: readonly 
 }
 
 export function newReconciler(plane: PlanePort): Reconciler {
-  return new Reconciler(new FakeKernel(), plane, (what) => assert(false, `refused ${what}`));
+  return new Reconciler(new FakeKernel(), plane, (what) => assert(false, `refused ${what}`), {
+    innerAddresses: { protect() {}, release() {} },
+  });
 }

@@ -53,7 +53,7 @@ export function mobileNodeSchema(context: ConfigurationContext) {
     .transform(
       ({ daemon, ntmobile, ...mobileNode }): MobileNodeSettings => ({
         daemon,
-        mobileNode: withDiscovery(mobileNode),
+        mobileNode: { ...withDiscovery(mobileNode), hasPeersAnywhere: ntmobile !== undefined },
         ntmobile,
       }),
     )

@@ -33,8 +33,7 @@ await runPacketDaemon<MobileRouterSettings>({
       sealingKey(node, daemon),
     );
     const nodeOf = (fresh: MobileRouterSettings) => fresh.mobileRouter;
-    const mobileNetworkDevices = node.mobileNetworks.map(({ device }) => device);
-    return openMobileEngines({ daemon, node, nodeOf, engine, mobileNetworkDevices }, host);
+    return openMobileEngines({ daemon, node, nodeOf, engine, router: node }, host);
   },
   cleanup: ({ daemon }) => restoreResolvConf(resolvConfPaths(daemon)),
 });

@@ -38,6 +38,8 @@ export class CommandFailure extends Error {
   }
 }
 
+/** Commands whose answer decides the exit code. */
+const SETTLING: ReadonlySet<string> = new Set(['status', 'killswitch']);
 const WATCH_SECONDS = 2;
 const CLEAR_SCREEN = '\u001b[H\u001b[2J';
 
@@ -57,7 +59,7 @@ export async function printAnswer(
 ): Promise<void> {
   const value = await answerOf(options, command, parameters);
   process.stdout.write(`${shown(options, command, value)}\n`);
-  if (command === 'status' && !isSettled(value)) process.exitCode = ExitCode.negative;
+  if (SETTLING.has(command) && !isSettled(value)) process.exitCode = ExitCode.negative;
 }
 
 /**
@@ -107,11 +109,13 @@ function shown({ json }: GlobalOptions, command: string, value: JsonValue): stri
 /**
  * A mobile node or router is settled if each home is registered or at home, an NTMobile node if it
  * is registered with its coordinator, a relay if it is registered with some coordinator. No daemon
- * is settled while its TUN device is missing.
+ * is settled while its TUN device is missing, or while nft refuses to close or open its kill
+ * switch.
  */
 export function isSettled(status: JsonValue): boolean {
   if (!isJsonObject(status)) return true;
-  const { role, homes, ntmobile, registrations, host } = status;
+  const { role, homes, ntmobile, registrations, host, killSwitch } = status;
+  if (killSwitch === 'closing' || killSwitch === 'opening') return false;
   const atHome = every(homes, ({ phase }) => SETTLED_PHASES.has(String(phase)));
   const joined = !isJsonObject(ntmobile) || ntmobile['coordinator'] === 'registered';
   const relaying =

@@ -27,6 +27,7 @@ export type OptionalPorts = Pick<
   | 'names'
   | 'addressMaps'
   | 'killSwitch'
+  | 'innerAddresses'
   | 'internetAccess'
   | 'nodeGroups'
   | 'hostResolver'

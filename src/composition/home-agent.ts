@@ -4,12 +4,13 @@ import type { KeyPair } from '#crypto/primitives.ts';
 import type { DaemonSettings } from '#daemon/daemon-settings.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
+import { openInnerAddresses } from '#host/kernel/inner-addresses.ts';
 import { openInternetAccess, removeInternetAccess } from '#host/kernel/internet-access.ts';
 import { openNodeGroups } from '#host/kernel/node-groups.ts';
 import { interfacesLosingRouterAdvertisements } from '#host/kernel/sysctl.ts';
 import { randomBytes } from '#host/process/random.ts';
 import { SystemError } from '#host/process/system-error.ts';
-import type { InternetAccessPort, NodeGroupsPort } from '#runtime/ports.ts';
+import type { InnerAddressPort, InternetAccessPort, NodeGroupsPort } from '#runtime/ports.ts';
 import { daemonKey } from './daemon-key.ts';
 import type { EngineHost, EngineSetup } from './engine-daemon.ts';
 import { espOfNodes } from './esp-associations.ts';
@@ -35,7 +36,11 @@ export async function openHomeAgent<S extends HomeAgentSettings>(
   return {
     engine,
     protection: esp.protection,
-    ports: { ...(await internetAccess(settings, host)), nodeGroups: await groups(settings, host) },
+    ports: {
+      ...(await internetAccess(settings, host)),
+      innerAddresses: await innerAddresses(settings, host),
+      nodeGroups: await groups(settings, host),
+    },
     reconfigure(now, fresh, out) {
       engine.reconfigure(now, { ...fresh.homeAgent, acceptRaInterfaces }, out);
       esp.reconfigure({ now, out }, fresh.homeAgent);
@@ -84,11 +89,33 @@ async function internetAccess(
   return { internetAccess: access };
 }
 
+/** A kernel without `fib` in nftables serves nodes without this protection, and says so. */
+async function innerAddresses(
+  { daemon: { device }, homeAgent: { homeLink } }: HomeAgentSettings,
+  { context, resources }: EngineHost,
+): Promise<InnerAddressPort> {
+  try {
+    const opened = await openInnerAddresses({
+      ...{ device, configured: [], owner: 'nodes' },
+      trusted: homeLink === undefined ? [] : [homeLink],
+      onLost: (error) => context.fatal(error),
+      onRefused: (error) => noteRefusal(context, 'inner-prefix', error),
+    });
+    resources.defer(() => opened.close());
+    return opened;
+  } catch (thrown) {
+    if (!(thrown instanceof SystemError)) throw thrown;
+    noteRefusal(context, 'inner-prefix', thrown);
+    return { protect() {}, release() {} };
+  }
+}
+
 async function groups(
   { daemon, homeAgent }: HomeAgentSettings,
   { context, resources }: EngineHost,
 ): Promise<NodeGroupsPort> {
-  const isRequired = homeAgent.mobileNodes.some(({ group }) => group !== undefined);
+  const { mobileNodes, isolate = true } = homeAgent;
+  const isRequired = isolate && mobileNodes.some(({ group }) => group !== undefined);
   const options = {
     device: daemon.device,
     onLost: (error: Error) => context.fatal(error),

@@ -53,6 +53,8 @@ export class HostNames implements AsyncDisposable {
   readonly #mode: Exclude<ResolverMode, 'auto'>;
   #stub: StubResolver | undefined;
   #file: ResolvConf | undefined;
+  /** Servers that a home agent gave, which applications ask in place of those of the network. */
+  #given: readonly NameServer[] | undefined;
 
   private constructor(options: HostNamesOptions) {
     this.#options = options;
@@ -67,7 +69,11 @@ export class HostNames implements AsyncDisposable {
   static async open(options: HostNamesOptions): Promise<HostNames> {
     const names = new HostNames(options);
     const { stub, virtualIpv4Prefix, rebind, sources } = options;
-    const forwarder = new Forwarder({ servers: () => names.servers(), sources });
+    const forwarder = new Forwarder({
+      servers: () => names.#given ?? names.servers(),
+      // Servers of the home agent are behind the tunnel.
+      sources: () => (names.#given === undefined ? sources() : []),
+    });
     names.#stub = await StubResolver.open({
       ...stub,
       forwarder,
@@ -80,6 +86,11 @@ export class HostNames implements AsyncDisposable {
   get stub(): StubResolver {
     if (this.#stub === undefined) throw new Error('the stub is not open');
     return this.#stub;
+  }
+
+  /** Asks these servers for applications; undefined: those of the access network again. */
+  forwardTo(addresses: readonly IpAddress[] | undefined): void {
+    this.#given = addresses?.map((address) => ({ address, port: DNS_PORT }));
   }
 
   /** The configured resolvers, or those of the access network. */

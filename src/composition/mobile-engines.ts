@@ -10,9 +10,11 @@ import type {
   MobileNodeEngine,
   MobileNodeInput,
 } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
+import type { MobileRouterConfiguration } from '#engine/mobile-ipv6/mobile-router/configuration.ts';
 import type { NtmobileNodeInput } from '#engine/ntmobile/node/ntmobile-node.ts';
 import { createResolver, hostAddresses } from '#host/dns/resolver.ts';
 import type { DriverInput } from '#runtime/driver.ts';
+import type { HostResolverPort } from '#runtime/ports.ts';
 import { daemonKey } from './daemon-key.ts';
 import type { EngineHost, EngineSetup, OptionalPorts } from './engine-daemon.ts';
 import { espOfHomes } from './esp-associations.ts';
@@ -20,7 +22,7 @@ import { type EngineWithCounters, joinEngines } from './joined-engines.ts';
 import { type NtmobilePart, openNtmobile } from './ntmobile-part.ts';
 import { type NtmobileSettings, ntmobileWarnings } from './ntmobile-settings.ts';
 import type { PlaneChoice } from './packet-daemon.ts';
-import { openVpnPorts } from './vpn-ports.ts';
+import { killSwitchMark, type MobileNetworks, openInner, openVpnPorts } from './vpn-ports.ts';
 
 interface MobileEngineParts<S> {
   readonly daemon: DaemonSettings;
@@ -28,11 +30,8 @@ interface MobileEngineParts<S> {
   readonly node: MobileNodeConfiguration;
   /** The node's part of reloaded settings. */
   nodeOf(settings: S): MobileNodeConfiguration;
-  /**
-   * Interfaces of mobile networks. A name query from an address there would enter the tunnel, which
-   * may itself wait for the answer.
-   */
-  readonly mobileNetworkDevices?: readonly string[];
+  /** A mobile router's. */
+  readonly router?: MobileRouterConfiguration;
   /** The Mobile IPv6 engine; undefined without homes, when there is NTMobile instead. */
   readonly engine: MobileNodeEngine | undefined;
   readonly ntmobile?: NtmobileSettings | undefined;
@@ -43,11 +42,15 @@ export async function openMobileEngines<S>(
   host: EngineHost,
 ): Promise<EngineSetup<S>> {
   const { clock, context, servers } = host;
-  const { daemon, node, nodeOf, engine, mobileNetworkDevices = [] } = parts;
+  const { daemon, node, nodeOf, engine, router } = parts;
+  const mobileNetworks = networksOf(router);
   const { interfaces, homes } = node;
   let current = node;
-  const sources = () => hostAddresses([daemon.device, ...mobileNetworkDevices]);
-  const environment = { daemon, interfaces, homes, clock, events: context.events, sources };
+  // A name query from an address of a mobile network would enter the tunnel, which may itself wait
+  // for the answer.
+  const sources = () => hostAddresses([daemon.device, ...mobileNetworks.devices]);
+  const mark = () => killSwitchMark(current);
+  const environment = { daemon, interfaces, homes, clock, events: context.events, sources, mark };
   const ntmobile = parts.ntmobile && (await openNtmobile(parts.ntmobile, environment));
   if (ntmobile !== undefined) servers.use(ntmobile.names);
   const protection = engine && espOfHomes(node, engine);
@@ -61,8 +64,9 @@ export async function openMobileEngines<S>(
         ...addressesOf(links),
       ],
       traffic: true,
+      innerAddresses: await openInner(daemon, node, mobileNetworks, host),
       ...openVpnPorts(daemon, () => current, host, sources),
-      ...namePorts(ntmobile, sources),
+      ...namePorts(ntmobile, sources, mark),
     },
     reconfigure(now, settings, out) {
       current = nodeOf(settings);
@@ -73,15 +77,28 @@ export async function openMobileEngines<S>(
   };
 }
 
-/** The stub knows which servers to ask. */
+function networksOf(router: MobileRouterConfiguration | undefined): MobileNetworks {
+  const { mobileNetworks = [], homes = [] } = router ?? {};
+  return {
+    devices: mobileNetworks.map(({ device }) => device),
+    prefixes: homes.flatMap(({ mobileNetworkPrefixes }) => mobileNetworkPrefixes),
+  };
+}
+
+/** The stub knows which servers to ask, and stays the resolver of the host. */
 function namePorts(
   ntmobile: NtmobilePart | undefined,
   sources: () => readonly IpAddress[],
+  mark: () => number | undefined,
 ): OptionalPorts {
   if (ntmobile === undefined) return {};
   const { names, login } = ntmobile;
-  const resolver = createResolver({ sources, servers: () => names.servers() });
-  return { resolver, login, names: names.stub };
+  const resolver = createResolver({ sources, mark, servers: () => names.servers() });
+  const hostResolver: HostResolverPort = {
+    use: ({ servers }) => names.forwardTo(servers),
+    restore: () => names.forwardTo(undefined),
+  };
+  return { resolver, login, names: names.stub, hostResolver };
 }
 
 function addressesOf(links: readonly NetworkInterface[]): readonly IpAddress[] {

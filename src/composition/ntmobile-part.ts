@@ -32,6 +32,8 @@ interface NtmobileEnvironment {
   readonly events: EventSink;
   /** The host's own addresses, without virtual ones. */
   readonly sources: () => readonly IpAddress[];
+  /** Firewall mark that a kill switch demands; undefined: none. */
+  readonly mark: () => number | undefined;
 }
 
 /**
@@ -43,7 +45,7 @@ export async function openNtmobile(
   environment: NtmobileEnvironment,
 ): Promise<NtmobilePart> {
   const { server, account, device, secret, node } = settings;
-  const { daemon, interfaces, homes, clock, events, sources } = environment;
+  const { daemon, interfaces, homes, clock, events, sources, mark } = environment;
   const { virtualIpv4Prefix } = node;
   const names = await HostNames.open({
     ...settings.names,
@@ -52,7 +54,7 @@ export async function openNtmobile(
     sources,
     events,
   });
-  const resolver = createResolver({ sources, servers: () => names.servers() });
+  const resolver = createResolver({ sources, mark, servers: () => names.servers() });
   const own = daemonKey(daemon);
   const wallMs = (): number => clock.now() + clock.offsetMs();
   const engine = createNtmobileNode(
@@ -60,7 +62,7 @@ export async function openNtmobile(
     randomBytes,
   );
   const login = new LoginClient({
-    ...{ server, account, device, secret, own, resolver, sources, wallMs },
+    ...{ server, account, device, secret, own, resolver, sources, mark, wallMs },
     note: (event) => events.event(event, wallMs()),
   });
   return { engine, login, names };

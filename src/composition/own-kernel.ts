@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import type { DaemonSettings } from '#daemon/daemon-settings.ts';
 import { runDirectory } from '#daemon/directories.ts';
+import { removeInnerAddresses } from '#host/kernel/inner-addresses.ts';
 import { openKernel, ROUTING_PROTOCOL } from '#host/kernel/kernel.ts';
 import { openNetlink } from '#host/kernel/netlink.ts';
 import { removePacketFilter } from '#host/kernel/packet-filter.ts';
@@ -38,4 +39,5 @@ export function removeKernelState(role: Role, daemon: Owner): void {
     kernel.close();
   }
   removePacketFilter(daemon.device);
+  removeInnerAddresses(daemon.device);
 }

@@ -1,20 +1,32 @@
-/** The ports of a mobile node or router that is used as a VPN: kill switch and name servers. */
+/**
+ * The ports of a mobile node or router that is used as a VPN: kill switch, name servers, and the
+ * protection of its home addresses.
+ */
 import { join } from 'node:path';
-import type { IpAddress } from '#base/ip.ts';
+import { type IpAddress, isIpv6, type Prefix } from '#base/ip.ts';
 import type { JsonObject } from '#base/json.ts';
 import { KILL_SWITCH_FILE } from '#base/kill-switch-names.ts';
 import type { DaemonSettings } from '#daemon/daemon-settings.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
-import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import {
+  fixedAddressesOf,
+  type MobileNodeConfiguration,
+} from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { NameServer } from '#host/dns/dns-exchange.ts';
 import { HostResolver } from '#host/dns/host-resolver.ts';
 import { createResolver } from '#host/dns/resolver.ts';
+import { openInnerAddresses } from '#host/kernel/inner-addresses.ts';
 import {
   type KillSwitchPlace,
   openKillSwitch,
   removeKillSwitch,
 } from '#host/kernel/kill-switch.ts';
-import type { HostResolverPort, KillSwitchPort, ResolverPort } from '#runtime/ports.ts';
+import type {
+  HostResolverPort,
+  InnerAddressPort,
+  KillSwitchPort,
+  ResolverPort,
+} from '#runtime/ports.ts';
 import type { EngineHost } from './engine-daemon.ts';
 import { resolvConfPaths } from './host-names.ts';
 
@@ -56,6 +68,11 @@ function hasKillSwitch({ killSwitch = 'off' }: MobileNodeConfiguration): boolean
   return killSwitch !== 'off';
 }
 
+/** The mark of packets that leave outside the tunnel; undefined if no kill switch demands it. */
+export function killSwitchMark(node: MobileNodeConfiguration): number | undefined {
+  return hasKillSwitch(node) ? node.mark : undefined;
+}
+
 /** Follows the configuration: a reload may close the host, or open it. */
 export function accessQueries(
   resolvers: readonly IpAddress[],
@@ -67,11 +84,40 @@ export function accessQueries(
       resolvers.length > 0
         ? resolvers.map((address) => ({ address, port: DNS_PORT }))
         : hostResolver.accessServers(hasKillSwitch(current())),
-    mark() {
-      const node = current();
-      return hasKillSwitch(node) ? node.mark : undefined;
-    },
+    mark: () => killSwitchMark(current()),
   };
+}
+
+/** A router's own networks. */
+export interface MobileNetworks {
+  /** Interfaces. */
+  readonly devices: readonly string[];
+  readonly prefixes: readonly Prefix[];
+}
+
+export async function openInner(
+  { device }: DaemonSettings,
+  { homes, trustedInterfaces = [] }: MobileNodeConfiguration,
+  networks: MobileNetworks,
+  { context, resources }: EngineHost,
+): Promise<InnerAddressPort> {
+  const addresses = homes.flatMap(fixedAddressesOf);
+  const opened = await openInnerAddresses({
+    device,
+    trusted: [...networks.devices, ...trustedInterfaces],
+    configured: [
+      ...addresses.map((address) => ({ address, length: isIpv6(address) ? 128 : 32 })),
+      ...networks.prefixes,
+    ],
+    owner: 'host',
+    onLost: (error) => context.fatal(error),
+    onRefused({ message: error }) {
+      const fields = { what: 'inner-prefix', error };
+      context.events.event({ name: 'kernel-refused', level: 'warn', fields }, Date.now());
+    },
+  });
+  resources.defer(() => opened.close());
+  return opened;
 }
 
 function openSwitch(

@@ -81,6 +81,20 @@ export function vpnShape() {
           '`sojourn killswitch off` opens the host until `sojourn killswitch on` or the next ' +
           'start. Needs nft.',
       }),
+    trustedInterfaces: z
+      .array(interfaceNameField())
+      .max(64)
+      .default([])
+      .meta({
+        description:
+          'interfaces by which packets for home addresses, mobile networks and virtual addresses ' +
+          'may come in beside the tunnel, such as those of containers; * at the end stands for ' +
+          'any characters',
+        details:
+          'What comes in for these addresses by another interface is dropped: it did not come ' +
+          'from the home agent.',
+        sample: ['docker0', 'br-*'],
+      }),
     acceptDns: z
       .boolean()
       .default(false)
@@ -110,7 +124,6 @@ interface VpnKeys {
   readonly acceptDns?: boolean | undefined;
   readonly splitTunnel?: PartialSettings<SplitTunnel> | undefined;
   readonly homes?: readonly (PartialSettings<HomeConfiguration> | undefined)[] | undefined;
-  readonly ntmobile?: unknown;
 }
 
 /** Reports keys that contradict each other. */
@@ -126,17 +139,7 @@ export function checkVpn(keys: VpnKeys, report: Report): void {
   ] as const)
     if (given && defaultRoute === false)
       report(`${key} needs defaultRoute`, 'set defaultRoute: true, or remove it', [key]);
-  if (keys.acceptDns === true && keys.ntmobile !== undefined)
-    report('the stub resolver of ntmobile is the name server of this host', 'remove acceptDns', [
-      'acceptDns',
-    ]);
   if (killSwitch === 'off') return;
-  if (keys.ntmobile !== undefined)
-    report(
-      'a kill switch covers homes only',
-      'remove killSwitch, or run NTMobile on another host',
-      ['killSwitch'],
-    );
   if (homes?.length === 0)
     report('a kill switch without homes closes the host for good', 'give homes, or remove it', [
       'killSwitch',

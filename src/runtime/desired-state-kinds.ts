@@ -19,6 +19,7 @@ import type { DesiredKind, ItemKey } from './desired-state-table.ts';
 import type {
   AddressMapPort,
   HostResolverPort,
+  InnerAddressPort,
   InternetAccessPort,
   KernelPort,
   KillSwitchPort,
@@ -32,6 +33,7 @@ export interface HostPorts {
   readonly plane: PlanePort;
   readonly addressMaps: AddressMapPort;
   readonly killSwitch: KillSwitchPort;
+  readonly innerAddresses: InnerAddressPort;
   readonly internetAccess: InternetAccessPort;
   readonly nodeGroups: NodeGroupsPort;
   readonly hostResolver: HostResolverPort;
@@ -68,6 +70,15 @@ export const DESIRED_STATE_KINDS: { readonly [K in keyof DesiredItems]: Row<Desi
     equal: () => true,
     apply: ({ killSwitch }, network) => killSwitch.allowNetwork(network),
     remove: ({ killSwitch }, network) => killSwitch.disallowNetwork(network),
+  },
+  /** Before the addresses exist. */
+  innerPrefixes: {
+    name: 'inner-prefix',
+    owner: 'innerAddresses',
+    keyOf: ({ prefix }) => keyOfPrefix(prefix),
+    equal: (a, b) => a.homeLink === b.homeLink,
+    apply: ({ innerAddresses }, prefix) => innerAddresses.protect(prefix),
+    remove: ({ innerAddresses }, prefix) => innerAddresses.release(prefix),
   },
   /** An operator sees only the id of the tunnel. */
   sealingKeys: {

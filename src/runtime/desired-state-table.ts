@@ -129,6 +129,10 @@ export class DesiredStateTable<V extends object, P> {
     return [...this.#pending].map((key) => `${this.#kind.name} ${key}`);
   }
 
+  get name(): string {
+    return this.#kind.name;
+  }
+
   get hasPending(): boolean {
     return this.#pending.size > 0;
   }

@@ -19,6 +19,7 @@ import type {
   ControlPort,
   EventSink,
   HostResolverPort,
+  InnerAddressPort,
   InternetAccessPort,
   KernelPort,
   KillSwitchPort,
@@ -50,6 +51,7 @@ export interface DriverOptions extends ExternalRequestPorts {
   readonly events: EventSink;
   readonly addressMaps?: AddressMapPort;
   readonly killSwitch?: KillSwitchPort;
+  readonly innerAddresses?: InnerAddressPort;
   readonly internetAccess?: InternetAccessPort;
   readonly nodeGroups?: NodeGroupsPort;
   readonly hostResolver?: HostResolverPort;

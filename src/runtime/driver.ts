@@ -71,11 +71,10 @@ class DriverLoop implements Driver {
     );
     this.#records = new RecordWriter(options.store, (fault) => this.#reportStore(fault));
     this.#traffic = new TrafficSampler(options.plane, options.trafficIntervalMs);
-    this.#commands = new OperatorCommands(options.plane, {
-      counters: () => this.#statistics(),
-      stats: () => this.#statistics(),
-      status: () => this.#status(),
-    });
+    const statistics = (): JsonObject => this.#statistics();
+    const own = { counters: statistics, stats: statistics, status: () => this.#status() };
+    const isPending = (kind: string): boolean => this.#reconciler.isPending(kind);
+    this.#commands = new OperatorCommands(options.plane, own, isPending);
   }
 
   start(): void {
@@ -253,7 +252,8 @@ class DriverLoop implements Driver {
         unapplied = true;
         continue;
       }
-      if (unapplied && output.kind === 'send') {
+      // A reply tells what the host has applied.
+      if (unapplied && (output.kind === 'send' || output.kind === 'reply')) {
         this.#reconciler.applyAdditions(now);
         unapplied = false;
       }

@@ -32,6 +32,7 @@ import type {
 import type { EngineEvent } from '#engine/contract/output.ts';
 import type {
   DesiredGroupMember,
+  DesiredInnerPrefix,
   DesiredKillSwitch,
   DesiredLocalNetwork,
 } from '#engine/contract/packet-filters.ts';
@@ -240,6 +241,13 @@ export interface KillSwitchPort {
   /** Opens the kill switch for the hosts of a link; in force soon after the call. */
   allowNetwork(network: DesiredLocalNetwork): void;
   disallowNetwork(network: DesiredLocalNetwork): void;
+}
+
+/** Keeps packets from elsewhere off addresses that belong to tunnels. Throws a `HostError`. */
+export interface InnerAddressPort {
+  /** In force soon after the call. */
+  protect(prefix: DesiredInnerPrefix): void;
+  release(prefix: DesiredInnerPrefix): void;
 }
 
 /** Translates addresses of mobile nodes for the internet. Throws a `HostError`. */

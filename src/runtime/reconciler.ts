@@ -17,6 +17,7 @@ import { type HostError, isHostError } from './host-error.ts';
 import type {
   AddressMapPort,
   HostResolverPort,
+  InnerAddressPort,
   InternetAccessPort,
   KernelPort,
   KillSwitchPort,
@@ -41,6 +42,7 @@ const missing = (what: string) => (): never => {
 };
 const noAddressMap = missing('an address map');
 const noKillSwitch = missing('a kill switch');
+const noInnerAddresses = missing('inner addresses');
 const noInternetAccess = missing('internet access');
 const noNodeGroups = missing('groups of nodes');
 const noHostResolver = missing('name servers');
@@ -49,6 +51,9 @@ const NO_ADDRESS_MAPS: AddressMapPort = { set: noAddressMap, delete: noAddressMa
 const NO_KILL_SWITCH: KillSwitchPort = {
   ...{ set: noKillSwitch, release: noKillSwitch },
   ...{ allowNetwork: noKillSwitch, disallowNetwork: noKillSwitch },
+};
+const NO_INNER_ADDRESSES: InnerAddressPort = {
+  ...{ protect: noInnerAddresses, release: noInnerAddresses },
 };
 const NO_INTERNET_ACCESS: InternetAccessPort = {
   ...{ masquerade: noInternetAccess, endMasquerade: noInternetAccess },
@@ -60,6 +65,7 @@ const NO_HOST_RESOLVER: HostResolverPort = { use: noHostResolver, restore: noHos
 interface FurtherPorts {
   readonly addressMaps?: AddressMapPort | undefined;
   readonly killSwitch?: KillSwitchPort | undefined;
+  readonly innerAddresses?: InnerAddressPort | undefined;
   readonly internetAccess?: InternetAccessPort | undefined;
   readonly nodeGroups?: NodeGroupsPort | undefined;
   readonly hostResolver?: HostResolverPort | undefined;
@@ -101,6 +107,7 @@ export class Reconciler {
     {
       addressMaps = NO_ADDRESS_MAPS,
       killSwitch = NO_KILL_SWITCH,
+      innerAddresses = NO_INNER_ADDRESSES,
       internetAccess = NO_INTERNET_ACCESS,
       nodeGroups = NO_NODE_GROUPS,
       hostResolver = NO_HOST_RESOLVER,
@@ -110,8 +117,8 @@ export class Reconciler {
     this.#repaired = repaired;
     this.#kernel = kernel;
     this.#refused = refused;
-    const further = { addressMaps, killSwitch, internetAccess, nodeGroups, hostResolver };
-    const ports = { kernel, plane, ...further };
+    const filters = { addressMaps, killSwitch, innerAddresses, internetAccess, nodeGroups };
+    const ports = { kernel, plane, hostResolver, ...filters };
     const tables = keysOf(DESIRED_STATE_KINDS).map((kind) => ({
       kind,
       owner: DESIRED_STATE_KINDS[kind].owner,
@@ -194,6 +201,11 @@ export class Reconciler {
     const attempt = this.#attempt(now);
     for (const table of this.#planeTables.toReversed()) table.applyRemovals(attempt);
     this.applyRemovals(now);
+  }
+
+  /** Whether an item of the kind waits, whose last change the host refused. */
+  isPending(kind: string): boolean {
+    return this.#tables.some(({ name, hasPending }) => name === kind && hasPending);
   }
 
   /** `pending`: what the host refuses and why; `counters`: applied, refused and disturbed. */

@@ -140,6 +140,7 @@ class VirtualDaemon {
       clock,
       plane: this.plane,
       kernel: this.kernel,
+      innerAddresses: { protect() {}, release() {} },
       store: STORE,
       events: { event() {} },
       onFatal(thrown) {

@@ -93,7 +93,9 @@ export const QUERIES: Readonly<Record<string, Query>> = {
         shape: 'object',
         fields: {
           role: '`mobile-node` or `mobile-router`',
-          'killSwitch?': '`closed` or `lifted`; absent without `killSwitch`',
+          'killSwitch?':
+            '`closed` or `lifted`; `closing` or `opening` until nft accepts that; absent without ' +
+            '`killSwitch`',
           homes:
             'one entry for each home: `home`, `phase`, `homeAddress`, `ipv4HomeAddress`, ' +
             '`careOfAddress`, `interface`, `encapsulation`, `encrypted`, ' +

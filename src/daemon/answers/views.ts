@@ -107,8 +107,9 @@ export const PHASES: Readonly<Record<string, string>> = {
 
 const KILL_SWITCH_TEXTS: Readonly<Record<string, string>> = {
   closed: 'closed: nothing leaves outside the tunnel',
+  closing: 'NOT IN FORCE: nft refuses the rules',
   lifted: 'OPEN until `sojourn killswitch on` or the next start',
-  refused: 'NOT IN FORCE: nft refuses the rules',
+  opening: 'STILL CLOSED: nft refuses the change',
 };
 
 const FORWARDING_TEXTS: Readonly<Record<string, string>> = {
@@ -250,12 +251,9 @@ function hostLines(status: JsonObject): readonly Line[] {
   const refused = pending.map(
     ({ what, error }): Line => ['refused', `${text(what) ?? '-'}: ${text(error) ?? 'waiting'}`],
   );
-  const isOpen =
-    status['killSwitch'] === 'closed' &&
-    pending.some(({ what }) => String(what).startsWith('kill-switch '));
   const { storeBacklog, storeFault } = isJsonObject(driver) ? driver : {};
   return [
-    ['kill switch', KILL_SWITCH_TEXTS[isOpen ? 'refused' : String(status['killSwitch'])]],
+    ['kill switch', KILL_SWITCH_TEXTS[String(status['killSwitch'])]],
     ...(refused.length === 0 ? [['kernel', 'in sync'] as const] : refused),
     [
       'store',

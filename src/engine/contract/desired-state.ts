@@ -18,6 +18,7 @@ import type {
 import { encapsulationOf, type OuterPath, type Protection } from './outer-path.ts';
 import type {
   DesiredGroupMember,
+  DesiredInnerPrefix,
   DesiredKillSwitch,
   DesiredLocalNetwork,
   DesiredMasquerade,
@@ -27,6 +28,7 @@ import type {
 export interface DesiredItems {
   readonly killSwitches: DesiredKillSwitch;
   readonly localNetworks: DesiredLocalNetwork;
+  readonly innerPrefixes: DesiredInnerPrefix;
   readonly addresses: DesiredAddress;
   readonly routes: DesiredRoute;
   readonly rules: DesiredRule;

@@ -1,6 +1,6 @@
 /**
- * Desired packet filters of the host: the kill switch of a mobile node; the translation and
- * the groups of a home agent.
+ * Desired packet filters of the host: the kill switch and the inner addresses of a mobile node; the
+ * translation and the groups of a home agent.
  *
  * No RFC: the engines say what may leave, the host has the rules.
  */
@@ -31,6 +31,8 @@ export interface DesiredKillSwitch {
   /** Firewall mark of the daemon's own packets. */
   readonly mark: number;
   readonly homeAgents: readonly IpAddress[];
+  /** Marked packets may go to any host: NTMobile has peers and servers everywhere. */
+  readonly anywhere?: boolean;
   /** The daemon resolves names: its marked queries may leave. */
   readonly lookups: boolean;
   /** Interfaces of networks behind this host, which are no way out. */
@@ -56,4 +58,14 @@ export interface DesiredMasquerade {
 export interface DesiredGroupMember {
   readonly prefix: Prefix;
   readonly group: string;
+}
+
+/**
+ * Addresses whose packets come and go by the tunnel device. The host drops those that come in
+ * elsewhere: a strong host model (RFC 1122 §3.3.4.2) for these addresses alone.
+ */
+export interface DesiredInnerPrefix {
+  readonly prefix: Prefix;
+  /** At home: the interface by which packets to them come in. */
+  readonly homeLink?: string | undefined;
 }

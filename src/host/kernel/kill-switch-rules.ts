@@ -6,7 +6,8 @@
  * - RFC 4861  Neighbour Discovery (hop limit 255);  RFC 3810  reports of multicast listeners: a
  *             switch that snoops delivers no solicitations without them
  * - RFC 2131, RFC 8415  DHCP. ARP is no IP packet, and passes.
- * - packets with the daemon's mark to a home agent, and its name queries
+ * - packets with the daemon's mark to a home agent, and its name queries; with NTMobile to any
+ *   host: sealed datagrams to peers, and TLS to the account server
  *
  * Another table that accepts a packet does not save it from this one: each table decides for
  * itself, and one that drops is enough.
@@ -116,7 +117,7 @@ function keepAliveRules({ desired, anyHomeAgent }: KillSwitchRules): readonly st
   const marked = `meta mark ${mark}`;
   return [
     'oifname "lo" accept',
-    ...(anyHomeAgent === true
+    ...(anyHomeAgent === true || desired.anywhere === true
       ? [`${marked} accept`]
       : FAMILIES.map(({ digit, word }) => `${marked} ${word} daddr @home_agents${digit} accept`)),
     ...(lookups ? [`${marked} meta l4proto { tcp, udp } th dport 53 accept`] : []),

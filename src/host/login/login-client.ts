@@ -3,8 +3,8 @@
  *
  * docs/reference/ntmobile.md §2.2; RFC 9110 §10.2.3 (Retry-After)
  *
- * Node's sockets have no SO_MARK. They are bound to the host's own addresses instead, which the
- * policy rules keep out of the tunnels: a tunnel needs the credential that this client gets.
+ * The connection is bound to the host's own addresses, which the policy rules keep out of the
+ * tunnels: a tunnel needs the credential that this client gets.
  */
 import { readFileSync, statSync } from 'node:fs';
 import type { TLSSocket } from 'node:tls';
@@ -50,6 +50,8 @@ export interface LoginClientOptions {
   readonly resolver: ResolverPort;
   /** The host's addresses, without virtual ones. */
   readonly sources: () => readonly IpAddress[];
+  /** Firewall mark of the connection, by which a kill switch lets it out. Default: none. */
+  readonly mark?: () => number | undefined;
   /** This host's clock, milliseconds since 1970-01-01. */
   readonly wallMs: () => number;
   /** Reports a warning to the operator when the login succeeds nevertheless. */
@@ -147,14 +149,15 @@ export class LoginClient implements LoginPort {
   }
 
   async #connect(): Promise<TLSSocket> {
-    const { server, resolver, sources, connectMs } = this.#options;
+    const { server, resolver, sources, mark, connectMs } = this.#options;
     const literal = parseIpAddress(server.host);
     const { addresses, failure } =
       literal === undefined ? await resolver.resolve(server.host) : { addresses: [literal] };
     if (addresses.length === 0)
       throw new Failure('unresolved', `${server.host}: ${failure ?? 'no address'}`);
     const timeout = connectMs === undefined ? {} : { timeoutMs: connectMs };
-    return await connectSecurely({ server, addresses, sources: sources(), ...timeout });
+    const from = { sources: sources(), mark: mark?.() };
+    return await connectSecurely({ server, addresses, ...from, ...timeout });
   }
 
   async #ask(exchange: JsonExchange, system: System, attempt: LoginAttempt): Promise<JsonResponse> {

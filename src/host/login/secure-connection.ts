@@ -5,9 +5,10 @@
  * RFC 8446          TLS 1.3, and no other version
  * RFC 8305 §4, §5   families alternate; attempts are staggered
  */
-import { isIP } from 'node:net';
+import { isIP, Socket } from 'node:net';
 import { connect, getCACertificates, type TLSSocket } from 'node:tls';
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
+import { openMarkedSocket } from '#host/marked-socket.ts';
 
 /** How the server is authenticated. */
 export type Trust =
@@ -28,6 +29,8 @@ interface ConnectOptions {
   readonly addresses: readonly IpAddress[];
   /** Source addresses; routing chooses for a family without one. */
   readonly sources: readonly IpAddress[];
+  /** Firewall mark; undefined: none. */
+  readonly mark?: number | undefined;
   /** Limit for one attempt; default 5000. */
   readonly timeoutMs?: number;
   /** The next attempt starts when there is no connection after this; default 250. */
@@ -125,18 +128,21 @@ class HappyEyeballs {
   }
 
   #attempt({ remote, source }: AddressPair): void {
-    const { server, timeoutMs = 5_000 } = this.#options;
+    const { server, mark, timeoutMs = 5_000 } = this.#options;
     const { trust, port, host } = server;
+    const carrier = mark === undefined ? undefined : marked(mark, { remote, source }, port);
     const socket = connect({
-      ...{ host: remote, port, minVersion: 'TLSv1.3', ALPNProtocols: ['http/1.1'] },
+      ...(carrier === undefined ? { host: remote, port } : { socket: carrier }),
+      ...{ minVersion: 'TLSv1.3', ALPNProtocols: ['http/1.1'] },
       ...(isIP(host) === 0 ? { servername: host } : {}),
-      ...(source === undefined ? {} : { localAddress: source }),
+      ...(source === undefined || mark !== undefined ? {} : { localAddress: source }),
       // The fingerprints alone decide which certificate is right; TLS proves possession of its
       // key.
       ...('fingerprints' in trust
         ? { rejectUnauthorized: false }
         : { ca: authoritiesOf(trust.authorities) }),
     });
+    carrier?.on('error', (error) => socket.destroy(error));
     this.#open.add(socket);
     const timer = setTimeout(() => socket.destroy(new Error('no answer in time')), timeoutMs);
     const failed = (why: string): void => {
@@ -164,6 +170,12 @@ class HappyEyeballs {
       this.#done.resolve(socket);
     });
   }
+}
+
+/** A TCP connection with the mark, which is still to be made. */
+function marked(mark: number, { remote, source }: AddressPair, port: number): Socket {
+  const carrier = new Socket({ fd: openMarkedSocket({ type: 'tcp', remote, source, mark }) });
+  return carrier.connect({ host: remote, port });
 }
 
 let systemAuthorities: readonly string[] | undefined;

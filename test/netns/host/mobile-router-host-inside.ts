@@ -154,8 +154,11 @@ const kernel = openKernel({
   sysctlFile: '/run/sojourn/test-sysctl.json',
 });
 const refusals: string[] = [];
-const reconciler = new Reconciler(kernel, new FakePlane(), (what, error) =>
-  refusals.push(`${what}: ${error.message}`),
+const reconciler = new Reconciler(
+  kernel,
+  new FakePlane(),
+  (what, error) => refusals.push(`${what}: ${error.message}`),
+  { innerAddresses: { protect() {}, release() {} } },
 );
 kernel.onDisturbed(() => reconciler.disturbed(clock.now()));
 const movement = new MovementDetection(

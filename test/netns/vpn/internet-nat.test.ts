@@ -28,6 +28,11 @@ afterEach(async () => await journey?.close());
 
 const ping = async (from: string, to: string, ...further: readonly string[]): Promise<number> =>
   (await journey.lab.attempt(from, ['ping', '-n', '-c', '1', '-W', '1', ...further, to])).code;
+/** Echo requests that the kernels of the node and the home agent accepted. */
+const echoes = async (): Promise<readonly string[]> =>
+  await Promise.all(
+    ['mn', 'home'].map((host) => journey.lab.exec(host, ['nstat', '-asz', 'Icmp6InEchos'])),
+  );
 const tables = async (): Promise<string> =>
   await journey.lab.exec('home', ['nft', 'list', 'tables', 'inet']);
 
@@ -132,6 +137,18 @@ test('keeps nodes of different groups apart until they get the same one', async 
   expect(await outcomes()).toEqual([1, 1, 1, 1]);
   expect(await lab.exec('home', ['nft', 'list', 'table', 'inet', 'sojourn-ha-groups'])).toMatch(
     /counter packets [1-9]\d* bytes \d+ drop/,
+  );
+
+  // No host outside can pretend to be a node, at the home agent or at another node.
+  const spoofed = behind.find(({ address }) => address.includes(':'))?.address ?? '';
+  await lab.exec('cn', ['ip', 'address', 'add', `${spoofed}/128`, 'dev', 'lo', 'nodad']);
+  const seen = await echoes();
+  for (const target of [HOME.virtualAddress, ADDRESSES.homeAgentIpv6])
+    expect(await ping('cn', target, '-I', spoofed)).not.toBe(0);
+  expect(await echoes()).toEqual(seen);
+  await lab.exec('cn', ['ip', 'address', 'delete', `${spoofed}/128`, 'dev', 'lo']);
+  expect(await lab.exec('home', ['nft', 'list', 'table', 'inet', 'sojourn-ha-inner'])).toMatch(
+    /fib saddr oifname "sojourn-ha" counter packets [2-9] /,
   );
 
   homeAgent.configure(withGroups('family', 'family'));

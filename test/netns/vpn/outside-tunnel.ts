@@ -40,20 +40,29 @@ export class OutsideTunnel {
   readonly #node: string;
   readonly #device: string;
   readonly #linkAddress: string;
+  /** Further packets that keep the host's tunnels alive, as tshark's filters. */
+  readonly #further: readonly string[];
   #capture: Capture | undefined;
   #number = 0;
 
-  private constructor(lab: Lab, node: string, device: string, linkAddress: string) {
+  private constructor(
+    lab: Lab,
+    node: string,
+    { device, address }: { readonly device: string; readonly address: string },
+    further: readonly string[],
+  ) {
     this.#lab = lab;
     this.#node = node;
     this.#device = device;
-    this.#linkAddress = linkAddress;
+    this.#linkAddress = address;
+    this.#further = further;
   }
 
-  static async of(lab: Lab, node: string, device = 'eth0'): Promise<OutsideTunnel> {
+  static async of(lab: Lab, node: string, further: readonly string[] = []): Promise<OutsideTunnel> {
+    const device = 'eth0';
     const text = await lab.exec(node, ['ip', '-oneline', 'link', 'show', device]);
     const [, address = ''] = /link\/ether (\S+)/.exec(text) ?? [];
-    return new OutsideTunnel(lab, node, device, address);
+    return new OutsideTunnel(lab, node, { device, address }, further);
   }
 
   async capture(): Promise<void> {
@@ -68,7 +77,7 @@ export class OutsideTunnel {
     if (capture === undefined) throw new Error('nothing is captured');
     await capture.stop();
     const own = `eth.src == ${this.#linkAddress}`;
-    const allowed = [...LINK, ...TUNNEL, LOOKUP].join(' || ');
+    const allowed = [...LINK, ...TUNNEL, LOOKUP, ...this.#further].join(' || ');
     const names = [
       'frame.number',
       '_ws.col.Protocol',

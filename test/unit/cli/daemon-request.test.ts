@@ -26,6 +26,8 @@ describe('isSettled', () => {
       { role: 'relay', registrations: [{ registered: false }, { registered: true }] },
       true,
     ],
+    ['a kill switch that nft refuses to close', { homes: [], killSwitch: 'closing' }, false],
+    ['a closed kill switch', { homes: [], killSwitch: 'closed' }, true],
     ['a direction coordinator', { role: 'direction-coordinator', registrations: 0 }, true],
     ['an account server', { role: 'account-server' }, true],
   ])('judges %s', (_, status, expected) => {

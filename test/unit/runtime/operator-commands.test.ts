@@ -35,6 +35,36 @@ describe("an operator's command", () => {
     expect(control.ask('stats')).toMatchObject([{ ok: true, value: { plane: { injected: 0 } } }]);
   });
 
+  it('says closing or opening until the host has applied the kill switch', () => {
+    let refuses = true;
+    const set = (): void => {
+      if (refuses) throw Object.assign(new Error('nft'), { code: 'ENFTRULES' });
+    };
+    const killSwitch = { set, release() {}, allowNetwork() {}, disallowNetwork() {} };
+    const { driver, engine, control, clock } = world({ killSwitch });
+    engine.answers.set('request', (input) => {
+      if (input.kind !== 'request') return [];
+      const isOff = input.parameters['state'] === 'off';
+      const state: 'lifted' | 'closed' = isOff ? 'lifted' : 'closed';
+      const desired = {
+        ...{ state, keptAtStop: true, mark: 7, homeAgents: [], lookups: false, innerDevices: [] },
+        splitTunnel: { exclude: [], interfaces: [] },
+      } as const;
+      return [
+        { kind: 'set-desired', key: 'kill-switch', part: { killSwitches: [desired] } },
+        { kind: 'reply', id: input.id, ok: true, value: { killSwitch: state } },
+      ];
+    });
+    driver.start();
+    const ask = (state: 'on' | 'off') => control.ask('killswitch', { state })[0]?.value;
+    expect(ask('on')).toEqual({ killSwitch: 'closing' });
+    expect(ask('off')).toEqual({ killSwitch: 'opening' });
+    refuses = false;
+    clock.advance(60_000);
+    expect(ask('off')).toEqual({ killSwitch: 'lifted' });
+    expect(ask('on')).toEqual({ killSwitch: 'closed' });
+  });
+
   it('gets traffic counters with each listed tunnel', () => {
     const { driver, engine, control, plane } = world();
     const tunnel = {

@@ -148,7 +148,11 @@ export function setDesiredStatic({ out }: Step, configuration: HomeAgentConfigur
     ...unreachableNetworks(configuration, homeLink === undefined ? [] : pool),
   ];
   const translated = masquerades(configuration);
+  const networks = configuration.mobileNodes.flatMap((node) => node.mobileNetworkPrefixes);
+  const inner = [...homePrefixes, ...ipv4HomePrefixes, ...pool, ...networks];
   const part: DesiredPart = {
+    // No host outside of the tunnels and the home link may pretend to be a mobile node.
+    innerPrefixes: inner.map((prefix) => ({ prefix })),
     sysctls: sysctls(configuration),
     ...(routes.length === 0 ? {} : { routes }),
     ...(translated.length === 0 ? {} : { masquerades: translated }),

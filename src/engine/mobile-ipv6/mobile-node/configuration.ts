@@ -61,10 +61,17 @@ export interface MobileNodeConfiguration {
    * `always`: and whether the daemon runs or not. Default: `off`.
    */
   readonly killSwitch?: KillSwitchMode;
+  /** The daemon's own packets also go to other hosts than home agents: NTMobile runs in it. */
+  readonly hasPeersAnywhere?: boolean;
   /** The host uses the name servers that an authenticated home agent gives. */
   readonly acceptDns?: boolean;
   /** Hosts of the present links may be reached directly in spite of the kill switch. */
   readonly allowLocalNetwork?: boolean;
+  /**
+   * Interfaces of this host's own hosts, such as containers, that reach home addresses without a
+   * tunnel; a `*` at the end of a name stands for any characters. Default: none.
+   */
+  readonly trustedInterfaces?: readonly string[];
   /** Router and Neighbour Advertisements of the host's links are inputs. Absent: they are not. */
   readonly discovery?: boolean;
   /** Send a de-registration when the daemon stops; false = a restart resumes the binding. */

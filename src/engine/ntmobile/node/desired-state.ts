@@ -64,6 +64,7 @@ export function virtualAddressPart(
       ...{ family: familyOf(address), priority: rulePriority, place: FIRST, table },
       from: hostPrefix(address),
     })),
+    innerPrefixes: prefixes.map((prefix) => ({ prefix })),
     overlays: prefixes.map((prefix) => {
       const { source: address } = sourceOf(prefix, addresses);
       return { prefix, ...(address === undefined ? {} : { address }) };

@@ -57,6 +57,7 @@ async function run(engine: Engine<DriverInput>): Promise<void> {
     clock: createClock(),
     plane: new FakePlane(),
     kernel: new FakeKernel(),
+    innerAddresses: { protect() {}, release() {} },
     store: openSqliteStore(join(directory, 'it.sqlite')),
     events: history,
     control: await ControlServer.open({ path, group: undefined, history }),

@@ -4,6 +4,7 @@
  * RFC 6275 §11.5.5  at home the home address is on the interface, without Duplicate Address
  *                   Detection while the home agent may defend it
  * RFC 5555 §4.4.3   both families through one tunnel
+ * RFC 1122 §3.3.4.2 a packet for a home address comes in by the tunnel, or by the home link
  */
 import { ipv4, type Prefix } from '#base/ip.ts';
 import {
@@ -28,8 +29,13 @@ export function homePart(
   configuration: MobileNodeConfiguration,
 ): DesiredPart {
   const { homeLink, tunnel, session } = state;
-  const addresses =
-    homeLink === undefined ? awayAddresses(state) : homeLinkAddresses(state, homeLink);
+  const addresses = {
+    ...(homeLink === undefined ? awayAddresses(state) : homeLinkAddresses(state, homeLink)),
+    innerPrefixes: homeAddressesOf(state).map((address) => ({
+      prefix: hostPrefix(address),
+      homeLink: homeLink?.device,
+    })),
+  };
   if (tunnel === undefined) return addresses;
   const id = tunnelId(state, homes);
   const prefixes = [...homeAddressesOf(state).map(hostPrefix), ...state.mobileNetworkPrefixes];

@@ -96,11 +96,13 @@ export class KillSwitch {
 
   #partFor(homeAgents: readonly IpAddress[], configuration: MobileNodeConfiguration): DesiredPart {
     const { mark, homes, killSwitch, splitTunnel = WHOLE_TUNNEL } = configuration;
+    const { hasPeersAnywhere = false } = configuration;
     const desired: DesiredKillSwitch = {
       state: this.stateFor(configuration) ?? 'lifted',
       keptAtStop: killSwitch === 'always',
       mark,
       homeAgents: [...new Set(homeAgents)].sort(),
+      ...(hasPeersAnywhere ? { anywhere: true } : {}),
       lookups: homes.some(({ homeAgent }) => 'name' in homeAgent),
       innerDevices: this.#innerDevices,
       splitTunnel,

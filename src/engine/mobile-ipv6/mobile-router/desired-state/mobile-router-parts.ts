@@ -32,8 +32,22 @@ export function mobileRouterParts(
   return new Map<string, DesiredPart>([
     ['mobile-router/rules', { rules, routes: inputs.flatMap(routerRoutes) }],
     ['mobile-router/networks', networkAddresses(configuration, homeStates)],
+    ['mobile-router/inner-prefixes', innerPrefixes(configuration, homeStates)],
     ['mobile-router/forwarding', { sysctls: inputs.flatMap(forwardingSettings) }],
   ]);
+}
+
+/** Whether they are registered or not: nothing for them comes in by a visited link. */
+function innerPrefixes(
+  { homes }: MobileRouterConfiguration,
+  homeStates: readonly HomeState[],
+): DesiredPart {
+  return {
+    innerPrefixes: homes.flatMap(({ name, mobileNetworkPrefixes }) => {
+      const homeLink = homeStateOf(homeStates, name)?.homeLink?.device;
+      return mobileNetworkPrefixes.map((prefix) => ({ prefix, homeLink }));
+    }),
+  };
 }
 
 /** The router's addresses in the networks of homes that have a state. */
