@@ -62,8 +62,9 @@ export async function configure(
   machine: Machine,
   daemon: string,
   configuration: unknown,
+  name = daemon,
 ): Promise<void> {
-  const file = `/etc/sojourn/${daemon}.yaml`;
+  const file = `/etc/sojourn/${name}.yaml`;
   const script = `umask 077; cat > ${file}; chgrp sojourn-${daemon} ${file}; chmod 640 ${file}`;
   await machine.run(['sh', '-c', script], { input: stringify(configuration) });
 }

@@ -21,15 +21,19 @@ const BOOT_TIMEOUT_MS = 60_000;
 export class Machine implements AsyncDisposable {
   readonly #process: Background;
   readonly #pid: number;
+  readonly #group: string;
 
-  private constructor(process: Background, pid: number) {
+  private constructor(process: Background, pid: number, group: string) {
     this.#process = process;
     this.#pid = pid;
+    this.#group = group;
   }
 
-  /** Resolves when systemd has booted. */
-  static async start(): Promise<Machine> {
-    const root = await debianRoot();
+  /** Resolves when systemd has booted. `above`: a directory of further files. */
+  static async start(above?: string): Promise<Machine> {
+    const debian = await debianRoot();
+    const root = above === undefined ? debian : `${above}:${debian}`;
+    const group = nextGroupName();
     const namespaces = [
       '--cgroup',
       '--mount',
@@ -51,7 +55,7 @@ export class Machine implements AsyncDisposable {
       '-c',
       ENTER_GROUP,
       'sh',
-      groupName(),
+      group,
     ];
     const process = new Background([...outer, 'unshare', ...namespaces, 'sh', BOOT, root], {
       logFile,
@@ -60,7 +64,7 @@ export class Machine implements AsyncDisposable {
       timeoutMs: BOOT_TIMEOUT_MS,
       what: 'the machine to start',
     });
-    const machine = new Machine(process, pid);
+    const machine = new Machine(process, pid, group);
     await waitFor(() => machine.#isUp(), {
       timeoutMs: BOOT_TIMEOUT_MS,
       what: 'systemd to be up',
@@ -129,7 +133,7 @@ export class Machine implements AsyncDisposable {
     await this.#process.stop('SIGKILL');
     // The kernel kills the processes one after the other.
     const removed = async (): Promise<boolean> =>
-      (await attempt(['unshare', '--mount', 'sh', '-c', REMOVE_GROUPS, 'sh', groupName()])).code ===
+      (await attempt(['unshare', '--mount', 'sh', '-c', REMOVE_GROUPS, 'sh', this.#group])).code ===
       0;
     await waitFor(removed, { timeoutMs: 20_000, what: 'the machine to be gone', intervalMs: 200 });
   }
@@ -154,7 +158,12 @@ const PLAIN = [
   'DEBIAN_FRONTEND=noninteractive',
 ];
 
-const groupName = (): string => `sojourn-test-${process.pid}`;
+let groups = 0;
+
+function nextGroupName(): string {
+  groups += 1;
+  return `sojourn-test-${process.pid}-${groups}`;
+}
 
 /**
  * A cgroup for the machine in the host's hierarchy: systemd makes the cgroups of its services below

@@ -28,6 +28,8 @@ import { describeInstallation } from './installation.ts';
 import { Machine } from './machine.ts';
 import { ADDRESSES, makeNetwork, moveTo } from './network.ts';
 import { describePackage, describeUnmanagedDevices } from './package.ts';
+import { describeSecondInstance } from './second-instance.ts';
+import { describeVpn } from './vpn.ts';
 
 const DAEMONS = ['as', 'dc', 'ha', 'mn', 'rsn'] as const;
 const REGISTERED = (careOf: string): string =>
@@ -298,6 +300,9 @@ describe('units', () => {
     },
   );
 });
+
+describeVpn(() => machine);
+describeSecondInstance(() => machine);
 
 describe('removal of the package', () => {
   it('stops and disables units and keeps configuration and state', async () => {
