@@ -1,19 +1,20 @@
 /**
  * `npm run demo`: a mobile node visits every kind of network during two real downloads (from its
  * IPv6 and its IPv4 home address) and two pings. `npm run demo -- nemo`: a mobile router visits
- * them, with ordinary hosts behind it that serve and download. `npm run demo -- ntmobile`: two
+ * them, with ordinary hosts behind it that serve and download. `npm run demo -- plaintext`: a
+ * mobile node without encryption, as other implementations need it. `npm run demo -- ntmobile`: two
  * nodes, each behind its own NAT, move during downloads from each other and from a web server of
- * the other address family. Ends with a table of the moves; exit code 1 if a connection broke or a
- * checksum is wrong.
+ * the other address family. Ends with a table of the moves; exit code 1 if a connection broke, a
+ * checksum is wrong, or an access network showed what the tunnel has to hide.
  *
- *   node lab/enter.ts -- node lab/demo.ts [node|nemo|ntmobile] [--hosts KIND] [--stay SECONDS]
- *   [--rate OCTETS] [--json] [--keep-logs DIRECTORY]
+ *   node lab/enter.ts -- node lab/demo.ts [node|nemo|plaintext|ntmobile] [--hosts KIND]
+ *   [--stay SECONDS] [--rate OCTETS] [--json] [--keep-logs DIRECTORY]
  *
  * `--rate` is for slow machines: octets per second of each download.
  */
 import { parseArgs } from 'node:util';
 import type { DemoOutput } from './demo/demo-output.ts';
-import { MOBILE_NETWORK, MOBILE_NODE } from './demo/demo-setup.ts';
+import { MOBILE_NETWORK, MOBILE_NODE, PLAINTEXT_NODE } from './demo/demo-setup.ts';
 import { runJourney } from './demo/journey.ts';
 import { NTMOBILE_LAB, runNtmobileDemo } from './demo/ntmobile.ts';
 import { HOST_KINDS, isHostKind } from './hosts/host-networking.ts';
@@ -22,21 +23,26 @@ import { Lab, type LabOptions } from './topology.ts';
 interface Demo {
   readonly about: string;
   readonly lab: LabOptions;
-  /** Resolves with false if a connection broke or a checksum is wrong. */
+  /** Resolves with false if a connection broke, a checksum is wrong or a capture shows a leak. */
   run(lab: Lab, output: DemoOutput): Promise<boolean>;
 }
 
 /** By the argument after `npm run demo --`; the first is the default. */
 const DEMOS: Readonly<Record<string, Demo>> = {
   node: {
-    about: 'a mobile node (default)',
+    about: 'a mobile node, encrypted (default)',
     lab: MOBILE_NODE.lab,
     run: (lab, output) => runJourney(lab, MOBILE_NODE, output),
   },
   nemo: {
-    about: 'a mobile router with a network of ordinary hosts',
+    about: 'a mobile router with a network of ordinary hosts, encrypted',
     lab: MOBILE_NETWORK.lab,
     run: (lab, output) => runJourney(lab, MOBILE_NETWORK, output),
+  },
+  plaintext: {
+    about: 'a mobile node with RFC 4285 and tunnels in clear',
+    lab: PLAINTEXT_NODE.lab,
+    run: (lab, output) => runJourney(lab, PLAINTEXT_NODE, output),
   },
   ntmobile: {
     about:

@@ -133,7 +133,7 @@ export function shownBy(frame: Uint8Array, prefixes: readonly Prefix[]): readonl
 }
 
 /** Frames of a pcap file in the machine's byte order, as sojourn-capture writes it. */
-function* framesOf(file: string): Generator<Uint8Array> {
+export function* framesOf(file: string): Generator<Uint8Array> {
   const descriptor = openSync(file, 'r');
   try {
     const header = Buffer.alloc(RECORD_HEADER);

@@ -10,7 +10,7 @@ import {
   mobileRouterConfiguration,
   waitForHomeAddresses,
 } from '#lab/daemons.ts';
-import { MOBILE_ROUTERS } from '#lab/mobile-networks.ts';
+import { MOBILE_ROUTERS, prefixesOf } from '#lab/mobile-networks.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import type { Lab, LabOptions } from '#lab/topology.ts';
 
@@ -26,12 +26,16 @@ export interface DownloadEnds {
 interface Ends {
   readonly downloads: readonly [DownloadEnds, DownloadEnds];
   readonly pinged: readonly [string, string];
+  /** Addresses and prefixes that no access network may show. */
+  readonly inner: readonly string[];
 }
 
 export interface DemoSetup {
   /** Text that the demo prints at its start. */
   readonly introduction: string;
   readonly lab: LabOptions;
+  /** Whether both daemons have public keys, and the captures may show nothing in clear. */
+  readonly sealed: boolean;
   /** Namespace of the node or router that moves. */
   readonly node: string;
   homeAgent(lab: Lab): DaemonProcess;
@@ -43,23 +47,32 @@ export interface DemoSetup {
 const { correspondentIpv6, correspondentIpv4 } = ADDRESSES;
 
 /** A mobile node that downloads from the correspondent from both its home addresses. */
-export const MOBILE_NODE: DemoSetup = {
-  introduction: 'starting the home agent and, plugged into its home link, the mobile node …',
-  lab: {},
-  node: 'mn',
-  homeAgent: (lab) => new DaemonProcess(lab, 'ha', 'home', homeAgentConfiguration()),
-  moving: (lab) => new DaemonProcess(lab, 'mn', 'mn', mobileNodeConfiguration()),
-  async ends() {
-    await waitForHomeAddresses('mn');
-    return {
-      downloads: [
-        { client: 'mn', from: HOME.address, server: 'cn', to: correspondentIpv6 },
-        { client: 'mn', from: HOME.ipv4Address, server: 'cn', to: correspondentIpv4 },
-      ],
-      pinged: [HOME.address, HOME.ipv4Address],
-    };
-  },
-};
+function mobileNode(sealed: boolean): DemoSetup {
+  return {
+    introduction: 'starting the home agent and, plugged into its home link, the mobile node …',
+    lab: {},
+    sealed,
+    node: 'mn',
+    homeAgent: (lab) => new DaemonProcess(lab, 'ha', 'home', homeAgentConfiguration({ sealed })),
+    moving: (lab) => new DaemonProcess(lab, 'mn', 'mn', mobileNodeConfiguration({ sealed })),
+    async ends() {
+      await waitForHomeAddresses('mn');
+      return {
+        downloads: [
+          { client: 'mn', from: HOME.address, server: 'cn', to: correspondentIpv6 },
+          { client: 'mn', from: HOME.ipv4Address, server: 'cn', to: correspondentIpv4 },
+        ],
+        pinged: [HOME.address, HOME.ipv4Address],
+        inner: [HOME.address, HOME.ipv4Address, correspondentIpv6, correspondentIpv4],
+      };
+    },
+  };
+}
+
+export const MOBILE_NODE = mobileNode(true);
+
+/** Registrations by RFC 4285, and tunnels in clear: for interoperability alone. */
+export const PLAINTEXT_NODE = mobileNode(false);
 
 /**
  * A mobile router; one of the hosts behind it serves over IPv6, the other one downloads over IPv4.
@@ -69,10 +82,16 @@ export const MOBILE_NETWORK: DemoSetup = {
     'starting the home agent and, plugged into its home link, the mobile router; two ' +
     'ordinary hosts are behind it …',
   lab: { nodes: {}, mobileRouters: ['mr'] },
+  sealed: true,
   node: 'mr',
-  homeAgent: (lab) =>
-    new DaemonProcess(lab, 'ha', 'home', homeAgentConfiguration({ mobileRouters: ['mr'] })),
-  moving: (lab) => new DaemonProcess(lab, 'mr', 'mr', mobileRouterConfiguration('mr')),
+  homeAgent(lab) {
+    const configuration = homeAgentConfiguration({ mobileRouters: ['mr'], sealed: true });
+    return new DaemonProcess(lab, 'ha', 'home', configuration);
+  },
+  moving(lab) {
+    const configuration = mobileRouterConfiguration('mr', { sealed: true });
+    return new DaemonProcess(lab, 'mr', 'mr', configuration);
+  },
   async ends(lab) {
     const { homeAddress, ipv4HomeAddress } = MOBILE_ROUTERS.mr;
     await waitForHomeAddresses('mr', [homeAddress, ipv4HomeAddress]);
@@ -84,6 +103,10 @@ export const MOBILE_NETWORK: DemoSetup = {
         { client: 'mr-a', from: client.address, server: 'cn', to: correspondentIpv4 },
       ],
       pinged: [server.address, client.address],
+      inner: [
+        ...[homeAddress, ipv4HomeAddress, ...prefixesOf(MOBILE_ROUTERS.mr)],
+        ...[correspondentIpv6, correspondentIpv4],
+      ],
     };
   },
 };

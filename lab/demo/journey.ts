@@ -1,15 +1,17 @@
 /**
  * Moves a mobile node or a mobile router through every kind of network during two real downloads
- * and two pings.
+ * and two pings, and captures the access networks meanwhile.
  */
 
 import type { JsonObject } from '#base/json.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
+import type { DaemonProcess } from '#lab/daemons.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import type { NetworkName } from '#lab/network.ts';
 import { NETWORKS } from '#lab/networks.ts';
 import { type Background, waitFor } from '#lab/shell.ts';
 import type { Lab } from '#lab/topology.ts';
+import { AccessCaptures, accessText, isSealed } from './access-captures.ts';
 import { type DemoOutput, secondsAMove } from './demo-output.ts';
 import type { DemoSetup, DownloadEnds } from './demo-setup.ts';
 import { createDigestedFile } from './digested-file.ts';
@@ -23,8 +25,12 @@ const JOURNEY: readonly NetworkName[] = ['ar6', 'ar4', 'nat-prc', 'nat-sym', 'na
 const PING_INTERVAL_MS = 10;
 const OCTETS_PER_SECOND = 12_000_000;
 
+const isAccessNetwork = (name: NetworkName): boolean => name !== 'home';
+
 interface Journey {
   readonly output: DemoOutput;
+  /** The daemon that moves. */
+  readonly moving: DaemonProcess;
   readonly lab: Lab;
   /** Namespace of the node or router that moves. */
   readonly node: string;
@@ -51,8 +57,15 @@ async function settled(journey: Journey, network: NetworkName): Promise<void> {
   });
 }
 
+/** Handshakes that the daemon has begun. */
+async function handshakesOf({ moving }: Journey): Promise<number> {
+  const counters = await moving.request('stats');
+  return isJsonObject(counters) ? Number(counters['handshake-started'] ?? 0) : 0;
+}
+
 async function visit(journey: Journey, from: NetworkName, to: NetworkName): Promise<Visit> {
   const { lab, node, download6, download4, ping6, ping4 } = journey;
+  const handshakes = await handshakesOf(journey);
   journey.events.length = 0;
   const startMs = performance.now();
   await lab.move(node, to);
@@ -77,6 +90,7 @@ async function visit(journey: Journey, from: NetworkName, to: NetworkName): Prom
     to: NETWORKS[to].label,
     careOfAddress: to === 'home' ? 'at home' : String(registered?.['careOfAddress']),
     encapsulation: to === 'home' ? 'plain' : String(registered?.['encapsulation']),
+    handshakes: (await handshakesOf(journey)) - handshakes,
     signallingMs: typeof roundTrip === 'number' ? roundTrip : undefined,
     firstPacketMs: firstMs === undefined ? undefined : firstMs - addressMs,
     stall6Ms: download6.stallMs(startMs, endMs),
@@ -115,9 +129,12 @@ function downloadOf({ client, from, to }: DownloadEnds): Download {
   );
 }
 
-/** Resolves with true if all connections survived and all checksums are right. */
+/**
+ * Resolves with true if all connections survived, all checksums are right and, with public keys,
+ * no access network showed an inner address or payload.
+ */
 export async function runJourney(lab: Lab, setup: DemoSetup, output: DemoOutput): Promise<boolean> {
-  const { node } = setup;
+  const { node, sealed } = setup;
   const { print } = output;
   const [homeAgent, moving] = [setup.homeAgent(lab), setup.moving(lab)];
   print(setup.introduction);
@@ -125,7 +142,7 @@ export async function runJourney(lab: Lab, setup: DemoSetup, output: DemoOutput)
   await lab.move(node, 'home');
   await lab.waitForAddress(node, 6);
   await moving.start();
-  const { downloads, pinged } = await setup.ends(lab);
+  const { downloads, pinged, inner } = await setup.ends(lab);
   const hosts = [...new Set(downloads.flatMap(({ client, server }) => [client, server]))];
 
   const seconds = JOURNEY.length * (output.stayMs / 1000 + secondsAMove(output));
@@ -138,6 +155,7 @@ export async function runJourney(lab: Lab, setup: DemoSetup, output: DemoOutput)
     file,
     rate,
   );
+  const captures = await AccessCaptures.start(lab, JOURNEY.filter(isAccessNetwork));
   const events: JsonObject[] = [];
   using _follower = await moving.follow((event) => events.push(event));
   const resetsBefore = await resetsOf(hosts);
@@ -146,7 +164,8 @@ export async function runJourney(lab: Lab, setup: DemoSetup, output: DemoOutput)
   using download4 = downloadOf(downloads[1]);
   using ping6 = new Pinger('cn', pinged[0], PING_INTERVAL_MS);
   using ping4 = new Pinger('cn', pinged[1], PING_INTERVAL_MS);
-  const journey: Journey = { output, lab, node, hosts, events, download6, download4, ping6, ping4 };
+  const traffic = { download6, download4, ping6, ping4 };
+  const journey: Journey = { output, moving, lab, node, hosts, events, ...traffic };
   await waitFor(
     () => download6.octets > 0 && download4.octets > 0 && ping6.received > 0 && ping4.received > 0,
     {
@@ -172,9 +191,10 @@ export async function runJourney(lab: Lab, setup: DemoSetup, output: DemoOutput)
     here = next;
   }
   const totals = await finish(journey, servers, sha256, resetsBefore, visits);
-  output.report({ handovers: visits, totals });
-  print(`\n${handoverTable(visits)}\n\n${totalsLine(totals)}`);
+  const accessNetworks = await captures.finish(inner);
+  output.report({ handovers: visits, totals, accessNetworks });
+  print(`\n${handoverTable(visits)}\n\n${totalsLine(totals)}\n${accessText(accessNetworks)}`);
   await moving.stop();
   await homeAgent.stop();
-  return totals.checksumsRight && totals.resets === 0;
+  return totals.checksumsRight && totals.resets === 0 && (!sealed || isSealed(accessNetworks));
 }

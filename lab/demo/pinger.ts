@@ -1,7 +1,9 @@
 /** A real ping in the background, with a record of every answer. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { hex } from '#base/bytes.ts';
 import { inNamespace } from '#lab/shell.ts';
+import { PAYLOAD_MARKER } from './digested-file.ts';
 
 interface Answer {
   readonly sequence: number;
@@ -15,8 +17,8 @@ export class Pinger implements Disposable {
   readonly #answers: Answer[] = [];
 
   /**
-   * Pings an address or name from `namespace` every `intervalMs` (the minimum of ping is 2 ms);
-   * `wrap` wraps the command before it is run.
+   * Pings an address or name from `namespace` every `intervalMs` (the minimum of ping is 2 ms),
+   * with the marker in its payload; `wrap` wraps the command before it is run.
    */
   constructor(
     namespace: string,
@@ -24,7 +26,8 @@ export class Pinger implements Disposable {
     intervalMs: number,
     wrap: (argv: readonly string[]) => readonly string[] = (argv) => argv,
   ) {
-    const argv = ['ping', '-n', '-i', String(intervalMs / 1000), address];
+    const interval = ['-i', String(intervalMs / 1000)];
+    const argv = ['ping', '-n', ...interval, '-p', hex(PAYLOAD_MARKER), address];
     const [command = '', ...args] = inNamespace(namespace, wrap(argv));
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'] });
     createInterface({ input: child.stdout }).on('line', (line) => {

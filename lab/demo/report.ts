@@ -6,7 +6,9 @@ export interface Visit {
   readonly to: string;
   readonly careOfAddress: string;
   readonly encapsulation: string;
-  /** Time from Time from Binding Update to Binding Acknowledgement. */
+  /** Handshakes of the move; others carry a sealed Binding Update alone. */
+  readonly handshakes: number;
+  /** Time from Binding Update to Binding Acknowledgement. */
   readonly signallingMs: number | undefined;
   /** Time from the usable address to the first answer to a ping from the home address. */
   readonly firstPacketMs: number | undefined;
@@ -28,6 +30,7 @@ const COLUMNS: readonly Column<Visit>[] = [
   ['to', 'left', (visit) => visit.to],
   ['care-of address', 'left', (visit) => visit.careOfAddress],
   ['carried in', 'left', (visit) => visit.encapsulation],
+  ['handshakes', 'right', (visit) => String(visit.handshakes)],
   ['signalling ms', 'right', (visit) => milliseconds(visit.signallingMs)],
   ['first packet ms', 'right', (visit) => milliseconds(visit.firstPacketMs)],
   ['TCPv6 stall ms', 'right', (visit) => milliseconds(visit.stall6Ms)],

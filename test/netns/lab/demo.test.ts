@@ -2,7 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { describe, expect, test } from 'vitest';
+import { parseObject } from '#daemon/control/json-lines.ts';
 import { attempt, waitFor } from '#lab/shell.ts';
+import { objectsOf } from '#test/netns/helpers/journey.ts';
 import { AS_NOBODY, commandLines } from '#test/netns/helpers/processes.ts';
 
 /** `npm run demo`, in labs nested in the tests' lab: checks its success and its failure. */
@@ -33,6 +35,7 @@ describe('npm run demo', () => {
     expect(help.code).toBe(0);
     expect(help.stdout).toMatch(/^ +node .*default/m);
     expect(help.stdout).toMatch(/^ +nemo .*mobile router/m);
+    expect(help.stdout).toMatch(/^ +plaintext .*clear/m);
     expect(help.stdout).toMatch(/^ +ntmobile .*IPv6-only server/m);
     expect((await attempt([...DEMO, 'neemo'])).code).toBe(64);
     expect((await attempt([...DEMO, '--hosts', 'netplan'])).code).toBe(64);
@@ -41,7 +44,7 @@ describe('npm run demo', () => {
   test.each([
     ['node', 'flush'],
     ['nemo', 'flush'],
-    ['node', 'kernel'],
+    ['plaintext', 'kernel'],
     ['node', 'networkmanager'],
     ['nemo', 'networkd'],
   ])(
@@ -50,7 +53,7 @@ describe('npm run demo', () => {
       const argv = [...AS_NOBODY, ...DEMO, name, '--hosts', hosts, '--stay', '0', '--json'];
       const { stdout, stderr, code } = await attempt(argv, { timeoutMs: 120_000 });
       expect(code, stdout + stderr).toBe(0);
-      const report: unknown = JSON.parse(stdout);
+      const report = parseObject(stdout) ?? {};
       expect(report).toMatchObject({
         handovers: [
           'IPv6',
@@ -67,7 +70,15 @@ describe('npm run demo', () => {
           stall6Ms: expect.any(Number),
         })),
         totals: { checksumsRight: true, resets: 0 },
+        accessNetworks: Array.from({ length: 6 }, () =>
+          name === 'plaintext'
+            ? { sealed: 0, clear: expect.toSatisfy((clear: number) => clear > 20) }
+            : { sealed: expect.toSatisfy((sealed: number) => sealed > 20), clear: 0 },
+        ),
       });
+      const first = name === 'plaintext' ? 0 : 1;
+      const handshakes = objectsOf(report['handovers']).map((handover) => handover['handshakes']);
+      expect(handshakes).toEqual([first, 0, 0, 0, 0, 0, 0]);
     },
   );
 
