@@ -80,6 +80,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
           'homeLink?': 'interface of the home link; null for a virtual home network',
           mobileNodes: 'number of configured mobile nodes',
           bindings: 'number of bindings',
+          unencryptedBindings: 'number of those whose data is not encrypted',
           pending: 'number of registrations that wait for duplicate address detection',
           clockBehindSeconds:
             'how much the clock of this host is at least behind, by registrations accepted before',
@@ -174,7 +175,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
           encrypted: 'whether registrations and data are encrypted',
           'postQuantum?': 'whether the keys of data depend on ML-KEM too; null without keys',
           registrationProtection:
-            'what protects the registration, such as `ESP (aes-gcm-16)`; data has no protection',
+            'what protects the registration, such as `sealed`, `ESP (aes-gcm-16)` or `none`',
           remote: 'outer address of the tunnel; behind a NAT it differs from the care-of address',
           remotePort: 'port of the tunnel; 0 without UDP',
           tunnel: 'id of the tunnel',

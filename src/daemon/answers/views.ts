@@ -184,11 +184,12 @@ function tunnelText(
 }
 
 /** Undefined without a tunnel. */
-function encryptionText({ encrypted, cipher, encapsulation }: JsonObject): string | undefined {
-  if (text(encapsulation) === undefined) return undefined;
-  if (encrypted !== true) return 'not encrypted';
-  const name = text(cipher);
-  return name === undefined ? 'encrypted, no keys yet' : `encrypted (${name})`;
+function encryptionText(home: JsonObject): string | undefined {
+  if (text(home['encapsulation']) === undefined) return undefined;
+  if (home['encrypted'] !== true) return 'not encrypted';
+  const name = text(home['cipher']);
+  if (name === undefined) return 'encrypted, no keys yet';
+  return `encrypted (${name}${home['postQuantum'] === true ? ', post-quantum' : ''})`;
 }
 
 function lifetimeText(binding: JsonObject): string | undefined {
@@ -212,15 +213,15 @@ function handoverText(handover: JsonValue | undefined, nowWallMs: number): strin
 }
 
 function homeAgentLines(status: JsonObject): readonly Line[] {
-  const pending = status['pending'];
-  const waiting = typeof pending === 'number' && pending > 0 ? `, ${pending} pending` : '';
+  const waiting = countText(status['pending'], 'pending');
+  const clear = countText(status['unencryptedBindings'], 'NOT ENCRYPTED');
   return [
     ['addresses', joined(status['addresses'], status['ipv4Addresses'])],
     ['home link', text(status['homeLink']) ?? 'none (virtual home network)'],
     [
       'bindings',
       `${text(status['bindings']) ?? '-'} (${text(status['mobileNodes']) ?? '-'} ` +
-        `configured)${waiting}`,
+        `configured)${waiting}${clear}`,
     ],
     ['tunnels', text(status['tunnels'])],
     ['clock', behindText(status['clockBehindSeconds'])],
@@ -229,6 +230,11 @@ function homeAgentLines(status: JsonObject): readonly Line[] {
       status['insecure'] === true ? 'NONE: registrations are not authenticated' : 'required',
     ],
   ];
+}
+
+/** Empty for zero. */
+function countText(count: JsonValue | undefined, what: string): string {
+  return typeof count === 'number' && count > 0 ? `, ${count} ${what}` : '';
 }
 
 function behindText(seconds: JsonValue | undefined): string | undefined {
@@ -268,7 +274,7 @@ function hostLines(status: JsonObject): readonly Line[] {
 
 function bindingRow(row: JsonObject): JsonObject | undefined {
   if (typeof row['remainingSeconds'] !== 'number') return undefined;
-  const { identifier, home, encapsulation, nat, remote, careOfAddress } = row;
+  const { identifier, home, encapsulation, encrypted, nat, remote, careOfAddress } = row;
   const translated =
     nat === true && typeof remote === 'string'
       ? `yes, ${endpoint(remote, row['remotePort'])}`
@@ -278,6 +284,7 @@ function bindingRow(row: JsonObject): JsonObject | undefined {
     homeAddress: joined(row['homeAddress'], row['ipv4HomeAddress']),
     careOfAddress,
     encapsulation,
+    encrypted,
     nat: translated,
     lifetimeLeft: row['acknowledged'] === false ? 'not acknowledged' : lifetimeText(row),
     mobileNetworks: joined(row['mobileNetworkPrefixes']),

@@ -9,10 +9,13 @@ import type { RegistrationKey } from './registration-key.ts';
 interface Protected {
   readonly registrationKeys: readonly (RegistrationKey | undefined)[];
   readonly esp?: EspConfiguration | undefined;
+  /** Of the other end. */
+  readonly publicKey?: Uint8Array | undefined;
 }
 
-/** Such as `ESP (aes-gcm-16)`; `none` only if the operator wrote `security: none`. */
-export function registrationProtection({ registrationKeys, esp }: Protected): string {
+/** Such as `sealed` or `ESP (aes-gcm-16)`; `none` only if the operator wrote `security: none`. */
+export function registrationProtection({ registrationKeys, esp, publicKey }: Protected): string {
+  if (publicKey !== undefined) return 'sealed';
   const [key] = registrationKeys;
   const parts = [
     ...(esp === undefined ? [] : [`ESP (${esp.algorithm})`]),

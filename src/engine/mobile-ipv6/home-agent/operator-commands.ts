@@ -76,6 +76,7 @@ export class OperatorCommands {
       homeLink: configuration.homeLink ?? null,
       mobileNodes: configuration.mobileNodes.length,
       bindings: bindings.size,
+      unencryptedBindings: unencrypted(bindings),
       pending: homeLink?.pendingCount ?? 0,
       tunnels: bindings.tunnelCount,
       insecure: configuration.insecure,
@@ -134,6 +135,13 @@ export class OperatorCommands {
     for (const binding of bound) bindings.remove(step, binding, 'binding-revoked');
     return { ok: true, value: { homeAddress } };
   }
+}
+
+function unencrypted(bindings: Bindings): number {
+  let count = 0;
+  for (const { tunnel } of bindings.values())
+    if (protectionOf(tunnel.endpoint) !== 'sealed') count += 1;
+  return count;
 }
 
 function bindingRow(now: Monotonic, binding: Binding): JsonObject {

@@ -171,6 +171,7 @@ function homeStatus(now: Monotonic, home: OperatedHome): JsonObject {
     registrationProtection: registrationProtection({
       registrationKeys: [configuration.registrationKey],
       esp: configuration.esp,
+      publicKey: configuration.publicKey,
     }),
     homeAgent: homeAgents.name ?? null,
     homeAgentAddresses: homeAgents.known,

@@ -145,6 +145,7 @@ describe('the operator', () => {
     expect(scene.ask('status').value).toMatchObject({
       role: 'home-agent',
       bindings: 2,
+      unencryptedBindings: 2,
       tunnels: 2,
       insecure: false,
     });
