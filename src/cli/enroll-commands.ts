@@ -3,15 +3,16 @@
  *
  * docs/guides/enrolling-nodes.md
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import { renderUnicodeCompact } from 'uqr';
 import type { JsonObject } from '#base/json.ts';
 import { formatAnswer } from '#daemon/answers/views.ts';
-import { isJsonObject, parseObject } from '#daemon/control/json-lines.ts';
+import { ControlUnavailable } from '#daemon/control/control-client.ts';
+import { CONFIGURATION_DIRECTORY } from '#daemon/directories.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
+import { becomeDaemon, runCommandProgram, runOption, startUnit } from './command-program.ts';
 import {
   type AnswerPrinter,
   answerOf,
@@ -21,7 +22,6 @@ import {
 
 /** The default name of the daemon. */
 const DAEMON = 'ha';
-const ENROLL_NODE = join(import.meta.dirname, '../composition/enrolment/enroll-node.ts');
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
 interface AddOptions {
@@ -40,6 +40,7 @@ interface UseOptions {
   readonly networkDevice?: readonly string[];
   readonly force?: true;
   readonly now?: true;
+  readonly run?: true;
 }
 
 export function addEnrollCommands(root: Command, printAnswer: AnswerPrinter): void {
@@ -94,9 +95,19 @@ function addAdd(group: Command): void {
       const { homeAddress, ipv4HomeAddress, prefix: prefixes, router, expires, group } = given;
       const answer = await answerOf(options, 'enroll-add', {
         ...{ name, homeAddress, ipv4HomeAddress, prefixes, router, group, expiresSeconds: expires },
-      });
+      }).catch(throwWithSetup);
       process.stdout.write(options.json ? json(answer) : addedText(answer, given.qr));
     });
+}
+
+/** A host without a home agent can become one. */
+function throwWithSetup(thrown: unknown): never {
+  const missing = thrown instanceof ControlUnavailable && thrown.reason === 'no daemon';
+  if (!missing || existsSync(join(CONFIGURATION_DIRECTORY, `${DAEMON}.yaml`))) throw thrown;
+  throw new CommandFailure(
+    ExitCode.unavailable,
+    `${thrown.message}. This host becomes a home agent by: sojourn setup ha --now`,
+  );
 }
 
 function json(value: unknown): string {
@@ -104,7 +115,7 @@ function json(value: unknown): string {
 }
 
 /** The line stands alone on standard output's last line, so that scripts can take it. */
-function addedText(answer: unknown, qr: boolean): string {
+export function addedText(answer: unknown, qr: boolean): string {
   const { line, ...row } = isRecord(answer) ? answer : {};
   const code = qr ? `${renderUnicodeCompact(String(line), { ecc: 'L', border: 2 })}\n\n` : '';
   return (
@@ -127,20 +138,25 @@ function addUse(group: Command): void {
     )
     .option('--network-device <name...>', 'interfaces of the mobile networks, of a router')
     .option('--now', 'start the node, now and at each boot')
+    .addOption(runOption())
     .option('--force', 'replace an existing configuration, which is kept as <file>.old')
     .option('--config <file>', 'file to write (default: /etc/sojourn/mn.yaml or mr.yaml)')
     .option('--state-directory <directory>', "directory of the node's key, if not the usual one")
     .action(async (line: string, given: UseOptions, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions>();
-      const enrolled = await runEnrolment({
+      const job = {
         line: line === '-' ? await standardInput() : line,
         file: given.config,
         stateDirectory: given.stateDirectory,
         networkDevices: given.networkDevice,
         force: given.force,
-      });
-      process.stdout.write(options.json ? json(enrolled) : usedText(enrolled, given.now === true));
-      if (given.now === true) await startUnit(String(enrolled['role']));
+      };
+      const enrolled = await runCommandProgram('enrolment/enroll-node.ts', job, 'enroll use');
+      const role = String(enrolled['role']);
+      const starts = given.now === true || given.run === true;
+      process.stdout.write(options.json ? json(enrolled) : usedText(enrolled, starts));
+      if (given.now === true) await startUnit(role, 'enroll use: the node is enrolled');
+      if (given.run === true) becomeDaemon(role, String(enrolled['file']));
     });
 }
 
@@ -150,36 +166,12 @@ async function standardInput(): Promise<string> {
   return text;
 }
 
-async function runEnrolment(job: JsonObject): Promise<JsonObject> {
-  const child = spawn(process.execPath, [ENROLL_NODE], { stdio: ['pipe', 'pipe', 'inherit'] });
-  child.stdin.end(JSON.stringify(job));
-  let text = '';
-  for await (const chunk of child.stdout.setEncoding('utf8')) text += String(chunk);
-  const { ok, enrolled, error, exitCode } = parseObject(text) ?? {};
-  if (ok === true && isJsonObject(enrolled)) return enrolled;
-  const code = Object.values(ExitCode).find((one) => one === exitCode) ?? ExitCode.internal;
-  throw new CommandFailure(code, `enroll use: ${String(error ?? 'no result')}`);
-}
-
-function usedText(enrolled: JsonObject, now: boolean): string {
+function usedText(enrolled: JsonObject, starts: boolean): string {
   const { role } = enrolled;
-  const next = now
+  const next = starts
     ? ''
     : `\nStart the node, now and at each boot:\n\nsystemctl enable --now sojourn-${String(role)}\n`;
   return `${formatAnswer('enroll-use', enrolled, Date.now())}\n${next}`;
-}
-
-async function startUnit(role: string): Promise<void> {
-  const unit = `sojourn-${role}`;
-  const child = spawn('systemctl', ['enable', '--now', unit], { stdio: 'inherit' });
-  const failed = once(child, 'error').then(() => 'there is no systemctl');
-  const ended = once(child, 'exit').then(([code]) => (code === 0 ? '' : `exit code ${code}`));
-  const failure = await Promise.race([failed, ended]);
-  if (failure !== '')
-    throw new CommandFailure(
-      ExitCode.unavailable,
-      `enroll use: the node is enrolled, but ${unit} was not started: ${failure}`,
-    );
 }
 
 /** The home agent is called ha unless the command line says otherwise. */

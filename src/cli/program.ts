@@ -19,6 +19,7 @@ import { addKillSwitch } from './kill-switch-command.ts';
 import { addLabCommands } from './lab-commands.ts';
 import { addInterventions, addQueries } from './query-commands.ts';
 import { reload } from './reload-command.ts';
+import { addSetupCommands } from './setup-command.ts';
 import { addStreams } from './stream-commands.ts';
 
 const DAEMONS_DIRECTORY = join(import.meta.dirname, '../../daemons');
@@ -72,6 +73,7 @@ export function program(): Command {
     .description('remove the kernel state of a killed daemon with this configuration')
     .action((daemon, file) => runDaemon(daemon, ['--cleanup', '--config', file]));
   addAccountCommands(root, printAnswer);
+  addSetupCommands(root);
   addEnrollCommands(root, printAnswer);
   addInstallationCommands(root);
   addLabCommands(root);

@@ -15,6 +15,7 @@ import {
   configure,
   NTMOBILE_NODE,
 } from './configurations.ts';
+import { expectEncryptedNode } from './first-steps.ts';
 import {
   changesByDaemons,
   filesOf,
@@ -261,6 +262,10 @@ describe('units', () => {
     expect(changesByDaemons(before.mn, await kernelStateOf(machine, 'mn'))).toEqual([]);
     expect(difference(before.ha, await kernelStateOf(machine, 'ha'))).toEqual([]);
     expect(await machine.run(['ls', '/run/sojourn'])).toBe('');
+  });
+
+  it('run an encrypted node after the commands of the quickstart', async () => {
+    await expectEncryptedNode(machine);
   });
 
   it('register the stub of a mobile node in systemd-resolved until it stops', async () => {

@@ -1,19 +1,18 @@
-/**
- * `sojourn enroll use`: enrols this host with one line and writes its configuration.
- *
- * A program of its own, because the command line has no engine in it: it reads one JSON object from
- * standard input and prints one. The line has a secret, which other users would see among the
- * arguments.
- */
+/** `sojourn enroll use`: enrols this host with one line and writes its configuration. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { hex, isMalformed } from '#base/bytes.ts';
 import { formatPrefix } from '#base/ip.ts';
-import type { JsonObject, JsonValue } from '#base/json.ts';
+import type { JsonObject } from '#base/json.ts';
 import { loadOrCreateSecret } from '#composition/secret-file.ts';
+import {
+  CommandProgramFailure,
+  runCommandProgram,
+  textOf,
+  textsOf,
+} from '#composition/setup/command-program.ts';
 import { type EnrolmentLine, parseEnrolmentLine } from '#crypto/enrolment-line.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
-import { isJsonList, parseObject } from '#daemon/control/json-lines.ts';
 import {
   CONFIGURATION_DIRECTORY,
   stateDirectory,
@@ -22,16 +21,6 @@ import {
 import { ExitCode } from '#daemon/exit-codes.ts';
 import { enrolledConfiguration, writeConfiguration } from './enrolled-configuration.ts';
 import { exchangeEnrolment } from './enrolment-exchange.ts';
-
-/** Ends the program; the command line shows the message. */
-class Failure extends Error {
-  readonly exitCode: ExitCode;
-
-  constructor(exitCode: ExitCode, message: string) {
-    super(message);
-    this.exitCode = exitCode;
-  }
-}
 
 /** What the operator can do, by the reason of the home agent. */
 const REFUSALS: Readonly<Record<string, string>> = {
@@ -58,20 +47,12 @@ interface Job {
   readonly force: boolean;
 }
 
-function textOf(value: JsonValue | undefined): string | undefined {
-  return typeof value === 'string' ? value : undefined;
-}
-
-async function readJob(): Promise<Job> {
-  let text = '';
-  for await (const chunk of process.stdin.setEncoding('utf8')) text += String(chunk);
-  const given = parseObject(text) ?? {};
-  const devices = given['networkDevices'];
+function jobOf(given: JsonObject): Job {
   return {
     line: textOf(given['line']) ?? '',
     file: textOf(given['file']),
     stateDirectory: textOf(given['stateDirectory']),
-    networkDevices: isJsonList(devices) ? devices.map(String) : [],
+    networkDevices: textsOf(given['networkDevices']),
     force: given['force'] === true,
   };
 }
@@ -79,7 +60,10 @@ async function readJob(): Promise<Job> {
 async function enrol(job: Job): Promise<JsonObject> {
   const line = parseEnrolmentLine(job.line);
   if (isMalformed(line))
-    throw new Failure(ExitCode.usage, `the enrolment line ${line.reason}; copy it as a whole`);
+    throw new CommandProgramFailure(
+      ExitCode.usage,
+      `the enrolment line ${line.reason}; copy it as a whole`,
+    );
   const role = line.router ? 'mr' : 'mn';
   checkDevices(line, job);
   const file = job.file ?? `${CONFIGURATION_DIRECTORY}/${role}.yaml`;
@@ -88,9 +72,10 @@ async function enrol(job: Job): Promise<JsonObject> {
   const keyFile = join(job.stateDirectory ?? stateDirectory(), `${role}.key`);
   const own = keyPairOf(loadOrCreateSecret(keyFile));
   const outcome = await exchangeEnrolment(line, own);
-  if (outcome.kind === 'silent') throw new Failure(ExitCode.unavailable, silence(line));
+  if (outcome.kind === 'silent')
+    throw new CommandProgramFailure(ExitCode.unavailable, silence(line));
   if (outcome.kind === 'refused')
-    throw new Failure(
+    throw new CommandProgramFailure(
       ExitCode.negative,
       REFUSALS[outcome.reason] ?? `the home agent refused the line: ${outcome.reason}`,
     );
@@ -108,8 +93,8 @@ async function enrol(job: Job): Promise<JsonObject> {
   };
 }
 
-function existing(file: string): Failure {
-  return new Failure(
+function existing(file: string): CommandProgramFailure {
+  return new CommandProgramFailure(
     ExitCode.negative,
     `${file} exists; nothing was changed. With --force it is replaced, and kept as ${file}.old`,
   );
@@ -117,12 +102,15 @@ function existing(file: string): Failure {
 
 function checkDevices({ router, name }: EnrolmentLine, { networkDevices }: Job): void {
   if (router && networkDevices.length === 0)
-    throw new Failure(
+    throw new CommandProgramFailure(
       ExitCode.usage,
       `${name} is a mobile router: give the interface of its network with --network-device`,
     );
   if (!router && networkDevices.length > 0)
-    throw new Failure(ExitCode.usage, `${name} is no mobile router: it has no mobile network`);
+    throw new CommandProgramFailure(
+      ExitCode.usage,
+      `${name} is no mobile router: it has no mobile network`,
+    );
 }
 
 function silence({ addresses, ipv4Addresses, port }: EnrolmentLine): string {
@@ -133,16 +121,4 @@ function silence({ addresses, ipv4Addresses, port }: EnrolmentLine): string {
   );
 }
 
-try {
-  const enrolled = await enrol(await readJob());
-  process.stdout.write(`${JSON.stringify({ ok: true, enrolled })}\n`);
-} catch (thrown) {
-  const known = thrown instanceof Failure;
-  const error = thrown instanceof Error ? thrown.message : String(thrown);
-  const denied =
-    thrown instanceof Error &&
-    'code' in thrown &&
-    ['EACCES', 'EPERM'].includes(String(thrown.code));
-  const exitCode = known ? thrown.exitCode : denied ? ExitCode.permission : ExitCode.unavailable;
-  process.stdout.write(`${JSON.stringify({ ok: false, error, exitCode })}\n`);
-}
+await runCommandProgram((given) => enrol(jobOf(given)));
