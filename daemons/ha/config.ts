@@ -50,6 +50,16 @@ const globalAddress = () => ipv6Field().refine(isGlobalUnicast, 'must be a globa
 function securityFields(context: ConfigurationContext) {
   const association = registrationKeyField(context);
   return {
+    publicKey: publicKeyField()
+      .optional()
+      .meta({
+        description:
+          "the node's public key, which sojourn-mn --show-key prints: registrations and data are " +
+          'encrypted, and nothing else is accepted for its addresses',
+        details: "Replaces security. The node needs this home agent's key in its publicKey.",
+        sample: SAMPLE_KEY,
+      }),
+    postQuantum: nodePostQuantum(),
     security: z
       .union([association, z.array(association).min(1)])
       .optional()
@@ -74,16 +84,6 @@ function securityFields(context: ConfigurationContext) {
       description: 'with isolate, the node reaches only nodes of the same group',
       sample: 'family',
     }),
-    publicKey: publicKeyField()
-      .optional()
-      .meta({
-        description:
-          "the node's public key, which sojourn-mn --show-key prints: registrations and data are " +
-          'encrypted, and nothing else is accepted for its addresses',
-        details: "Replaces security. The node needs this home agent's key in its publicKey.",
-        sample: SAMPLE_KEY,
-      }),
-    postQuantum: nodePostQuantum(),
   };
 }
 

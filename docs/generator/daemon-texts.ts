@@ -14,6 +14,11 @@ const MOBILE =
   'agent keeps the binding until its lifetime ends, so that a restart continues it; ' +
   'deregisterOnStop ends it with every stop, and sojourn deregister at once.';
 
+const ENROLLED =
+  'sojourn enroll use, with a line of the home agent, makes the key and writes the ' +
+  'configuration. Registrations and data are encrypted then, as with every home that has a ' +
+  'publicKey. A home without one is not encrypted, and the daemon warns about it at each start.';
+
 export const DAEMON_TEXTS: Readonly<Record<string, DaemonText>> = {
   ha: {
     name: 'home agent of Mobile IPv6',
@@ -23,11 +28,12 @@ export const DAEMON_TEXTS: Readonly<Record<string, DaemonText>> = {
         'RFC 5555, ' +
         'RFC 3963). It forwards packets for their home addresses and mobile networks through ' +
         'tunnels ' +
-        'to their care-of addresses. It accepts only what the configuration grants to the ' +
-        'node whose ' +
-        'key authenticates the registration (RFC 4285).',
-      'It creates its key in its state directory at the first start. Nodes that encrypt need the ' +
-        'public key, which --show-key prints.',
+        'to their care-of addresses. Registrations and data of nodes with a public key are ' +
+        'encrypted. It accepts only what an enrolment or the configuration grants to the node ' +
+        'whose key authenticates the registration.',
+      'sojourn setup ha writes a first configuration, and sojourn enroll add admits a node.',
+      'It creates its key in its state directory at the first start. Nodes that are configured ' +
+        'by hand need the public key, which --show-key prints.',
       'Bindings are in the store: a restarted home agent continues without waiting for ' +
         'registrations.',
     ],
@@ -39,6 +45,7 @@ export const DAEMON_TEXTS: Readonly<Record<string, DaemonText>> = {
       'The mobile node keeps the home addresses of this host reachable on IPv6, on IPv4 and ' +
         'behind ' +
         'NATs (RFC 6275, RFC 5555).',
+      ENROLLED,
       MOBILE,
       'With a section ntmobile, the host is also, or only, an NTMobile node: it logs in to ' +
         'an account ' +
@@ -63,6 +70,7 @@ export const DAEMON_TEXTS: Readonly<Record<string, DaemonText>> = {
         'keep their addresses and connections while the router moves. radvd(8) and ' +
         'dnsmasq(8) assign ' +
         'their addresses; the examples show how.',
+      ENROLLED,
       MOBILE,
     ],
   },

@@ -2,21 +2,25 @@
 import { readFileSync } from 'node:fs';
 import { parse, stringify } from 'yaml';
 import type { JsonObject, JsonValue } from '#base/json.ts';
+import { daemonPublicKey } from '#composition/daemon-key.ts';
 import { completed } from '#daemon/configuration/config-values.ts';
 import { configurationOf } from '#docs/generator/daemons.ts';
-import { LAB_DIRECTORY, STATE_DIRECTORY } from '#lab/enter.ts';
+import { STATE_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { objectOf } from './journey.ts';
 
-/** The key file of all examples. */
-export const KEY_FILE = `${LAB_DIRECTORY}/key`;
+/** The public keys in the examples, by the daemon of the lab that has the private one. */
+const PUBLIC_KEYS = {
+  ha: 'base64:++QPX2PJ9+L0nKN7p2vM8ZxpQI8b5PnLcmKEkBSz90Q=',
+  mn: 'base64:hGTBBNlqH0bM0OlbGhNJiWjq5cy/xnovsXfO3GIClDs=',
+  mr: 'base64:gBqvwIgtFAo91UFPU777+gSkFujNiqZy3xBXf4Oq5x0=',
+} as const;
 
 /**
  * The examples' addresses and those of the lab. The order matters: the lab's mobile networks are in
  * the prefix of the examples' home network.
  */
 const IN_THE_LAB: readonly (readonly [RegExp, string])[] = [
-  [/\/etc\/sojourn\/keys\/[a-z-]+/g, KEY_FILE],
   [/\/var\/lib\/sojourn/g, STATE_DIRECTORY],
   [/2001:db8:1:100::/g, '2001:db8:100::'],
   [/2001:db8:1:200::/g, '2001:db8:500::'],
@@ -40,8 +44,16 @@ export function exampleText(name: string): string {
   return inTheLab(readFileSync(exampleFile(name), 'utf8'));
 }
 
+/** Makes the keys of the daemons that have none. */
 function inTheLab(text: string): string {
-  return IN_THE_LAB.reduce((rest, [pattern, value]) => rest.replaceAll(pattern, value), text);
+  const addressed = IN_THE_LAB.reduce((rest, [from, to]) => rest.replaceAll(from, to), text);
+  return Object.entries(PUBLIC_KEYS).reduce(
+    (rest, [name, sample]) =>
+      rest.includes(sample)
+        ? rest.replaceAll(sample, daemonPublicKey({ stateDirectory: STATE_DIRECTORY, name }))
+        : rest,
+    addressed,
+  );
 }
 
 /** The configuration in the example of a daemon, with every default written out. */

@@ -31,13 +31,16 @@ export function stepsOf(page: string): readonly Step[] {
 const DURATION = String.raw`\d+(?:\.\d+)? (?:ms|s|min|h|d)\b`;
 
 /**
- * A line with placeholders for the parts that differ in each run: times, addresses derived from
- * keys, widths of columns. A long ping may lose the packets of a move.
+ * A line with placeholders for the parts that differ in each run: times, addresses that are made
+ * up, widths of columns, and whether the first keys of a node are post-quantum yet. A long ping may
+ * lose the packets of a move.
  */
 function normalized(line: string): string {
   return line
     .replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z/, '<time>')
     .replaceAll(/\bfd12:3456:789a:[0-9a-f:]+/g, '<virtual>')
+    .replaceAll(/\b2001:db8:1:100:[0-9a-f:]*[0-9a-f]/g, '<home>')
+    .replace(', post-quantum)', ')')
     .replaceAll(/ +/g, ' ')
     .replaceAll(new RegExp(`${DURATION}(?: ${DURATION})*`, 'g'), '#')
     .replaceAll(/(?<=Ms=)[\d.]+|(?<=time )\d+(?=ms)/g, '#')

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { encode, fromHex, hex } from '#base/bytes.ts';
 import { type Ipv4Address, type Ipv6Address, ipv4, ipv6 } from '#base/ip.ts';
@@ -157,6 +158,11 @@ function update(changed: Partial<BindingUpdateContent>): Uint8Array {
     ...changed,
   }).packet;
 }
+
+test('both daemons warn at their start that their traffic is not encrypted', () => {
+  for (const { logFile } of [journey.homeAgent, journey.mobileNode])
+    expect(readFileSync(logFile, 'utf8')).toMatch(/"event":"config-warning".*not encrypted/);
+});
 
 describe('a Binding Update of an attacker', () => {
   test('gets refused with the right identifier and a wrong key', async () => {

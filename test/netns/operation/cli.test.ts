@@ -7,7 +7,7 @@ import { HOME } from '#lab/daemons.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { attempt, type Finished, waitFor } from '#lab/shell.ts';
-import { example, KEY_FILE } from '#test/netns/helpers/examples.ts';
+import { example } from '#test/netns/helpers/examples.ts';
 import { Journey, objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
 
 /** Both daemons run from the examples with every default written out; an operator queries them. */
@@ -29,7 +29,6 @@ let journey: Journey;
 
 beforeAll(async () => {
   journey = await Journey.create({ networks: ['ar6', 'nat-prc'] });
-  writeFileSync(KEY_FILE, 'text:a key for the lab alone', { mode: 0o600 });
   journey.homeAgent.configure(await example('ha'));
   journey.mobileNode.configure(await example('mn'));
 });
@@ -41,8 +40,7 @@ describe('sojourn before any daemon runs', () => {
     expect(await sojourn('check', role, file)).toMatchObject({
       code: 0,
       stdout: `${file}: ok\n`,
-      // The examples use RFC 4285.
-      stderr: expect.stringMatching(/^warning: .* no publicKey: .*traffic is not encrypted/),
+      stderr: '',
     });
   });
 
@@ -88,9 +86,9 @@ describe('sojourn while two daemons run', () => {
         `^office: registered\\n  home addresses   ${HOME.address}, ${HOME.ipv4Address}\\n` +
           `  home agent       ha\\.example ` +
           `\\(${ADDRESSES.homeAgentIpv6}, ${ADDRESSES.homeAgentIpv4}\\)\\n` +
-          `  care-of address  ${careOf} on eth0\\n  tunnel           ipip, no NAT\\n` +
-          `  registration     RFC 4285 \\(hmac-sha256-128\\)\\n` +
-          `  encryption       not encrypted\\n` +
+          `  care-of address  ${careOf} on eth0\\n  tunnel           sealed, no NAT\\n` +
+          `  registration     sealed\\n` +
+          `  encryption       encrypted \\(AES-128-GCM.*\\)\\n` +
           `  lifetime left    9 min \\d+ s of (9 min 5\\d s|10 min)\\n` +
           `  last handover    \\d+ s ago, to ${careOf}, acknowledged after [\\d.]+ ` +
           `ms\\n\\nhost\\n  kernel  in sync\\n  store   in sync\\n$`,
@@ -98,7 +96,7 @@ describe('sojourn while two daemons run', () => {
     );
     const bindings = await sojourn('--daemon', 'ha', 'bindings');
     expect(bindings.stdout).toMatch(
-      /^HOME ADDRESS +CARE-OF ADDRESS +ENCAPSULATION +NAT +LIFETIME LEFT +IDENTIFIER\n/,
+      /^HOME ADDRESS +CARE-OF ADDRESS +ENCAPSULATION +ENCRYPTED +NAT +LIFETIME LEFT +IDENTIFIER\n/,
     );
     expect(bindings.stdout).toContain(`${HOME.address}, ${HOME.ipv4Address}  ${careOf}`);
     expect((await sojourn('--daemon', 'ha', 'status')).stdout).toMatch(
@@ -121,7 +119,8 @@ describe('sojourn while two daemons run', () => {
     const before = follower.output().length;
     await journey.moveTo('nat-prc');
     await waitFor(
-      () => /info +registered .*encapsulation=udp.* nat=true/.test(follower.output().slice(before)),
+      () =>
+        /info +registered .*encapsulation=sealed.* nat=true/.test(follower.output().slice(before)),
       {
         timeoutMs: 5_000,
         what: 'the follower to show the registration',
@@ -130,10 +129,10 @@ describe('sojourn while two daemons run', () => {
     await follower.stop();
     expect(follower.output()).not.toMatch(/atMs=|undefined|\d\.\d{4}/);
     expect((await sojourn('--daemon', 'mn', 'status')).stdout).toContain(
-      'tunnel           udp, through a NAT',
+      'tunnel           sealed, through a NAT',
     );
     expect((await sojourn('--daemon', 'ha', 'bindings')).stdout).toMatch(
-      /udp +yes, 198\.51\.100\.\d+:4191/,
+      /sealed +yes +yes, 198\.51\.100\.\d+:4191/,
     );
   });
 
@@ -156,7 +155,7 @@ describe('sojourn while two daemons run', () => {
     ]);
     expect((await octets()) - before).toBeGreaterThanOrEqual(3 * 1048);
     expect((await sojourn('--daemon', 'ha', 'tunnels')).stdout).toMatch(
-      /^ID +ENCAPSULATION .* OCTETS IN\n +\d+ +udp +192\.0\.2\.1:4191/,
+      /^ID +ENCAPSULATION .* OCTETS IN\n +\d+ +sealed +192\.0\.2\.1:4191/,
     );
   });
 
@@ -165,13 +164,17 @@ describe('sojourn while two daemons run', () => {
     expect(objectsOf(status['homes'])[0]).toMatchObject({
       home: 'office',
       phase: 'registered',
-      encapsulation: 'udp',
+      encapsulation: 'sealed',
+      encrypted: true,
+      cipher: 'AES-128-GCM',
     });
     expect(objectOf(await json('--daemon', 'mn', 'stats'))).toMatchObject({
       'registration-refused': 0,
     });
     const { stdout } = await sojourn('--daemon', 'mn', 'stats');
-    expect(stdout).toMatch(/^control messages:\n {2}binding-update-sent +\d+\n/);
+    expect(stdout).toMatch(
+      /^control messages:\n {2}handshake-started +\d+\n {2}binding-update-sent +\d+\n/,
+    );
     expect(stdout).not.toContain('registration-refused');
     const events = (await sojourn('--json', '--daemon', 'ha', 'events')).stdout
       .trim()

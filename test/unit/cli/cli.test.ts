@@ -332,4 +332,22 @@ describe('sojourn check', () => {
       expect.stringContaining('SPI 5 is reserved'),
     ]);
   });
+
+  it.each([
+    [
+      'ha',
+      'addresses: [2001:db8::1]\nhomePrefixes: [2001:db8:1::/64]\nsecurity: none\n',
+      'security: none: any host may register any home address',
+    ],
+    [
+      'mn',
+      'homes:\n  - homeAgent: ha.example.net\n    homeAddress: 2001:db8:1::9\n    security: none\n',
+      'has security: none: registrations are not authenticated, and traffic is not encrypted',
+    ],
+  ])('warns about security: none of %s', async (daemon, text, warning) => {
+    const file = join(directory, `${daemon}-none.yaml`);
+    writeFileSync(file, text);
+    const { code, err } = await sojourn('check', daemon, file);
+    expect([code, err]).toEqual([0, expect.stringContaining(warning)]);
+  });
 });

@@ -126,7 +126,7 @@ describe('commands in hand-written pages', () => {
     );
     if (command === undefined) return `no command: ${path.join(' ')}`;
     const flags = [...command.options, ...globalOptions()].flatMap(
-      ([names]) => names.match(/-{1,2}[a-z-]+/gi) ?? [],
+      ([names]) => names.match(/-{1,2}[a-z][a-z0-9-]*/gi) ?? [],
     );
     const strange = words.find((word) => word.startsWith('-') && !flags.includes(word));
     return strange === undefined ? undefined : `${command.path} has no ${strange}`;
