@@ -2,19 +2,24 @@
  * A sealed mobile router. The hosts behind it are ordinary hosts; everything between the router and
  * its home agent is encrypted.
  *
- *   mr-a, mr-b -- mr -- ar6, ar4, nat-prc, ds, home -- core -- home (home agent)
- *                                                       |
- *                                                       cn
+ *   mr-a, mr-b, mn -- mr -- ar6, ar4, nat-prc, ds, home -- core -- home (home agent)
+ *                                                            |
+ *                                                            cn
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fromHex } from '#base/bytes.ts';
 import { bytesOfIpv4, ipv4 } from '#base/ip.ts';
-import { mobileRouterConfiguration } from '#lab/daemons.ts';
+import {
+  DaemonProcess,
+  HOME,
+  mobileNodeConfiguration,
+  mobileRouterConfiguration,
+} from '#lab/daemons.ts';
 import { MOBILE_ROUTERS, prefixesOf } from '#lab/mobile-networks.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
-import { Journey, objectOf } from '#test/netns/helpers/journey.ts';
+import { Journey, objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
 import { dissect } from '#test/netns/helpers/tshark.ts';
 
 const ROUTERS = ['mr', 'mr2'] as const;
@@ -27,6 +32,7 @@ let hosts: { readonly a6: string; readonly a4: string; readonly b6: string; read
 beforeAll(async () => {
   journey = await Journey.create({
     ...{ networks: ['ar6', 'ar4', 'nat-prc', 'ds'], router: 'mr', mobileRouters: ['mr'] },
+    nodes: { mn: ['eth0'] },
     daemons: OPTIONS,
   });
   await journey.start('ar6');
@@ -118,6 +124,26 @@ test('a router comes home, forwards without a tunnel, and leaves again', async (
   await journey.moveTo('nat-prc');
   await talk();
   expect(await routerCount('handshake-started')).toBe(2);
+});
+
+test('a sealed node behind the router keeps its keys while the router moves', async () => {
+  const { lab } = journey;
+  const node = new DaemonProcess(lab, 'mn', 'mn', mobileNodeConfiguration(OPTIONS));
+  await lab.move('mn', 'mr-lan');
+  await lab.waitForAddress('mn', 6);
+  await node.start();
+  await ping('cn', HOME.address);
+  for (const network of ['ar4', 'ar6', 'nat-prc'] as const) {
+    await journey.moveTo(network);
+    await ping('cn', HOME.address);
+    await ping('cn', HOME.ipv4Address);
+  }
+  expect(await journey.count(node, 'handshake-started')).toBe(1);
+  const [home] = objectsOf(objectOf(await node.request('status'))['homes']);
+  expect(home).toMatchObject({ phase: 'registered', encrypted: true });
+  expect(home?.['careOfAddress']).toMatch(/^2001:db8:500:/);
+  await node.stop();
+  await journey.homeAgent.request('revoke', { homeAddress: HOME.address });
 });
 
 test('a killed home agent calls its router, and forwards its prefixes at once', async () => {
