@@ -18,6 +18,11 @@ export class SilentPlane implements PlanePort {
   routeDelete(): void {}
   sealingKeysSet(): void {}
   sealingKeysDelete(): void {}
+  espKeysSet(): void {}
+  espKeysDelete(): void {}
+  espSequences(): readonly never[] {
+    return [];
+  }
   espSpiSet(): void {}
   espSpiDelete(): void {}
   relayLegSet(): void {}

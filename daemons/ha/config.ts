@@ -76,8 +76,8 @@ function securityFields(context: ConfigurationContext) {
           'ESP (RFC 3776) around Binding Updates and Acknowledgements, for a node that uses ' +
           'IPsec with manual keys; the node has one home address then',
         details:
-          'A Binding Update of its home address without ESP is dropped. It protects ' +
-          'registrations alone: data in the tunnel is not encrypted.',
+          'A Binding Update of its home address without ESP is dropped. Data in the tunnel are ' +
+          'protected with `data` only.',
         sample: ESP_SAMPLE,
       }),
     group: z.string().min(1).max(64).optional().meta({

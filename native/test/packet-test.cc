@@ -228,7 +228,7 @@ TEST(outer_packet_is_fragmented_to_the_mtu) {
 
 TEST(outer_header_copies_the_traffic_class) {
   u8 header[kMaximumOuterHeader];
-  CHECK_EQUAL(writeOuterHeader(kIpInIpv6, 4, 0xb9, 100, header), kIpv6Header);
+  CHECK_EQUAL(writeOuterHeader(kIpInIpv6, kProtocolIpv4, 0xb9, 100, header), kIpv6Header);
   CHECK_EQUAL(load32(header) >> 20, 0x6b9u);
   CHECK_EQUAL(header[6], kProtocolIpv4);
   CHECK_EQUAL(header[7], 64);

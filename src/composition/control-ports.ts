@@ -34,6 +34,8 @@ export function planeWithoutTunnels(sockets: DatagramSockets): PlanePort {
     },
     ...{ sealingKeysSet: noTunnels, sealingKeysDelete: noTunnels, setLocalAddresses: noTunnels },
     ...{
+      espKeysSet: noTunnels,
+      espKeysDelete: noTunnels,
       espSpiSet: noTunnels,
       espSpiDelete: noTunnels,
       relayLegSet: noTunnels,
@@ -51,6 +53,7 @@ export function planeWithoutTunnels(sockets: DatagramSockets): PlanePort {
     relayLegCounters: () => undefined,
     onPunt: (handler) => sockets.onPunt(handler),
     tunnelTraffic: () => [],
+    espSequences: () => [],
     armTrafficNotice: () => {},
     onRoaming: () => {},
     onTraffic: () => {},

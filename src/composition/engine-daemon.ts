@@ -34,6 +34,7 @@ export type OptionalPorts = Pick<
   | 'localAddresses'
   | 'network'
   | 'traffic'
+  | 'espSequences'
 >;
 
 /** An engine as a daemon made it from its configuration. */

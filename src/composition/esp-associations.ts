@@ -1,7 +1,13 @@
 /** ESP around an engine, with the associations of its configuration. */
-import type { Step } from '#engine/contract/engine.ts';
-import type { EspAssociation, EspEnd } from '#engine/mobile-ipv6/common/esp/association.ts';
+import type { Engine, Step } from '#engine/contract/engine.ts';
+import type { CommonInput } from '#engine/contract/input.ts';
+import type {
+  EspAssociation,
+  EspConfiguration,
+  EspEnd,
+} from '#engine/mobile-ipv6/common/esp/association.ts';
 import { EspProtection } from '#engine/mobile-ipv6/common/esp/esp-protection.ts';
+import { EspTunnels } from '#engine/mobile-ipv6/common/esp/esp-tunnels.ts';
 import type { EspReason } from '#engine/mobile-ipv6/common/esp/reasons.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
@@ -14,23 +20,51 @@ interface Counting {
 type Homes = Pick<MobileNodeConfiguration, 'homes'>;
 type Nodes = Pick<HomeAgentConfiguration, 'mobileNodes'>;
 
+/** ESP of registrations, and around it ESP of data. */
+interface Esp {
+  around<I extends { readonly kind: string }>(
+    engine: Engine<I | CommonInput>,
+  ): Engine<I | CommonInput>;
+  /** What the engine gave to `step` outside of its inputs, from the output `first` on. */
+  follow(step: Step, first: number): void;
+}
+
 /** For a mobile node or router, whose homes stay while it runs. */
-export function espOfHomes({ homes }: Homes, engine: Counting): EspProtection {
+export function espOfHomes({ homes }: Homes, engine: Counting): Esp {
   const associations = homes.flatMap(({ esp, homeAddress }) =>
     esp === undefined ? [] : [{ ...esp, homeAddress }],
   );
-  return protectionOf('mobile-node', associations, engine);
+  const { protection, tunnels } = partsOf('mobile-node', associations, engine);
+  return espAround(protection, tunnels);
+}
+
+/** Whether the plane needs the port of ESP in UDP, and the engine the sequence numbers. */
+export function hasEspData(
+  owners: readonly { readonly esp?: EspConfiguration | undefined }[],
+): boolean {
+  return owners.some(({ esp }) => esp?.data !== undefined);
 }
 
 /** For a home agent, whose nodes may change while it runs. */
 export function espOfNodes(
   nodes: Nodes,
   engine: Counting,
-): { readonly protection: EspProtection; reconfigure(step: Step, fresh: Nodes): void } {
-  const protection = protectionOf('home-agent', associationsOf(nodes), engine);
+): Esp & { reconfigure(step: Step, fresh: Nodes): void } {
+  const { protection, tunnels } = partsOf('home-agent', associationsOf(nodes), engine);
   return {
-    protection,
-    reconfigure: (step, fresh) => protection.reconfigure(step, associationsOf(fresh)),
+    ...espAround(protection, tunnels),
+    reconfigure(step, fresh) {
+      const associations = associationsOf(fresh);
+      protection.reconfigure(step, associations);
+      tunnels.reconfigure(step, associations);
+    },
+  };
+}
+
+function espAround(protection: EspProtection, tunnels: EspTunnels): Esp {
+  return {
+    around: (engine) => tunnels.around(protection.around(engine)),
+    follow: (step, first) => tunnels.follow(step, first),
   };
 }
 
@@ -41,11 +75,12 @@ function associationsOf({ mobileNodes }: Nodes): readonly EspAssociation[] {
   );
 }
 
-function protectionOf(
+function partsOf(
   end: EspEnd,
   associations: readonly EspAssociation[],
   engine: Counting,
-): EspProtection {
+): { readonly protection: EspProtection; readonly tunnels: EspTunnels } {
   const count = (reason: EspReason): void => engine.count(reason);
-  return new EspProtection({ end, associations, random: randomBytes, count });
+  const options = { end, associations, random: randomBytes, count };
+  return { protection: new EspProtection(options), tunnels: new EspTunnels(options) };
 }

@@ -12,21 +12,29 @@ interface DirectionParts {
   readonly key?: Uint8Array | string | undefined;
 }
 
-/** Undefined stands for an absent or faulty part. */
-export interface EspParts {
+interface PairParts {
   readonly toHomeAgent?: DirectionParts | undefined;
   readonly toMobileNode?: DirectionParts | undefined;
+}
+
+/** Undefined stands for an absent or faulty part. */
+export interface EspParts extends PairParts {
+  readonly data?: PairParts | undefined;
 }
 
 /** Reports SPIs and keys that two sections share. `path` leads to each. */
 export function checkEspSections(
   sections: readonly { readonly esp: EspParts; readonly path: readonly (string | number)[] }[],
-  receives: keyof EspParts,
+  receives: keyof PairParts,
   report: Report,
 ): void {
   const spis = new Set<number>();
   const keys = new Set<string>();
-  for (const { esp, path } of sections) {
+  const pairs = sections.flatMap(({ esp, path }) => [
+    { esp, path },
+    ...(esp.data === undefined ? [] : [{ esp: esp.data, path: [...path, 'data'] }]),
+  ]);
+  for (const { esp, path } of pairs) {
     const spi = esp[receives]?.spi;
     if (spi !== undefined && spis.has(spi))
       report(`SPI ${spi} is given twice`, 'give each association its own', [

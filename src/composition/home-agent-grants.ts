@@ -13,6 +13,8 @@ import {
   prefixesOverlap,
 } from '#base/ip.ts';
 import { type Report, soundEntries, soundList } from '#daemon/configuration/config-fields.ts';
+import { isEncrypting } from '#engine/mobile-ipv6/common/esp/data-association.ts';
+import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import { checkEspSections, type EspParts } from './esp-checks.ts';
 
 type List<T> = readonly (T | undefined)[];
@@ -249,9 +251,11 @@ export function protectionWarnings({
   mobileNodes,
 }: {
   readonly insecure: boolean;
-  readonly mobileNodes: readonly { readonly publicKey?: Uint8Array | undefined }[];
+  readonly mobileNodes: readonly Pick<AuthorizedMobileNode, 'publicKey' | 'esp'>[];
 }): readonly string[] {
-  const plain = mobileNodes.filter(({ publicKey }) => publicKey === undefined).length;
+  const plain = mobileNodes.filter(
+    ({ publicKey, esp }) => publicKey === undefined && !isEncrypting(esp),
+  ).length;
   const unencrypted =
     `${plain} of ${mobileNodes.length} mobile nodes have no publicKey: their traffic is not ` +
     'encrypted, and an attacker that spoofs outer addresses can inject packets';

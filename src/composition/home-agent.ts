@@ -35,15 +35,19 @@ export async function openHomeAgent<S extends HomeAgentSettings>(
   const esp = espOfNodes(homeAgent, engine);
   return {
     engine,
-    protection: esp.protection,
+    protection: esp,
     ports: {
       ...(await internetAccess(settings, host)),
       innerAddresses: await innerAddresses(settings, host),
       nodeGroups: await groups(settings, host),
+      espSequences: true,
     },
     reconfigure(now, fresh, out) {
+      const step = { now, out };
+      const first = out.length;
       engine.reconfigure(now, { ...fresh.homeAgent, acceptRaInterfaces }, out);
-      esp.reconfigure({ now, out }, fresh.homeAgent);
+      esp.follow(step, first);
+      esp.reconfigure(step, fresh.homeAgent);
     },
   };
 }

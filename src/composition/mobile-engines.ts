@@ -5,6 +5,7 @@ import type { KeyPair } from '#crypto/primitives.ts';
 import type { DaemonSettings } from '#daemon/daemon-settings.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { RegistrationKeyOwner } from '#engine/contract/registration-key-owner.ts';
+import { ESP_UDP_PORT, isEncrypting } from '#engine/mobile-ipv6/common/esp/data-association.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type {
   MobileNodeEngine,
@@ -17,7 +18,7 @@ import type { DriverInput } from '#runtime/driver.ts';
 import type { HostResolverPort } from '#runtime/ports.ts';
 import { daemonKey } from './daemon-key.ts';
 import type { EngineHost, EngineSetup, OptionalPorts } from './engine-daemon.ts';
-import { espOfHomes } from './esp-associations.ts';
+import { espOfHomes, hasEspData } from './esp-associations.ts';
 import { type EngineWithCounters, joinEngines } from './joined-engines.ts';
 import { type NtmobilePart, openNtmobile } from './ntmobile-part.ts';
 import { type NtmobileSettings, ntmobileWarnings } from './ntmobile-settings.ts';
@@ -64,13 +65,16 @@ export async function openMobileEngines<S>(
         ...addressesOf(links),
       ],
       traffic: true,
+      espSequences: hasEspData(homes),
       innerAddresses: await openInner(daemon, node, mobileNetworks, host),
       ...openVpnPorts(daemon, () => current, host, sources),
       ...namePorts(ntmobile, sources, mark),
     },
     reconfigure(now, settings, out) {
       current = nodeOf(settings);
+      const first = out.length;
       engine?.reconfigure(now, current, out);
+      protection?.follow({ now, out }, first);
       ntmobile?.engine.reconfigure(now, current, out);
     },
     started: async () => ntmobile?.names.use(),
@@ -119,6 +123,11 @@ function sealedPort({ homes, udpPort }: MobileNodeConfiguration) {
   return homes.some(({ publicKey }) => publicKey !== undefined) ? { sealedPort: udpPort } : {};
 }
 
+/** ESP in UDP, over IPv4 (RFC 3948). */
+function espPortOf({ homes }: MobileNodeConfiguration) {
+  return hasEspData(homes) ? { espPort: ESP_UDP_PORT } : {};
+}
+
 /** The plane of a mobile node or router; Mobile IPv6 alone needs its UDP port and raw path. */
 export function mobilePlane(
   node: MobileNodeConfiguration,
@@ -133,20 +142,23 @@ export function mobilePlane(
     raw: rawPath && hasHomes,
     discovery: node.discovery === true,
     ...(ntmobile === undefined ? sealedPort(node) : { sealedPort: ntmobile.node.port }),
+    ...espPortOf(node),
   };
 }
 
 /** One sentence for each home whose registrations or traffic are not protected. */
 export function unprotectedHomes({ homes }: MobileNodeConfiguration): readonly string[] {
   return homes
-    .filter(({ publicKey }) => publicKey === undefined)
-    .map(({ name, registrationKey, esp }) =>
-      registrationKey === undefined && esp === undefined
+    .filter(({ publicKey, esp }) => publicKey === undefined && !isEncrypting(esp))
+    .map(({ name, registrationKey, esp }) => {
+      if (esp?.data !== undefined)
+        return `home "${name}" has ESP without encryption: an attacker on the path reads its data`;
+      return registrationKey === undefined && esp === undefined
         ? `home "${name}" has security: none: registrations are not authenticated, and traffic ` +
-          'is not encrypted'
+            'is not encrypted'
         : `home "${name}" has no publicKey: traffic is not encrypted, and an attacker that ` +
-          'spoofs outer addresses can inject packets',
-    );
+            'spoofs outer addresses can inject packets';
+    });
 }
 
 /** What an operator of a mobile node has to know at each start. */

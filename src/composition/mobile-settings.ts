@@ -134,7 +134,7 @@ export function homeShape(context: ConfigurationContext) {
         description:
           'ESP (RFC 3776) around Binding Updates and Acknowledgements, for a home agent that ' +
           'uses IPsec with manual keys',
-        details: 'It protects registrations alone: data in the tunnel is not encrypted.',
+        details: 'Data in the tunnel are protected with `data` only.',
         sample: ESP_SAMPLE,
       }),
   };

@@ -32,7 +32,7 @@ export type PlaneChoice = Pick<PlaneOptions, 'lookup'> &
       | 'raw'
       | 'linkDevices'
       | 'discovery'
-      | 'discovery'
+      | 'espPort'
       | 'noticeUnknownEndpoints'
     >
   >;

@@ -13,6 +13,7 @@
 import { equalBytes } from '#base/bytes.ts';
 import { formatPrefix, isIpv6, type Prefix } from '#base/ip.ts';
 import type { DesiredItems, DesiredRule } from '#engine/contract/desired-state.ts';
+import type { DesiredEspKeys } from '#engine/contract/esp.ts';
 import type { SealingKey } from '#engine/contract/ntmobile.ts';
 import type { OuterPath } from '#engine/contract/outer-path.ts';
 import type { DesiredKind, ItemKey } from './desired-state-table.ts';
@@ -92,6 +93,15 @@ export const DESIRED_STATE_KINDS: { readonly [K in keyof DesiredItems]: Row<Desi
     apply: ({ plane }, keys) => plane.sealingKeysSet(keys),
     remove: ({ plane }, keys) => plane.sealingKeysDelete(keys.tunnel),
   },
+  /** An operator sees only the id of the tunnel. */
+  espKeys: {
+    name: 'esp-keys',
+    owner: 'plane',
+    keyOf: ({ tunnel }) => tunnel,
+    equal: sameEspKeys,
+    apply: ({ plane }, keys) => plane.espKeysSet(keys),
+    remove: ({ plane }, { tunnel }) => plane.espKeysDelete(tunnel),
+  },
   espSpis: {
     name: 'esp-spi',
     owner: 'plane',
@@ -104,7 +114,11 @@ export const DESIRED_STATE_KINDS: { readonly [K in keyof DesiredItems]: Row<Desi
     name: 'tunnel',
     owner: 'plane',
     keyOf: (tunnel) => tunnel.id,
-    equal: (a, b) => a.protection === b.protection && a.mtu === b.mtu && samePath(a.path, b.path),
+    equal: (a, b) =>
+      a.protection === b.protection &&
+      a.esp?.algorithm === b.esp?.algorithm &&
+      a.mtu === b.mtu &&
+      samePath(a.path, b.path),
     apply: ({ plane }, tunnel) => plane.tunnelSet(tunnel),
     remove: ({ plane }, tunnel) => plane.tunnelDelete(tunnel.id),
   },
@@ -259,6 +273,23 @@ function samePath(a: OuterPath, b: OuterPath): boolean {
     a.amplificationLimit?.number === b.amplificationLimit?.number &&
     a.amplificationLimit?.creditOctets === b.amplificationLimit?.creditOctets
   );
+}
+
+function sameEspKeys(a: DesiredEspKeys, b: DesiredEspKeys): boolean {
+  return (
+    a.algorithm === b.algorithm &&
+    a.extendedSequenceNumbers === b.extendedSequenceNumbers &&
+    sameEspKey(a.receive, b.receive) &&
+    a.receive.after === b.receive.after &&
+    a.send?.epoch === b.send?.epoch &&
+    a.send?.from === b.send?.from &&
+    a.send?.until === b.send?.until &&
+    (a.send === undefined || b.send === undefined || sameEspKey(a.send, b.send))
+  );
+}
+
+function sameEspKey(a: DesiredEspKeys['receive' | 'send'] & {}, b: typeof a): boolean {
+  return a.spi === b.spi && equalBytes(a.key, b.key);
 }
 
 function sameSealingKey(a: SealingKey | undefined, b: SealingKey | undefined): boolean {

@@ -67,6 +67,8 @@ export interface DriverOptions extends ExternalRequestPorts {
   readonly traffic?: boolean;
   /** How often, while there is traffic; default 250 ms. */
   readonly trafficIntervalMs?: number;
+  /** Tell the engine the sequence numbers of ESP while tunnels carry packets; default false. */
+  readonly espSequences?: boolean;
   /**
    * Called once for a bug of this program; the driver does not step the engine again. The caller
    * logs the error and ends the process.

@@ -16,6 +16,7 @@ import { ExternalRequests } from './external-requests.ts';
 import { OperatorCommands } from './operator-commands.ts';
 import { Reconciler } from './reconciler.ts';
 import { RecordWriter } from './record-writer.ts';
+import { StoredFirst } from './stored-first.ts';
 import { TrafficSampler } from './traffic-sampler.ts';
 import { renewUdpPort } from './udp-port-renewal.ts';
 
@@ -41,6 +42,7 @@ class DriverLoop implements Driver {
   readonly #options: DriverOptions;
   readonly #reconciler: Reconciler;
   readonly #records: RecordWriter;
+  readonly #storedFirst: StoredFirst;
   readonly #queue: DriverInput[] = [];
   readonly #deferred: (() => void)[] = [];
   readonly #commands: OperatorCommands;
@@ -70,7 +72,8 @@ class DriverLoop implements Driver {
       (error) => this.#fail(error),
     );
     this.#records = new RecordWriter(options.store, (fault) => this.#reportStore(fault));
-    this.#traffic = new TrafficSampler(options.plane, options.trafficIntervalMs);
+    this.#storedFirst = new StoredFirst(this.#records);
+    this.#traffic = new TrafficSampler(options.plane, options);
     const statistics = (): JsonObject => this.#statistics();
     const own = { counters: statistics, stats: statistics, status: () => this.#status() };
     const isPending = (kind: string): boolean => this.#reconciler.isPending(kind);
@@ -96,7 +99,7 @@ class DriverLoop implements Driver {
     plane.onPunt(({ path, packet }) => this.#punt({ kind: 'datagram', path, packet }));
     plane.onRoaming((notice) => this.#punt({ kind: 'roaming', ...notice }));
     plane.onUnknownEndpoint((notice) => this.#punt({ kind: 'unknown-endpoint', ...notice }));
-    if (this.#options.traffic === true) this.#traffic.start(() => this.#turn(() => this.#sample()));
+    this.#traffic.start(() => this.#turn(() => this.#sample()));
     this.#externalRequests.start();
     control?.onRequest((command, parameters, respond) => {
       const id = this.#commands.ask(command, respond);
@@ -124,10 +127,7 @@ class DriverLoop implements Driver {
     for (const respond of this.#commands.takeAll())
       attempt(() => respond(false, 'the daemon stops'));
     attempt(() => this.#externalRequests.stop());
-    attempt(() => control?.close());
-    attempt(() => kernel.close());
-    attempt(() => plane.close());
-    attempt(() => store.close());
+    for (const port of [control, kernel, plane, store]) attempt(() => port?.close());
     return failures;
   }
 
@@ -240,13 +240,15 @@ class DriverLoop implements Driver {
     }
   }
 
-  #carryOut(now: Monotonic, out: readonly Output[]): void {
-    this.#records.write(now, out);
+  #carryOut(now: Monotonic, made: readonly Output[]): void {
+    this.#records.write(now, made);
+    const out = this.#storedFirst.withStored(made);
     let changed = false;
     let unapplied = false;
     const unsent: SendOutput[] = [];
     for (const output of out) {
       if (output.kind === 'set-desired') {
+        if (!this.#storedFirst.admit(output)) continue;
         this.#reconciler.setDesired(output.key, output.part);
         changed = true;
         unapplied = true;
@@ -320,9 +322,7 @@ class DriverLoop implements Driver {
 
   /** An answer or a question that arrives outside a turn. */
   #take(input: DriverInput): void {
-    this.#turn(() => {
-      this.#queue.push(input);
-    });
+    this.#turn(() => this.#queue.push(input));
   }
 
   #arm(): void {

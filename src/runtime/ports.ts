@@ -17,6 +17,7 @@ import type {
   DesiredSysctl,
   DesiredTunnel,
 } from '#engine/contract/desired-state.ts';
+import type { DesiredEspKeys, EspSequences } from '#engine/contract/esp.ts';
 import type { ResolvedInput, UnknownEndpointInput } from '#engine/contract/input.ts';
 import type {
   DesiredAddressMap,
@@ -95,6 +96,11 @@ export interface PlaneOptions {
   /** UDP port of sealed tunnels and their control messages, both families; absent or 0: none. */
   readonly sealedPort?: number;
   /**
+   * UDP port of ESP over IPv4 (RFC 3948); absent or 0: none. A mobile node whose host has it in use
+   * sends from another port.
+   */
+  readonly espPort?: number;
+  /**
    * Translate (`DesiredTranslation`) for hosts without tunnels too: packets from the TUN device to
    * a far address, and a translated packet without a tunnel goes back to the TUN device. Default
    * false.
@@ -136,6 +142,11 @@ export interface PlanePort {
    */
   sealingKeysSet(keys: DesiredSealingKeys): void;
   sealingKeysDelete(tunnel: number): void;
+  /** Sets both associations of a tunnel; a key that is set again continues its numbers. */
+  espKeysSet(keys: DesiredEspKeys): void;
+  espKeysDelete(tunnel: number): void;
+  /** Of every tunnel with ESP keys. */
+  espSequences(): readonly EspSequences[];
   /** Hands over ESP packets with this SPI that are for this host. */
   espSpiSet(spi: number): void;
   espSpiDelete(spi: number): void;

@@ -252,6 +252,11 @@ class VirtualPlane implements PlanePort {
   routeDelete(): void {}
   sealingKeysSet(): void {}
   sealingKeysDelete(): void {}
+  espKeysSet(): void {}
+  espKeysDelete(): void {}
+  espSequences(): readonly never[] {
+    return [];
+  }
   espSpiSet(): void {}
   espSpiDelete(): void {}
   relayLegSet(): void {}

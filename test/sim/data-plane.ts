@@ -186,6 +186,10 @@ export class DataPlane implements TrafficPort {
     this.#onTraffic();
   }
 
+  espSequences(): readonly never[] {
+    return [];
+  }
+
   tunnelTraffic(): readonly TunnelTraffic[] {
     return [...this.#tunnels.keys()].map((id) => this.#carriedBy(id));
   }

@@ -28,6 +28,9 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
                         InstanceMethod("translationDelete", &PlaneObject::translationDelete),
                         InstanceMethod("sealingKeysSet", &PlaneObject::sealingKeysSet),
                         InstanceMethod("sealingKeysDelete", &PlaneObject::sealingKeysDelete),
+                        InstanceMethod("espKeysSet", &PlaneObject::espKeysSet),
+                        InstanceMethod("espKeysDelete", &PlaneObject::espKeysDelete),
+                        InstanceMethod("espSequences", &PlaneObject::espSequences),
                         InstanceMethod("espSpiSet", &PlaneObject::espSpiSet),
                         InstanceMethod("espSpiDelete", &PlaneObject::espSpiDelete),
                         InstanceMethod("relayLegSet", &PlaneObject::relayLegSet),
@@ -145,6 +148,27 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
   }
   void sealingKeysDelete(const Napi::CallbackInfo& info) {
     plane(info).tables().sealingKeysDelete(idOf(info));
+  }
+
+  void espKeysSet(const Napi::CallbackInfo& info) {
+    Plane& changed = plane(info);
+    const EspKeysSpec spec = espKeysOf(objectOf(info[0], "ESP keys"));
+    withErrors(info.Env(), [&] { changed.espKeysSet(spec); });
+  }
+  void espKeysDelete(const Napi::CallbackInfo& info) {
+    plane(info).tables().espKeysDelete(idOf(info));
+  }
+  Napi::Value espSequences(const Napi::CallbackInfo& info) {
+    const Napi::Env env = info.Env();
+    Napi::Array list = Napi::Array::New(env);
+    plane(info).tables().forEachEspTunnel([&](u32 tunnel, u64 sent, u64 received) {
+      Napi::Object value = Napi::Object::New(env);
+      value.Set("tunnel", tunnel);
+      value.Set("sent", static_cast<double>(sent));
+      value.Set("received", static_cast<double>(received));
+      list.Set(list.Length(), value);
+    });
+    return list;
   }
 
   void espSpiSet(const Napi::CallbackInfo& info) {

@@ -45,10 +45,19 @@ Carrier carrierOf(const Napi::Object& object) {
   throw typeError(object.Env(), "unknown carrier: " + name);
 }
 
+Protection espAlgorithmOf(const Napi::Object& object) {
+  const std::string name = textOf(object, "algorithm");
+  if (name == "aes-gcm-16") return Protection::espGcm;
+  if (name == "aes-cbc-hmac-sha256-128") return Protection::espCbc;
+  if (name == "null-hmac-sha256-128") return Protection::espNull;
+  throw typeError(object.Env(), "unknown algorithm of ESP: " + name);
+}
+
 Protection protectionOf(const Napi::Object& object) {
   const std::string name = textOf(object, "protection");
   if (name == "none") return Protection::none;
   if (name == "sealed") return Protection::sealed;
+  if (name == "esp") return espAlgorithmOf(objectOf(object.Get("esp"), "esp"));
   throw typeError(object.Env(), "unknown protection: " + name);
 }
 
@@ -98,6 +107,29 @@ SealingKey sealingKeyOf(const Napi::Value& value) {
   return sealing;
 }
 
+// No error may show the key.
+EspKey espKeyOf(const Napi::Object& association, const Napi::Object& direction) {
+  EspKey key;
+  key.algorithm = espAlgorithmOf(association);
+  key.extended = association.Get("extendedSequenceNumbers").ToBoolean();
+  const Napi::Uint8Array octets = bytesOf(direction.Get("key"));
+  const size_t length = octets.ByteLength();
+  key.length = static_cast<u8>(length > EspKey::kLargest ? 0 : length);
+  if (!key.isSound()) {
+    throw typeError(association.Env(), "the key does not have a length of the algorithm");
+  }
+  std::memcpy(key.bytes, octets.Data(), length);
+  return key;
+}
+
+u64 sequenceOf(const Napi::Object& object, const char* name) {
+  const double value = numberOf(object, name);
+  if (!(value >= 0 && value < 0x1p40)) {
+    throw typeError(object.Env(), std::string(name) + " has more than 40 bits");
+  }
+  return static_cast<u64>(value);
+}
+
 // --- paths of control packets ---
 
 void readEndpoints(const Napi::Object& object, PacketPath& path) {
@@ -142,6 +174,7 @@ Options optionsOf(const Napi::Object& object) {
   options.raw = object.Get("raw").ToBoolean();
   options.holdMs = integerOf<u32>(object, "holdMs");
   if (has(object, "sealedPort")) options.sealedPort = integerOf<u16>(object, "sealedPort");
+  if (has(object, "espPort")) options.espPort = integerOf<u16>(object, "espPort");
   options.translateOnDevice = object.Get("translateOnDevice").ToBoolean();
   options.noticeUnknownEndpoints = object.Get("noticeUnknownEndpoints").ToBoolean();
   const auto devices = object.Get("linkDevices").As<Napi::Array>();
@@ -165,6 +198,14 @@ TunnelSpec tunnelOf(const Napi::Object& object) {
     spec.peer = peerOf(path);
     return spec;
   }
+  if (isEsp(spec.protection)) {
+    if (udp != (spec.path.family == 4)) {
+      throw typeError(object.Env(), "ESP is over IPv6 without UDP, or over IPv4 with UDP");
+    }
+    spec.peer = peerOf(path);
+    spec.path.relayIndex = 0;
+    return spec;
+  }
   if (udp && spec.path.family == 6) {
     throw typeError(object.Env(), "an unprotected UDP tunnel is not over IPv4");
   }
@@ -180,6 +221,25 @@ SealingKeysSpec sealingKeysOf(const Napi::Object& object) {
   for (u32 index = 0; index < receive.Length(); index++) {
     spec.receive.push_back(sealingKeyOf(receive.Get(index)));
   }
+  return spec;
+}
+
+EspKeysSpec espKeysOf(const Napi::Object& object) {
+  EspKeysSpec spec;
+  spec.tunnel = integerOf<u32>(object, "tunnel");
+  const Napi::Object receive = objectOf(object.Get("receive"), "receive");
+  spec.receive.spi = integerOf<u32>(receive, "spi");
+  spec.receive.key = espKeyOf(object, receive);
+  spec.receive.after = sequenceOf(receive, "after");
+  if (!has(object, "send")) return spec;
+  const Napi::Object direction = objectOf(object.Get("send"), "send");
+  EspKeysSpec::Send send;
+  send.spi = integerOf<u32>(direction, "spi");
+  send.key = espKeyOf(object, direction);
+  send.epoch = integerOf<u32>(direction, "epoch");
+  send.from = sequenceOf(direction, "from");
+  send.until = sequenceOf(direction, "until");
+  spec.send = send;
   return spec;
 }
 

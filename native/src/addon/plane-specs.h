@@ -13,6 +13,7 @@ namespace sojourn::js {
 Options optionsOf(const Napi::Object& object);
 TunnelSpec tunnelOf(const Napi::Object& object);
 SealingKeysSpec sealingKeysOf(const Napi::Object& object);
+EspKeysSpec espKeysOf(const Napi::Object& object);
 RelayLegSpec relayLegOf(const Napi::Object& object);
 RouteSpec routeOf(const Napi::Object& object);
 OverlaySpec overlayOf(const Napi::Object& object);

@@ -7,11 +7,9 @@
 #include "base/hash-table.h"
 #include "base/seeded-hash.h"
 #include "net/packet.h"
+#include "tables/protection.h"
 
 namespace sojourn {
-
-// SPI and sequence number.
-constexpr size_t kEspHeader = 8;
 
 struct EspSpi {
   using Key = u32;

@@ -87,12 +87,11 @@ void writeUdp(u8* ip, int family, size_t payload, const UdpPorts& ports) {
 
 }  // namespace
 
-size_t writeOuterHeader(const OuterPath& path, int innerFamily, u8 trafficClass, size_t payload,
+size_t writeOuterHeader(const OuterPath& path, u8 protocol, u8 trafficClass, size_t payload,
                         u8* out) {
-  const u8 inner = innerFamily == 6 ? kProtocolIpv6 : kProtocolIpv4;
-  const u8 protocol = path.carrier == Carrier::udp ? kProtocolUdp : inner;
-  return path.family == 6 ? writeOuter6(path, protocol, trafficClass, payload, out)
-                          : writeOuter4(path, protocol, trafficClass, payload, out);
+  const u8 next = path.carrier == Carrier::udp ? kProtocolUdp : protocol;
+  return path.family == 6 ? writeOuter6(path, next, trafficClass, payload, out)
+                          : writeOuter4(path, next, trafficClass, payload, out);
 }
 
 Packets encapsulateFragmented(const OuterPath& path, const OuterPayload& payload,
@@ -102,7 +101,7 @@ Packets encapsulateFragmented(const OuterPath& path, const OuterPayload& payload
   std::vector<u8> whole(kMaximumOuterHeader + behind);
   const u8 trafficClass = outerTrafficClass(payload.trafficClass);
   const size_t header =
-      writeOuterHeader(path, payload.innerFamily, trafficClass, behind, whole.data());
+      writeOuterHeader(path, payload.protocol, trafficClass, behind, whole.data());
   whole.resize(header + behind);
   std::memcpy(whole.data() + whole.size() - payload.length, payload.data, payload.length);
   if (udp) {

@@ -12,22 +12,28 @@ constexpr size_t kMaximumOuterHeader = kIpv6Header;
 constexpr u8 kOuterHopLimit = 64;
 
 // Writes the outer IP header, without UDP, for `payload` octets behind it; returns its length.
-size_t writeOuterHeader(const OuterPath& path, int innerFamily, u8 trafficClass, size_t payload,
+// `protocol`: of the payload, unless the carrier is UDP.
+size_t writeOuterHeader(const OuterPath& path, u8 protocol, u8 trafficClass, size_t payload,
                         u8* out);
+
+constexpr u8 protocolOf(int innerFamily) {
+  return innerFamily == 6 ? kProtocolIpv6 : kProtocolIpv4;
+}
 
 using Packets = std::vector<std::vector<u8>>;
 
-// The payload of the outer headers: an inner packet, or a sealed datagram.
+// The payload of the outer headers: an inner packet, a sealed datagram, or an ESP packet.
 struct OuterPayload {
   const u8* data;
   size_t length;
-  u8 innerFamily;
+  // Unless the carrier is UDP.
+  u8 protocol;
   u8 trafficClass;
 
   static OuterPayload of(const PacketView& inner) {
     return {.data = inner.data,
             .length = inner.length,
-            .innerFamily = inner.family,
+            .protocol = protocolOf(inner.family),
             .trafficClass = inner.trafficClass};
   }
 };

@@ -30,7 +30,7 @@ bool PathProber::start(const Tunnel& tunnel, u64 nowMs, size_t routeMtu) {
   }
   const size_t smallest = smallestPathMtu(tunnel.path.family);
   // Beyond what ICMP said, which may be wrong or forged.
-  size_t largest = tunnel.mtu + tunnel.overhead();
+  size_t largest = tunnel.outerLength(tunnel.mtu);
   if (routeMtu != 0) largest = std::min(largest, routeMtu);
   const size_t known = endpoint.limits.least();
   const size_t assumed = known == 0 ? largest : std::min(largest, known);
@@ -120,11 +120,11 @@ bool PathProber::step(Search& entry, const Tunnel& tunnel, u64 nowMs, std::vecto
   entry.search.poll(nowMs, sizes);
   apply(entry, tunnel, nowMs, found);
   for (const u16 size : sizes) {
-    if (size <= tunnel.overhead()) continue;
+    const size_t inner = tunnel.innerLength(size);
+    if (inner == 0) continue;
     out.push_back({.tunnel = tunnel.id,
                    .path = tunnel.path,
-                   .packet = writePathProbe({.size = size, .nonce = entry.nonce},
-                                            size - tunnel.overhead())});
+                   .packet = writePathProbe({.size = size, .nonce = entry.nonce}, inner)});
   }
   if (!entry.search.done()) return true;
   finish(entry, *tunnel.endpoint, nowMs);
@@ -134,7 +134,7 @@ bool PathProber::step(Search& entry, const Tunnel& tunnel, u64 nowMs, std::vecto
 void PathProber::apply(const Search& entry, const Tunnel& tunnel, u64 nowMs, Found& found) {
   if (!entry.search.answered()) return;
   Endpoint& endpoint = *tunnel.endpoint;
-  const size_t full = tunnel.mtu + tunnel.overhead();
+  const size_t full = tunnel.outerLength(tunnel.mtu);
   const u16 before = endpoint.limits.probed();
   const u16 after = entry.search.usable() >= full ? u16{0} : entry.search.usable();
   const size_t known = endpoint.limits.learnt();

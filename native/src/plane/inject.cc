@@ -130,11 +130,12 @@ int Plane::injectDatagram(const PacketPath& path, const u8* packet, size_t lengt
 int Plane::injectTunnel(u32 id, const u8* packet, size_t length) {
   const Tunnel* tunnel = shared_.tables.tunnel(id);
   if (tunnel == nullptr) return ENOENT;
+  if (isEsp(tunnel->protection)) return injectEsp(*tunnel, packet, length);
   std::vector<u8> copy(packet, packet + length);
   PacketView view;
   if (!viewPacket(copy.data(), copy.size(), view)) return EINVAL;
   if (tunnel->protection == Protection::sealed) return injectSealed(*tunnel, view);
-  if (tunnel->path.carrier == Carrier::ip) return injectRaw(*tunnel, view);
+  if (tunnel->path.carrier == Carrier::ip) return injectRaw(*tunnel, OuterPayload::of(view));
   PacketPath path;
   path.local = tunnel->path.local;
   path.remote = tunnel->path.remote;
@@ -170,15 +171,60 @@ int Plane::injectSealed(const Tunnel& tunnel, const PacketView& view) {
                       &part, 1);
 }
 
-int Plane::injectRaw(const Tunnel& tunnel, const PacketView& view) {
+// One octet is a NAT keepalive, an empty packet a dummy, which shows the far end this host's
+// address and port.
+int Plane::injectEsp(const Tunnel& tunnel, const u8* packet, size_t length) {
+  const OuterPath& path = tunnel.path;
+  const bool udp = path.carrier == Carrier::udp;
+  if (udp && sockets_.esp.empty()) return EOPNOTSUPP;
+  if (!udp && length == 1) return EINVAL;
+  std::vector<u8> esp(packet, packet + length);
+  u8 trafficClass = 0;
+  if (length != 1) {
+    EspSendKey* key = shared_.tables.espSendKey(tunnel.id);
+    if (key == nullptr || key->protection() != tunnel.protection) return ENOKEY;
+    PacketView view;
+    const bool dummy = length == 0;
+    if (!dummy && !viewPacket(esp.data(), length, view)) return EINVAL;
+    esp.assign(protectedLength(tunnel.protection, length), 0);
+    std::memcpy(esp.data() + key->espOffset(), packet, length);
+    if (!dummy) trafficClass = view.trafficClass;
+    const u8 nextHeader = dummy ? kEspDummy : protocolOf(view.family);
+    if (key->seal(shared_.options.ownSlot(), esp.data(), length, nextHeader) == 0) {
+      return EKEYEXPIRED;
+    }
+  }
+  if (!tunnel.maySend(esp.size())) {
+    counters_.add(Counters::dropTunnelUnvalidated);
+    return EDQUOT;
+  }
+  if (!udp) {
+    return injectRaw(tunnel, {.data = esp.data(),
+                              .length = esp.size(),
+                              .protocol = kProtocolEsp,
+                              .trafficClass = trafficClass});
+  }
+  iovec part{esp.data(), esp.size()};
+  return sendDatagram(shared_.sent,
+                      {.fd = sockets_.esp[0].get(),
+                       .family = path.family,
+                       .local = path.local,
+                       .remote = path.remote,
+                       .remotePort = path.remotePort,
+                       .protection = tunnel.protection,
+                       .trafficClass = outerTrafficClass(trafficClass)},
+                      &part, 1);
+}
+
+int Plane::injectRaw(const Tunnel& tunnel, const OuterPayload& payload) {
   const int family = tunnel.path.family;
   const int fd = family == 6 ? sockets_.complete6.get() : sockets_.complete4.get();
-  const OuterFragmentation fragmentation{.mtu = tunnel.mtu + tunnel.overhead(),
+  const OuterFragmentation fragmentation{.mtu = tunnel.outerLength(tunnel.mtu),
                                          .sourcePort = shared_.udpPort,
                                          .identification = 1};
   int error = 0;
   for (const std::vector<u8>& one :
-       encapsulateFragmented(tunnel.path, OuterPayload::of(view), fragmentation)) {
+       encapsulateFragmented(tunnel.path, payload, fragmentation)) {
     error = sendRawPacket(fd, family, one.data(), one.size());
   }
   return error;

@@ -29,6 +29,9 @@ struct Options {
   u32 holdMs = 50;
   // 0: no sealed tunnels. May be `udpPort`: the first octet then tells datagrams apart.
   u16 sealedPort = 0;
+  // ESP in UDP over IPv4 (RFC 3948), by default 4500; 0: none. If another program has the port, a
+  // mobile node uses a free one.
+  u16 espPort = 0;
   // Packets from the TUN are translated in both directions; a translated packet without a tunnel
   // goes back to the TUN.
   bool translateOnDevice = false;

@@ -24,7 +24,7 @@ bool isRefuted(const Endpoint& endpoint) {
 
 // The datagrams of a relay leg have any size.
 size_t largestOuter(const Tunnel& tunnel) {
-  return tunnel.relayLeg ? kUsualMtu : tunnel.mtu + tunnel.overhead();
+  return tunnel.relayLeg ? kUsualMtu : tunnel.outerLength(tunnel.mtu);
 }
 
 }  // namespace
@@ -38,12 +38,7 @@ void PathErrors::handle(const ErrorReport& report, Carrier carrier, Protection p
                        .port = carrier == Carrier::udp ? report.port : u16{0},
                        .family = report.family,
                        .encapsulation = {carrier, protection}};
-  Endpoint* endpoint = shared_.tables.endpoint(farEnd);
-  // Plain and sealed tunnels may share the socket.
-  if (endpoint == nullptr && farEnd.encapsulation == kPlainUdp && shared_.options.sharesPort()) {
-    farEnd.encapsulation = kSealedUdp;
-    endpoint = shared_.tables.endpoint(farEnd);
-  }
+  Endpoint* endpoint = find(farEnd);
   // The host may have other tunnels.
   if (endpoint == nullptr && carrier == Carrier::ip) return;
   const size_t outer = outerHeaderOf(report, carrier);
@@ -59,6 +54,22 @@ void PathErrors::handle(const ErrorReport& report, Carrier carrier, Protection p
   }
   if (report.mtu != 0) tooBig(*endpoint, report.mtu, sent);
   if (report.unreachable) relay(report, *endpoint, outer);
+}
+
+// The far end with one of the encapsulations that share the socket, which `farEnd` gets.
+Endpoint* PathErrors::find(Endpoint::Key& farEnd) const {
+  Endpoint* endpoint = shared_.tables.endpoint(farEnd);
+  if (endpoint == nullptr && farEnd.encapsulation == kPlainUdp && shared_.options.sharesPort()) {
+    farEnd.encapsulation = kSealedUdp;
+    endpoint = shared_.tables.endpoint(farEnd);
+  }
+  if (endpoint != nullptr || !isEsp(farEnd.encapsulation.protection())) return endpoint;
+  for (const Protection algorithm : kEspProtections) {
+    farEnd.encapsulation = {farEnd.encapsulation.carrier(), algorithm};
+    endpoint = shared_.tables.endpoint(farEnd);
+    if (endpoint != nullptr) break;
+  }
+  return endpoint;
 }
 
 // A router returned a packet; or the source of the inner packet, which knows what it sent, pretends

@@ -21,7 +21,8 @@ class PathErrors {
   PathErrors(Shared& shared, Counters& counters, ErrorSender& sender)
       : shared_(shared), counters_(counters), sender_(sender) {}
 
-  // Empties the error queue of `fd`, through which packets of this carrier and protection are sent.
+  // Empties the error queue of `fd`, through which packets of this carrier and protection are sent;
+  // one algorithm of ESP stands for all.
   // The caller is online in the tables' domain.
   void learnFrom(int fd, Carrier carrier, Protection protection);
   // Asks the kernel for the MTU of the route, which limits the path. Returns it; 0: unknown.
@@ -43,6 +44,7 @@ class PathErrors {
   static constexpr u64 kLifetimeMs = 600'000;
 
   void handle(const ErrorReport& report, Carrier carrier, Protection protection);
+  Endpoint* find(Endpoint::Key& farEnd) const;
   void tooBig(Endpoint& endpoint, u16 reported, const SentRecord::Sent& sent);
   void hint(Endpoint& endpoint);
   void relay(const ErrorReport& report, const Endpoint& endpoint, size_t outer);

@@ -28,6 +28,8 @@ SendSockets Sockets::sendSockets(size_t pair, const Shared& shared) const {
     if (pair < sealed[six].size()) send.sealed[six] = sealed[six][pair].get();
     send.sealedPort[six] = shared.options.sealedPort;
   }
+  if (pair < esp.size()) send.esp = esp[pair].get();
+  send.espPort = shared.espPort;
   if (shared.options.sharesPort()) {
     send.sealed[0] = send.udp;
     send.sealedPort[0] = shared.udpPort;
@@ -84,6 +86,7 @@ void Plane::openSockets(size_t pairs) {
     sockets_.udp = openUdpSockets(4, options.udpPort, pairs, options.mark, udp);
   }
   if (options.sealedPort != 0) openSealed(pairs, udp);
+  if (options.espPort != 0) openEsp(pairs, udp);
   shared_.features.udpSegmentation = udp.segmentation;
   shared_.features.udpReceiveOffload = udp.receiveOffload;
 }
@@ -145,6 +148,19 @@ void Plane::openSealed(size_t pairs, UdpFeatures& features) {
   }
 }
 
+// Daemons of IKE have the port too. What a mobile node uses does not matter to the home agent.
+void Plane::openEsp(size_t pairs, UdpFeatures& features) {
+  const Options& options = shared_.options;
+  try {
+    sockets_.esp = openUdpSockets(4, options.espPort, pairs, options.mark, features);
+  } catch (const SystemError& failure) {
+    const bool mayDiffer = options.lookup == TunnelLookup::byInnerSource;
+    if (failure.error != EADDRINUSE || !mayDiffer) throw;
+    shared_.espPort = freeUdpPort(4);
+    sockets_.esp = openUdpSockets(4, shared_.espPort, pairs, options.mark, features);
+  }
+}
+
 void Plane::openRaw() {
   const Options& options = shared_.options;
   sockets_.complete4 = openRawSocket(4, IPPROTO_RAW, options.mark);
@@ -158,7 +174,8 @@ void Plane::openRaw() {
         sockets_.rawErrors[outer][inner] = openErrorSocket(family, protocol);
       }
     }
-    sockets_.tap = openTap(sockets_.tun->index(), shared_.tables.espSpis().any());
+    sockets_.espErrors = openErrorSocket(6, kProtocolEsp);
+    sockets_.tap = openTap(sockets_.tun->index(), shared_.tables.anyEsp());
   }
   for (const std::string& device : options.linkDevices) {
     sockets_.links.push_back({device, openLinkTap(device)});
@@ -201,8 +218,19 @@ void Plane::sealingKeysSet(const SealingKeysSpec& spec) {
 }
 
 void Plane::espSpiSet(u32 spi) {
-  const bool first = !shared_.tables.espSpis().any();
+  takeEspFrames();
   shared_.tables.espSpiSet(spi);
+}
+
+void Plane::espKeysSet(const EspKeysSpec& spec) {
+  takeEspFrames();
+  shared_.tables.espKeysSet(spec);
+  wakeForHeld();
+}
+
+// The tap takes ESP packets from the first key on.
+void Plane::takeEspFrames() {
+  const bool first = !shared_.tables.anyEsp();
   if (first && sockets_.tap) filterTap(sockets_.tap.get(), sockets_.tun->index(), true);
 }
 

@@ -24,9 +24,12 @@ struct Sockets {
   std::vector<Descriptor> udp;
   // By family: sealed[outer == 6].
   std::vector<Descriptor> sealed[2];
+  std::vector<Descriptor> esp;
   // By outer and inner family, as SendSockets::raw.
   Descriptor raw[2][2];
   Descriptor rawErrors[2][2];
+  // About ESP packets over IPv6.
+  Descriptor espErrors;
   Descriptor complete4;
   Descriptor complete6;
   Descriptor tap;
@@ -61,6 +64,8 @@ class Plane {
   void routeSet(const RouteSpec& spec);
   void routeDelete(const RouteSpec& spec) { shared_.tables.routeDelete(withoutPeer(spec)); }
   void sealingKeysSet(const SealingKeysSpec& spec);
+  // Throws SystemError.
+  void espKeysSet(const EspKeysSpec& spec);
   // ESP packets with this SPI for this host are punted. Throws SystemError.
   void espSpiSet(u32 spi);
   Tables& tables() { return shared_.tables; }
@@ -85,6 +90,8 @@ class Plane {
   static void stopAll();
   void openSockets(size_t pairs);
   void openSealed(size_t pairs, UdpFeatures& features);
+  void openEsp(size_t pairs, UdpFeatures& features);
+  void takeEspFrames();
   void openRaw();
   void startWorkers();
   bool isOwnAccord(const PacketPath& path, const u8* packet, size_t length) const;
@@ -93,7 +100,8 @@ class Plane {
   int injectDatagram(const PacketPath& path, const u8* packet, size_t length);
   int injectTunnel(u32 id, const u8* packet, size_t length);
   int injectSealed(const Tunnel& tunnel, const PacketView& view);
-  int injectRaw(const Tunnel& tunnel, const PacketView& view);
+  int injectEsp(const Tunnel& tunnel, const u8* packet, size_t length);
+  int injectRaw(const Tunnel& tunnel, const OuterPayload& payload);
   int injectLink(const PacketPath& path, const u8* packet, size_t length);
 
   Shared shared_;

@@ -61,8 +61,8 @@ class SentRecord {
       beginning.append(parts[part].iov_base, parts[part].iov_len);
     }
     const u64 print = fingerprint(farEnd, beginning, period_.load(std::memory_order_relaxed));
-    const bool sealed = farEnd.encapsulation.protection() != Protection::none;
-    const u64 secret = sealed || content == Content::probe ? kSecret : 0;
+    const bool unknown = isSecret(farEnd.encapsulation.protection());
+    const u64 secret = unknown || content == Content::probe ? kSecret : 0;
     slots_[print % kSlots].store((print & kPrint) | secret | std::min<size_t>(outer, kSize),
                                  std::memory_order_relaxed);
   }

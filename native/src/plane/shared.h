@@ -21,6 +21,7 @@ struct Shared {
   Shared(const Options& given, std::function<void()> wake)
       : options(given),
         udpPort(given.udpPort),
+        espPort(given.espPort),
         tables(given.ownSlot() + 1),
         punts(std::move(wake)) {}
 
@@ -28,6 +29,8 @@ struct Shared {
   // The port that the sockets of RFC 5555 have now. Changes while no packet thread runs; elsewhere
   // `options.udpPort` stands for whichever port they have.
   u16 udpPort;
+  // Likewise of ESP in UDP. Set once, before the packet threads start.
+  u16 espPort;
   Features features;
   Tables tables;
   InwardHold inwardHold;
@@ -89,7 +92,9 @@ struct Shared {
   // Whether a packet for `tunnel` (null: none) could be sent now.
   bool canSend(const Tunnel* tunnel) const {
     if (tunnel == nullptr) return false;
-    return tunnel->protection == Protection::none || tables.sendKey(tunnel->id) != nullptr;
+    if (tunnel->protection == Protection::none) return true;
+    if (isEsp(tunnel->protection)) return tables.espSendKey(tunnel->id) != nullptr;
+    return tables.sendKey(tunnel->id) != nullptr;
   }
 };
 

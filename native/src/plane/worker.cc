@@ -57,6 +57,7 @@ void Worker::openTransmitter(int tun, unsigned slot) {
     if (four) watch(four.get(), 0, kErrors4);
     if (six) watch(six.get(), 0, kErrors6);
   }
+  if (sockets_.espErrors) watch(sockets_.espErrors.get(), 0, kEspErrors);
 }
 
 void Worker::openReceiver(int tun, unsigned slot) {
@@ -67,6 +68,7 @@ void Worker::openReceiver(int tun, unsigned slot) {
   if (send_.udp >= 0) watch(send_.udp, EPOLLIN, kUdp);
   if (send_.sealed[0] >= 0 && !send_.sharesSocket()) watch(send_.sealed[0], EPOLLIN, kSealed4);
   if (send_.sealed[1] >= 0) watch(send_.sealed[1], EPOLLIN, kSealed6);
+  if (send_.esp >= 0) watch(send_.esp, EPOLLIN, kEsp);
   if (!role_.first) return;
   if (sockets_.tap) watch(sockets_.tap.get(), EPOLLIN, kTap);
   for (const LinkTap& link : sockets_.links) watch(link.tap.get(), EPOLLIN, kLink);
@@ -116,7 +118,7 @@ void Worker::serve(u64 nowMs) {
   if (isReady(kTun)) serveTun(nowMs);
   serveSockets(nowMs);
   if (isReady(kLink)) serveLinks();
-  if (isReady(kErrors4 | kErrors6)) serveErrors();
+  if (isReady(kErrors4 | kErrors6 | kEspErrors)) serveErrors();
   if (isReady(kTransmitQueue)) {
     clear(kTransmitQueue);
     transmitter_->sendQueued(nowMs);
@@ -146,6 +148,7 @@ void Worker::serveSockets(u64 nowMs) {
   if (isReady(kUdp) && !receiver_->pollUdp(send_.udp, nowMs)) clear(kUdp);
   if (isReady(kSealed4) && !receiver_->pollSealed(send_.sealed[0], 4, nowMs)) clear(kSealed4);
   if (isReady(kSealed6) && !receiver_->pollSealed(send_.sealed[1], 6, nowMs)) clear(kSealed6);
+  if (isReady(kEsp) && !receiver_->pollEsp(send_.esp, nowMs)) clear(kEsp);
   if (isReady(kTap) && !receiver_->pollTap(sockets_.tap.get(), nowMs)) clear(kTap);
 }
 
@@ -157,17 +160,19 @@ void Worker::serveLinks() {
 }
 
 void Worker::serveErrors() {
-  clear(kErrors4 | kErrors6);
+  clear(kErrors4 | kErrors6 | kEspErrors);
+  const auto serve = [this](const Descriptor& socket, Protection protection) {
+    if (!socket) return;
+    transmitter_->learnErrors(socket.get(), protection);
+    // The socket's error has to be read too, or epoll keeps reporting it.
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  };
   for (const auto& family : sockets_.rawErrors) {
-    for (const Descriptor& socket : family) {
-      if (!socket) continue;
-      transmitter_->learnErrors(socket.get());
-      // The socket's error has to be read too, or epoll keeps reporting it.
-      int error = 0;
-      socklen_t size = sizeof error;
-      ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
-    }
+    for (const Descriptor& socket : family) serve(socket, Protection::none);
   }
+  serve(sockets_.espErrors, Protection::espGcm);
 }
 
 // Whether this thread has held packets to serve.

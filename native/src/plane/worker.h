@@ -38,7 +38,9 @@ class Worker {
     kLink = 64,
     kSealed4 = 128,
     kSealed6 = 256,
-    kTransmitQueue = 512
+    kTransmitQueue = 512,
+    kEsp = 1024,
+    kEspErrors = 2048
   };
 
   void openTransmitter(int tun, unsigned slot);

@@ -110,10 +110,11 @@ void RelaySwitch::send(const RelayLeg& to, const DatagramTrain& run, u64 nowMs) 
     } else if (pathMtu != 0 && size + tunnel.path.headers() > pathMtu) {
       // Earlier datagrams are sent first.
       batchOf(to).flush();
-      slowPath_.sendFragmented(tunnel, {.data = datagram,
-                                        .length = size,
-                                        .innerFamily = family,
-                                        .trafficClass = run.trafficClass});
+      const OuterPayload payload{.data = datagram,
+                                 .length = size,
+                                 .protocol = kProtocolNone,
+                                 .trafficClass = run.trafficClass};
+      slowPath_.sendFragmented(tunnel, payload);
     } else {
       batchOf(to).add({.tunnel = &tunnel,
                        .family = family,

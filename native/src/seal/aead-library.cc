@@ -14,9 +14,16 @@ namespace {
 using Fetch = EVP_CIPHER* (*)(OSSL_LIB_CTX*, const char* name, const char* properties);
 
 bool fetchCiphers(Fetch fetch, AeadLibrary& library) {
-  library.aes128Gcm = fetch(nullptr, "AES-128-GCM", nullptr);
+  static constexpr const char* kGcm[] = {"AES-128-GCM", "AES-192-GCM", "AES-256-GCM"};
+  static constexpr const char* kCbc[] = {"AES-128-CBC", "AES-192-CBC", "AES-256-CBC"};
   library.chacha20Poly1305 = fetch(nullptr, "ChaCha20-Poly1305", nullptr);
-  return library.aes128Gcm != nullptr && library.chacha20Poly1305 != nullptr;
+  bool complete = library.chacha20Poly1305 != nullptr;
+  for (int size = 0; size < 3; size++) {
+    library.aesGcm[size] = fetch(nullptr, kGcm[size], nullptr);
+    library.aesCbc[size] = fetch(nullptr, kCbc[size], nullptr);
+    complete = complete && library.aesGcm[size] != nullptr && library.aesCbc[size] != nullptr;
+  }
+  return complete;
 }
 
 template <class Function>

@@ -13,7 +13,9 @@
 namespace sojourn {
 
 struct AeadLibrary {
-  EVP_CIPHER* aes128Gcm;
+  // By the length of the key: 16, 24, 32 octets.
+  EVP_CIPHER* aesGcm[3];
+  EVP_CIPHER* aesCbc[3];
   EVP_CIPHER* chacha20Poly1305;
   EVP_CIPHER_CTX* (*contextNew)();
   void (*contextFree)(EVP_CIPHER_CTX*);
@@ -24,7 +26,7 @@ struct AeadLibrary {
   int (*getParameters)(EVP_CIPHER_CTX*, OSSL_PARAM*);
 };
 
-// Chosen at the first call. Throws std::bad_alloc if no library has both ciphers.
+// Chosen at the first call. Throws std::bad_alloc if no library has all ciphers.
 const AeadLibrary& aeadLibrary();
 
 }  // namespace sojourn

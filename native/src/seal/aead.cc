@@ -53,7 +53,7 @@ AeadContext::AeadContext(const AeadKey& key, Direction direction)
   context_ = library_.contextNew();
   if (context_ == nullptr) throw std::bad_alloc();
   const bool aes = key.cipher == Cipher::aes128Gcm;
-  const EVP_CIPHER* cipher = aes ? library_.aes128Gcm : library_.chacha20Poly1305;
+  const EVP_CIPHER* cipher = aes ? library_.aesGcm[0] : library_.chacha20Poly1305;
   if (library_.init(context_, cipher, key.bytes, nullptr, sealing_, nullptr) == 1) return;
   library_.contextFree(context_);
   throw std::bad_alloc();

@@ -6,17 +6,29 @@
 #include <new>
 
 namespace sojourn {
+namespace {
+
+template <size_t N, size_t M>
+void digest(u8 first, const u8 (&key)[N], u8 (&into)[M]) {
+  prepareCryptography();
+  u8 input[1 + N];
+  input[0] = first;
+  std::memcpy(input + 1, key, N);
+  u8 whole[32];
+  const int done = EVP_Digest(input, sizeof input, whole, nullptr, EVP_sha256(), nullptr);
+  OPENSSL_cleanse(input, sizeof input);
+  std::memcpy(into, whole, M);
+  if (done != 1) throw std::bad_alloc();
+}
+
+}  // namespace
 
 KeyFingerprint::KeyFingerprint(const AeadKey& key) {
-  prepareCryptography();
-  u8 input[1 + sizeof key.bytes];
-  input[0] = static_cast<u8>(key.cipher);
-  std::memcpy(input + 1, key.bytes, sizeof key.bytes);
-  u8 digest[32];
-  const int done = EVP_Digest(input, sizeof input, digest, nullptr, EVP_sha256(), nullptr);
-  OPENSSL_cleanse(input, sizeof input);
-  std::memcpy(bytes, digest, sizeof bytes);
-  if (done != 1) throw std::bad_alloc();
+  digest(static_cast<u8>(key.cipher), key.bytes, bytes);
+}
+
+KeyFingerprint::KeyFingerprint(const EspKey& key) {
+  digest(static_cast<u8>(key.algorithm), key.bytes, bytes);
 }
 
 }  // namespace sojourn

@@ -5,6 +5,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "esp/esp-cipher.h"
 #include "seal/aead.h"
 
 namespace sojourn {
@@ -13,6 +14,7 @@ namespace sojourn {
 struct KeyFingerprint {
   u8 bytes[16];
   explicit KeyFingerprint(const AeadKey& key);
+  explicit KeyFingerprint(const EspKey& key);
   bool operator==(const KeyFingerprint& other) const {
     return std::memcmp(bytes, other.bytes, sizeof bytes) == 0;
   }
@@ -24,8 +26,12 @@ class KeyHistory {
  public:
   static constexpr size_t kRemembered = 16384;
 
+  // `limit`: of keys that are not in use.
+  explicit KeyHistory(size_t limit = kRemembered) : limit_(limit) {}
+
   // The same State for each call with the same key.
-  std::shared_ptr<State> stateOf(const AeadKey& key) {
+  template <class Key>
+  std::shared_ptr<State> stateOf(const Key& key) {
     const KeyFingerprint fingerprint(key);
     std::shared_ptr<State>& state = states_[fingerprint];
     if (state == nullptr) {
@@ -44,7 +50,7 @@ class KeyHistory {
 
   // Evicts the oldest key; one that is still in use moves to the end.
   void evict() {
-    for (size_t looks = 0; order_.size() > kRemembered && looks < 2; looks++) {
+    for (size_t looks = 0; order_.size() > limit_ && looks < 2; looks++) {
       const KeyFingerprint oldest = order_.front();
       order_.pop_front();
       const auto found = states_.find(oldest);
@@ -56,6 +62,7 @@ class KeyHistory {
     }
   }
 
+  const size_t limit_;
   std::unordered_map<KeyFingerprint, std::shared_ptr<State>, Hash> states_;
   std::deque<KeyFingerprint> order_;
 };

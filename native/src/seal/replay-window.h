@@ -39,6 +39,8 @@ class ReplayWindow {
     const u64 word = bits->words[counter / 64 % kWords].load(std::memory_order_relaxed);
     return (word >> (counter % 64) & 1) == 0;
   }
+  // Refuses every counter up to `counter`, unless one behind it was accepted already.
+  void startAfter(u64 counter);
   // To be called once the tag verified: true for exactly one of several calls with one counter.
   bool accept(u64 counter);
 

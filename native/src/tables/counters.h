@@ -70,15 +70,17 @@ namespace sojourn {
   X(dropWriteError, "drop-write-error")                                                            \
   X(dropNestingLimit, "drop-nesting-limit")       /* more than 4 nested tunnels, RFC 2473 §6.6 */  \
   X(unknownEndpointNotices, "unknown-endpoint-notices") /* endpoint without a tunnel reported */   \
-  X(roamingNotices, "roaming-notices")             /* sealed packets from another peer address */  \
-  X(dropDatagramType, "drop-datagram-type")        /* unknown type on the sealed port */           \
+  X(roamingNotices, "roaming-notices")  /* sealed or ESP packets from another peer address */      \
+  X(natKeepalives, "nat-keepalives")    /* received on the port of ESP in UDP, RFC 3948 */         \
+  X(espDummies, "esp-dummies")             /* ESP packets without content, RFC 4303 §2.6 */        \
+  X(dropDatagramType, "drop-datagram-type") /* unknown on the sealed port; IKE on that of ESP */ \
   X(dropHandshakeMac, "drop-handshake-mac")  /* initiation with a wrong MAC1, while under load */  \
   X(dropHandshakeRate, "drop-handshake-rate")  /* initiations above the rate of a prefix */        \
   X(dropUnknownSpi, "drop-unknown-spi")                                                            \
   X(dropReplay, "drop-replay")                     /* counter seen before, or too old to tell */   \
   X(dropForged, "drop-forged")                     /* the tag does not verify */                   \
   X(dropNoAssociation, "drop-no-association")      /* the tunnel has no key to seal with */        \
-  X(dropKeySpent, "drop-key-spent")                /* 2^60 packets under one key */                \
+  X(dropKeySpent, "drop-key-spent")    /* 2^60 packets, or no recorded sequence number of ESP */   \
   X(dropTunnelUnvalidated, "drop-tunnel-unvalidated") /* over the anti-amplification limit */      \
   X(dropRelaySource, "drop-relay-source")          /* not from the address of the leg's node */    \
   X(dropRelayAlone, "drop-relay-alone")            /* the other leg does not exist */              \

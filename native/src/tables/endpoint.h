@@ -28,6 +28,8 @@ class Encapsulation {
 inline constexpr Encapsulation kIpInIp{Carrier::ip, Protection::none};
 inline constexpr Encapsulation kPlainUdp{Carrier::udp, Protection::none};
 inline constexpr Encapsulation kSealedUdp{Carrier::udp, Protection::sealed};
+// Any algorithm: the port of ESP in UDP (RFC 3948).
+inline constexpr Encapsulation kEspUdp{Carrier::udp, Protection::espGcm};
 
 // The largest outer packet to a far end in octets: as ICMP says, and as probes say
 // (path-mtu/path-prober.h); 0: no limit is known. One word, because every packet that is sent reads

@@ -80,6 +80,16 @@ void Tables::sealingKeysDelete(u32 tunnel) {
   sealingKeys_.erase(tunnel, domain_);
 }
 
+void Tables::espKeysSet(const EspKeysSpec& spec) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  esp_.set(spec, domain_);
+}
+
+void Tables::espKeysDelete(u32 tunnel) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  esp_.erase(tunnel, domain_);
+}
+
 void Tables::espSpiSet(u32 spi) {
   const std::lock_guard<std::mutex> guard(mutex_);
   espSpis_.set(spi, domain_);

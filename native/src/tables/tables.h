@@ -8,6 +8,7 @@
 
 #include "base/epoch.h"
 #include "base/hash-table.h"
+#include "esp/esp-associations.h"
 #include "esp/esp-spis.h"
 #include "relay/relay-legs.h"
 #include "seal/sealing-keys.h"
@@ -25,7 +26,7 @@ struct LocalAddresses {
 class Tables {
  public:
   // `slots`: threads that seal or open packets.
-  explicit Tables(unsigned slots = 1) : sealingKeys_(slots) {}
+  explicit Tables(unsigned slots = 1) : sealingKeys_(slots), esp_(slots) {}
   ~Tables();
 
   EpochDomain& domain() { return domain_; }
@@ -41,6 +42,8 @@ class Tables {
   void translationDelete(const TranslationSpec& spec);
   void sealingKeysSet(const SealingKeysSpec& spec);
   void sealingKeysDelete(u32 tunnel);
+  void espKeysSet(const EspKeysSpec& spec);
+  void espKeysDelete(u32 tunnel);
   void espSpiSet(u32 spi);
   void espSpiDelete(u32 spi);
   void relayLegSet(const RelayLegSpec& spec);
@@ -53,11 +56,19 @@ class Tables {
   void forEachTunnel(Visit visit) const {
     tunnels_.forEach(visit);
   }
+  template <class Visit>
+  void forEachEspTunnel(Visit visit) const {
+    esp_.forEach(visit);
+  }
 
   // --- readers ---
   const Tunnel* tunnel(u32 id) const { return tunnels_.find(id); }
   SendKey* sendKey(u32 tunnel) const { return sealingKeys_.sendKey(tunnel); }
   ReceiveKey* receiveKey(u32 spi) const { return sealingKeys_.receiveKey(spi); }
+  EspSendKey* espSendKey(u32 tunnel) const { return esp_.sendKey(tunnel); }
+  EspReceiveKey* espReceiveKey(u32 spi) const { return esp_.receiveKey(spi); }
+  // Whether this host may receive ESP packets.
+  bool anyEsp() const { return espSpis_.any() || esp_.any(); }
   const EspSpis& espSpis() const { return espSpis_; }
   const RelayLegs& relayLegs() const { return relayLegs_; }
   const Routes& routes() const { return routes_; }
@@ -79,6 +90,7 @@ class Tables {
   HashTable<Endpoint> endpoints_;
   AmplificationLimits limits_;
   SealingKeys sealingKeys_;
+  EspAssociations esp_;
   EspSpis espSpis_;
   RelayLegs relayLegs_;
   Routes routes_;

@@ -11,7 +11,7 @@ struct TunnelSpec {
   u32 id = 0;
   u16 mtu = 0;
   OuterPath path;
-  // The keys of a sealed tunnel are set separately (seal/sealing-keys.h).
+  // The keys are set separately (seal/sealing-keys.h, esp/esp-associations.h).
   Protection protection = Protection::none;
   // Sealed only.
   PeerValidation peer;
@@ -58,17 +58,28 @@ struct Tunnel {
   AmplificationLimit* limit = nullptr;
 
   FarEnd farEnd() const { return {.endpoint = endpoint, .limit = limit}; }
-  // Octets of a datagram around the inner packet. Only protected datagrams have an envelope.
+  // Octets of a datagram around the inner packet; of ESP without the padding. Only sealed datagrams
+  // have an envelope.
   size_t sealing() const {
     if (protection == Protection::none) return 0;
     return path.envelope() + protectionOverhead(protection);
   }
-  // Octets of an outer packet around the inner packet.
+  // Octets of an outer packet around the inner packet; of ESP without the padding.
   size_t overhead() const { return path.headers() + sealing(); }
+  // The outer packet of an inner packet of `length` octets.
+  size_t outerLength(size_t length) const {
+    if (!isEsp(protection)) return length + overhead();
+    return path.headers() + protectedLength(protection, length);
+  }
+  // The largest inner packet whose outer packet has at most `octets`.
+  size_t innerLength(size_t octets) const {
+    if (!isEsp(protection)) return octets > overhead() ? octets - overhead() : 0;
+    return octets > path.headers() ? largestInner(protection, octets - path.headers()) : 0;
+  }
   // The largest inner packet: the engine's MTU, or less if the path MTU requires it.
   size_t effectiveMtu() const {
     const size_t pathMtu = endpoint->limits.least();
-    return pathMtu == 0 || pathMtu >= mtu + overhead() ? mtu : pathMtu - overhead();
+    return pathMtu == 0 || pathMtu >= outerLength(mtu) ? mtu : innerLength(pathMtu);
   }
 
   // Whether `octets` behind the UDP header may be sent; if so, counts them as sent.

@@ -39,7 +39,7 @@ const BINDING_LIST: Fields = {
   remainingSeconds: 'remaining lifetime, in seconds',
   sequence: 'sequence number',
   acknowledged: 'whether the home agent has acknowledged it',
-  encapsulation: '`ipip`, `udp` or `sealed`',
+  encapsulation: '`ipip`, `udp`, `sealed` or `esp`',
   nat: 'whether a NAT is on the path',
   'mobileRouter?': 'true for a mobile router',
   'mobileNetworkPrefixes?': 'registered prefixes',
@@ -47,7 +47,7 @@ const BINDING_LIST: Fields = {
 
 const TUNNEL: Fields = {
   id: 'number of the tunnel, valid until the daemon stops',
-  encapsulation: 'ipip, udp or sealed',
+  encapsulation: 'ipip, udp, sealed or esp',
   local: 'own outer address',
   localPort: 'own port; 0 without UDP',
   remote: 'outer address of the peer',
@@ -171,7 +171,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
           homeAddress: 'IPv6 home address',
           'ipv4HomeAddress?': 'IPv4 home address',
           careOfAddress: 'care-of address',
-          encapsulation: '`ipip`, `udp` or `sealed`',
+          encapsulation: '`ipip`, `udp`, `sealed` or `esp`',
           encrypted: 'whether registrations and data are encrypted',
           'postQuantum?': 'whether the keys of data depend on ML-KEM too; null without keys',
           registrationProtection:

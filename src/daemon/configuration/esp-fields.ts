@@ -30,10 +30,16 @@ interface DirectionParts extends KeySource {
   readonly spi?: number | undefined;
 }
 
-interface EspParts {
-  readonly algorithm?: EspAlgorithm | undefined;
+type WholeDirection = DirectionParts & { readonly spi: number };
+
+interface PairParts {
   readonly toHomeAgent?: DirectionParts | undefined;
   readonly toMobileNode?: DirectionParts | undefined;
+}
+
+interface EspParts extends PairParts {
+  readonly algorithm?: EspAlgorithm | undefined;
+  readonly data?: PairParts | undefined;
 }
 
 const DIRECTIONS = ['toHomeAgent', 'toMobileNode'] as const;
@@ -43,21 +49,32 @@ const SAMPLE = {
   toHomeAgent: { spi: 1001, keyFile: `${KEY_FILES}-to-agent` },
   toMobileNode: { spi: 1002, keyFile: `${KEY_FILES}-to-node` },
 };
+const DATA_SAMPLE = {
+  toHomeAgent: { spi: 1003, keyFile: `${KEY_FILES}-data-to-agent` },
+  toMobileNode: { spi: 1004, keyFile: `${KEY_FILES}-data-to-node` },
+};
 
-function directionSection(name: keyof typeof SAMPLE, receiver: string) {
+function directionSection(sample: (typeof SAMPLE)[keyof typeof SAMPLE], receiver: string) {
   return z
     .strictObject({
       spi: integerField(FIRST_SPI, LARGEST_SPI).meta({
         description: `security parameter index, unique among those at which ${receiver} receives`,
-        sample: SAMPLE[name].spi,
+        sample: sample.spi,
       }),
       key: keyShape.key,
-      keyFile: keyShape.keyFile.meta({ sample: SAMPLE[name].keyFile }),
+      keyFile: keyShape.keyFile.meta({ sample: sample.keyFile }),
     })
     .meta({
       description: `association for packets to ${receiver}`,
-      ...{ details: KEY_DETAILS, sample: SAMPLE[name] },
+      ...{ details: KEY_DETAILS, sample },
     });
+}
+
+function pairShape(samples: typeof SAMPLE) {
+  return {
+    toHomeAgent: directionSection(samples.toHomeAgent, 'the home agent'),
+    toMobileNode: directionSection(samples.toMobileNode, 'the mobile node'),
+  };
 }
 
 export const ESP_SAMPLE = { algorithm: 'aes-gcm-16', ...SAMPLE } as const;
@@ -78,25 +95,55 @@ export function espField(context: ConfigurationContext) {
             'count packets with 64 bits (RFC 4303 §2.2.1), the same at both ends; with 32 bits a ' +
             'key ends after 4,294,967,295 packets',
         }),
-      toHomeAgent: directionSection('toHomeAgent', 'the home agent'),
-      toMobileNode: directionSection('toMobileNode', 'the mobile node'),
+      ...pairShape(SAMPLE),
+      data: z
+        .strictObject(pairShape(DATA_SAMPLE))
+        .optional()
+        .meta({
+          description:
+            'a second pair of associations, for the packets in the tunnel (tunnel mode, RFC 4303 ' +
+            '§3.1.2); without it, data are in clear',
+          details:
+            'The same algorithm with keys and SPIs of its own. Over IPv6 ESP is behind the IP ' +
+            'header; over IPv4 it is in UDP (RFC 3948, port 4500), with or without a NAT. Data ' +
+            'of the home address outside of ESP are refused.',
+          sample: DATA_SAMPLE,
+        }),
     })
     .superRefine(
       crossCheck((parts, report) => checkEsp(parts, context, report)),
       EVEN_WHEN_FAULTY,
     )
-    .transform(({ toHomeAgent, toMobileNode, ...rest }) => {
-      const keyOf = (source: DirectionParts & { readonly spi: number }) => {
+    .transform(({ toHomeAgent, toMobileNode, data, ...rest }) => {
+      const keyOf = (source: WholeDirection) => {
         const key = resolveKey(source, context, () => {});
         return key === undefined ? z.NEVER : { spi: source.spi, key };
       };
-      return { ...rest, toHomeAgent: keyOf(toHomeAgent), toMobileNode: keyOf(toMobileNode) };
+      const pairOf = (pair: Readonly<Record<keyof typeof SAMPLE, WholeDirection>>) => ({
+        toHomeAgent: keyOf(pair.toHomeAgent),
+        toMobileNode: keyOf(pair.toMobileNode),
+      });
+      const control = { ...rest, ...pairOf({ toHomeAgent, toMobileNode }) };
+      return data === undefined ? control : { ...control, data: pairOf(data) };
     });
 }
 
 function checkEsp(parts: EspParts, context: ConfigurationContext, report: Report): void {
+  checkPair(parts, parts.algorithm, context, report);
+  if (parts.data === undefined) return;
+  checkPair(parts.data, parts.algorithm, context, (message, remedy, path = []) =>
+    report(message, remedy, ['data', ...path]),
+  );
+}
+
+function checkPair(
+  pair: PairParts,
+  algorithm: EspAlgorithm | undefined,
+  context: ConfigurationContext,
+  report: Report,
+): void {
   const [first, second] = DIRECTIONS.map((name) => {
-    const source = parts[name];
+    const source = pair[name];
     if (source === undefined) return undefined;
     const faulty = (['key', 'keyFile'] as const).some(
       (one) => source[one] === undefined && Object.hasOwn(source, one),
@@ -105,8 +152,8 @@ function checkEsp(parts: EspParts, context: ConfigurationContext, report: Report
     const key = resolveKey(source, context, (message, remedy, path = []) =>
       report(message, remedy, [name, ...path]),
     );
-    if (key === undefined || parts.algorithm === undefined) return key;
-    checkLength(parts.algorithm, key, (message, remedy) => report(message, remedy, [name]));
+    if (key === undefined || algorithm === undefined) return key;
+    checkLength(algorithm, key, (message, remedy) => report(message, remedy, [name]));
     return key;
   });
   if (first !== undefined && second !== undefined && equalBytes(first, second))

@@ -316,6 +316,9 @@ export const PLANE_COUNTER_METRICS: Rows = {
     'coalescing-off': 'tun-segmentation',
   }),
   'mss-clamped': row('sojourn_plane_mss_clamped_total'),
+  // Packets for the plane itself.
+  'nat-keepalives': row('sojourn_plane_control_packets_total', { direction: 'in' }),
+  'esp-dummies': row('sojourn_plane_control_packets_total', { direction: 'in' }),
   'roaming-notices': row('sojourn_plane_roaming_notices_total'),
   ...renamed('sojourn_queue_drops_total', 'queue', {
     'drop-hold-full': 'hold',

@@ -250,7 +250,7 @@ export const METRICS = {
   ),
   sojourn_plane_roaming_notices_total: counter(
     ['mn', 'rsn'],
-    'Notices of sealed packets from another endpoint than the peer of their tunnel.',
+    'Notices of sealed or ESP packets from another endpoint than the peer of their tunnel.',
   ),
   sojourn_plane_unknown_endpoint_notices_total: counter(
     ['ha'],

@@ -8,6 +8,7 @@
  * No RFC: the engines implement RFC behaviour, the contract does not.
  */
 import type { IpAddress, Prefix } from '#base/ip.ts';
+import type { DesiredEspKeys, EspTunnelOwner } from './esp.ts';
 import type {
   DesiredAddressMap,
   DesiredOverlay,
@@ -40,6 +41,7 @@ export interface DesiredItems {
   readonly tunnels: DesiredTunnel;
   readonly planeRoutes: DesiredPlaneRoute;
   readonly sealingKeys: DesiredSealingKeys;
+  readonly espKeys: DesiredEspKeys;
   readonly espSpis: DesiredEspSpi;
   readonly relayLegs: DesiredRelayLeg;
   readonly translations: DesiredTranslation;
@@ -164,6 +166,8 @@ export interface DesiredTunnel {
   readonly id: number;
   readonly path: OuterPath;
   readonly protection: Protection;
+  /** If the protection is `esp`. */
+  readonly esp?: EspTunnelOwner;
   /**
    * Largest inner packet in octets. The plane answers a larger one with Packet Too Big or
    * Fragmentation Needed.
@@ -185,7 +189,7 @@ export function describeTunnel({ id, path, protection, mtu }: DesiredTunnel): Tu
 
 /**
  * The engine receives ESP packets with this SPI (RFC 4303) that are for this host. Other ESP
- * packets are data.
+ * packets are data, also those of `DesiredEspKeys`.
  */
 interface DesiredEspSpi {
   readonly spi: number;

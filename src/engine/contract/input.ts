@@ -6,6 +6,7 @@
 import type { IpAddress } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import type { EspSequences } from './esp.ts';
 import type { Carrier } from './outer-path.ts';
 import type { PacketPath } from './packet-path.ts';
 
@@ -79,6 +80,8 @@ export type TrafficInput = {
     readonly transmitted: number;
     readonly received: number;
   }[];
+  /** Of tunnels in ESP, if a daemon has such (`DriverOptions.espSequences`). */
+  readonly esp?: readonly EspSequences[];
 };
 
 /**

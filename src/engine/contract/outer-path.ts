@@ -50,17 +50,18 @@ export type AmplificationLimit = {
 /**
  * The protection of the inner packets. `none`: no protection. `sealed`: AEAD with the keys of the
  * tunnel's `DesiredSealingKeys` (datagram type 1 of docs/reference/ntmobile.md); the carrier is
- * UDP.
+ * UDP. `esp`: RFC 4303 with the tunnel's `DesiredEspKeys`; the carrier is IP over IPv6, and UDP
+ * over IPv4 (RFC 3948).
  */
-export type Protection = 'none' | 'sealed';
+export type Protection = 'none' | 'sealed' | 'esp';
 
 /** Carrier and protection of a tunnel as one word, for operators and stored records. */
-export type Encapsulation = 'ipip' | 'udp' | 'sealed';
+export type Encapsulation = 'ipip' | 'udp' | 'sealed' | 'esp';
 
 export function encapsulationOf(
   carrier: Carrier,
   protection: Protection,
 ): Encapsulation | 'optimized' {
-  if (protection === 'sealed') return 'sealed';
+  if (protection !== 'none') return protection;
   return carrier === 'ip' ? 'ipip' : carrier;
 }

@@ -22,7 +22,13 @@ export type Output =
    * Replaces one keyed part of the desired state; `undefined` withdraws it. The desired state is
    * the union of all parts, so a change costs the size of its part, not of 100,000 bindings.
    */
-  | { readonly kind: 'set-desired'; readonly key: string; readonly part: DesiredPart | undefined }
+  | {
+      readonly kind: 'set-desired';
+      readonly key: string;
+      readonly part: DesiredPart | undefined;
+      /** The part takes effect once this record is on disk; until then the former one stays. */
+      readonly requires?: { readonly table: string; readonly key: string };
+    }
   /** Stores a record; `undefined` deletes it. On disk before a `send` of the step leaves. */
   | {
       readonly kind: 'persist';

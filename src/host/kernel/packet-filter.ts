@@ -11,6 +11,7 @@
 import { extend } from '#base/extend.ts';
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
 import type { DesiredTunnel } from '#engine/contract/desired-state.ts';
+import type { DesiredEspKeys } from '#engine/contract/esp.ts';
 import type { SystemError } from '#host/process/system-error.ts';
 import type { PlanePort } from '#runtime/ports.ts';
 import { type NftChild, type OwnTable, openNft, removeTables } from './nft-child.ts';
@@ -37,7 +38,7 @@ interface PacketFilter {
   /** Drops protocols 41 and 4 to `address`; counted, so that two tunnels may share an address. */
   take(address: IpAddress): void;
   release(address: IpAddress): void;
-  /** Drops ESP packets with this SPI, which the engine receives. */
+  /** Drops ESP packets with this SPI, which the engine or the plane receives. */
   takeSpi(spi: number): void;
   releaseSpi(spi: number): void;
   /** Removes the tables; resolves when they are removed. */
@@ -83,9 +84,30 @@ export function guardTunnels(plane: PlanePort, filter: PacketFilter): PlanePort 
   };
   const set = plane.tunnelSet.bind(plane);
   const remove = plane.tunnelDelete.bind(plane);
+  const espKeysSet = plane.espKeysSet.bind(plane);
+  const espKeysDelete = plane.espKeysDelete.bind(plane);
+  const spis = new Map<number, number>();
+  const followSpi = (tunnel: number, spi: number | undefined): void => {
+    const former = spis.get(tunnel);
+    if (former === spi) return;
+    if (spi === undefined) spis.delete(tunnel);
+    else {
+      spis.set(tunnel, spi);
+      filter.takeSpi(spi);
+    }
+    if (former !== undefined) filter.releaseSpi(former);
+  };
   const espSpiSet = plane.espSpiSet.bind(plane);
   const espSpiDelete = plane.espSpiDelete.bind(plane);
   return extend(plane, {
+    espKeysSet(keys: DesiredEspKeys) {
+      followSpi(keys.tunnel, keys.receive.spi);
+      espKeysSet(keys);
+    },
+    espKeysDelete(tunnel: number) {
+      espKeysDelete(tunnel);
+      followSpi(tunnel, undefined);
+    },
     espSpiSet(spi: number) {
       filter.takeSpi(spi);
       espSpiSet(spi);

@@ -1,5 +1,6 @@
 import { formatPrefix, type IpAddress } from '#base/ip.ts';
 import type { DesiredPlaneRoute, DesiredTunnel } from '#engine/contract/desired-state.ts';
+import type { DesiredEspKeys, EspSequences } from '#engine/contract/esp.ts';
 import type {
   DesiredOverlay,
   DesiredRelayLeg,
@@ -28,6 +29,7 @@ export class FakePlane implements PlanePort {
   readonly tunnels = new Map<number, DesiredTunnel>();
   readonly routes = new Map<string, number>();
   readonly sealingKeys = new Map<number, DesiredSealingKeys>();
+  readonly espKeys = new Map<number, DesiredEspKeys>();
   readonly espSpis = new Set<number>();
   readonly relayLegs = new Map<number, DesiredRelayLeg>();
   readonly translations = new Map<string, DesiredTranslation>();
@@ -74,6 +76,20 @@ export class FakePlane implements PlanePort {
   tunnelDelete(id: number): void {
     this.log.push(`no tunnel ${id}`);
     this.tunnels.delete(id);
+  }
+
+  espKeysSet(keys: DesiredEspKeys): void {
+    this.log.push(`ESP keys ${keys.tunnel}: send ${keys.send?.spi}, receive ${keys.receive.spi}`);
+    this.espKeys.set(keys.tunnel, keys);
+  }
+
+  espKeysDelete(tunnel: number): void {
+    this.log.push(`no ESP keys ${tunnel}`);
+    this.espKeys.delete(tunnel);
+  }
+
+  espSequences(): readonly EspSequences[] {
+    return [];
   }
 
   espSpiSet(spi: number): void {

@@ -159,6 +159,7 @@ def agent(network, associations, _sequences):
         print(home, flush=True)
 
 
-asked = json.loads(sys.argv[2])
-run = {"node": node, "agent": agent}[sys.argv[1]]
-run(Network(asked["local"], asked["peer"]), asked["associations"], asked["sequences"])
+if __name__ == "__main__":
+    asked = json.loads(sys.argv[2])
+    run = {"node": node, "agent": agent}[sys.argv[1]]
+    run(Network(asked["local"], asked["peer"]), asked["associations"], asked["sequences"])

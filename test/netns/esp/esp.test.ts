@@ -7,12 +7,13 @@
  *                                  cn: scapy, as six mobile nodes or as a home agent
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { fromHex, hex } from '#base/bytes.ts';
+import { fromHex } from '#base/bytes.ts';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
-import { ESP_ALGORITHM_NAMES, ESP_ALGORITHMS, espKeyLengths, sealEsp } from '#crypto/esp.ts';
+import { ESP_ALGORITHM_NAMES, sealEsp } from '#crypto/esp.ts';
 import { DaemonProcess, HOME, mobileNodeConfiguration } from '#lab/daemons.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
+import { association, keyPreferences, sectionOf } from '#test/netns/esp/associations.ts';
 import { mobility, packet, sendRaw } from '#test/netns/helpers/crafted-packets.ts';
 import { Journey, objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
 import { dissect, octetsOf } from '#test/netns/helpers/tshark.ts';
@@ -28,32 +29,6 @@ const ETHERNET = 14;
 const PEER = new URL('esp-peer.py', import.meta.url).pathname;
 const ALGORITHMS = ESP_ALGORITHM_NAMES;
 
-interface Association {
-  readonly homeAddress: string;
-  readonly algorithm: (typeof ALGORITHMS)[number];
-  readonly esn: boolean;
-  readonly toHomeAgent: readonly [spi: number, key: string];
-  readonly toMobileNode: readonly [spi: number, key: string];
-}
-
-function association(
-  number: number,
-  homeAddress: string,
-  algorithm: Association['algorithm'],
-  esn: boolean,
-): Association {
-  const octets = espKeyLengths(algorithm).at(esn ? -1 : 0) ?? 0;
-  const key = (direction: number) =>
-    hex(Uint8Array.from({ length: octets }, (_, at) => (16 * number + 7 * at + direction) & 0xff));
-  return {
-    homeAddress,
-    algorithm,
-    esn,
-    toHomeAgent: [0x1000 + number, key(1)],
-    toMobileNode: [0x2000 + number, key(2)],
-  };
-}
-
 /** One for each algorithm, with and without extended sequence numbers. */
 const ASSOCIATIONS = ALGORITHMS.flatMap((algorithm, at) =>
   [true, false].map((esn, kind) => {
@@ -62,17 +37,6 @@ const ASSOCIATIONS = ALGORITHMS.flatMap((algorithm, at) =>
   }),
 );
 const OF_NODE = association(9, HOME.address, 'aes-gcm-16', true);
-
-/** The `esp` section of a configuration. */
-function sectionOf({ algorithm, esn, toHomeAgent, toMobileNode }: Association) {
-  const direction = ([spi, key]: Association['toHomeAgent']) => ({ spi, key: `hex:${key}` });
-  return {
-    algorithm,
-    extendedSequenceNumbers: esn,
-    toHomeAgent: direction(toHomeAgent),
-    toMobileNode: direction(toMobileNode),
-  };
-}
 
 const peerArguments = (
   role: 'node' | 'agent',
@@ -130,32 +94,8 @@ async function expectCounted(reason: string, action: () => Promise<void>): Promi
   expect(await journey.binding()).toEqual(binding);
 }
 
-/** tshark's preferences with the keys of an association. */
-function keysOf({ algorithm, toHomeAgent, toMobileNode }: Association): readonly string[] {
-  const at = toHomeAgent[1].length - 2 * ESP_ALGORITHMS[algorithm].otherOctets;
-  return [toHomeAgent, toMobileNode].flatMap(([spi, key]) => {
-    const hmac = algorithm !== 'aes-gcm-16';
-    const row = [
-      ...['IPv6', '*', '*', `0x${spi.toString(16)}`],
-      ...[CIPHERS[algorithm], `0x${hmac ? key.slice(0, at) : key}`],
-      ...(hmac ? ['HMAC-SHA-256-128 [RFC4868]', `0x${key.slice(at)}`] : ['NULL', '']),
-    ];
-    return ['-o', `uat:esp_sa:${row.map((value) => `"${value}"`).join(',')}`];
-  });
-}
-
 const MESSAGE = ['mip6.mhtype', 'esp.spi'];
-const CIPHERS = {
-  'aes-gcm-16': 'AES-GCM with 16 octet ICV [RFC4106]',
-  'aes-cbc-hmac-sha256-128': 'AES-CBC [RFC3602]',
-  'null-hmac-sha256-128': 'NULL',
-} as const satisfies Record<Association['algorithm'], string>;
-
-/** Preferences with which tshark decrypts and checks every packet. */
-const KEYS = [
-  ...['-o', 'esp.enable_encryption_decode:TRUE'],
-  ...[OF_NODE, ...ASSOCIATIONS].flatMap(keysOf),
-];
+const KEYS = keyPreferences([OF_NODE, ...ASSOCIATIONS]);
 
 /** ESP packets in the capture that were sent to the home agent over IPv6, whole, in order. */
 async function sentUpdates(): Promise<readonly Uint8Array[]> {

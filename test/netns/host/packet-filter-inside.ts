@@ -38,6 +38,7 @@ const filter = await openPacketFilter({
   onLost: () => process.exit(3),
 });
 const headers = answered();
+filter.takeSpi(1001);
 filter.take(ipv6('2001:db8:5::1'));
 // The set element is effective once nft lists it.
 for (const until = Date.now() + 5_000; Date.now() < until; ) {

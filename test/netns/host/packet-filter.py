@@ -50,6 +50,8 @@ packets = {
     "mobility": ipv6(135, mobility(1)),
     "tunnel-6": ipv6(41, inner),
     "tunnel-4": ipv6(4, bytes([0x45]) + bytes(19)),
+    "esp-of-daemon": ipv6(50, struct.pack("!II", 1001, 1) + bytes(32)),
+    "esp-of-others": ipv6(50, struct.pack("!II", 1002, 1) + bytes(32)),
     "unknown-protocol": ipv6(253, bytes(8)),
     "unknown-option": ipv6(60, bytes([59, 0, 0x8B, 4]) + bytes(4)),
 }

@@ -25,6 +25,8 @@ beforeAll(() => {
 
 /** Answers that every kernel gives, with and without Mobile IPv6 support. */
 const FOREIGN = ['unknown-protocol', 'unknown-option'];
+/** ESP with the SPI of another program's association; some kernels answer it. */
+const FOREIGN_ESP = 'esp-of-others';
 
 describe('the packet filter', () => {
   it('finds a kernel that, unfiltered, answers more than unknown protocols and options', () => {
@@ -34,12 +36,16 @@ describe('the packet filter', () => {
 
   it('stops the kernel’s answers to Mobile IPv6 headers and leaves foreign tunnels alone', () => {
     expect(observed.headers).toEqual(
-      observed.before.filter((name) => [...FOREIGN, 'tunnel-6', 'tunnel-4'].includes(name)),
+      observed.before.filter((name) =>
+        [...FOREIGN, 'tunnel-6', 'tunnel-4', 'esp-of-daemon', FOREIGN_ESP].includes(name),
+      ),
     );
   });
 
-  it('filters tunnels at the daemon’s outer address and passes the rest', () => {
-    expect(observed.everything).toEqual(FOREIGN);
+  it('filters tunnels at the daemon’s outer address and its SPIs, and passes the rest', () => {
+    expect(observed.everything).toEqual(
+      observed.before.filter((name) => [...FOREIGN, FOREIGN_ESP].includes(name)),
+    );
   });
 
   it('leaves no rule behind', () => {

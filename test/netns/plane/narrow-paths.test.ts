@@ -1,10 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
-import type { Encapsulation } from '#engine/contract/outer-path.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { run, waitFor } from '#lab/shell.ts';
 import { narrowAccess, routedCable } from '#test/netns/helpers/plane/narrow-path.ts';
-import { INNER, OUTER, PlaneHosts, PORT } from '#test/netns/helpers/plane/plane-hosts.ts';
+import {
+  INNER,
+  OUTER,
+  type PlaneEncapsulation,
+  PlaneHosts,
+  PORT,
+} from '#test/netns/helpers/plane/plane-hosts.ts';
 import { download, packet6, ping, withChecksum } from '#test/netns/helpers/plane/plane-traffic.ts';
 
 /**
@@ -12,7 +17,7 @@ import { download, packet6, ping, withChecksum } from '#test/netns/helpers/plane
  * (RFC 2473 §7.1 b, RFC 4213 §3.2), and the other end reassembles them.
  */
 
-const PATHS: readonly (readonly [Encapsulation, 4 | 6, number])[] = [
+const PATHS: readonly (readonly [PlaneEncapsulation, 4 | 6, number])[] = [
   ['ipip', 6, 1280],
   ['ipip', 6, 1300],
   ['ipip', 6, 1319],

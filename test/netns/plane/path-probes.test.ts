@@ -1,8 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Encapsulation } from '#engine/contract/outer-path.ts';
 import { waitFor } from '#lab/shell.ts';
 import { narrowBehind, routedCable, silenceRouter } from '#test/netns/helpers/plane/narrow-path.ts';
-import { INNER, PlaneHosts, TUNNEL } from '#test/netns/helpers/plane/plane-hosts.ts';
+import {
+  INNER,
+  type PlaneEncapsulation,
+  PlaneHosts,
+  TUNNEL,
+} from '#test/netns/helpers/plane/plane-hosts.ts';
 import { download, ping } from '#test/netns/helpers/plane/plane-traffic.ts';
 import { keysOf } from '#test/netns/helpers/plane/sealed-hosts.ts';
 
@@ -11,7 +15,7 @@ import { keysOf } from '#test/netns/helpers/plane/sealed-hosts.ts';
  * Too Big: the planes find the size by probes (RFC 8899).
  */
 
-const PATHS: readonly (readonly [Encapsulation, 4 | 6, number])[] = [
+const PATHS: readonly (readonly [PlaneEncapsulation, 4 | 6, number])[] = [
   ['ipip', 6, 1280],
   ['ipip', 6, 1319],
   ['ipip', 6, 1400],

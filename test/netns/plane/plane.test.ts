@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
-import type { Encapsulation } from '#engine/contract/outer-path.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { attempt, ipBatch, run, waitFor } from '#lab/shell.ts';
 import {
   INNER,
   OUTER,
+  type PlaneEncapsulation,
   type PlaneEnd,
   PlaneHosts,
   PORT,
@@ -39,7 +39,7 @@ async function packetsOf(namespace: string, rule: string): Promise<number> {
   return Number(/packets (\d+)/.exec(line ?? '')?.[1] ?? Number.NaN);
 }
 
-const VARIANTS: readonly (readonly [Encapsulation, number])[] = [
+const VARIANTS: readonly (readonly [PlaneEncapsulation, number])[] = [
   ['udp', 1],
   ['udp', 2],
   ['udp', 4],

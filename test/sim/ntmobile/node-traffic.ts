@@ -14,6 +14,7 @@ export class NodeTraffic {
   constructor() {
     this.#sampler = new TrafficSampler({
       tunnelTraffic: () => [...this.#carried.values()],
+      espSequences: () => [],
       armTrafficNotice: () => {
         this.#armed = true;
       },

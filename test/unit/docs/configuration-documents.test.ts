@@ -40,9 +40,9 @@ function pathsOf(value: JsonValue | undefined, path = ''): readonly string[] {
 /** Includes everything that is commented out. */
 function uncommented(text: string): JsonValue {
   const lines = text.split('\n').flatMap((line) => {
-    const [, indent = '', deeper = '', deepest = '', setting] =
-      /^( *)#?((?: {2})*)#?((?: {2})*)((?:- )?[A-Za-z0-9]+:.*)$/.exec(line) ?? [];
-    return setting === undefined ? [] : [indent + deeper + deepest + setting];
+    const [, indent = '', marks = '', setting] =
+      /^( *)((?:#(?: {2})*)*)((?:- )?[A-Za-z0-9]+:.*)$/.exec(line) ?? [];
+    return setting === undefined ? [] : [indent + marks.replaceAll('#', '') + setting];
   });
   return parse(lines.join('\n'));
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ipv6 } from '#base/ip.ts';
+import type { DesiredEspKeys } from '#engine/contract/esp.ts';
 import { desiredAddressOutput, SEND, world } from './driver-scene.ts';
 
 describe('the driver, failures', () => {
@@ -56,6 +57,40 @@ describe('the driver, failures', () => {
     plane.punt(new Uint8Array(8));
     settle();
     expect(plane.sent).toHaveLength(3);
+  });
+
+  it('applies desired state that requires a record once the store has accepted that', () => {
+    const { driver, engine, plane, store, settle } = world();
+    const record = { table: 'esp-data', key: 'k' };
+    const key = { spi: 300, key: new Uint8Array(20) };
+    const lent = (until: number): DesiredEspKeys => ({
+      ...{ tunnel: 1, algorithm: 'aes-gcm-16', extendedSequenceNumbers: true },
+      send: { ...key, epoch: 1, from: 1, until },
+      receive: { ...key, after: 0 },
+    });
+    engine.answers.set('datagram', () => [
+      { kind: 'persist', ...record, value: engine.inputs.length },
+      {
+        ...{ kind: 'set-desired', key: 'esp', part: { espKeys: [lent(engine.inputs.length)] } },
+        requires: record,
+      },
+    ]);
+    driver.start();
+    plane.punt(new Uint8Array(8));
+    settle();
+    const before = plane.espKeys.get(1)?.send?.until;
+    const apply = store.apply;
+    store.apply = () => {
+      throw Object.assign(new Error('disk full'), { code: 'STORE_IO' });
+    };
+    plane.punt(new Uint8Array(8));
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(plane.espKeys.get(1)?.send?.until).toBe(before);
+    store.apply = apply;
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(plane.espKeys.get(1)?.send?.until).toBe(engine.inputs.length);
   });
 
   it('counts a UDP port that the host refuses, and goes on', () => {

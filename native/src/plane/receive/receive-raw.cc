@@ -109,12 +109,14 @@ void Receiver::receiveFrame6(const PacketView& outer, const VirtioHeader& virtio
   const ChainEnd end = walkChain(outer.data, outer.length);
   if (end.malformed) return;
   const bool tunnelled = end.protocol == kProtocolIpv6 || end.protocol == kProtocolIpv4;
+  const bool esp = end.protocol == kProtocolEsp && !end.fragment;
+  if (esp && !end.homeAddressOption && receiveEspPacket(outer, end.offset)) return;
   const EspSpis& spis = shared_.tables.espSpis();
   const bool mobility = end.protocol == kProtocolMobility || spis.takes(outer, end);
   const bool control = mobility || end.homeAddressOption;
   // The options, or the SPI, behind a Fragment header are known once the packet is whole.
   const bool unknown = end.fragment && (end.protocol == kProtocolDestination ||
-                                        (end.protocol == kProtocolEsp && spis.any()));
+                                        (end.protocol == kProtocolEsp && shared_.tables.anyEsp()));
   if (!tunnelled && !control && !unknown && !end.typeTwoRouting) {
     if (end.protocol == kProtocolIcmpv6 && !end.fragment) puntProblem(outer, end.offset);
     return;

@@ -63,7 +63,7 @@ void Receiver::openSealed(u8* datagram, size_t length, Arrival arrival, u32 rela
   if (tunnel->endpoint->identity == arrival.from) {
     tunnel->received(length);
   } else {
-    noticeRoaming(*key, arrival, relayIndex);
+    noticeRoaming(*key->notices, key->tunnel, arrival, relayIndex);
   }
   arrival.authenticated = tunnel;
   receiveInner(datagram + kSealedHeader, length - kSealedOverhead, arrival);
@@ -87,15 +87,16 @@ void Receiver::countUnopened(OpenResult result) {
 
 // Reports that a genuine packet came from another address than the tunnel's far end. The plane
 // itself does not move the tunnel: an attacker on the path can give a packet any source address.
-void Receiver::noticeRoaming(const ReceiveKey& key, const Arrival& arrival, u32 relayIndex) {
+void Receiver::noticeRoaming(RoamingNoticeLimit& limit, u32 tunnel, const Arrival& arrival,
+                             u32 relayIndex) {
   const u64 peer = mixKey(Endpoint::hash(arrival.from), relayIndex);
-  if (!key.notices->allow(peer, nowMs_)) return;
+  if (!limit.allow(peer, nowMs_)) return;
   PacketPath path = datagramPath(arrival, relayIndex);
   path.kind = PathKind::roaming;
-  path.tunnel = key.tunnel;
+  path.tunnel = tunnel;
   const bool taken =
       shared_.punts.push({std::move(path), {}}, Acquaintance::known,
-                         SourcePrefixes::of(arrival.from.family, arrival.from.remote, key.tunnel));
+                         SourcePrefixes::of(arrival.from.family, arrival.from.remote, tunnel));
   counters_.add(taken ? Counters::roamingNotices : Counters::dropPuntFull);
 }
 

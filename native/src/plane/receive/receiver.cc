@@ -196,6 +196,11 @@ void Receiver::receiveDatagrams(u8* data, size_t length, size_t segment, const A
       at += size;
       continue;
     }
+    if (arrival.from.encapsulation == kEspUdp) {
+      receiveEspDatagram(data + at, size, arrival);
+      at += size;
+      continue;
+    }
     const DatagramTrain train{.data = data + at,
                               .length = length - at,
                               .segment = segment,

@@ -38,6 +38,7 @@ class Receiver final : public PacketSink {
   // Each handles a bounded number of packets and returns false once there are none left.
   bool pollUdp(int fd, u64 nowMs);
   bool pollSealed(int fd, int family, u64 nowMs);
+  bool pollEsp(int fd, u64 nowMs);
   bool pollTap(int fd, u64 nowMs);
   bool pollLink(int fd, const std::string& device);
   // Packets from an endpoint without a tunnel are reported from here on. `receivers`: threads that
@@ -89,7 +90,14 @@ class Receiver final : public PacketSink {
   void openSealed(u8* datagram, size_t length, Arrival arrival, u32 relayIndex);
   void puntDatagram(u8* datagram, size_t length, const Arrival& arrival, u32 relayIndex);
   void countUnopened(OpenResult result);
-  void noticeRoaming(const ReceiveKey& key, const Arrival& arrival, u32 relayIndex);
+  // `limit` and `tunnel`: those of the key that opened the packet.
+  void noticeRoaming(RoamingNoticeLimit& limit, u32 tunnel, const Arrival& arrival,
+                     u32 relayIndex);
+  // A datagram of the port of ESP in UDP.
+  void receiveEspDatagram(u8* data, size_t length, const Arrival& arrival);
+  // A packet of protocol 50. False if no tunnel has its SPI.
+  bool receiveEspPacket(const PacketView& outer, u32 offset);
+  void openEsp(EspReceiveKey& key, u8* packet, size_t length, Arrival arrival);
   PacketPath datagramPath(const Arrival& arrival, u32 relayIndex) const;
   // `depth`: the tunnels that the packet was taken out of before.
   void receiveInner(u8* data, size_t length, const Arrival& arrival, unsigned depth = 0);

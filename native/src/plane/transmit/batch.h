@@ -21,7 +21,8 @@ bool isPendingError(int error);
 // at each of these calls: what they report proves nothing about the packet.
 inline constexpr int kPendingErrors = 15;
 
-// One inner packet, whose header may lie apart from its payload, or a sealed datagram.
+// One inner packet, whose header may lie apart from its payload, or a sealed datagram, or an ESP
+// packet.
 struct OutgoingPacket {
   const Tunnel* tunnel;
   u8 family;
@@ -30,6 +31,8 @@ struct OutgoingPacket {
   iovec parts[2];
 
   size_t length() const { return parts[0].iov_len + (partCount == 2 ? parts[1].iov_len : 0); }
+  // Behind an outer IP header.
+  u8 protocol() const { return isEsp(tunnel->protection) ? kProtocolEsp : protocolOf(family); }
 };
 
 // Packets of UDP tunnels, through one socket. A message is a run of packets of one tunnel, all of

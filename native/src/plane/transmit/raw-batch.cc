@@ -20,7 +20,7 @@ void RawBatch::add(const OutgoingPacket& packet) {
   slot.packet = packet;
   const u8 trafficClass = outerTrafficClass(packet.trafficClass);
   const size_t header =
-      writeOuterHeader(path, packet.family, trafficClass, packet.length(), slot.header);
+      writeOuterHeader(path, packet.protocol(), trafficClass, packet.length(), slot.header);
   Endpoint& endpoint = *packet.tunnel->endpoint;
   if (count_ == 0 || SentRecord::recordsAll(endpoint)) {
     sent_.record(endpoint.identity, packet.parts, packet.partCount, header + packet.length());
@@ -109,10 +109,11 @@ void RawBatch::recover(const Slot& slot, int error) {
     const auto* from = static_cast<const u8*>(packet.parts[part].iov_base);
     whole.insert(whole.end(), from, from + packet.parts[part].iov_len);
   }
-  PacketView view;
-  if (viewPacket(whole.data(), whole.size(), view)) {
-    slowPath_.sendFragmented(*packet.tunnel, view);
-  }
+  const OuterPayload payload{.data = whole.data(),
+                             .length = whole.size(),
+                             .protocol = packet.protocol(),
+                             .trafficClass = packet.trafficClass};
+  slowPath_.sendFragmented(*packet.tunnel, payload);
 }
 
 }  // namespace sojourn

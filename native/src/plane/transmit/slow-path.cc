@@ -14,12 +14,10 @@ void SlowPath::sendFragmented(const Tunnel& tunnel, const OuterPayload& payload)
   // RFC 7739: unpredictable enough, as the start is seeded and each pair of addresses has its own
   // identification space.
   if (identification_ == 0) identification_ = static_cast<u32>(mixKey(monotonicMs(), tunnel.id));
-  const bool sealed = tunnel.protection == Protection::sealed;
-  const u16 sealedPort = sockets_.sealedPort[tunnel.path.family == 6];
   const Packets packets =
       encapsulateFragmented(tunnel.path, payload,
-                            {.mtu = pathMtu != 0 ? pathMtu : tunnel.mtu + tunnel.overhead(),
-                             .sourcePort = sealed ? sealedPort : sockets_.udpPort,
+                            {.mtu = pathMtu != 0 ? pathMtu : tunnel.outerLength(tunnel.mtu),
+                             .sourcePort = sockets_.portOf(tunnel.path, tunnel.protection),
                              .identification = ++identification_});
   const int family = tunnel.path.family;
   bool sent = !packets.empty();

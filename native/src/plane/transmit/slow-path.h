@@ -15,7 +15,7 @@ class SlowPath {
   void sendFragmented(const Tunnel& tunnel, const PacketView& inner) {
     sendFragmented(tunnel, OuterPayload::of(inner));
   }
-  // Sends `payload` behind the outer headers as it is: an inner packet or a sealed datagram.
+  // Sends `payload` behind the outer headers as it is.
   void sendFragmented(const Tunnel& tunnel, const OuterPayload& payload);
 
  private:

@@ -21,7 +21,9 @@ Transmitter::Transmitter(Shared& shared, Counters& counters, const SendSockets& 
       udp_(shared, counters, sockets.udp, pathErrors_, slowPath_),
       sealed4_(shared, counters, sockets.sealed[0], pathErrors_, slowPath_),
       sealed6_(shared, counters, sockets.sealed[1], pathErrors_, slowPath_),
+      esp4_(shared, counters, sockets.esp, pathErrors_, slowPath_),
       sealer_(shared, counters, slot),
+      espSealer_(shared, counters, slot),
       raw_(shared, counters, sockets, pathErrors_, slowPath_),
       identification_(static_cast<u16>(mixKey(monotonicMs(), slot))),
       arena_(new u8[kArena]),
@@ -55,9 +57,11 @@ void Transmitter::flush() {
   udp_.flush();
   sealed4_.flush();
   sealed6_.flush();
+  esp4_.flush();
   raw_.flush();
   headersUsed_ = 0;
   sealer_.reset();
+  espSealer_.reset();
 }
 
 void Transmitter::addPlain(const OutgoingPacket& packet) {
@@ -68,8 +72,17 @@ void Transmitter::addPlain(const OutgoingPacket& packet) {
   }
 }
 
-void Transmitter::addSealed(const OutgoingPacket& packet) {
+void Transmitter::addProtected(Sealer&, const OutgoingPacket& packet) {
   (packet.tunnel->path.family == 6 ? sealed6_ : sealed4_).add(packet);
+}
+
+// Over IPv6 behind the IP header, over IPv4 in UDP.
+void Transmitter::addProtected(EspSealer&, const OutgoingPacket& packet) {
+  if (packet.tunnel->path.carrier == Carrier::udp) {
+    esp4_.add(packet);
+  } else {
+    raw_.add(packet);
+  }
 }
 
 void Transmitter::transmit(const VirtioHeader& virtio, u8* data, size_t length) {
@@ -99,10 +112,18 @@ inline void Transmitter::sendSingle(const VirtioHeader& virtio, PacketView& view
   if (mayNeedClamping(view) && clampMss(view, tunnel)) counters_.add(Counters::mssClamped);
   if (view.length > mtu) {
     handleTooBig(view, tunnel, mtu);
-  } else if (tunnel.protection == Protection::sealed) {
-    sendSealed(view, tunnel);
   } else {
+    sendOne(view, tunnel);
+  }
+}
+
+inline void Transmitter::sendOne(const PacketView& view, const Tunnel& tunnel) {
+  if (tunnel.protection == Protection::sealed) {
+    sendProtected(sealer_, view, tunnel);
+  } else if (tunnel.protection == Protection::none) {
     sendPlain(view, tunnel);
+  } else {
+    sendProtected(espSealer_, view, tunnel);
   }
 }
 
@@ -181,9 +202,11 @@ void Transmitter::sendSuperPacket(const VirtioHeader& virtio, const PacketView& 
   if (!planned) {
     counters_.add(plan.lowered ? Counters::dropTooBig : Counters::dropMalformed);
   } else if (tunnel.protection == Protection::sealed) {
-    sendSealedSegments(plan, view, tunnel);
-  } else {
+    sendProtectedSegments(sealer_, plan, view, tunnel);
+  } else if (tunnel.protection == Protection::none) {
     sendPlainSegments(plan, view, tunnel);
+  } else {
+    sendProtectedSegments(espSealer_, plan, view, tunnel);
   }
 }
 
@@ -211,22 +234,24 @@ void Transmitter::sendPlainSegments(const SegmentPlan& plan, const PacketView& v
   }
 }
 
-void Transmitter::sendSealed(const PacketView& view, const Tunnel& tunnel) {
-  if (sealer_.isFull(tunnel, view.length)) flush();
+template <class Sealing>
+void Transmitter::sendProtected(Sealing& sealer, const PacketView& view, const Tunnel& tunnel) {
+  if (sealer.isFull(tunnel, view.length)) flush();
   OutgoingPacket packet;
-  if (sealer_.seal(tunnel, view, packet)) addSealed(packet);
+  if (sealer.seal(tunnel, view, packet)) addProtected(sealer, packet);
 }
 
-// Each segment is sealed from where it is in the super-packet: no octet of the payload is copied.
-void Transmitter::sendSealedSegments(const SegmentPlan& plan, const PacketView& view,
-                                     const Tunnel& tunnel) {
+// Each segment is sealed from where it is in the super-packet: Sealer copies no octet of it.
+template <class Sealing>
+void Transmitter::sendProtectedSegments(Sealing& sealer, const SegmentPlan& plan,
+                                        const PacketView& view, const Tunnel& tunnel) {
   u8 header[kMaximumSegmentHeader];
   std::memcpy(header, view.data, plan.headerLength);
   for (u32 index = 0; index < plan.count; index++) {
     const PacketView segment = segmentInPlace(plan, view, header, index);
-    if (sealer_.isFull(tunnel, segment.length)) flush();
+    if (sealer.isFull(tunnel, segment.length)) flush();
     OutgoingPacket packet;
-    if (sealer_.seal(tunnel, segment, packet)) addSealed(packet);
+    if (sealer.seal(tunnel, segment, packet)) addProtected(sealer, packet);
   }
 }
 
@@ -244,19 +269,28 @@ void Transmitter::handleTooBig(const PacketView& view, const Tunnel& tunnel, siz
   }
 }
 
-// The caller has flushed, so the sealer's arena is free.
 void Transmitter::sendInOuterFragments(const PacketView& view, const Tunnel& tunnel) {
   if (tunnel.protection == Protection::none) {
     slowPath_.sendFragmented(tunnel, view);
-    return;
+  } else if (tunnel.protection == Protection::sealed) {
+    sendInOuterFragments(sealer_, view, tunnel);
+  } else {
+    sendInOuterFragments(espSealer_, view, tunnel);
   }
+}
+
+// The caller has flushed, so the sealer's arena is free.
+template <class Sealing>
+void Transmitter::sendInOuterFragments(Sealing& sealer, const PacketView& view,
+                                       const Tunnel& tunnel) {
   OutgoingPacket packet;
-  if (!sealer_.seal(tunnel, view, packet)) return;
-  slowPath_.sendFragmented(tunnel, {.data = static_cast<const u8*>(packet.parts[0].iov_base),
-                                    .length = packet.parts[0].iov_len,
-                                    .innerFamily = tunnel.path.family,
-                                    .trafficClass = view.trafficClass});
-  sealer_.reset();
+  if (!sealer.seal(tunnel, view, packet)) return;
+  const OuterPayload payload{.data = static_cast<const u8*>(packet.parts[0].iov_base),
+                             .length = packet.parts[0].iov_len,
+                             .protocol = packet.protocol(),
+                             .trafficClass = view.trafficClass};
+  slowPath_.sendFragmented(tunnel, payload);
+  sealer.reset();
 }
 
 void Transmitter::fragmentInner(const PacketView& view, const Tunnel& tunnel, size_t mtu) {
@@ -266,11 +300,7 @@ void Transmitter::fragmentInner(const PacketView& view, const Tunnel& tunnel, si
     PacketView piece = view;
     piece.data = fragment.data();
     piece.length = static_cast<u32>(fragment.size());
-    if (tunnel.protection == Protection::sealed) {
-      sendSealed(piece, tunnel);
-    } else {
-      sendPlain(piece, tunnel);
-    }
+    sendOne(piece, tunnel);
     counters_.add(Counters::innerFragments);
   }
   // The fragments are freed when this returns.

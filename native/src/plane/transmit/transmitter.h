@@ -7,6 +7,7 @@
 #include "plane/path-errors.h"
 #include "plane/shared.h"
 #include "plane/transmit/batch.h"
+#include "plane/transmit/esp-sealer.h"
 #include "plane/transmit/sealer.h"
 #include "translate/translate.h"
 
@@ -30,7 +31,9 @@ class Transmitter {
   // The TUN device was deleted. Its descriptor keeps reporting an error.
   bool deviceGone() const { return gone_; }
   // Reads the error queue of a raw socket.
-  void learnErrors(int fd) { pathErrors_.learnFrom(fd, Carrier::ip, Protection::none); }
+  void learnErrors(int fd, Protection protection) {
+    pathErrors_.learnFrom(fd, Carrier::ip, protection);
+  }
 
  private:
   // A super-packet may be 64 KiB. Several fit, so that runs of segments may span reads.
@@ -55,18 +58,27 @@ class Transmitter {
   void sendSingle(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel, size_t mtu);
   void sendSuperPacket(const VirtioHeader& virtio, const PacketView& view, const Tunnel& tunnel,
                        size_t mtu);
-  void sendSealed(const PacketView& view, const Tunnel& tunnel);
-  void sendSealedSegments(const SegmentPlan& plan, const PacketView& view, const Tunnel& tunnel);
+  void sendOne(const PacketView& view, const Tunnel& tunnel);
+  // `Sealing`: Sealer or EspSealer.
+  template <class Sealing>
+  void sendProtected(Sealing& sealer, const PacketView& view, const Tunnel& tunnel);
+  template <class Sealing>
+  void sendProtectedSegments(Sealing& sealer, const SegmentPlan& plan, const PacketView& view,
+                             const Tunnel& tunnel);
   void sendPlain(const PacketView& view, const Tunnel& tunnel);
   void sendPlainSegments(const SegmentPlan& plan, const PacketView& view, const Tunnel& tunnel);
   void sendInOuterFragments(const PacketView& view, const Tunnel& tunnel);
+  template <class Sealing>
+  void sendInOuterFragments(Sealing& sealer, const PacketView& view, const Tunnel& tunnel);
   void handleTooBig(const PacketView& view, const Tunnel& tunnel, size_t mtu);
   void fragmentInner(const PacketView& view, const Tunnel& tunnel, size_t mtu);
   void sendProbe(const PathProber::Outgoing& outgoing);
-  int sendSealedProbe(const Tunnel& tunnel, const std::vector<u8>& packet);
+  template <class Sealing>
+  int sendProtectedProbe(Sealing& sealer, const Tunnel& tunnel, const std::vector<u8>& packet);
   int sendWhole(const OuterPath& path, Protection protection, const std::vector<u8>& packet);
   void addPlain(const OutgoingPacket& packet);
-  void addSealed(const OutgoingPacket& packet);
+  void addProtected(Sealer& sealer, const OutgoingPacket& packet);
+  void addProtected(EspSealer& sealer, const OutgoingPacket& packet);
   void flush();
 
   Shared& shared_;
@@ -79,7 +91,9 @@ class Transmitter {
   UdpBatch udp_;
   UdpBatch sealed4_;
   UdpBatch sealed6_;
+  UdpBatch esp4_;
   Sealer sealer_;
+  EspSealer espSealer_;
   RawBatch raw_;
   u16 identification_;
   u64 nowMs_ = 0;

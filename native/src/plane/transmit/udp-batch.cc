@@ -204,10 +204,11 @@ int UdpBatch::sendSegment(Message& message, u8* data, size_t length) {
 void UdpBatch::sendFragmented(const Message& message, u8* data, size_t length) {
   const Tunnel& tunnel = *message.tunnel;
   if (tunnel.protection != Protection::none) {
-    slowPath_.sendFragmented(tunnel, {.data = data,
-                                      .length = length,
-                                      .innerFamily = tunnel.path.family,
-                                      .trafficClass = message.trafficClass});
+    const OuterPayload payload{.data = data,
+                               .length = length,
+                               .protocol = kProtocolNone,
+                               .trafficClass = message.trafficClass};
+    slowPath_.sendFragmented(tunnel, payload);
     return;
   }
   PacketView view;

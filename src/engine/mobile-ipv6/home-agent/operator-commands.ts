@@ -8,11 +8,12 @@ import type { Counters } from '#engine/common/counters.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import { encapsulationOf } from '#engine/contract/outer-path.ts';
 import { NO_BID } from '#engine/mobile-ipv6/common/binding-cache.ts';
+import { encrypts } from '#engine/mobile-ipv6/common/esp/data-association.ts';
 import { registrationProtection } from '#engine/mobile-ipv6/common/registration-protection.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 import type { Binding } from './bindings/binding.ts';
 import type { Bindings } from './bindings/bindings.ts';
-import { protectionOf, type Tunnel } from './bindings/tunnels.ts';
+import { protectionOf, type Tunnel, type TunnelEndpoint } from './bindings/tunnels.ts';
 import type { ClockWarning } from './clock-warning.ts';
 import type { HomeLink } from './home-link/home-link.ts';
 import type { Policy } from './registration-view.ts';
@@ -139,8 +140,7 @@ export class OperatorCommands {
 
 function unencrypted(bindings: Bindings): number {
   let count = 0;
-  for (const { tunnel } of bindings.values())
-    if (protectionOf(tunnel.endpoint) !== 'sealed') count += 1;
+  for (const { tunnel } of bindings.values()) if (!isEncrypted(tunnel.endpoint)) count += 1;
   return count;
 }
 
@@ -152,7 +152,7 @@ function bindingRow(now: Monotonic, binding: Binding): JsonObject {
     ipv4HomeAddress: binding.ipv4HomeAddress ?? null,
     careOfAddress: binding.careOfAddress,
     encapsulation: encapsulationOf(endpoint.carrier, protectionOf(endpoint)),
-    encrypted: protectionOf(endpoint) === 'sealed',
+    encrypted: isEncrypted(endpoint),
     registrationProtection: registrationProtection(binding.mobileNode),
     remote: endpoint.remote,
     remotePort: endpoint.remotePort,
@@ -167,8 +167,12 @@ function bindingRow(now: Monotonic, binding: Binding): JsonObject {
   };
 }
 
+function isEncrypted({ sealedFor, esp }: TunnelEndpoint): boolean {
+  return esp === undefined ? sealedFor !== undefined : encrypts(esp.algorithm);
+}
+
 function tunnelRow({ id, endpoint, users }: Tunnel): JsonObject {
-  const { carrier, sealedFor: _, ...ends } = endpoint;
+  const { carrier, sealedFor: _, esp: _owner, ...ends } = endpoint;
   const encapsulation = encapsulationOf(carrier, protectionOf(endpoint));
   return { id, encapsulation, ...ends, bindings: users };
 }

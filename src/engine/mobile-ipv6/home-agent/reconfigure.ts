@@ -12,6 +12,7 @@
 import { equalBytes } from '#base/bytes.ts';
 import type { Ipv6Address } from '#base/ip.ts';
 import type { Step } from '#engine/contract/engine.ts';
+import { dataAlgorithm } from '#engine/mobile-ipv6/common/esp/data-association.ts';
 import type { Binding } from './bindings/binding.ts';
 import { forgetIpv4Assignment } from './bindings/binding-store.ts';
 import type { Bindings, Narrowing } from './bindings/bindings.ts';
@@ -51,8 +52,11 @@ function recheck(
   binding: Binding,
 ): void {
   const owner = ownerNow(policy, binding.homeAddress, binding.mobileNode);
+  // The tunnel of a binding does not change between plain and ESP either.
+  const { endpoint } = binding.tunnel;
+  const otherTunnel = endpoint.esp?.algorithm !== dataAlgorithm(owner?.esp);
   // A binding cannot change between mobile node and mobile router (RFC 3963 §6.2, status 139).
-  if (owner === undefined || (binding.mobileRouter && !isMobileRouter(owner))) {
+  if (owner === undefined || otherTunnel || (binding.mobileRouter && !isMobileRouter(owner))) {
     bindings.remove(step, binding, 'binding-revoked');
     return;
   }

@@ -54,10 +54,10 @@ export class UnknownEndpoints {
       counters.count('unknown-endpoint-registered');
       return;
     }
-    // A node that seals takes no unsealed hint.
+    // A node whose data are protected takes no unprotected hint.
     const { directory } = this.#context.policy;
     const owner = binding?.mobileNode ?? directory.ownerAround(innerSource);
-    if (owner?.publicKey !== undefined) {
+    if (owner?.publicKey !== undefined || owner?.esp?.data !== undefined) {
       counters.count('unknown-endpoint-ignored');
       return;
     }

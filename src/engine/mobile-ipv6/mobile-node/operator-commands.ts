@@ -9,6 +9,7 @@ import type { Counters } from '#engine/common/counters.ts';
 import { type NetworkInterface, unknownInterface } from '#engine/common/network-interface.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { BindingUpdateListEntry } from '#engine/mobile-ipv6/common/binding-update-list.ts';
+import { encrypts } from '#engine/mobile-ipv6/common/esp/data-association.ts';
 import { registrationProtection } from '#engine/mobile-ipv6/common/registration-protection.ts';
 import { Suite } from '#wire/ntmobile/datagram.ts';
 import type { HomeConfiguration } from './configuration.ts';
@@ -165,7 +166,7 @@ function homeStatus(now: Monotonic, home: OperatedHome): JsonObject {
     careOfAddress: current?.careOf.address ?? null,
     interface: homeStay?.link.device ?? current?.careOf.device ?? null,
     encapsulation: tunnel?.encapsulation ?? null,
-    encrypted: tunnel?.encapsulation === 'sealed',
+    encrypted: isEncrypted(tunnel),
     cipher: cipherOf(home) ?? null,
     postQuantum: home.homeState()?.session?.sealing?.postQuantum ?? null,
     registrationProtection: registrationProtection({
@@ -187,8 +188,15 @@ function homeStatus(now: Monotonic, home: OperatedHome): JsonObject {
   };
 }
 
+function isEncrypted(tunnel: TunnelEndpoints | undefined): boolean {
+  if (tunnel?.algorithm !== undefined) return encrypts(tunnel.algorithm);
+  return tunnel?.encapsulation === 'sealed';
+}
+
 /** The cipher of the home's data; undefined without keys. */
 function cipherOf(home: OperatedHome): string | undefined {
+  const { tunnel } = home.attachment;
+  if (tunnel?.encapsulation === 'esp') return `ESP ${tunnel.algorithm}`;
   const suite = home.homeState()?.session?.sealing?.suite;
   if (suite === undefined) return undefined;
   return suite === Suite.aes128Gcm ? 'AES-128-GCM' : 'ChaCha20-Poly1305';

@@ -176,10 +176,13 @@ export function withPath(tunnel: DesiredTunnel, changes: Partial<OuterPath>): De
   return { ...tunnel, path: { ...tunnel.path, ...changes } };
 }
 
+/** Tunnels in ESP have tests with daemons. */
+export type PlaneEncapsulation = Exclude<Encapsulation, 'esp'>;
+
 /** The tunnel between the two hosts as one of them configures it. */
 export function tunnelOf(
   end: 'homeAgent' | 'node',
-  encapsulation: Encapsulation,
+  encapsulation: PlaneEncapsulation,
   mtu = 1460,
   family: 4 | 6 = encapsulation === 'udp' ? 4 : 6,
 ): DesiredTunnel {
@@ -222,7 +225,7 @@ export class PlaneHosts implements AsyncDisposable {
 
   /** `connect` creates the network between the hosts and returns the names of its namespaces. */
   static async create(
-    encapsulation: Encapsulation,
+    encapsulation: PlaneEncapsulation,
     threads: number,
     connect: (name: string) => Promise<readonly string[]> = cable,
   ): Promise<PlaneHosts> {
@@ -236,7 +239,7 @@ export class PlaneHosts implements AsyncDisposable {
     return hosts;
   }
 
-  async carry(encapsulation: Encapsulation, mtu = 1460, family?: 4 | 6): Promise<void> {
+  async carry(encapsulation: PlaneEncapsulation, mtu = 1460, family?: 4 | 6): Promise<void> {
     await routeInner(this);
     await this.homeAgent.ask({ tunnelSet: tunnelOf('homeAgent', encapsulation, mtu, family) });
     await this.node.ask({ tunnelSet: tunnelOf('node', encapsulation, mtu, family) });

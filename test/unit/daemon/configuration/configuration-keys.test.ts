@@ -47,7 +47,7 @@ function withKeyFiles(text: string): string {
   return text.replaceAll(/\/etc\/sojourn\/keys\/[\w-]+/g, (file) => {
     const here = join(directory, basename(file));
     // Each direction of ESP has a key of its own, of 36 octets.
-    const [, esp] = /-(to-agent|to-node)$/.exec(here) ?? [];
+    const [, esp] = /-((?:data-)?to-(?:agent|node))$/.exec(here) ?? [];
     const key = esp === undefined ? 'text:a key for tests alone' : `text:${esp.padEnd(36, 'x')}`;
     writeFileSync(here, key, { mode: 0o600 });
     return here;

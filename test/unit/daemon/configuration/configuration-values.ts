@@ -40,13 +40,24 @@ function espKeys(role: string, list: string): readonly [string, JsonObject][] {
     key: `hex:${octet.repeat(32)}`,
   });
   const both = { toHomeAgent: hmac('11'), toMobileNode: hmac('22') };
-  const algorithm = of({ algorithm: 'null-hmac-sha256-128', ...both });
+  const data = {
+    toHomeAgent: { spi: 1003, key: `hex:${'33'.repeat(32)}` },
+    toMobileNode: { spi: 1004, key: `hex:${'44'.repeat(32)}` },
+  };
+  const algorithm = of({ algorithm: 'null-hmac-sha256-128', ...both, data });
+  const pair = (
+    path: string,
+    part: (direction: JsonObject) => JsonObject,
+  ): readonly [string, JsonObject][] =>
+    ['toHomeAgent', 'toMobileNode'].flatMap((name): [string, JsonObject][] => [
+      [`${path}.${name}.key`, of(part({ [name]: { keyFile: null, key: ESP_KEY_OF_36 } }))],
+      [`${path}.${name}.keyFile`, of(part({ [name]: { keyFile: ESP_KEY } }))],
+    ]);
+  const path = `${role} ${list}[].esp`;
   return [
-    [`${role} ${list}[].esp.algorithm`, algorithm],
-    ...['toHomeAgent', 'toMobileNode'].flatMap((name): [string, JsonObject][] => [
-      [`${role} ${list}[].esp.${name}.key`, of({ [name]: { keyFile: null, key: ESP_KEY_OF_36 } })],
-      [`${role} ${list}[].esp.${name}.keyFile`, of({ [name]: { keyFile: ESP_KEY } })],
-    ]),
+    [`${path}.algorithm`, algorithm],
+    ...pair(path, (direction) => direction),
+    ...pair(`${path}.data`, (direction) => ({ data: direction })),
   ];
 }
 

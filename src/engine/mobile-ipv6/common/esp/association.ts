@@ -1,7 +1,8 @@
 /**
  * The security associations between a mobile node and its home agent, with manual keys.
  *
- * RFC 3776 §4.1, §5.2  manual keys; one pair of associations for each home address
+ * RFC 3776 §4.1, §5.2  manual keys; one pair of associations for each home address, and a second
+ *                      one for its data
  * Left out: IKEv2 (RFC 4877), which would set associations of the same form.
  *
  * Plain data: the configuration checks and builds it.
@@ -16,12 +17,18 @@ interface EspDirection {
   readonly key: Uint8Array;
 }
 
-/** The same at both ends. */
-export interface EspConfiguration {
-  readonly algorithm: EspAlgorithm;
-  readonly extendedSequenceNumbers: boolean;
+/** One association for each direction. */
+export interface EspPair {
   readonly toHomeAgent: EspDirection;
   readonly toMobileNode: EspDirection;
+}
+
+/** The same at both ends. */
+export interface EspConfiguration extends EspPair {
+  readonly algorithm: EspAlgorithm;
+  readonly extendedSequenceNumbers: boolean;
+  /** For the packets in the tunnel; absent: they are in clear. */
+  readonly data?: EspPair | undefined;
 }
 
 /** The associations of one home address. */

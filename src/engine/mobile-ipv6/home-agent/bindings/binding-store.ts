@@ -21,9 +21,11 @@ import {
 } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import { after, type Monotonic } from '#base/time.ts';
+import { ESP_ALGORITHM_NAMES } from '#crypto/esp.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import { encapsulationOf } from '#engine/contract/outer-path.ts';
 import { type BindingKey, formatBindingKey } from '#engine/mobile-ipv6/common/binding-cache.ts';
+import { espPort } from '#engine/mobile-ipv6/common/esp/data-association.ts';
 import type { WallClock } from '#engine/mobile-ipv6/home-agent/wall-clock.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 import { type Binding, type BindingState, type FormerBinding, NO_PREFIXES } from './binding.ts';
@@ -46,6 +48,7 @@ export function storeBinding(step: Step, clock: WallClock, binding: Binding): vo
     homeAgentAddress: binding.homeAgentAddress,
     careOfAddress: binding.careOfAddress,
     encapsulation: encapsulationOf(endpoint.carrier, protectionOf(endpoint)),
+    algorithm: endpoint.esp?.algorithm,
     publicKey:
       endpoint.sealedFor === undefined || binding.mobileNode.publicKey === undefined
         ? undefined
@@ -181,12 +184,27 @@ function parseEndpoint(homeAddress: Ipv6Address, value: JsonObject): TunnelEndpo
     return undefined;
   if (encapsulation === 'ipip')
     return { carrier: 'ip', local, remote, localPort: 0, remotePort: 0 };
+  if (encapsulation === 'esp') return parseEspEndpoint(homeAddress, local, remote, value);
   const localPort = whole(value['localPort'], 1, 0xffff);
   const remotePort = whole(value['remotePort'], 1, 0xffff);
   if (localPort === undefined || remotePort === undefined) return undefined;
   const endpoint = { carrier: 'udp', local, remote, localPort, remotePort } as const;
   if (encapsulation === 'sealed') return { ...endpoint, sealedFor: homeAddress };
   return encapsulation === 'udp' && isIpv4(local) ? endpoint : undefined;
+}
+
+function parseEspEndpoint(
+  homeAddress: Ipv6Address,
+  local: IpAddress,
+  remote: IpAddress,
+  { algorithm: name }: JsonObject,
+): TunnelEndpoint | undefined {
+  const algorithm = ESP_ALGORITHM_NAMES.find((one) => one === name);
+  if (algorithm === undefined) return undefined;
+  const udp = isIpv4(local);
+  const port = espPort(udp ? 4 : 6);
+  const ends = { local, remote, localPort: port, remotePort: port };
+  return { carrier: udp ? 'udp' : 'ip', ...ends, esp: { homeAddress, algorithm } };
 }
 
 /**

@@ -11,6 +11,7 @@ import { type Ipv6Address, isIpv4, parseIpAddress, parseIpv6 } from '#base/ip.ts
 import type { JsonValue } from '#base/json.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import { type BindingKey, parseBindingKey } from '#engine/mobile-ipv6/common/binding-cache.ts';
+import { dataAlgorithm } from '#engine/mobile-ipv6/common/esp/data-association.ts';
 import type {
   AuthorizedMobileNode,
   HomeAgentConfiguration,
@@ -113,6 +114,7 @@ export class RestartRecovery {
       policy.directory.serves(key.homeAddress) &&
       isServedHere(policy.configuration, stored) &&
       stored.publicKey === (mobileNode.publicKey && hex(mobileNode.publicKey)) &&
+      stored.endpoint.esp?.algorithm === dataAlgorithm(mobileNode.esp) &&
       stored.state.expiresAt > step.now;
     if (!usable) bindings.discardStored(step, key, stored);
     else bindings.restore(step, key, mobileNode, this.#withGrantedPrefixes(stored, mobileNode));

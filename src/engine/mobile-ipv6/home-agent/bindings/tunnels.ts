@@ -8,12 +8,14 @@ import { assert } from '#base/assert.ts';
 import { type IpAddress, type Ipv6Address, isIpv6 } from '#base/ip.ts';
 import type { DesiredTunnel } from '#engine/contract/desired-state.ts';
 import type { Step } from '#engine/contract/engine.ts';
+import type { EspTunnelOwner } from '#engine/contract/esp.ts';
 import type { Carrier, Protection } from '#engine/contract/outer-path.ts';
+import { espMtu } from '#engine/mobile-ipv6/common/esp/data-association.ts';
 import { sealedOverhead } from '#engine/mobile-ipv6/common/sealed-overhead.ts';
 
 /**
- * Both ends of a tunnel; ports are 0 unless `udp`. A sealed tunnel belongs to one home address,
- * because its keys do.
+ * Both ends of a tunnel; ports are 0 unless `udp`. A sealed tunnel and one in ESP belong to one
+ * home address, because their keys do.
  */
 export interface TunnelEndpoint {
   readonly carrier: Carrier;
@@ -22,9 +24,11 @@ export interface TunnelEndpoint {
   readonly localPort: number;
   readonly remotePort: number;
   readonly sealedFor?: Ipv6Address;
+  readonly esp?: EspTunnelOwner;
 }
 
-export function protectionOf({ sealedFor }: TunnelEndpoint): Protection {
+export function protectionOf({ sealedFor, esp }: TunnelEndpoint): Protection {
+  if (esp !== undefined) return 'esp';
   return sealedFor === undefined ? 'none' : 'sealed';
 }
 
@@ -44,13 +48,16 @@ export function sameEndpoint(a: TunnelEndpoint, b: TunnelEndpoint): boolean {
     a.carrier === b.carrier &&
     a.local === b.local &&
     a.sealedFor === b.sealedFor &&
+    a.esp?.homeAddress === b.esp?.homeAddress &&
+    a.esp?.algorithm === b.esp?.algorithm &&
     a.localPort === b.localPort
   );
 }
 
 function keyOf(endpoint: TunnelEndpoint): string {
-  const { carrier, local, localPort, remote, remotePort, sealedFor = '' } = endpoint;
-  return `${carrier} ${local} ${localPort} ${remote} ${remotePort} ${sealedFor}`;
+  const { carrier, local, localPort, remote, remotePort, sealedFor = '', esp } = endpoint;
+  const path = `${carrier} ${local} ${localPort} ${remote} ${remotePort}`;
+  return esp === undefined ? `${path} ${sealedFor}` : `${path} ${esp.homeAddress} ${esp.algorithm}`;
 }
 
 export class TunnelTable {
@@ -115,14 +122,17 @@ export class TunnelTable {
 
   #setDesired({ out }: Step, tunnel: Tunnel): void {
     const { id, endpoint } = tunnel;
+    const { esp } = endpoint;
     const protection = protectionOf(endpoint);
     // Without UDP eight octets more would fit over IPv4; one size for IPv4 keeps the MTU the same
     // when a NAT appears.
     const six = isIpv6(endpoint.local);
     const plain = six ? this.#mtu.ipip : this.#mtu.udp;
-    const mtu = protection === 'none' ? plain : plain - sealedOverhead(six ? 6 : 4);
+    const sealed = protection === 'sealed' ? plain - sealedOverhead(six ? 6 : 4) : plain;
+    const mtu = esp === undefined ? sealed : espMtu(esp.algorithm, plain);
     // Shared and not copied: there may be very many.
-    const desired: DesiredTunnel = { id, path: endpoint, protection, mtu };
+    const tunnelOf = { id, path: endpoint, protection, mtu };
+    const desired: DesiredTunnel = esp === undefined ? tunnelOf : { ...tunnelOf, esp };
     out.push({ kind: 'set-desired', key: `tunnel/${id}`, part: { tunnels: [desired] } });
   }
 

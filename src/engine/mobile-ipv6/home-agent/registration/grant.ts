@@ -45,7 +45,7 @@ export function grantRegistration(
   const registration: GrantedRegistration = {
     key: request,
     mobileNode,
-    endpoint: tunnelEndpoint(configuration, request),
+    endpoint: tunnelEndpoint(configuration, request, mobileNode),
     state: {
       homeAgentAddress: request.homeAgentAddress,
       careOfAddress: request.careOfAddress,

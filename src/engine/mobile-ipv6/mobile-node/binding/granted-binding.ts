@@ -10,8 +10,10 @@ import type { Monotonic } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { BindingUpdateListEntry } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import { keepaliveSeconds } from '#engine/mobile-ipv6/common/nat-keepalive.ts';
+import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import {
   acknowledgedEndpoints,
+  dataProtection,
   defaultEndpoints,
   natDetected,
   type TunnelEndpoints,
@@ -37,17 +39,22 @@ export function grantedBinding(
   careOf: CareOfCandidate,
   {
     natKeepaliveSeconds,
-    sealed,
-  }: { readonly natKeepaliveSeconds: number; readonly sealed: boolean },
+    home,
+  }: {
+    readonly natKeepaliveSeconds: number;
+    readonly home: Pick<HomeConfiguration, 'publicKey' | 'esp'>;
+  },
 ): GrantedBinding {
-  const mayBeTranslated = careOf.family === 4 || sealed;
+  const protection = dataProtection(home);
+  const mayBeTranslated = careOf.family === 4 || protection === 'sealed';
   const detection = mayBeTranslated ? findOption(message.options, 'nat-detection') : undefined;
   return {
     lifetimeSeconds: grantedSeconds(message, update),
     nat: natDetected(detection),
-    tunnel: sealed
-      ? defaultEndpoints(careOf, target, true)
-      : acknowledgedEndpoints(careOf, target, detection),
+    tunnel:
+      protection === 'none'
+        ? acknowledgedEndpoints(careOf, target, detection)
+        : defaultEndpoints(careOf, target, protection),
     schedule: refreshSchedule(message, update),
     adviceSeconds: keepaliveSeconds(detection, natKeepaliveSeconds),
     granted: findOption(message.options, 'callback'),

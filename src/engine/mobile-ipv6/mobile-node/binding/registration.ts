@@ -15,6 +15,7 @@ import { initialTimeoutMs } from '#engine/mobile-ipv6/common/binding-update-back
 import type { BindingUpdateListEntry } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import {
+  dataProtection,
   defaultEndpoints,
   type TunnelEndpoints,
 } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
@@ -124,8 +125,8 @@ export class BindingRegistration {
   useProvisionalTunnel(): void {
     const target = this.#owner.homeAgents.target(this.#careOf.family);
     assert(target !== undefined, 'a selected care-of address reaches the home agent');
-    const sealed = this.#owner.configuration.publicKey !== undefined;
-    this.#state = { ...this.#state, tunnel: defaultEndpoints(this.#careOf, target, sealed) };
+    const protection = dataProtection(this.#owner.configuration);
+    this.#state = { ...this.#state, tunnel: defaultEndpoints(this.#careOf, target, protection) };
   }
 
   /** Sends the Binding Update that is under way, if there is one. */
@@ -310,10 +311,9 @@ export class BindingRegistration {
   }
 
   #accepted(step: Step, attempt: RegistrationAttempt, answer: MatchedAcknowledgement): void {
-    const { node } = this.#owner;
-    const sealed = this.#owner.configuration.publicKey !== undefined;
+    const { node, configuration: home } = this.#owner;
     const { natKeepaliveSeconds } = node.configuration;
-    const grant = grantedBinding(answer, this.#careOf, { natKeepaliveSeconds, sealed });
+    const grant = grantedBinding(answer, this.#careOf, { natKeepaliveSeconds, home });
     if (grant.lifetimeSeconds === 0) {
       this.#refused(step);
       return;

@@ -14,6 +14,7 @@ import {
   TUN_DEVICE,
 } from '#engine/contract/desired-state.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
+import { espPort } from '#engine/mobile-ipv6/common/esp/data-association.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { sealingKeysOf } from '#engine/sealed/sealing-keys.ts';
 import { type HomeState, homeAddressesOf, hostPrefix, MAIN_TABLE } from './home-state.ts';
@@ -41,7 +42,7 @@ export function homePart(
   const prefixes = [...homeAddressesOf(state).map(hostPrefix), ...state.mobileNetworkPrefixes];
   return {
     ...addresses,
-    tunnels: [desiredTunnel(tunnel, id, configuration)],
+    tunnels: [desiredTunnel(state.home, tunnel, id, configuration)],
     planeRoutes: prefixes.map((prefix) => ({ prefix, tunnel: id })),
     ...(tunnel.encapsulation === 'sealed' && session !== undefined
       ? { sealingKeys: [sealingKeysOf(id, [session])] }
@@ -84,8 +85,8 @@ function homeLinkAddresses(
 // --- the tunnel ---
 
 /**
- * Homes with equal endpoints share the tunnel of the first; the id is that home's number. A sealed
- * tunnel is not shared, because each home has keys of its own.
+ * Homes with equal endpoints share the tunnel of the first; the id is that home's number. A
+ * protected tunnel is not shared, because each home has keys of its own.
  */
 function tunnelId(state: HomeState, homes: readonly HomeState[]): number {
   const key = endpointKey(state);
@@ -118,26 +119,32 @@ export function homesOn<H extends TunnelledHome>(
 function endpointKey({ home, tunnel }: HomeState): string {
   if (tunnel === undefined) return '';
   const { encapsulation, careOf, remote } = tunnel;
-  const owner = encapsulation === 'sealed' ? home.homeAddress : '';
+  const isProtected = encapsulation === 'sealed' || encapsulation === 'esp';
+  const owner = isProtected ? home.homeAddress : '';
   return `${encapsulation} ${careOf.address} ${remote} ${owner}`;
 }
 
 function desiredTunnel(
+  { homeAddress }: HomeState['home'],
   tunnel: TunnelEndpoints,
   id: number,
   configuration: MobileNodeConfiguration,
 ): DesiredTunnel {
-  const udp = tunnel.encapsulation !== 'ipip';
+  const { encapsulation, careOf, remote, algorithm } = tunnel;
+  const esp = encapsulation === 'esp' && algorithm !== undefined;
+  const udp = esp ? careOf.family === 4 : encapsulation !== 'ipip';
+  const localPort = esp ? espPort(careOf.family) : configuration.udpPort;
   return {
     id,
     path: {
       carrier: udp ? 'udp' : 'ip',
-      local: tunnel.careOf.address,
-      remote: tunnel.remote,
-      localPort: udp ? configuration.udpPort : 0,
+      local: careOf.address,
+      remote,
+      localPort: udp ? localPort : 0,
       remotePort: udp ? tunnel.remotePort : 0,
     },
-    protection: tunnel.encapsulation === 'sealed' ? 'sealed' : 'none',
+    protection: encapsulation === 'sealed' || encapsulation === 'esp' ? encapsulation : 'none',
+    ...(esp ? { esp: { homeAddress, algorithm } } : {}),
     mtu: tunnelMtu(tunnel, configuration),
   };
 }
