@@ -44,6 +44,7 @@ SendSockets Sockets::sendSockets(size_t pair, const Shared& shared) const {
 
 Plane::Plane(const Options& options, std::function<void()> wake)
     : shared_(options, std::move(wake)) {
+  if (options.sealedPort != 0) prepareSealing();
   openSockets(options.pairs());
   openDevice();
   startWorkers();

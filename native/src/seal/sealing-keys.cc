@@ -1,6 +1,7 @@
 #include "seal/sealing-keys.h"
 
 #include <algorithm>
+#include <new>
 
 namespace sojourn {
 namespace {
@@ -12,6 +13,20 @@ bool isSame(const Present* present, u32 tunnel, const SealingKey& desired) {
 }
 
 }  // namespace
+
+void prepareSealing() {
+  for (const Cipher cipher : {Cipher::aes128Gcm, Cipher::chacha20Poly1305}) {
+    AeadKey key;
+    key.cipher = cipher;
+    const KeyFingerprint fingerprint(key);
+    u8 datagram[kSealedOverhead + sizeof fingerprint] = {};
+    AeadContext seal(key, AeadContext::Direction::seal);
+    AeadContext open(key, AeadContext::Direction::open);
+    const bool done = seal.seal(1, datagram, fingerprint.bytes, sizeof fingerprint) &&
+                      open.open(1, datagram, sizeof fingerprint);
+    if (!done) throw std::bad_alloc();
+  }
+}
 
 void SealingKeys::set(const SealingKeysSpec& spec, EpochDomain& domain) {
   Tunnel& tunnel = tunnels_[spec.tunnel];

@@ -24,6 +24,10 @@ struct SealingKeysSpec {
   std::vector<SealingKey> receive;
 };
 
+// Seals one packet with each cipher and each library, so that the first registration does not wait
+// until they are loaded. Throws std::bad_alloc if there is no cipher.
+void prepareSealing();
+
 class SealingKeys {
  public:
   // `slots`: threads that seal or open, JavaScript's included.
