@@ -4,12 +4,11 @@
  *
  * No RFC: docs/reference/ntmobile.md §3 (SPI) and §4 (use, path id)
  */
-import { concatBytes } from '#base/bytes.ts';
-import { type OctetText, octetText } from '#base/octet-text.ts';
+import type { OctetText } from '#base/octet-text.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { RandomBytes } from '#engine/contract/engine.ts';
 import { LARGEST_SPI } from '#wire/ntmobile/datagram.ts';
-import type { KeyGeneration, Session } from './session.ts';
+import { type KeyGeneration, type Session, sessionKey } from './session.ts';
 
 /** Unconfirmed handshakes that are kept: each of them costs memory. */
 const UNCONFIRMED_LIMIT = 1024;
@@ -38,7 +37,7 @@ export class SessionTable {
 
   /** The session that a peer initiated. */
   findByInitiator(publicKey: Uint8Array, use: number, pathId: Uint8Array): Session | undefined {
-    return this.#responding.get(keyOf(publicKey, use, pathId));
+    return this.#responding.get(sessionKey(publicKey, use, pathId));
   }
 
   /** Whether the initiator has not used any keys of the session yet. */
@@ -51,7 +50,7 @@ export class SessionTable {
    * unconfirmed ones.
    */
   addResponding(session: Session): Session | undefined {
-    this.#responding.set(keyOf(session.peer.publicKey, session.use, session.pathId), session);
+    this.#responding.set(session.key, session);
     this.#unconfirmed.add(session);
     const [oldest] = this.#unconfirmed;
     return this.#unconfirmed.size > UNCONFIRMED_LIMIT ? oldest : undefined;
@@ -107,8 +106,7 @@ export class SessionTable {
   remove(session: Session): void {
     this.#unconfirmed.delete(session);
     for (const generation of session.generations()) this.#bySpi.delete(generation.receiveSpi);
-    const key = keyOf(session.peer.publicKey, session.use, session.pathId);
-    if (this.#responding.get(key) === session) this.#responding.delete(key);
+    if (this.#responding.get(session.key) === session) this.#responding.delete(session.key);
   }
 
   /** An SPI that no key generation has; `taken` adds others that are in use. */
@@ -119,8 +117,4 @@ export class SessionTable {
       if (spi !== 0 && !this.#bySpi.has(spi) && !taken(spi)) return spi;
     }
   }
-}
-
-function keyOf(publicKey: Uint8Array, use: number, pathId: Uint8Array): OctetText {
-  return octetText(concatBytes(Uint8Array.of(use), publicKey, pathId));
 }

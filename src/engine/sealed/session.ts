@@ -6,7 +6,7 @@
  * A session has several generations of keys one after another. The responder uses new keys only
  * after the initiator sealed a datagram under them. Former keys stay valid for datagrams in flight.
  */
-import { equalBytes } from '#base/bytes.ts';
+import { concatBytes } from '#base/bytes.ts';
 import { type OctetText, octetsOf, octetText } from '#base/octet-text.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { REPLAY_WINDOW } from '#crypto/replay-window.ts';
@@ -130,7 +130,11 @@ export class KeyGeneration {
 
 /** Shared by all sessions without a path: a coordinator has very many. */
 export const NO_PATH = new Uint8Array(8);
-const NO_PATH_TEXT = octetText(NO_PATH);
+const PUBLIC_KEY_OCTETS = 32;
+
+export function sessionKey(publicKey: Uint8Array, use: number, pathId: Uint8Array): OctetText {
+  return octetText(concatBytes(Uint8Array.of(use), publicKey, pathId));
+}
 
 /** The peer, as the handshake authenticated it. */
 interface SessionPeer {
@@ -161,11 +165,11 @@ export interface SessionTarget {
 
 /** Only `sessions.ts` and `session-table.ts` change it. Kept small: there may be 100,000. */
 export class Session implements Timed {
-  readonly #publicKey: OctetText;
+  /** Use, public key of the peer, and path id: one text for all three, and for the table's key. */
+  readonly key: OctetText;
   /** That of the newest handshake. */
   credential: Uint8Array | undefined;
   readonly use: number;
-  readonly #pathId: OctetText;
   #udpPath: UdpPath;
   /** The keys that seal; undefined until the first handshake is complete. */
   current: KeyGeneration | undefined;
@@ -191,10 +195,9 @@ export class Session implements Timed {
   dueAt: Monotonic = NEVER;
 
   constructor(peer: SessionPeer, use: number, pathId: Uint8Array, udpPath: UdpPath) {
-    this.#publicKey = octetText(peer.publicKey);
+    this.key = sessionKey(peer.publicKey, use, pathId);
     this.credential = peer.credential;
     this.use = use;
-    this.#pathId = equalBytes(pathId, NO_PATH) ? NO_PATH_TEXT : octetText(pathId);
     this.#udpPath = udpPath;
   }
 
@@ -213,11 +216,12 @@ export class Session implements Timed {
   }
 
   get peer(): SessionPeer {
-    return { publicKey: octetsOf(this.#publicKey), credential: this.credential };
+    const publicKey = octetsOf(this.key).slice(1, 1 + PUBLIC_KEY_OCTETS);
+    return { publicKey, credential: this.credential };
   }
 
   get pathId(): Uint8Array {
-    return octetsOf(this.#pathId);
+    return octetsOf(this.key).slice(1 + PUBLIC_KEY_OCTETS);
   }
 
   /** All generations that open datagrams. */

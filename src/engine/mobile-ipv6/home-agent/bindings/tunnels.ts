@@ -54,15 +54,17 @@ export function sameEndpoint(a: TunnelEndpoint, b: TunnelEndpoint): boolean {
   );
 }
 
-function keyOf(endpoint: TunnelEndpoint): string {
-  const { carrier, local, localPort, remote, remotePort, sealedFor = '', esp } = endpoint;
+function keyOf(endpoint: TunnelEndpoint): string | undefined {
+  const { carrier, local, localPort, remote, remotePort, sealedFor, esp } = endpoint;
+  if (sealedFor !== undefined) return undefined;
   const path = `${carrier} ${local} ${localPort} ${remote} ${remotePort}`;
-  return esp === undefined ? `${path} ${sealedFor}` : `${path} ${esp.homeAddress} ${esp.algorithm}`;
+  return esp === undefined ? path : `${path} ${esp.homeAddress} ${esp.algorithm}`;
 }
 
 export class TunnelTable {
+  /** Without the sealed ones, which no two bindings share. */
   readonly #byEndpoint = new Map<string, Tunnel>();
-  readonly #ids = new Set<number>();
+  readonly #byId = new Map<number, Tunnel>();
   readonly #mtu: { readonly ipip: number; readonly udp: number };
   #lastId = 0;
 
@@ -71,26 +73,26 @@ export class TunnelTable {
   }
 
   get size(): number {
-    return this.#ids.size;
+    return this.#byId.size;
   }
 
   values(): IterableIterator<Tunnel> {
-    return this.#byEndpoint.values();
+    return this.#byId.values();
   }
 
   /** Adds a user of the tunnel to `endpoint`. A new tunnel gets `preferredId` if that is free. */
   acquire(step: Step, endpoint: TunnelEndpoint, preferredId?: number): Tunnel {
     const key = keyOf(endpoint);
-    const existing = this.#byEndpoint.get(key);
+    const existing = key === undefined ? undefined : this.#byEndpoint.get(key);
     if (existing !== undefined) {
       existing.users++;
       return existing;
     }
     const id =
-      preferredId === undefined || this.#ids.has(preferredId) ? this.#freeId() : preferredId;
+      preferredId === undefined || this.#byId.has(preferredId) ? this.#freeId() : preferredId;
     const tunnel: Tunnel = { id, endpoint, users: 1 };
-    this.#ids.add(id);
-    this.#byEndpoint.set(key, tunnel);
+    this.#byId.set(id, tunnel);
+    if (key !== undefined) this.#byEndpoint.set(key, tunnel);
     this.#setDesired(step, tunnel);
     return tunnel;
   }
@@ -102,10 +104,11 @@ export class TunnelTable {
   move(step: Step, tunnel: Tunnel, endpoint: TunnelEndpoint): Tunnel {
     if (sameEndpoint(tunnel.endpoint, endpoint)) return tunnel;
     const key = keyOf(endpoint);
-    if (tunnel.users > 1 || this.#byEndpoint.has(key)) return this.acquire(step, endpoint);
-    this.#byEndpoint.delete(keyOf(tunnel.endpoint));
+    if (tunnel.users > 1 || (key !== undefined && this.#byEndpoint.has(key)))
+      return this.acquire(step, endpoint);
+    this.#forgetEndpoint(tunnel);
     tunnel.endpoint = endpoint;
-    this.#byEndpoint.set(key, tunnel);
+    if (key !== undefined) this.#byEndpoint.set(key, tunnel);
     this.#setDesired(step, tunnel);
     return tunnel;
   }
@@ -115,9 +118,14 @@ export class TunnelTable {
     assert(tunnel.users > 0, 'tunnel is in use');
     tunnel.users--;
     if (tunnel.users > 0) return;
-    this.#byEndpoint.delete(keyOf(tunnel.endpoint));
-    this.#ids.delete(tunnel.id);
+    this.#forgetEndpoint(tunnel);
+    this.#byId.delete(tunnel.id);
     step.out.push({ kind: 'set-desired', key: `tunnel/${tunnel.id}`, part: undefined });
+  }
+
+  #forgetEndpoint({ endpoint }: Tunnel): void {
+    const key = keyOf(endpoint);
+    if (key !== undefined) this.#byEndpoint.delete(key);
   }
 
   #setDesired({ out }: Step, tunnel: Tunnel): void {
@@ -138,7 +146,7 @@ export class TunnelTable {
 
   #freeId(): number {
     do this.#lastId = (this.#lastId % HIGHEST_TUNNEL_ID) + 1;
-    while (this.#ids.has(this.#lastId));
+    while (this.#byId.has(this.#lastId));
     return this.#lastId;
   }
 }
