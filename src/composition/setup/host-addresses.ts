@@ -26,8 +26,8 @@ export interface HostNetwork {
   readonly route: string;
 }
 
-/** IFA_F_TEMPORARY, IFA_F_DADFAILED, IFA_F_DEPRECATED and IFA_F_TENTATIVE. */
-const SHORT_LIVED = 0x01 | 0x08 | 0x20 | 0x40;
+/** IFA_F_TEMPORARY, IFA_F_DADFAILED, IFA_F_DEPRECATED. A tentative address is usable soon. */
+const SHORT_LIVED = 0x01 | 0x08 | 0x20;
 const OWN_DEVICE = /^sojourn-/;
 
 export function readHostNetwork(): HostNetwork {

@@ -105,9 +105,9 @@ describe('the addresses of the host', () => {
       row('docker0', '172.17.0.1'),
       row('sojourn-ha', '2001:db8:9::1'),
     ],
-    // The third field from the end is the flags: 01 temporary.
+    // The last field but one is the flags: c0 permanent and tentative, 01 temporary.
     ifInet6: [
-      '20010db8000100000000000000000001 02 40 00 80     eth0',
+      '20010db8000100000000000000000001 02 40 00 c0     eth0',
       '20010db800010000000000000000dead 02 40 00 01     eth0',
     ].join('\n'),
     ipv6Route: `${DEFAULT6}     eth0\n${DEFAULT6}       lo\n`,
