@@ -132,7 +132,10 @@ async function replay(payloads: readonly string[]): Promise<void> {
   const forgeries = [octets, octets.subarray(0, 900), Uint8Array.of(...octets, 1), changed];
   const counters = ['control-replayed', 'control-forged', 'control-unknown-spi'];
   const refused = async () =>
-    (await Promise.all(counters.map(agentCount))).reduce((sum, one) => sum + one, 0);
+    (await Promise.all(counters.map(agentCount))).reduce(
+      (sum, one) => sum + one,
+      await journey.planeCount(journey.homeAgent, 'drop-unknown-spi'),
+    );
   const before = await refused();
   const established = await agentCount('post-quantum-established');
   await sendRaws(
