@@ -49,8 +49,9 @@ function rowsOf(name: string, nodes: number, result: SealedLoadResult): readonly
 function resultsOf(prefix: string, result: SealedLoadResult): Record<string, number> {
   const results: Record<string, number> = {};
   for (const [phase, { perSecond, p99Us }] of Object.entries(result.phases)) {
-    results[`${prefix}_${phase}_per_second`] = Math.round(perSecond);
-    results[`${prefix}_${phase}_p99_us`] = p99Us;
+    const key = `${prefix}_${phase.replace('-', '_')}`;
+    results[`${key}_per_second`] = Math.round(perSecond);
+    results[`${key}_p99_us`] = p99Us;
   }
   results[`${prefix}_binding_octets`] = Math.round(result.bindingResident);
   results[`${prefix}_binding_octets_after_moves`] = Math.round(result.bindingResidentLater);

@@ -20,7 +20,7 @@ import type { Reconciler } from '#runtime/reconciler.ts';
 import { CLOCK_OFFSET_MS, INTERVAL_MS, nodeAt } from '../registrations.ts';
 import { memory, newReconciler, reconcile } from './engine-process.ts';
 import { median, percentile } from './report.ts';
-import { SealedPopulation } from './sealed-population.ts';
+import { type HandshakePurpose, SealedPopulation } from './sealed-population.ts';
 
 export interface SealedLoad {
   readonly nodes: number;
@@ -34,7 +34,7 @@ export interface SealedLoad {
 
 /** Rates are medians over chunks of a thousand; times in microseconds; memory in octets. */
 export interface SealedLoadResult {
-  readonly phases: Readonly<Record<'handshake' | 'refresh' | 'move' | 'rekey', SealedPhase>>;
+  readonly phases: Readonly<Record<PhaseName, SealedPhase>>;
   readonly authorizedResident: number;
   /** Growth of the resident set for each sealed binding. */
   readonly bindingResident: number;
@@ -44,6 +44,9 @@ export interface SealedLoadResult {
   /** The same, after every node has made new keys; the former ones still open. */
   readonly bindingResidentRekeyed: number;
 }
+
+/** `post-quantum`: a handshake for new keys, and the encapsulation of ML-KEM after it. */
+type PhaseName = 'handshake' | 'refresh' | 'move' | 'rekey' | 'post-quantum';
 
 interface SealedPhase {
   readonly perSecond: number;
@@ -143,16 +146,22 @@ function runPhase(
   };
 }
 
-function handshakes(agent: HomeAgentUnderLoad, population: SealedPopulation, registers: boolean) {
+function handshakes(
+  agent: HomeAgentUnderLoad,
+  population: SealedPopulation,
+  purpose: HandshakePurpose,
+) {
   return (members: readonly number[]): void => {
     const requests = members.map((node) =>
-      population.tunnelRequest(node, agent.next(), 0, registers),
+      population.tunnelRequest(node, agent.next(), 0, purpose),
     );
     const responses = agent.handle(requests);
     const confirmations = members.map((node, at) =>
       population.finish(node, 0, responses[at] ?? new Uint8Array(0)),
     );
     agent.handle(confirmations);
+    if (purpose !== 'post-quantum') return;
+    agent.handle(members.map((node) => population.encapsulationRequest(node, 0)));
   };
 }
 
@@ -190,10 +199,11 @@ function phasesOf(agent: HomeAgentUnderLoad, population: SealedPopulation, load:
     };
   };
   return {
-    handshake: () => runPhase(agent, nodes, handshakes(agent, population, true)),
+    handshake: () => runPhase(agent, nodes, handshakes(agent, population, 'register')),
     refresh: () => repeat(() => 0),
     move: () => repeat((round) => (round + 1) % 2),
-    rekey: () => runPhase(agent, nodes, handshakes(agent, population, false)),
+    rekey: () => runPhase(agent, nodes, handshakes(agent, population, 'rekey')),
+    postQuantum: () => runPhase(agent, nodes, handshakes(agent, population, 'post-quantum')),
   };
 }
 
@@ -203,7 +213,7 @@ function warmUp({ warmUpNodes, rounds }: SealedLoad): void {
   const agent = new HomeAgentUnderLoad(population, own, undefined);
   const load = { nodes: warmUpNodes, rounds, warmUpNodes: 0, plane: false };
   const phases = phasesOf(agent, population, load);
-  for (const phase of [phases.handshake, phases.refresh, phases.move, phases.rekey]) phase();
+  for (const phase of Object.values(phases)) phase();
 }
 
 function measure(load: SealedLoad): SealedLoadResult {
@@ -223,6 +233,7 @@ function measure(load: SealedLoad): SealedLoadResult {
   const later = memory();
   const rekey = phases.rekey();
   const rekeyed = memory();
+  const postQuantum = phases.postQuantum();
   agent.expectCount('binding-created', nodes);
   agent.expectCount('binding-refreshed', nodes * rounds);
   agent.expectCount('binding-moved', nodes * rounds);
@@ -230,7 +241,7 @@ function measure(load: SealedLoad): SealedLoadResult {
   const growth = ({ resident }: { readonly resident: number }): number =>
     (resident - authorized.resident) / nodes;
   return {
-    phases: { handshake, refresh, move, rekey },
+    phases: { handshake, refresh, move, rekey, 'post-quantum': postQuantum },
     authorizedResident: (authorized.resident - empty.resident) / nodes,
     bindingResident: growth(registered),
     bindingHeap: (registered.heap - authorized.heap) / nodes,

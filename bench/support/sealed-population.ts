@@ -8,6 +8,7 @@ import { assert } from '#base/assert.ts';
 import { concatBytes, encode, isMalformed } from '#base/bytes.ts';
 import type { Monotonic } from '#base/time.ts';
 import { initiate, type PendingInitiation } from '#crypto/handshake.ts';
+import { decapsulationKey, KEY_SEED_OCTETS } from '#crypto/ml-kem.ts';
 import { aeadSeal, type KeyPair, keyPairOf } from '#crypto/primitives.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { HomeAgentInput } from '#engine/mobile-ipv6/home-agent/input.ts';
@@ -16,6 +17,7 @@ import {
   HOME_AGENT_UDP_PORT,
 } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
 import { NO_ROLE_OPTIONS } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
+import { postQuantumOptions } from '#engine/sealed/post-quantum-agreement.ts';
 import { randomBytes } from '#host/process/random.ts';
 import {
   DATAGRAM_TYPES,
@@ -44,9 +46,14 @@ import {
 const KEY_OCTETS = 32;
 const NO_PATH = new Uint8Array(8);
 const SUITES = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
+/** One for all nodes: what the home agent does with it is the same. */
+const ENCAPSULATION_KEY = decapsulationKey(randomBytes(KEY_SEED_OCTETS)).encapsulationKey;
 const KEEP_ALIVE = encode(ntmobileMessageCodec, {
   ...{ type: 'keep-alive', answer: false, status: 0, transaction: 1, options: [] },
 });
+
+/** A Tunnel Request with a Binding Update, or for new keys alone, ML-KEM following or not. */
+export type HandshakePurpose = 'register' | 'rekey' | 'post-quantum';
 
 function privateOctetsOf(node: number): Uint8Array {
   const octets = new Uint8Array(KEY_OCTETS);
@@ -86,11 +93,11 @@ export class SealedPopulation {
     };
   }
 
-  /** A Tunnel Request; with a Binding Update unless it is for new keys alone. */
-  tunnelRequest(node: number, now: Monotonic, careOfIndex: number, registers: boolean) {
+  tunnelRequest(node: number, now: Monotonic, careOfIndex: number, purpose: HandshakePurpose) {
     const own: KeyPair = keyPairOf(privateOctetsOf(node));
     const options: NtmobileOption[] = [{ type: 'home-address', address: homeAddressOf(node) }];
-    if (registers)
+    if (purpose === 'post-quantum') options.push(...postQuantumOptions('required'));
+    if (purpose === 'register')
       options.push({ type: 'mobility-packet', packet: this.#update(node, careOfIndex) });
     const pending = initiate(own, keyPairOf(randomBytes(KEY_OCTETS)), this.#homeAgentKey, {
       ...{ spi: node + 1, use: HandshakeUse.homeAgent, suites: SUITES, pathId: NO_PATH },
@@ -116,6 +123,16 @@ export class SealedPopulation {
     this.#spis[node] = finished.payload.spi;
     this.#counters[node] = 0;
     return inputOf(node, careOfIndex, this.#seal(node, 'control', KEEP_ALIVE));
+  }
+
+  /** The node's key of ML-KEM, to be answered with the ciphertext. */
+  encapsulationRequest(node: number, careOfIndex: number): HomeAgentInput {
+    const spi = this.#nodes + node + 1;
+    const message = encode(ntmobileMessageCodec, {
+      ...{ type: 'encapsulation-request', answer: false, status: 0, transaction: 2 },
+      options: [{ type: 'encapsulation-key', spi, key: ENCAPSULATION_KEY }],
+    });
+    return inputOf(node, careOfIndex, this.#seal(node, 'control', message));
   }
 
   sealedUpdate(node: number, careOfIndex: number): HomeAgentInput {
