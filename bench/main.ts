@@ -9,6 +9,7 @@ import { type CoordinatorSettings, directionCoordinator } from './direction-coor
 import { type HandoverSettings, handover } from './handover.ts';
 import { homeAgent } from './home-agent.ts';
 import { type MatrixSettings, matrix } from './matrix.ts';
+import { type MemorySettings, memory } from './memory.ts';
 import { MOVING_NODES, type MovingNode } from './moves/mover.ts';
 import { type MovesSettings, moves } from './moves.ts';
 import { type NtmobileHandoverSettings, ntmobileHandover } from './ntmobile-handover.ts';
@@ -159,6 +160,16 @@ program
   .option('--prefixes <n>', 'number of prefixes of the third contender', Number, 10_000)
   .action(async ({ json, ...settings }: { json: boolean } & PrefixSettings) => {
     printReport(await prefixCost(settings), json);
+  });
+
+program
+  .command('memory')
+  .description('memory of a home agent with bindings, and of a coordinator and a relay with nodes')
+  .option('--json', 'one JSON object on standard output', false)
+  .option('--bindings <n>', 'bindings of the home agent', Number, 50_000)
+  .option('--nodes <n>', 'nodes of the coordinator, and of the relay', Number, 20_000)
+  .action(async ({ json, ...settings }: { json: boolean } & MemorySettings) => {
+    printReport(await memory(settings), json);
   });
 
 program

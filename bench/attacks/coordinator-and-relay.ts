@@ -4,7 +4,7 @@ import { hex } from '#base/bytes.ts';
 import { ipv6 } from '#base/ip.ts';
 import { type KeyPair, keyPairOf } from '#crypto/primitives.ts';
 import { randomBytes } from '#host/process/random.ts';
-import { DaemonProcess } from '#lab/daemons.ts';
+import { type ConfigurationOverrides, DaemonProcess } from '#lab/daemons.ts';
 import { STATE_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { NTMOBILE } from '#lab/ntmobile/ntmobile-lab.ts';
@@ -22,6 +22,8 @@ const POOL = 16_384;
 const DNS_PORT = 53;
 /** Attempts of the greedy account, and its number, which no honest node has. */
 const ACCOUNT_ATTEMPTS = 12_000;
+/** Each waits for an answer, whatever rate was asked for. */
+const MOST_ATTEMPTS = 24_000;
 const GREEDY_NODE = 9_999;
 const GREEDY_PROGRAM = new URL('../../lab/ntmobile/greedy-node.ts', import.meta.url).pathname;
 
@@ -43,7 +45,8 @@ interface Servers {
   readonly relayKey: Uint8Array;
 }
 
-async function startServers(): Promise<Servers> {
+/** `overrides`: members of the configurations of both. */
+export async function startServers(overrides: ConfigurationOverrides = {}): Promise<Servers> {
   const lab = await Lab.create({ networks: [], servers: ['dc', 'rsn', 'server6'] });
   const [own, relayOwn] = [makeKey('dc'), makeKey('rsn')];
   const daemon = { stateDirectory: STATE_DIRECTORY };
@@ -52,12 +55,14 @@ async function startServers(): Promise<Servers> {
   const coordinator = new DaemonProcess(lab, 'dc', 'dc', {
     ...{ daemon, zone, systemPrefix, authorities, relayKeys: [base64(relayOwn.publicKey)] },
     addresses: [ADDRESSES.coordinatorIpv4, ADDRESSES.coordinatorIpv6],
+    ...overrides,
   });
   const endpoints = [ADDRESSES.coordinatorIpv4, `[${ADDRESSES.coordinatorIpv6}]`];
   const relay = new DaemonProcess(lab, 'rsn', 'rsn', {
     ...{ daemon, systemPrefix, authorities },
     directionCoordinators: [{ name: 'dc.example', publicKey: base64(own.publicKey), endpoints }],
     addresses: [ADDRESSES.relayIpv4, ADDRESSES.relayIpv6],
+    ...overrides,
   });
   await coordinator.start();
   await relay.start();
@@ -78,13 +83,15 @@ async function start(
   const publicKey = isRelay ? relayKey : coordinatorKey;
   const use = isRelay ? HandshakeUse.relay : HandshakeUse.coordinator;
   const port = NTMOBILE.port;
+  const sources = await honestSources();
   const honest = await HonestClients.start(lab, HONEST_HOST, HONEST[asks], {
-    ...{ publicKey: hex(publicKey), use, server: address, port, sources: await honestSources() },
+    ...{ publicKey: hex(publicKey), use, server: address, port, sources },
     request: isRelay ? 'keep-alive' : 'registration-request',
     ...{ known: KNOWN, perSecond: HONEST_PER_SECOND, zone: NTMOBILE.zone, namePort: DNS_PORT },
   });
   return {
     ...{ daemon: isRelay ? relay : coordinator, honest, publicKey, use, address, port },
+    peers: sources.map(ipv6),
     arrival: { namespace: role, device: 'wan' },
     [Symbol.asyncDispose]: () => lab.close(),
   };
@@ -115,7 +122,8 @@ function greedy(key: string, title: string, given: { attack: string; target: str
     launch: async ({ publicKey, address }, { perSecond, seconds }) => {
       const { secret, credential } = identityOf('greedy', GREEDY_NODE);
       const beganMs = nowMs();
-      const count = Math.max(ACCOUNT_ATTEMPTS, perSecond * seconds);
+      const wanted = Math.max(ACCOUNT_ATTEMPTS, perSecond * seconds);
+      const count = Math.min(wanted, MOST_ATTEMPTS);
       const options = {
         ...{ ...given, count, privateKey: hex(secret), credential: hex(credential) },
         ...{ coordinatorKey: hex(publicKey), local: ATTACKER.ipv6, coordinator: address },

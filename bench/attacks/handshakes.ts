@@ -12,6 +12,8 @@ export interface Responder extends Running {
   readonly use: number;
   readonly address: Ipv6Address;
   readonly port: number;
+  /** Addresses of its honest peers. */
+  readonly peers: readonly Ipv6Address[];
 }
 
 const POOL = 16_384;
@@ -42,6 +44,14 @@ async function withoutCookie(to: Responder, order: Order): Promise<Sent> {
   return await flood(pool(to, { payload }), order);
 }
 
+/** The honest peers get the cookies, and their own requests come between those of the flood. */
+async function withSourcesOfPeers(to: Responder, order: Order): Promise<Sent> {
+  const { publicKey: responderKey, use, peers } = to;
+  const source = (index: number) => peers[index % peers.length] ?? ipv6(ATTACKER.ipv6);
+  const payload = (spi: number) => forgedInitiation({ responderKey, use, spi });
+  return await flood(pool(to, { source, payload }), order);
+}
+
 async function withCookie(to: Responder, order: Order): Promise<Sent> {
   const { publicKey: responderKey, use, address, port } = to;
   const key = Buffer.from(responderKey).toString('hex');
@@ -62,6 +72,12 @@ export const HANDSHAKE_ATTACKS: readonly Attack<Responder>[] = [
     title: 'initiations without cookie, one source',
     perSecond: 100_000,
     launch: withoutCookie,
+  },
+  {
+    key: 'handshakes-spoofed',
+    title: 'initiations without cookie, with the sources of the honest peers',
+    perSecond: 100_000,
+    launch: withSourcesOfPeers,
   },
   {
     key: 'handshakes-cookie',

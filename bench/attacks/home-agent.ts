@@ -29,9 +29,9 @@ interface HomeAgent extends Running {
 }
 
 /** The first four groups of a /64 as in `2001:db8:200::/64`. */
-const groupsOf = (prefix: string): string => prefix.replace(/::\/64$/, ':0');
+export const prefixGroupsOf = (prefix: string): string => prefix.replace(/::\/64$/, ':0');
 
-const mobileNodeOf = (homePrefix: string, node: number) => ({
+export const mobileNodeOf = (homePrefix: string, node: number) => ({
   identifier: identifierOf(node),
   security: { spi: SPI, key: `hex:${Buffer.from(registrationKeyOf(node).key).toString('hex')}` },
   homeAddresses: [homeAddressOf(homePrefix, node)],
@@ -51,7 +51,7 @@ async function start(homeLink: boolean): Promise<HomeAgent> {
   await lab.waitForAddress('honest', 6, { timeoutMs: 15_000 });
   await lab.waitForAddress('honest', 4, { timeoutMs: 15_000 });
   if (homeLink) await lab.move('intruder', 'home');
-  const homePrefix = groupsOf(homeLink ? ADDRESSES.homePrefix : ADDRESSES.virtualHomePrefix);
+  const homePrefix = prefixGroupsOf(homeLink ? ADDRESSES.homePrefix : ADDRESSES.virtualHomePrefix);
   const fresh = homeLink ? 0 : FRESH;
   const everyNode = Array.from({ length: KNOWN + fresh }, (_, node) => node);
   const mobileNodes = everyNode.map((node) => mobileNodeOf(homePrefix, node));

@@ -62,7 +62,7 @@ async function start(): Promise<Responder> {
   });
   return {
     ...{ daemon: node.daemon, honest, publicKey: own.publicKey, use: HandshakeUse.node },
-    ...{ address: ipv6(careOf), port: NTMOBILE.port },
+    ...{ address: ipv6(careOf), port: NTMOBILE.port, peers: [HOME_AGENT] },
     arrival: { namespace: NODE, device: 'eth0' },
     [Symbol.asyncDispose]: () => lab.close(),
   };

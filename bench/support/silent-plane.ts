@@ -33,6 +33,7 @@ export class SilentPlane implements PlanePort {
   overlayDelete(): void {}
   setLocalAddresses(): void {}
   handshakeCheckSet(): void {}
+  ownSpisChange(): void {}
   registrationKeysSet(): void {}
   inject(): number {
     return 0;
