@@ -57,6 +57,10 @@ describe('a node whose direction coordinator lies', () => {
   });
 
   it.each(Object.entries(LIES))('refuses and counts a coordinator that %s', async (lie, facts) => {
+    hostile.honest();
+    const { otherServer } = await hostile.subject();
+    if (facts.usesOtherServer === true)
+      expect(await hostile.resolve('a', otherServer, 'A')).toContain('status: NOERROR');
     const { target, server } = await hostile.lie(lie);
     const victim = facts.at === 'requester' ? 'a' : 'b';
     const counted = async () => Number((await hostile.counters(victim))[facts.refusedAs] ?? 0);

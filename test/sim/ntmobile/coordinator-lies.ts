@@ -24,6 +24,8 @@ export interface LieSubject {
   readonly other: string;
   /** The name of a server outside of the zone, which the attacker runs. */
   readonly server: string;
+  /** The name of another server outside of the zone. */
+  readonly otherServer: string;
   readonly targetIpv6: string;
   readonly targetIpv4: string;
   readonly otherIpv4: string;
@@ -48,6 +50,8 @@ export interface Lie {
   readonly refusedAs: string;
   /** The victim has been directed to the other node before. */
   readonly knowsOther?: boolean;
+  /** Applications of the victim use the other server. */
+  readonly usesOtherServer?: boolean;
   readonly hear?: Change;
   readonly tell?: Change;
 }
@@ -57,6 +61,8 @@ type Options = (subject: LieSubject) => readonly NtmobileOption[];
 
 /** Credentials that the coordinator sent earlier, by name: it may send them again. */
 const sentCredentials = new Map<string, Uint8Array>();
+/** The addresses of servers that it sent earlier, by name. */
+const sentAddresses = new Map<string, readonly NtmobileOption[]>();
 
 function replaced(message: NtmobileMessage, given: readonly NtmobileOption[]): NtmobileMessage {
   const kept = message.options.filter(({ type }) => given.every((option) => option.type !== type));
@@ -154,6 +160,11 @@ export const LIES: Readonly<Record<string, Lie>> = {
   "gives the victim's own addresses to a server": {
     ...{ asks: 'server', at: 'requester', refusedAs: 'direction-general-address' },
     tell: toRequester(virtual(({ victimIpv6, victimIpv4 }) => [victimIpv6, victimIpv4])),
+  },
+  'gives the addresses of a server in use to another server': {
+    ...{ asks: 'server', at: 'requester', refusedAs: 'direction-address-taken' },
+    ...{ usesOtherServer: true },
+    tell: toRequester(({ otherServer }) => sentAddresses.get(otherServer) ?? []),
   },
   'gives a real IPv6 address to a server': {
     ...{ asks: 'server', at: 'requester', refusedAs: 'direction-general-address' },
@@ -316,6 +327,9 @@ export function lieWith(chosen: () => { lie: Lie; subject: LieSubject } | undefi
     const credential = findNtmobileOption(message.options, 'credential')?.credential;
     if (name !== undefined && credential !== undefined && !written.has(message))
       sentCredentials.set(name, credential);
+    const addresses = message.options.filter(({ type }) => type.startsWith('virtual-'));
+    if (name !== undefined && credential === undefined && isGranted(message))
+      sentAddresses.set(name, addresses);
     const { lie, subject } = chosen() ?? {};
     const changed =
       written.get(message) ??

@@ -12,6 +12,7 @@ import { AUTHORITY_SEED } from './system.ts';
 import { World } from './world.ts';
 
 const SERVER = 'six.example';
+const OTHER_SERVER = 'sixty.example';
 let told: { lie: Lie; subject: LieSubject } | undefined;
 lieWith(() => told);
 afterEach(() => {
@@ -24,6 +25,7 @@ function scene() {
   const [a, b, c] = ['a', 'b', 'c'].map((name) => world.node(name, [world.ipv4()]));
   if (a === undefined || b === undefined || c === undefined) throw new Error('three nodes');
   world.relay?.names.set(SERVER, [ipv6('2001:db8:6::1')]);
+  world.relay?.names.set(OTHER_SERVER, [ipv6('2001:db8:60::1')]);
   for (const node of [b, c]) {
     a.query(node.name);
     expect(world.exchangeData(a, node, 1_000)).toBe(true);
@@ -31,7 +33,8 @@ function scene() {
   a.restart([world.ipv4()]);
   world.internet.pass(1_000);
   const subject: LieSubject = {
-    ...{ target: b.name, other: c.name, server: SERVER },
+    ...{ target: b.name, other: c.name },
+    ...{ server: SERVER, otherServer: OTHER_SERVER },
     ...{ targetIpv6: b.virtualIpv6, targetIpv4: b.virtualIpv4 },
     ...{ victimIpv6: a.virtualIpv6, victimIpv4: a.virtualIpv4 },
     strangeRelay: hex(keyPairOf(new Uint8Array(32).fill(77)).publicKey),
@@ -52,6 +55,11 @@ describe.each(Object.entries(LIES))('a node whose coordinator %s', (_, lie) => {
     if (lie.knowsOther === true) {
       a.query(subject.other);
       world.internet.pass(2_000);
+    }
+    if (lie.usesOtherServer === true) {
+      const other = a.query(OTHER_SERVER, true);
+      world.internet.pass(2_000);
+      expect(a.answers.get(other)).toMatchObject({ outcome: 'addresses' });
     }
     const before = count(victim, lie.refusedAs);
     told = { lie, subject };

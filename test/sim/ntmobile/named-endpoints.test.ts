@@ -15,7 +15,15 @@ afterEach(() => {
 });
 
 const NO_SUBJECT: Omit<LieSubject, 'candidates'> = {
-  ...{ target: '', other: '', otherIpv4: '', server: '', strangeRelay: '', authority: '' },
+  ...{
+    target: '',
+    other: '',
+    otherIpv4: '',
+    server: '',
+    otherServer: '',
+    strangeRelay: '',
+    authority: '',
+  },
   ...{ victimIpv6: '', victimIpv4: '', targetIpv6: '', targetIpv4: '' },
 };
 

@@ -19,6 +19,8 @@ import type { LieSubject } from '#test/sim/ntmobile/coordinator-lies.ts';
 export const LIE_FILE = `${LAB_DIRECTORY}/lie.json`;
 const HOSTILE = new URL('hostile-daemon.ts', import.meta.url).pathname;
 
+const [SERVER, OTHER_SERVER] = ['gn6.example', 'gn4.example'];
+
 /** Starts a daemon that tells the lies. */
 function hostileSpawner(lab: Lab, role: string): ProcessSpawner {
   return {
@@ -35,7 +37,7 @@ export class HostileSystem implements AsyncDisposable {
     this.lab = lab;
     this.system = new NtmobileSystem(lab, {
       nodes: ['a', 'b', 'c'],
-      node: { generalNames: ['gn6.example'] },
+      node: { generalNames: [SERVER, OTHER_SERVER] },
       coordinatorSpawner: hostileSpawner(lab, 'dc'),
       nodeSpawners: { b: hostileSpawner(lab, 'mn') },
     });
@@ -70,7 +72,8 @@ export class HostileSystem implements AsyncDisposable {
     const authority = readFileSync(`${STATE_DIRECTORY}/as.authority.key`, 'utf8');
     return {
       ...{ target: this.node('b').domainName, other: this.node('c').domainName },
-      ...{ server: 'gn6.example', strangeRelay: '07'.repeat(32), candidates },
+      ...{ server: SERVER, otherServer: OTHER_SERVER, candidates },
+      strangeRelay: '07'.repeat(32),
       ...{ victimIpv6, victimIpv4, targetIpv6, targetIpv4, otherIpv4 },
       authority: authority.trim().replace(/^hex:/, ''),
     };
