@@ -17,8 +17,12 @@ import { nativeAddon } from './addon.ts';
  */
 export function openPlane(options: PlaneOptions): PlanePort {
   const handlers = new Handlers();
+  let listening = false;
+  let scheduled = false;
   const native = new (nativeAddon().Plane)(options, {
-    waiting: () => takePunts(),
+    waiting: () => {
+      if (listening) takePunts();
+    },
     punted: (punt) => handlers.punted(punt),
     roaming: (notice) => handlers.roamed(notice),
     traffic: () => handlers.carried(),
@@ -26,17 +30,29 @@ export function openPlane(options: PlaneOptions): PlanePort {
   });
   /** The event loop runs between two batches: a flood delays neither timers nor the operator. */
   function takePunts(): void {
-    if (native.takePunts(BATCH_PUNTS)) setImmediate(takePunts);
+    scheduled = false;
+    if (native.takePunts(BATCH_PUNTS)) takeSoon();
   }
+  function takeSoon(): void {
+    if (!scheduled) setImmediate(takePunts);
+    scheduled = true;
+  }
+  /** What arrived before there was a handler waits in the plane, whose queue is bounded. */
+  const listen = (set: () => void): void => {
+    set();
+    listening = true;
+    takeSoon();
+  };
   // The native object has the port's other methods, so that a new one needs nothing here.
   return extend(native, {
     features: native.features(),
     deviceIndex: native.deviceIndex(),
-    onPunt: (handler: (punt: Punt) => void) => handlers.setPunt(handler),
-    onRoaming: (handler: (notice: RoamingNotice) => void) => handlers.setRoaming(handler),
-    onTraffic: (handler: () => void) => handlers.setTraffic(handler),
+    onPunt: (handler: (punt: Punt) => void) => listen(() => handlers.setPunt(handler)),
+    onRoaming: (handler: (notice: RoamingNotice) => void) =>
+      listen(() => handlers.setRoaming(handler)),
+    onTraffic: (handler: () => void) => listen(() => handlers.setTraffic(handler)),
     onUnknownEndpoint: (handler: (notice: UnknownEndpointNotice) => void) =>
-      handlers.setUnknown(handler),
+      listen(() => handlers.setUnknown(handler)),
   });
 }
 
@@ -48,17 +64,13 @@ class Handlers {
   #roaming: ((notice: RoamingNotice) => void) | undefined;
   #traffic: (() => void) | undefined;
   #unknown: ((notice: UnknownEndpointNotice) => void) | undefined;
-  /** Punts that arrived before there was a handler. */
-  readonly #early: Punt[] = [];
 
   punted(punt: Punt): void {
-    if (this.#punt === undefined) this.#early.push(punt);
-    else this.#punt(punt);
+    this.#punt?.(punt);
   }
 
   setPunt(handler: (punt: Punt) => void): void {
     this.#punt = handler;
-    for (const punt of this.#early.splice(0)) handler(punt);
   }
 
   /** Before there is a handler, no tunnel exists that could roam; and the plane repeats notices. */
