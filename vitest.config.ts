@@ -4,7 +4,11 @@ import { defineConfig } from 'vitest/config';
  * Tests that count every packet of the data plane, or load it or a daemon: beside other work they
  * would measure that.
  */
-const PLANE = ['test/netns/plane/*.test.ts', 'test/netns/ntmobile/flood.test.ts'];
+const PLANE = [
+  'test/netns/plane/*.test.ts',
+  'test/netns/ntmobile/flood.test.ts',
+  'test/netns/floods/responder-flood.test.ts',
+];
 
 /** The layers of tests: `pure` needs no privilege; `plane` and `netns` run real packets inside the lab's own namespaces (see lab/enter.ts);
  * `systemd` installs the suite on a machine with systemd, `docker` runs the lab in containers (root only); `vm` needs

@@ -6,7 +6,10 @@
 #include <string>
 #include <vector>
 
+#include <openssl/params.h>
+
 #include "control/control-gate.h"
+#include "seal/aead-library.h"
 #include "plane/punt-queue.h"
 #include "check.h"
 
@@ -158,13 +161,18 @@ Address six(u32 site, u32 link, u32 host) {
 
 struct Checked {
   std::unique_ptr<HandshakeCheck> check = std::make_unique<HandshakeCheck>();
+  CookieReply reply;
 
   Checked() {
-    check->set({.mac1 = keyOf(1), .cookieSecrets = {keyOf(3), keyOf(2)}, .perSecond = 100});
+    check->set({.mac1 = keyOf(1),
+                .cookieSecrets = {keyOf(3), keyOf(2)},
+                .cookieKey = {4},
+                .perSecond = 100},
+               1000);
   }
   HandshakeVerdict verdict(const Initiation& sent, int family, const Address& source,
-                           u16 port = kPort) {
-    return check->check(sent.octets, kLength, family, source, port, 1000);
+                           u16 port = kPort, u64 nowMs = 1000) {
+    return check->check(sent.octets, kLength, family, source, port, nowMs, reply);
   }
   // How many of `count` with a cookie pass.
   template <class Source>
@@ -202,9 +210,9 @@ TEST(a_handshake_needs_mac1_and_then_the_cookie_of_its_source) {
   CHECK(checked.verdict(sent, 4, source) == HandshakeVerdict::unproved);
   sent.octets[60] ^= 1;
   CHECK(checked.verdict(sent, 4, source) == HandshakeVerdict::wrongMac);
-  CHECK(checked.check->check(sent.octets, 20, 4, source, kPort, 1000) ==
+  CHECK(checked.check->check(sent.octets, 20, 4, source, kPort, 1000, checked.reply) ==
         HandshakeVerdict::wrongMac);
-  CHECK(HandshakeCheck().check(sent.octets, kLength, 4, source, kPort, 1000) ==
+  CHECK(HandshakeCheck().check(sent.octets, kLength, 4, source, kPort, 1000, checked.reply) ==
         HandshakeVerdict::unproved);
 }
 
@@ -218,23 +226,126 @@ TEST(handshakes_with_a_cookie_are_limited_by_prefix) {
   CHECK_EQUAL(checked.passed(5, 4, [](u32) { return four(0x0a000001); }), 5);
 }
 
-TEST(handshakes_without_a_cookie_are_limited_by_prefix_and_take_nothing_from_those_with_one) {
+TEST(a_few_links_leave_a_part_of_the_rate_of_their_site_to_others) {
   Checked checked;
-  Initiation sent;
-  sent.sign(keyOf(1), kLength - 32);
-  u32 passed = 0;
+  CHECK_EQUAL(checked.passed(2000, 6, [](u32 n) { return six(1, (n % 8) << 8, n); }), 75);
+  CHECK_EQUAL(checked.passed(1, 6, [](u32) { return six(1, 0x1000, 1); }), 1);
+  CHECK_EQUAL(checked.passed(2000, 4, [](u32 n) { return four(0xcb007100 | n % 8); }), 75);
+  CHECK_EQUAL(checked.passed(1, 4, [](u32) { return four(0xcb0071ff); }), 1);
+}
+
+namespace {
+
+Initiation withoutCookie() {
+  Initiation made;
+  made.sign(keyOf(1), kLength - 32);
+  return made;
+}
+
+// The cookie of a reply to the initiation; empty: it is none.
+std::vector<u8> cookieOf(const CookieReply& reply, const Initiation& sent, const u8 (&key)[32]) {
+  const AeadLibrary& library = aeadLibrary();
+  EVP_CIPHER_CTX* context = library.contextNew();
+  std::vector<u8> cookie(kShortHmac);
+  const u8* text = reply.octets + 4 + CookieReply::kNonce;
+  OSSL_PARAM tag[] = {
+      OSSL_PARAM_construct_octet_string("tag", const_cast<u8*>(text + kShortHmac), kSealTag),
+      OSSL_PARAM_construct_end()};
+  int done = 0;
+  const bool open =
+      library.init(context, library.chacha20Poly1305, key, reply.octets + 4, 0, tag) == 1 &&
+      library.update(context, nullptr, &done, sent.octets + kLength - 32, kShortHmac) == 1 &&
+      library.update(context, cookie.data(), &done, text, kShortHmac) == 1 &&
+      library.final(context, cookie.data() + done, &done) == 1;
+  library.contextFree(context);
+  return open ? cookie : std::vector<u8>();
+}
+
+}  // namespace
+
+TEST(handshakes_without_a_cookie_are_limited_and_take_nothing_from_those_with_one) {
+  Checked checked;
+  const Initiation sent = withoutCookie();
+  std::map<HandshakeVerdict, u32> verdicts;
   const Address source = four(0xc6336401);
-  for (u32 index = 0; index < 5000; index++) {
-    passed += checked.verdict(sent, 4, source) == HandshakeVerdict::unproved ? 1u : 0u;
-  }
-  CHECK_EQUAL(passed, 200);
+  for (u32 index = 0; index < 5000; index++) verdicts[checked.verdict(sent, 4, source)]++;
+  CHECK_EQUAL(verdicts[HandshakeVerdict::unproved], 25);
+  CHECK_EQUAL(verdicts[HandshakeVerdict::cookie], 4096);
+  CHECK_EQUAL(verdicts[HandshakeVerdict::tooMany], 5000 - 25 - 4096);
   CHECK_EQUAL(checked.passed(2000, 4, [&](u32) { return source; }), 25);
   CHECK(checked.verdict(sent, 4, four(0x0a000001)) == HandshakeVerdict::unproved);
+  // Of all sources.
+  for (u32 index = 0; index < 5000; index++) {
+    verdicts[checked.verdict(sent, 4, four(0x0b000000 + index * 256))]++;
+  }
+  CHECK_EQUAL(verdicts[HandshakeVerdict::unproved], 25 + 400 - 26);
+  CHECK_EQUAL(verdicts[HandshakeVerdict::cookie], 8192);
+}
+
+TEST(a_source_whose_address_others_write_gets_a_cookie_that_admits_it) {
+  Checked checked;
+  Initiation sent = withoutCookie();
+  store32(sent.octets, 0xa0123456);
+  sent.sign(keyOf(1), kLength - 32);
+  const Address source = six(1, 1, 1);
+  HandshakeVerdict found = HandshakeVerdict::unproved;
+  for (u32 index = 0; index < 100; index++) found = checked.verdict(sent, 6, source);
+  CHECK(found == HandshakeVerdict::cookie);
+  const CookieReply& reply = checked.reply;
+  CHECK_EQUAL(sizeof reply.octets, 48);
+  CHECK_EQUAL(load32(reply.octets), 0xc0123456);
+  CHECK(cookieOf(reply, sent, {5}).empty());
+  const std::vector<u8> cookie = cookieOf(reply, sent, {4});
+  CHECK(cookie.size() == kShortHmac);
+  sent.sign(ShortHmac(cookie.data(), cookie.size()), kLength - 16);
+  CHECK(checked.verdict(sent, 6, source) == HandshakeVerdict::proved);
+  CHECK(checked.verdict(sent, 6, six(1, 1, 2)) == HandshakeVerdict::cookie);
+}
+
+TEST(without_a_new_secret_the_engine_decides_about_handshakes) {
+  Checked checked;
+  const Initiation sent = withoutCookie();
+  const Address source = four(0xc6336401);
+  constexpr u64 kStale = 1000 + 120'000;
+  for (u32 index = 0; index < 100; index++) {
+    CHECK(checked.verdict(sent, 4, source, kPort, kStale) == HandshakeVerdict::unproved);
+  }
+  CHECK(checked.verdict(withCookie(4, source), 4, source, kPort, kStale) ==
+        HandshakeVerdict::proved);
+}
+
+TEST(a_control_datagram_has_to_name_an_spi_of_this_host) {
+  ControlGate gate;
+  Counters counters;
+  CookieReply reply;
+  Sender sender;
+  PacketPath path;
+  path.remote = four(0xc6336401);
+  const auto admitted = [&](DatagramType type, u32 spi) {
+    u8 datagram[40] = {};
+    store32(datagram, firstWord(type, spi));
+    return gate.admit(datagram, sizeof datagram, path, 1000, sender, counters, reply) ==
+           Admission::admitted;
+  };
+  CHECK(admitted(DatagramType::control, 5) && sender.acquaintance == Acquaintance::stranger);
+  gate.ownSpis.change({5, 6}, {});
+  for (const DatagramType type : {DatagramType::control, DatagramType::mobility,
+                                  DatagramType::response, DatagramType::cookie}) {
+    CHECK(admitted(type, 5) && sender.acquaintance == Acquaintance::known);
+    CHECK(!admitted(type, 7));
+  }
+  const u64 five = (admitted(DatagramType::control, 5), sender.prefixes.hash[2]);
+  CHECK(admitted(DatagramType::control, 6) && sender.prefixes.hash[2] != five);
+  CHECK_EQUAL(counters.values[Counters::dropUnknownSpi].load(), 4);
+  gate.ownSpis.change({}, {5});
+  CHECK(!admitted(DatagramType::control, 5) && admitted(DatagramType::control, 6));
+  // An initiation has an SPI of its sender.
+  CHECK(admitted(DatagramType::initiation, 7) && sender.acquaintance == Acquaintance::stranger);
 }
 
 TEST(a_flood_from_many_prefixes_keeps_its_own_buckets) {
   PrefixBuckets buckets;
-  constexpr PrefixBuckets::Rate kRate{.perSecond = 1, .burst = 10};
+  constexpr TokenRate kRate{.perSecond = 1, .burst = 10};
   const auto prefix = [](u32 n) { return prefixHash(4, four(0x0a000000 + n * 256), 24); };
   const auto spend = [&](u32 n) {
     const bool has = buckets.has(prefix(n), kRate, 1000);

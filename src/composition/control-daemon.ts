@@ -27,6 +27,7 @@ export function runControlDaemon<S extends WithDaemonSection>(
           makeEngine: (host) => spec.engine(settings, host),
           openPorts(_host, opened) {
             const sockets = opened.use(DatagramSockets.open(spec.endpoints(settings)));
+            sockets.ownSpisChange([], []);
             return { plane: planeWithoutTunnels(sockets), kernel: NO_KERNEL };
           },
         },

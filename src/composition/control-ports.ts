@@ -48,6 +48,7 @@ export function planeWithoutTunnels(sockets: DatagramSockets): PlanePort {
     inject: (path, packet) =>
       path.kind === 'datagram' && sockets.send(path, packet) ? 0 : EHOSTUNREACH,
     handshakeCheckSet: (check) => sockets.handshakeCheckSet(check),
+    ownSpisChange: (added, removed) => sockets.ownSpisChange(added, removed),
     counters: () => sockets.counters(),
     tunnelCounters: () => undefined,
     relayLegCounters: () => undefined,

@@ -89,6 +89,7 @@ async function startPacketDaemon<S extends WithPlaneSection>(
         const plane = opened.adopt(openPlane(options), (it) => it.close());
         const addresses = spec.addresses?.(settings);
         if (addresses !== undefined) plane.setLocalAddresses(addresses);
+        plane.ownSpisChange([], []);
         planes.push(plane);
         setKeys(settings);
         const kernel = openOwnKernel(spec.kernelOwner, daemon, host.clock, {

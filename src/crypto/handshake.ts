@@ -214,7 +214,10 @@ export function cookieOf(secret: Uint8Array, source: Uint8Array): Uint8Array {
   return hmacSha256(secret, source).slice(0, COOKIE_OCTETS);
 }
 
-const cookieKey = (responderKey: Uint8Array): Uint8Array => sha256(COOKIE_LABEL, responderKey);
+/** The key of a responder's cookie replies. */
+export function cookieKey(responderKey: Uint8Array): Uint8Array {
+  return sha256(COOKIE_LABEL, responderKey);
+}
 
 /** A datagram that answers an initiation with a cookie only. `nonce` is random. */
 export function cookieReply(

@@ -62,6 +62,10 @@ export class DatagramSockets implements Disposable {
     this.#native.handshakeCheckSet(check);
   }
 
+  ownSpisChange(added: readonly number[], removed: readonly number[]): void {
+    this.#native.ownSpisChange(added, removed);
+  }
+
   /** False without a socket to send from. A failure to send shows in the counters only. */
   send(path: Extract<PacketPath, { kind: 'datagram' }>, packet: Uint8Array): boolean {
     const errno = this.#native.send(path, packet);

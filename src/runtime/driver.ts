@@ -14,11 +14,11 @@ import type { EngineEvent, Output } from '#engine/contract/output.ts';
 import type { Driver, DriverInput, DriverOptions } from './driver-options.ts';
 import { ExternalRequests } from './external-requests.ts';
 import { OperatorCommands } from './operator-commands.ts';
+import { applyToPlane } from './plane-outputs.ts';
 import { Reconciler } from './reconciler.ts';
 import { RecordWriter } from './record-writer.ts';
 import { StoredFirst } from './stored-first.ts';
 import { TrafficSampler } from './traffic-sampler.ts';
-import { renewUdpPort } from './udp-port-renewal.ts';
 
 export type { Driver, DriverInput, DriverOptions } from './driver-options.ts';
 
@@ -279,10 +279,9 @@ class DriverLoop implements Driver {
       case 'message':
         break;
       case 'handshake-check':
-        this.#options.plane.handshakeCheckSet(output.check);
-        break;
+      case 'own-spis':
       case 'renew-udp-port':
-        this.#count(renewUdpPort(this.#options.plane) ? 'udp-port-renewed' : 'udp-port-refused');
+        for (const name of applyToPlane(this.#options.plane, output)) this.#count(name);
         break;
       case 'reply':
         if (!this.#commands.reply(output.id, output.ok, output.value))

@@ -164,6 +164,8 @@ export interface PlanePort {
   setLocalAddresses(addresses: readonly IpAddress[]): void;
   /** Checks handshakes from here on, before they are punted. */
   handshakeCheckSet(check: HandshakeCheck): void;
+  /** From the first call on, control datagrams under SPIs that were not added are dropped. */
+  ownSpisChange(added: readonly number[], removed: readonly number[]): void;
   /**
    * The keys of registrations, all of them. A Binding Update or Acknowledgement that one of them
    * made is punted before those of strangers; a forged one never gets the place of a known peer.

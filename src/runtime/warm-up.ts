@@ -228,6 +228,8 @@ class VirtualPlane implements PlanePort {
 
   handshakeCheckSet(): void {}
 
+  ownSpisChange(): void {}
+
   registrationKeysSet(): void {}
 
   inject(path: PacketPath, packet: Uint8Array): number {

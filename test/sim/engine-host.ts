@@ -19,6 +19,7 @@ import type { EngineEvent, Output } from '#engine/contract/output.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { expectSound } from './event-faults.ts';
 import type { Schedule } from './schedule.ts';
+import { SpiFilter } from './sealed/spi-filter.ts';
 import type { Trace } from './trace.ts';
 
 export class Violation extends Error {}
@@ -58,6 +59,7 @@ export class EngineHost {
   #replies = new Map<number, { readonly ok: boolean; readonly value: JsonValue }>();
   steps = 0;
   #afterStep: (() => void)[] | undefined;
+  readonly #spis = new SpiFilter();
   /** Called after every step, with its input and its outputs. */
   onStep: (input: AnyInput, outputs: readonly Output[]) => void = () => {};
 
@@ -111,10 +113,13 @@ export class EngineHost {
   ): void {
     const engine = this.#engine;
     if (engine === undefined) return;
+    if (input?.kind === 'datagram' && input.path.kind === 'datagram')
+      if (!this.#spis.passes(input.packet)) return;
     this.steps++;
     const now = monotonic(this.#schedule.now);
     const outputs: Output[] = [];
     call(engine, now, outputs);
+    this.#spis.learn(outputs);
     const deadline = engine.deadline();
     if (Number.isNaN(deadline)) throw new Violation(`${this.name}: deadline is no number`);
     if (input?.kind === 'tick' && deadline <= now)
@@ -192,6 +197,7 @@ export class EngineHost {
       case 'persist':
       case 'renew-udp-port':
       case 'handshake-check':
+      case 'own-spis':
       case 'message':
         return;
     }

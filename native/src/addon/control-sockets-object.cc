@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "addon/plane-specs.h"
+#include "base/clock.h"
 #include "control/control-sockets.h"
 
 namespace sojourn::js {
@@ -30,7 +31,9 @@ constexpr NamedCounter kCounters[] = {{"datagrams-received", Counters::receivePa
                                       {"drop-malformed", Counters::dropMalformed},
                                       {"drop-punt-full", Counters::dropPuntFull},
                                       {"drop-handshake-mac", Counters::dropHandshakeMac},
-                                      {"drop-handshake-rate", Counters::dropHandshakeRate}};
+                                      {"drop-handshake-rate", Counters::dropHandshakeRate},
+                                      {"cookie-replies", Counters::cookieReplies},
+                                      {"drop-unknown-spi", Counters::dropUnknownSpi}};
 
 class ControlSocketsObject : public Napi::ObjectWrap<ControlSocketsObject> {
  public:
@@ -41,6 +44,7 @@ class ControlSocketsObject : public Napi::ObjectWrap<ControlSocketsObject> {
          InstanceMethod("takePunts", &ControlSocketsObject::takePunts),
          InstanceMethod("send", &ControlSocketsObject::send),
          InstanceMethod("handshakeCheckSet", &ControlSocketsObject::handshakeCheckSet),
+         InstanceMethod("ownSpisChange", &ControlSocketsObject::ownSpisChange),
          InstanceMethod("counters", &ControlSocketsObject::counters),
          InstanceMethod("close", &ControlSocketsObject::close)});
   }
@@ -112,7 +116,12 @@ class ControlSocketsObject : public Napi::ObjectWrap<ControlSocketsObject> {
   }
 
   void handshakeCheckSet(const Napi::CallbackInfo& info) {
-    sockets(info).handshakes().set(handshakeKeysOf(objectOf(info[0], "handshake check")));
+    sockets(info).handshakes().set(handshakeKeysOf(objectOf(info[0], "handshake check")),
+                                   monotonicMs());
+  }
+
+  void ownSpisChange(const Napi::CallbackInfo& info) {
+    sockets(info).ownSpis().change(spisOf(info[0]), spisOf(info[1]));
   }
 
   Napi::Value counters(const Napi::CallbackInfo& info) {

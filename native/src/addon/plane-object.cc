@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "addon/plane-specs.h"
+#include "base/clock.h"
 #include "plane/plane.h"
 
 namespace sojourn::js {
@@ -44,6 +45,7 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
                         InstanceMethod("armTrafficNotice", &PlaneObject::armTrafficNotice),
                         InstanceMethod("takePunts", &PlaneObject::takePunts),
                         InstanceMethod("handshakeCheckSet", &PlaneObject::handshakeCheckSet),
+                        InstanceMethod("ownSpisChange", &PlaneObject::ownSpisChange),
                         InstanceMethod("registrationKeysSet", &PlaneObject::registrationKeysSet),
                         InstanceMethod("close", &PlaneObject::close)});
   }
@@ -217,7 +219,12 @@ class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
   }
 
   void handshakeCheckSet(const Napi::CallbackInfo& info) {
-    plane(info).handshakes().set(handshakeKeysOf(objectOf(info[0], "handshake check")));
+    plane(info).handshakes().set(handshakeKeysOf(objectOf(info[0], "handshake check")),
+                                 monotonicMs());
+  }
+
+  void ownSpisChange(const Napi::CallbackInfo& info) {
+    plane(info).ownSpis().change(spisOf(info[0]), spisOf(info[1]));
   }
 
   void setLocalAddresses(const Napi::CallbackInfo& info) {

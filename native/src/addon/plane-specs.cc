@@ -298,11 +298,23 @@ HandshakeKeys handshakeKeysOf(const Napi::Object& object) {
   HandshakeKeys keys{.mac1 = keyOf(object.Get("mac1Key")),
                      .cookieSecrets = {},
                      .perSecond = integerOf<u32>(object, "perSecond")};
+  const Napi::Uint8Array cookieKey = bytesOf(object.Get("cookieKey"));
+  std::memcpy(keys.cookieKey, cookieKey.Data(),
+              std::min<size_t>(cookieKey.ByteLength(), sizeof keys.cookieKey));
   const auto secrets = object.Get("cookieSecrets").As<Napi::Array>();
   for (u32 index = 0; index < secrets.Length(); index++) {
     keys.cookieSecrets.push_back(keyOf(secrets.Get(index)));
   }
   return keys;
+}
+
+std::vector<u32> spisOf(const Napi::Value& value) {
+  const auto list = value.As<Napi::Array>();
+  std::vector<u32> spis(list.Length());
+  for (u32 index = 0; index < spis.size(); index++) {
+    spis[index] = list.Get(index).ToNumber().Uint32Value();
+  }
+  return spis;
 }
 
 RegistrationKeySpec registrationKeyOf(const Napi::Object& object) {

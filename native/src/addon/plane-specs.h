@@ -19,6 +19,7 @@ RouteSpec routeOf(const Napi::Object& object);
 OverlaySpec overlayOf(const Napi::Object& object);
 TranslationSpec translationOf(const Napi::Object& object);
 HandshakeKeys handshakeKeysOf(const Napi::Object& object);
+std::vector<u32> spisOf(const Napi::Value& value);
 RegistrationKeySpec registrationKeyOf(const Napi::Object& object);
 PacketPath packetPathOf(const Napi::Object& object);
 Napi::Object packetPathValue(Napi::Env env, const PacketPath& path);

@@ -1,6 +1,7 @@
 // Who a control packet is from, before JavaScript sees it.
 #pragma once
 #include "control/handshake-check.h"
+#include "control/own-spis.h"
 #include "control/registration-check.h"
 #include "control/spoken-to.h"
 #include "net/sealed-datagram.h"
@@ -15,11 +16,18 @@ struct Sender {
   SourcePrefixes prefixes;
 };
 
+enum class Admission : u8 {
+  admitted,
+  answered,  // the caller sends the cookie reply, and does nothing else
+  dropped,   // and counted
+};
+
 struct ControlGate {
   // The group of the senders that their keys tell apart (SourcePrefixes::ofSender).
   static constexpr u64 kKeyOwners = 0;
 
   HandshakeCheck handshakes;
+  OwnSpis ownSpis;
   RegistrationCheck registrations;
   SpokenTo spokenTo;
 
@@ -36,19 +44,25 @@ struct ControlGate {
     }
   }
 
-  // False: the datagram is dropped and counted. `keyed`: it names a key of this host.
-  bool admit(const u8* datagram, size_t length, const PacketPath& path, bool keyed, u64 nowMs,
-             Sender& sender, Counters& counters) {
-    bool known = keyed;
+  // A datagram of the sealed port that is not data.
+  Admission admit(const u8* datagram, size_t length, const PacketPath& path, u64 nowMs,
+                  Sender& sender, Counters& counters, CookieReply& reply) {
+    bool known = false;
+    // A sender that names an SPI is told apart from those at its address that do not: anybody can
+    // give a datagram any source.
+    u64 part = path.relayIndex;
     if (datagramType(datagram) == DatagramType::initiation) {
       switch (handshakes.check(datagram, length, path.family, path.remote, path.remotePort,
-                               nowMs)) {
+                               nowMs, reply)) {
         case HandshakeVerdict::wrongMac:
           counters.add(Counters::dropHandshakeMac);
-          return false;
+          return Admission::dropped;
         case HandshakeVerdict::tooMany:
           counters.add(Counters::dropHandshakeRate);
-          return false;
+          return Admission::dropped;
+        case HandshakeVerdict::cookie:
+          counters.add(Counters::cookieReplies);
+          return Admission::answered;
         case HandshakeVerdict::proved:
           known = true;
           break;
@@ -56,14 +70,22 @@ struct ControlGate {
           break;
       }
     } else {
-      known = known || spokenTo.includes(path.family, path.remote, path.remotePort, nowMs);
+      const u32 spi = datagramIndex(datagram);
+      switch (ownSpis.find(spi)) {
+        case OwnSpis::Answer::unknown:
+          counters.add(Counters::dropUnknownSpi);
+          return Admission::dropped;
+        case OwnSpis::Answer::own:
+          known = true;
+          part = u64{spi} << 32;
+          break;
+        case OwnSpis::Answer::unnamed:
+          break;
+      }
     }
-    // A sender that names a key is told apart from those at its address that do not: anybody can
-    // give a datagram any source.
-    const u64 part = keyed ? u64{datagramIndex(datagram)} << 32 : u64{path.relayIndex};
     sender = {.acquaintance = known ? Acquaintance::known : Acquaintance::stranger,
               .prefixes = SourcePrefixes::of(path.family, path.remote, part)};
-    return true;
+    return Admission::admitted;
   }
 };
 

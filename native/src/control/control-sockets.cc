@@ -88,29 +88,24 @@ int ControlSockets::send(const PacketPath& path, const u8* packet, size_t length
            bound.at.address == path.local;
   });
   if (from == bound_.end()) return EADDRNOTAVAIL;
-  noteSpokenTo(path, packet, length);
   SocketAddress to;
   to.set(path.family, path.remote, path.remotePort);
   const auto* name = reinterpret_cast<const sockaddr*>(&to);
   return ::sendto(from->socket.get(), packet, length, 0, name, to.length) >= 0 ? 0 : errno;
 }
 
-void ControlSockets::noteSpokenTo(const PacketPath& path, const u8* packet, size_t length) {
-  if (protocol_ != ControlProtocol::ntmobile || length < sizeof(u32)) return;
-  const DatagramType type = datagramType(packet);
-  if (type == DatagramType::initiation || type == DatagramType::control) {
-    gate_.spokenTo.note(path.family, path.remote, path.remotePort, monotonicMs());
-  }
-}
-
-bool ControlSockets::admit(const u8* datagram, size_t length, const PacketPath& path, u64 nowMs,
-                           Sender& sender) {
+Admission ControlSockets::admit(const u8* datagram, size_t length, const PacketPath& path,
+                                u64 nowMs, Sender& sender) {
   if (protocol_ == ControlProtocol::ntmobile) {
-    return gate_.admit(datagram, length, path, false, nowMs, sender, received_);
+    CookieReply reply;
+    const Admission admission =
+        gate_.admit(datagram, length, path, nowMs, sender, received_, reply);
+    if (admission == Admission::answered) send(path, reply.octets, sizeof reply.octets);
+    return admission;
   }
   sender = {.acquaintance = Acquaintance::stranger,
             .prefixes = SourcePrefixes::of(path.family, path.remote)};
-  return true;
+  return Admission::admitted;
 }
 
 void ControlSockets::run() {
@@ -170,7 +165,7 @@ void ControlSockets::receiveMessage(const Bound& bound, int index, u64 nowMs) {
   path.remote = remote;
   path.remotePort = from_[index].port(family);
   Sender sender;
-  if (!admit(data, length, path, nowMs, sender)) return;
+  if (admit(data, length, path, nowMs, sender) != Admission::admitted) return;
   const bool taken = punts_.push({std::move(path), std::vector<u8>(data, data + length)},
                                  sender.acquaintance, sender.prefixes);
   received_.add(taken ? Counters::punts : Counters::dropPuntFull);

@@ -41,6 +41,7 @@ class ControlSockets {
     return punts_.take(limit, more);
   }
   HandshakeCheck& handshakes() { return gate_.handshakes; }
+  OwnSpis& ownSpis() { return gate_.ownSpis; }
   u64 counter(Counters::Name name) const { return received_.values[name].load(); }
 
  private:
@@ -58,8 +59,8 @@ class ControlSockets {
   void run();
   void receive(const Bound& bound, u64 nowMs);
   void receiveMessage(const Bound& bound, int index, u64 nowMs);
-  void noteSpokenTo(const PacketPath& path, const u8* packet, size_t length);
-  bool admit(const u8* datagram, size_t length, const PacketPath& path, u64 nowMs, Sender& sender);
+  Admission admit(const u8* datagram, size_t length, const PacketPath& path, u64 nowMs,
+                  Sender& sender);
 
   const ControlProtocol protocol_;
   std::vector<Bound> bound_;

@@ -18,15 +18,28 @@ struct Level {
 constexpr Level kLevels6[] = {{64, 4}, {56, 2}, {48, 1}};
 constexpr Level kLevels4[] = {{32, 4}, {24, 1}};
 
+struct SourceEndpoint {
+  u8 octets[18];
+  size_t length;
+
+  SourceEndpoint(int family, const Address& address, u16 port) : length(family == 6 ? 18 : 6) {
+    std::memcpy(octets, address.bytes, length - 2);
+    store16(octets + length - 2, port);
+  }
+};
+
 }  // namespace
 
-void HandshakeCheck::set(HandshakeKeys&& keys) {
+void HandshakeCheck::set(HandshakeKeys&& keys, u64 nowMs) {
   const std::lock_guard<std::mutex> guard(mutex_);
+  sealer_ = std::make_unique<CookieSealer>(keys.cookieKey);
   keys_ = std::move(keys);
+  setAtMs_ = nowMs;
 }
 
 HandshakeVerdict HandshakeCheck::check(const u8* initiation, size_t length, int family,
-                                       const Address& source, u16 port, u64 nowMs) {
+                                       const Address& source, u16 port, u64 nowMs,
+                                       CookieReply& reply) {
   const std::lock_guard<std::mutex> guard(mutex_);
   if (!keys_) return HandshakeVerdict::unproved;
   if (length < kShortestInitiation) return HandshakeVerdict::wrongMac;
@@ -34,12 +47,34 @@ HandshakeVerdict HandshakeCheck::check(const u8* initiation, size_t length, int 
   if (!keys_->mac1.verify(initiation, mac1At, initiation + mac1At)) {
     return HandshakeVerdict::wrongMac;
   }
-  const bool proved = hasCookie(initiation, length, family, source, port);
-  const u32 perSecond = proved ? keys_->perSecond : keys_->perSecond * kUnprovedFactor;
-  if (!takeTokens(proved ? proved_ : unproved_, perSecond, family, source, nowMs)) {
-    return HandshakeVerdict::tooMany;
+  if (hasCookie(initiation, length, family, source, port)) {
+    return takeTokens(proved_, keys_->perSecond, family, source, nowMs)
+               ? HandshakeVerdict::proved
+               : HandshakeVerdict::tooMany;
   }
-  return proved ? HandshakeVerdict::proved : HandshakeVerdict::unproved;
+  // Without a new secret, the engine decides: it makes one once it is under load.
+  const bool fresh = nowMs < setAtMs_ + kSecretMs;
+  if (keys_->cookieSecrets.empty() || !fresh) return HandshakeVerdict::unproved;
+  const u32 all = kUnprovedFactor * keys_->perSecond;
+  if (takeTokens(unproved_, keys_->perSecond, family, source, nowMs) &&
+      allUnproved_.take({.perSecond = all, .burst = all}, nowMs)) {
+    return HandshakeVerdict::unproved;
+  }
+  return answer(initiation, length, family, source, port, nowMs, reply)
+             ? HandshakeVerdict::cookie
+             : HandshakeVerdict::tooMany;
+}
+
+bool HandshakeCheck::answer(const u8* initiation, size_t length, int family,
+                            const Address& source, u16 port, u64 nowMs, CookieReply& reply) {
+  const u64 prefix = prefixHash(family, source, family == 6 ? 64 : 32);
+  if (!cookiesOfAddress_.has(prefix, kCookiesOfAddress, nowMs)) return false;
+  if (!allCookies_.take(kCookies, nowMs)) return false;
+  cookiesOfAddress_.take(prefix);
+  const SourceEndpoint endpoint(family, source, port);
+  u8 cookie[kShortHmac];
+  keys_->cookieSecrets.front().sign(endpoint.octets, endpoint.length, cookie);
+  return sealer_->seal(datagramIndex(initiation), initiation + length - kMacs, cookie, reply);
 }
 
 bool HandshakeCheck::hasCookie(const u8* initiation, size_t length, int family,
@@ -47,14 +82,11 @@ bool HandshakeCheck::hasCookie(const u8* initiation, size_t length, int family,
   static constexpr u8 kNone[kShortHmac] = {};
   const size_t mac2At = length - kShortHmac;
   if (std::memcmp(initiation + mac2At, kNone, sizeof kNone) == 0) return false;
-  const size_t octets = family == 6 ? 16 : 4;
-  u8 endpoint[18];
-  std::memcpy(endpoint, source.bytes, octets);
-  store16(endpoint + octets, port);
+  const SourceEndpoint endpoint(family, source, port);
   return std::any_of(keys_->cookieSecrets.begin(), keys_->cookieSecrets.end(),
                      [&](const ShortHmac& secret) {
                        u8 cookie[kShortHmac];
-                       secret.sign(endpoint, octets + 2, cookie);
+                       secret.sign(endpoint.octets, endpoint.length, cookie);
                        return ShortHmac(cookie, sizeof cookie)
                            .verify(initiation, mac2At, initiation + mac2At);
                      });
@@ -65,13 +97,20 @@ bool HandshakeCheck::takeTokens(Buckets& buckets, u32 perSecond, int family,
                                 const Address& source, u64 nowMs) {
   const size_t count = family == 6 ? std::size(kLevels6) : std::size(kLevels4);
   const Level* levels = family == 6 ? kLevels6 : kLevels4;
-  u64 prefixes[3];
+  u64 prefixes[kLevels];
+  for (size_t at = 0; at < count; at++) {
+    prefixes[at] = prefixHash(family, source, levels[at].bits);
+  }
+  const bool newcomer = buckets.newcomers.has(prefixes[0], kNewcomer, nowMs);
   for (size_t at = 0; at < count; at++) {
     const u32 rate = std::max(1u, perSecond / levels[at].divisor);
-    prefixes[at] = prefixHash(family, source, levels[at].bits);
-    if (!buckets[at].has(prefixes[at], {.perSecond = rate, .burst = rate}, nowMs)) return false;
+    const u32 burst = at == 0 || newcomer ? rate : rate - rate / 4;
+    if (!buckets.levels[at].has(prefixes[at], {.perSecond = rate, .burst = burst}, nowMs)) {
+      return false;
+    }
   }
-  for (size_t at = 0; at < count; at++) buckets[at].take(prefixes[at]);
+  for (size_t at = 0; at < count; at++) buckets.levels[at].take(prefixes[at]);
+  if (newcomer) buckets.newcomers.take(prefixes[0]);
   return true;
 }
 

@@ -22,10 +22,6 @@ inline u32 firstWord(DatagramType type, u32 value) { return static_cast<u32>(typ
 inline DatagramType datagramType(const u8* datagram) {
   return static_cast<DatagramType>(datagram[0] >> 4);
 }
-// Sealed for the engine under the control key of an SPI.
-inline bool isSealedControl(DatagramType type) {
-  return type == DatagramType::control || type == DatagramType::mobility;
-}
 // Where one port has plain tunnels too (RFC 5555 §4.1), their datagrams begin with the version of
 // an IP header, which no type has.
 inline bool isPlainInner(const u8* datagram) {

@@ -53,23 +53,14 @@ int sendDatagram(SentRecord& sent, const DatagramPath& path, iovec* parts, size_
 
 }  // namespace
 
-// A home agent and a relay answer anybody, a mobile node speaks to few. Among sealed datagrams an
-// initiation and a control message go to peers alone.
-bool Plane::isOwnAccord(const PacketPath& path, const u8* packet, size_t length) const {
-  if (path.kind == PathKind::datagram) {
-    if (length < sizeof(u32)) return false;
-    const DatagramType type = datagramType(packet);
-    return type == DatagramType::initiation || isSealedControl(type);
-  }
-  return shared_.options.lookup == TunnelLookup::byInnerSource;
-}
-
+// A home agent answers anybody, a mobile node speaks to few. Datagrams of the sealed port are told
+// apart by their SPI (OwnSpis).
 void Plane::noteSpokenTo(const PacketPath& path, const u8* packet, size_t length) {
-  if (!isOwnAccord(path, packet, length)) return;
+  if (shared_.options.lookup != TunnelLookup::byInnerSource) return;
   const u64 nowMs = monotonicMs();
   if (path.kind == PathKind::ipv6 && length >= kIpv6Header) {
     shared_.gate.spokenTo.note(6, Address::of(6, packet + 24), 0, nowMs);
-  } else if (path.kind == PathKind::udp || path.kind == PathKind::datagram) {
+  } else if (path.kind == PathKind::udp) {
     shared_.gate.spokenTo.note(path.family, path.remote, path.remotePort, nowMs);
   }
 }

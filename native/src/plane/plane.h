@@ -70,6 +70,7 @@ class Plane {
   void espSpiSet(u32 spi);
   Tables& tables() { return shared_.tables; }
   HandshakeCheck& handshakes() { return shared_.gate.handshakes; }
+  OwnSpis& ownSpis() { return shared_.gate.ownSpis; }
   RegistrationCheck& registrations() { return shared_.gate.registrations; }
   // The next packet of any tunnel is reported once, as a punt of the kind `traffic`.
   void armTrafficNotice() { shared_.trafficNotice.arm(); }
@@ -94,7 +95,6 @@ class Plane {
   void takeEspFrames();
   void openRaw();
   void startWorkers();
-  bool isOwnAccord(const PacketPath& path, const u8* packet, size_t length) const;
   void noteSpokenTo(const PacketPath& path, const u8* packet, size_t length);
   int injectUdp(const PacketPath& path, const u8* packet, size_t length);
   int injectDatagram(const PacketPath& path, const u8* packet, size_t length);

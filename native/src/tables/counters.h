@@ -76,7 +76,8 @@ namespace sojourn {
   X(dropDatagramType, "drop-datagram-type") /* unknown on the sealed port; IKE on that of ESP */ \
   X(dropHandshakeMac, "drop-handshake-mac")  /* initiation with a wrong MAC1, while under load */  \
   X(dropHandshakeRate, "drop-handshake-rate")  /* initiations above the rate of a prefix */        \
-  X(dropUnknownSpi, "drop-unknown-spi")                                                            \
+  X(cookieReplies, "cookie-replies")       /* initiations answered by a cookie, while under load */\
+  X(dropUnknownSpi, "drop-unknown-spi")    /* sealed under an SPI that this host has not chosen */ \
   X(dropReplay, "drop-replay")                     /* counter seen before, or too old to tell */   \
   X(dropForged, "drop-forged")                     /* the tag does not verify */                   \
   X(dropNoAssociation, "drop-no-association")      /* the tunnel has no key to seal with */        \

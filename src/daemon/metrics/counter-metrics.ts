@@ -320,6 +320,7 @@ export const PLANE_COUNTER_METRICS: Rows = {
   'nat-keepalives': row('sojourn_plane_control_packets_total', { direction: 'in' }),
   'esp-dummies': row('sojourn_plane_control_packets_total', { direction: 'in' }),
   'roaming-notices': row('sojourn_plane_roaming_notices_total'),
+  'cookie-replies': row('sojourn_plane_cookie_replies_total'),
   ...renamed('sojourn_queue_drops_total', 'queue', {
     'drop-hold-full': 'hold',
     'drop-hold-expired': 'hold',

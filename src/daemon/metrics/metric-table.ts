@@ -252,6 +252,10 @@ export const METRICS = {
     ['mn', 'rsn'],
     'Notices of sealed or ESP packets from another endpoint than the peer of their tunnel.',
   ),
+  sojourn_plane_cookie_replies_total: counter(
+    ['ha', 'mn', 'mr', 'dc', 'rsn'],
+    'Tunnel Requests that the data plane answered by a cookie alone, under load.',
+  ),
   sojourn_plane_unknown_endpoint_notices_total: counter(
     ['ha'],
     'Notices of data from an endpoint without tunnel, whose rate is limited.',

@@ -169,14 +169,26 @@ export interface DesiredOverlay {
 
 /**
  * The checks of handshakes that need no public-key operation. The plane makes them under load, so
- * that a flood does not reach the engine.
+ * that a flood does not reach the engine, and answers by cookies what is above the rate of its
+ * source.
  */
 export interface HandshakeCheck {
   readonly mac1Key: Uint8Array;
   /** Cookies are made with these; the newest comes first. */
   readonly cookieSecrets: readonly Uint8Array[];
+  /** Seals cookie replies. */
+  readonly cookieKey: Uint8Array;
   /** Handshakes with a cookie, of one IPv4 /24 or IPv6 /48; an address gets a quarter. */
   readonly perSecond: number;
+}
+
+/**
+ * SPIs that the engine receives control datagrams under from now on, or no longer: of its keys, and
+ * of the handshakes that it has begun. The plane drops control datagrams with other SPIs.
+ */
+interface OwnSpiChange {
+  readonly added: readonly number[];
+  readonly removed: readonly number[];
 }
 
 /** Outputs of NTMobile engines only. */
@@ -188,6 +200,7 @@ export type NtmobileOutput =
   | { readonly kind: 'login'; readonly renewalToken: string | undefined }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: NameAnswer }
   | { readonly kind: 'handshake-check'; readonly check: HandshakeCheck }
+  | ({ readonly kind: 'own-spis' } & OwnSpiChange)
   | ObservedMessage;
 
 /**

@@ -7,6 +7,7 @@
 import { after, type Monotonic } from '#base/time.ts';
 import {
   COOKIE_NONCE_OCTETS,
+  cookieKey,
   cookieOf,
   cookieReply,
   mac1Key,
@@ -91,6 +92,7 @@ export class HandshakeGate {
     return {
       mac1Key: this.#mac1Key,
       cookieSecrets: this.#secrets,
+      cookieKey: cookieKey(this.#publicKey),
       perSecond: this.#perSecond,
     };
   }

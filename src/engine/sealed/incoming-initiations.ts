@@ -73,7 +73,7 @@ export class IncomingInitiations {
     const session = this.#sessionOf(step, read.initiation, known, pathId);
     session.lastTimestamp = payload.timestamp;
     session.initiationsUntil = until;
-    table.offer(session, offer.generation);
+    table.offer(step, session, offer.generation);
     listener.responseSent?.(step, session);
     // The listener may have discarded it.
     if (table.isUnconfirmed(session)) this.#owner.arm(step, session);

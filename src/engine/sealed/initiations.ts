@@ -8,11 +8,12 @@
 import { after, earliest, type Monotonic } from '#base/time.ts';
 import { initiate, openCookieReply, type PendingInitiation } from '#crypto/handshake.ts';
 import { type KeyPair, keyPairOf } from '#crypto/primitives.ts';
-import type { RandomBytes } from '#engine/contract/engine.ts';
+import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { NtmobileDatagramOf } from '#wire/ntmobile/datagram.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import { COOKIE_MS } from './handshake-gate.ts';
+import type { OwnSpis } from './own-spis.ts';
 import type { Session } from './session.ts';
 
 export const HANDSHAKE_RETRANSMISSION_MS = 250;
@@ -69,12 +70,14 @@ function newAttempt(
 
 export class Initiations {
   readonly #identity: InitiatorIdentity;
+  readonly #ownSpis: OwnSpis;
   readonly #attempts = new Map<Session, InitiationAttempt>();
   readonly #bySpi = new Map<number, SentInitiation>();
   #timestamp = 0n;
 
-  constructor(identity: InitiatorIdentity) {
+  constructor(identity: InitiatorIdentity, ownSpis: OwnSpis) {
     this.#identity = identity;
+    this.#ownSpis = ownSpis;
   }
 
   /** Whether a pending Tunnel Request uses the SPI. */
@@ -102,7 +105,7 @@ export class Initiations {
     const former = this.#attempts.get(session);
     const spis = former?.spis ?? [];
     for (const spi of spis.splice(0, Math.max(0, spis.length - (PACED_KEPT - 1))))
-      this.#bySpi.delete(spi);
+      this.#forget(spi);
     this.#attempts.set(session, { ...newAttempt(now, options, former), spis, pacedTo: to });
   }
 
@@ -130,20 +133,21 @@ export class Initiations {
   }
 
   abandon(session: Session): void {
-    for (const spi of this.#attempts.get(session)?.spis ?? []) this.#bySpi.delete(spi);
+    for (const spi of this.#attempts.get(session)?.spis ?? []) this.#forget(spi);
     this.#attempts.delete(session);
+  }
+
+  #forget(spi: number): void {
+    this.#bySpi.delete(spi);
+    this.#ownSpis.remove(spi);
   }
 
   /**
    * The Tunnel Request that is due now; 'over' at the end of the attempt. `wallMicroseconds` counts
    * from 1970-01-01.
    */
-  next(
-    now: Monotonic,
-    session: Session,
-    spi: number,
-    wallMicroseconds: bigint,
-  ): Uint8Array | 'over' {
+  next(step: Step, session: Session, spi: number, wallMicroseconds: bigint): Uint8Array | 'over' {
+    const { now } = step;
     const attempt = this.#attempts.get(session);
     if (attempt === undefined || now >= attempt.endsAt) return 'over';
     const { own, suites, random } = this.#identity;
@@ -160,6 +164,8 @@ export class Initiations {
     });
     if (pending === undefined) return 'over';
     this.#bySpi.set(spi, { session, pending, options });
+    this.#ownSpis.add(spi);
+    this.#ownSpis.tell(step);
     attempt.spis.push(spi);
     attempt.nextAt =
       attempt.pacedTo === undefined

@@ -280,7 +280,7 @@ export class PostQuantumExchanges<P> {
     const transcript = { initiatorSpi, encapsulationKey, responderSpi: spi, ciphertext };
     const { keys, confirmation } = postQuantumKeys(secrets, secret, transcript, generation);
     const next = generation.upgraded({ receiveSpi: spi, sendSpi: initiatorSpi, keys });
-    this.#owner.table.offer(session, next);
+    this.#owner.table.offer(step, session, next);
     // Data may arrive under the new keys right after the answer.
     this.#owner.offered(step, session);
     reply(NtmobileStatus.granted, [{ type: 'encapsulation', spi, ciphertext, confirmation }]);

@@ -6,8 +6,9 @@
  */
 import type { OctetText } from '#base/octet-text.ts';
 import type { Monotonic } from '#base/time.ts';
-import type { RandomBytes } from '#engine/contract/engine.ts';
+import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import { LARGEST_SPI } from '#wire/ntmobile/datagram.ts';
+import type { OwnSpis } from './own-spis.ts';
 import { type KeyGeneration, type Session, sessionKey } from './session.ts';
 
 /** Unconfirmed handshakes that are kept: each of them costs memory. */
@@ -19,13 +20,15 @@ const OFFERS_KEPT = 8;
 
 export class SessionTable {
   readonly #random: RandomBytes;
+  readonly #ownSpis: OwnSpis;
   readonly #bySpi = new Map<number, KeyGeneration>();
   /** Sessions of this end as responder, by peer, use and path id. */
   readonly #responding = new Map<OctetText, Session>();
   readonly #unconfirmed = new Set<Session>();
 
-  constructor(random: RandomBytes) {
+  constructor(random: RandomBytes, ownSpis: OwnSpis) {
     this.#random = random;
+    this.#ownSpis = ownSpis;
   }
 
   /** The session and key generation of an SPI. */
@@ -57,28 +60,30 @@ export class SessionTable {
   }
 
   /** Adds keys of the responder; the initiator confirms them by using them. */
-  offer(session: Session, generation: KeyGeneration): void {
+  offer(step: Step, session: Session, generation: KeyGeneration): void {
     session.unconfirmed = [...session.unconfirmed, generation];
     const [oldest] = session.unconfirmed;
     if (session.unconfirmed.length > OFFERS_KEPT && oldest !== undefined)
       this.#dropOffersUpTo(session, oldest);
-    this.#add(session, generation);
+    this.#add(step, session, generation);
   }
 
-  #add(session: Session, generation: KeyGeneration): void {
+  #add(step: Step, session: Session, generation: KeyGeneration): void {
     generation.session = session;
     this.#bySpi.set(generation.receiveSpi, generation);
+    this.#ownSpis.add(generation.receiveSpi);
+    this.#ownSpis.tell(step);
   }
 
   /** Makes keys the current ones. Those before, and those that sealed data, still open. */
-  adopt(session: Session, generation: KeyGeneration): void {
+  adopt(step: Step, session: Session, generation: KeyGeneration): void {
     this.#dropOffersUpTo(session, generation);
     const { current, sealing } = session;
     const kept = [...new Set([current, sealing])].filter((one) => one !== undefined);
     this.#keepFormers(session, (former) => kept.includes(former));
     session.formers = kept;
     session.current = generation;
-    this.#add(session, generation);
+    this.#add(step, session, generation);
     this.#unconfirmed.delete(session);
   }
 
@@ -90,7 +95,7 @@ export class SessionTable {
   #keepFormers(session: Session, isKept: (former: KeyGeneration) => boolean): boolean {
     const { formers } = session;
     if (formers.every(isKept)) return false;
-    for (const former of formers) if (!isKept(former)) this.#bySpi.delete(former.receiveSpi);
+    for (const former of formers) if (!isKept(former)) this.#forget(former);
     session.formers = formers.filter(isKept);
     return true;
   }
@@ -98,15 +103,20 @@ export class SessionTable {
   /** Keys that were offered later stay: the initiator may have started another attempt. */
   #dropOffersUpTo(session: Session, generation: KeyGeneration): void {
     const kept = session.unconfirmed.slice(session.unconfirmed.indexOf(generation) + 1);
-    for (const { receiveSpi } of session.unconfirmed)
-      if (!kept.some((one) => one.receiveSpi === receiveSpi)) this.#bySpi.delete(receiveSpi);
+    for (const offered of session.unconfirmed)
+      if (!kept.some(({ receiveSpi }) => receiveSpi === offered.receiveSpi)) this.#forget(offered);
     session.unconfirmed = kept.length > 0 ? kept : NONE;
   }
 
   remove(session: Session): void {
     this.#unconfirmed.delete(session);
-    for (const generation of session.generations()) this.#bySpi.delete(generation.receiveSpi);
+    for (const generation of session.generations()) this.#forget(generation);
     if (this.#responding.get(session.key) === session) this.#responding.delete(session.key);
+  }
+
+  #forget({ receiveSpi }: KeyGeneration): void {
+    this.#bySpi.delete(receiveSpi);
+    this.#ownSpis.remove(receiveSpi);
   }
 
   /** An SPI that no key generation has; `taken` adds others that are in use. */

@@ -20,6 +20,7 @@ import { ControlMessages, type ControlRequest } from './control-messages.ts';
 import { HandshakeResponder } from './handshake-responder.ts';
 import { IncomingInitiations } from './incoming-initiations.ts';
 import { HANDSHAKE_RETRANSMISSION_MS, Initiations, type InitiatorIdentity } from './initiations.ts';
+import { OwnSpis } from './own-spis.ts';
 import { postQuantumAgreement } from './post-quantum-agreement.ts';
 import { PostQuantumExchanges } from './post-quantum-exchanges.ts';
 import {
@@ -46,6 +47,7 @@ export class Sessions<P> {
   readonly #incoming: IncomingInitiations;
   readonly #exchanges: PostQuantumExchanges<P>;
   readonly #timers = new TimerHeap<Session>();
+  readonly #ownSpis = new OwnSpis();
   readonly #table: SessionTable;
   readonly #counters = new CounterSet<SessionCounter>(SESSION_COUNTERS);
   #offsetMs = 0;
@@ -53,8 +55,8 @@ export class Sessions<P> {
   constructor(options: SessionsOptions, listener: SessionListener<P>) {
     this.#listener = listener;
     this.#responder = new HandshakeResponder(options, options.handshakesPerSecond);
-    this.#initiations = new Initiations(options);
-    this.#table = new SessionTable(options.random);
+    this.#initiations = new Initiations(options, this.#ownSpis);
+    this.#table = new SessionTable(options.random, this.#ownSpis);
     this.#messages = new ControlMessages(listener, this.#counters, options.random);
     const shared = {
       ...{ table: this.#table, counters: this.#counters, freshSpi: () => this.#freshSpi() },
@@ -242,6 +244,7 @@ export class Sessions<P> {
     ) {
       this.#sessionDue(step, session);
     }
+    this.#ownSpis.tell(step);
   }
 
   #sessionDue(step: Step, session: Session): void {
@@ -270,12 +273,8 @@ export class Sessions<P> {
     const nextAt = this.#initiations.nextAt(session);
     if (nextAt !== undefined && nextAt <= step.now) {
       const wallMicroseconds = BigInt(Math.floor((step.now + this.#offsetMs) * 1000));
-      const datagram = this.#initiations.next(
-        step.now,
-        session,
-        this.#freshSpi(),
-        wallMicroseconds,
-      );
+      const spi = this.#freshSpi();
+      const datagram = this.#initiations.next(step, session, spi, wallMicroseconds);
       const isAdmitted =
         datagram === 'over' || (session.admit?.(step.now, datagram.length) ?? true);
       if (datagram === 'over' || (!isAdmitted && !isFirst)) {
@@ -318,7 +317,7 @@ export class Sessions<P> {
   }
 
   #adopt(step: Step, session: Session, generation: KeyGeneration): void {
-    this.#table.adopt(session, generation);
+    this.#table.adopt(step, session, generation);
     this.#exchanges.adopted(step, session, generation);
     this.#arm(step, session);
     this.#listener.established(step, session);

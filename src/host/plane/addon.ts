@@ -34,6 +34,7 @@ interface NativeControlSockets {
   takePunts(limit: number): boolean;
   send(path: PacketPath, packet: Uint8Array): number;
   handshakeCheckSet(check: HandshakeCheck): void;
+  ownSpisChange(added: readonly number[], removed: readonly number[]): void;
   counters(): Readonly<Record<string, number>>;
   close(): void;
 }

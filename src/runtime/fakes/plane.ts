@@ -64,6 +64,8 @@ export class FakePlane implements PlanePort {
     this.log.push('handshake check');
   }
 
+  ownSpisChange(): void {}
+
   registrationKeysSet(): void {
     this.log.push('registration keys');
   }

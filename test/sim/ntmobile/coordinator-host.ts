@@ -7,6 +7,7 @@ import { verifyCredential } from '#crypto/node-credential.ts';
 import type { CommonInput } from '#engine/contract/input.ts';
 import type { Output } from '#engine/contract/output.ts';
 import { createDirectionCoordinator } from '#engine/ntmobile/coordinator/direction-coordinator.ts';
+import { SpiFilter } from '#test/sim/sealed/spi-filter.ts';
 import { randomOf } from '#test/unit/engine/sealed/sessions-scene.ts';
 import type { Host, Internet, WireDatagram } from './internet.ts';
 import {
@@ -30,6 +31,7 @@ export class CoordinatorHost implements Host {
   readonly name = 'dc';
   down = false;
   readonly #internet: Internet;
+  readonly #spis = new SpiFilter();
   #engine = this.#createEngine();
   readonly #stored = new Map<string, { table: string; key: string; value: JsonValue }>();
 
@@ -92,13 +94,14 @@ export class CoordinatorHost implements Host {
   }
 
   receive(now: Monotonic, datagram: WireDatagram): void {
-    if (!this.down)
+    if (!this.down && this.#spis.passes(datagram.octets))
       this.#step(now, { kind: 'datagram', path: pathOf(datagram), packet: datagram.octets });
   }
 
   #step(now: Monotonic, input: CommonInput): void {
     const out: Output[] = [];
     this.#engine.step(now, input, out);
+    this.#spis.learn(out);
     sendAll(this.#internet, this, out);
     for (const output of out) {
       if (output.kind !== 'persist') continue;

@@ -19,6 +19,7 @@ import type { NameAnswer } from '#engine/contract/ntmobile.ts';
 import type { EngineEvent, Output } from '#engine/contract/output.ts';
 import { createNtmobileNode, type NtmobileNodeInput } from '#engine/ntmobile/node/ntmobile-node.ts';
 import { expectSound } from '#test/sim/event-faults.ts';
+import { SpiFilter } from '#test/sim/sealed/spi-filter.ts';
 import { randomOf } from '#test/unit/engine/sealed/sessions-scene.ts';
 import type { AccessPoint, Host, Internet, WireDatagram } from './internet.ts';
 import { NodeTraffic } from './node-traffic.ts';
@@ -56,6 +57,7 @@ export class NodeHost implements Host {
   readonly received: string[] = [];
   readonly events: EngineEvent[] = [];
   readonly #internet: Internet;
+  readonly #spis = new SpiFilter();
   readonly #parts = new Map<string, DesiredPart>();
   readonly #authority: SigningKey;
   readonly #contents: Omit<CredentialContents, 'notBefore' | 'notAfter'>;
@@ -219,6 +221,7 @@ export class NodeHost implements Host {
 
   receive(now: Monotonic, datagram: WireDatagram): void {
     if (!isSealed(datagram.octets)) {
+      if (!this.#spis.passes(datagram.octets)) return;
       this.#step(now, { kind: 'datagram', path: pathOf(datagram), packet: datagram.octets });
       return;
     }
@@ -252,6 +255,7 @@ export class NodeHost implements Host {
   #step(now: Monotonic, input: NtmobileNodeInput): void {
     const out: Output[] = [];
     this.engine.step(now, input, out);
+    this.#spis.learn(out);
     for (const output of out) {
       if (output.kind === 'event') {
         expectSound(output.event);

@@ -10,6 +10,7 @@ import type { DesiredRelayLeg } from '#engine/contract/ntmobile.ts';
 import type { Output } from '#engine/contract/output.ts';
 import { credentialVerifierFor } from '#engine/ntmobile/common/credential-verifier.ts';
 import { createRelay, type Relay, type RelayInput } from '#engine/ntmobile/relay/relay.ts';
+import { SpiFilter } from '#test/sim/sealed/spi-filter.ts';
 import { randomOf } from '#test/unit/engine/sealed/sessions-scene.ts';
 import { AmplificationLimits } from './amplification-limits.ts';
 import type { Host, Internet, WireDatagram } from './internet.ts';
@@ -38,6 +39,7 @@ export class RelayHost implements Host {
   /** Real addresses of all packets that left to servers. */
   readonly reached: IpAddress[] = [];
   readonly #internet: Internet;
+  readonly #spis = new SpiFilter();
   readonly #amplificationLimits = new AmplificationLimits();
   readonly #parts = new Map<string, DesiredPart>();
   readonly #stored = new Map<
@@ -120,7 +122,8 @@ export class RelayHost implements Host {
     if (this.down) return;
     if (datagram.relayIndex !== 0) this.#forward(datagram);
     else if (isSealed(datagram.octets)) this.#open(now, datagram);
-    else this.#step(now, { kind: 'datagram', path: pathOf(datagram), packet: datagram.octets });
+    else if (this.#spis.passes(datagram.octets))
+      this.#step(now, { kind: 'datagram', path: pathOf(datagram), packet: datagram.octets });
   }
 
   #forward({ from, relayIndex, octets }: WireDatagram): void {
@@ -230,6 +233,7 @@ export class RelayHost implements Host {
   #step(now: Monotonic, input: RelayInput): void {
     const out: Output[] = [];
     this.engine.step(now, input, out);
+    this.#spis.learn(out);
     for (const output of out) {
       if (output.kind === 'set-desired') this.#setDesired(output.key, output.part);
       else if (output.kind === 'persist') {

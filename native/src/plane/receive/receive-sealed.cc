@@ -37,11 +37,36 @@ void Receiver::receiveSealed(u8* data, size_t length, const Arrival& arrival) {
 
 void Receiver::puntDatagram(u8* datagram, size_t length, const Arrival& arrival, u32 relayIndex) {
   PacketPath path = datagramPath(arrival, relayIndex);
-  const bool keyed = isSealedControl(datagramType(datagram)) &&
-                     shared_.tables.receiveKey(datagramIndex(datagram)) != nullptr;
   Sender sender;
-  if (!shared_.gate.admit(datagram, length, path, keyed, nowMs_, sender, counters_)) return;
-  punt(std::move(path), sender, datagram, length);
+  CookieReply reply;
+  switch (shared_.gate.admit(datagram, length, path, nowMs_, sender, counters_, reply)) {
+    case Admission::admitted:
+      punt(std::move(path), sender, datagram, length);
+      break;
+    case Admission::answered:
+      sendCookie(path, reply);
+      break;
+    case Admission::dropped:
+      break;
+  }
+}
+
+// To where the initiation came from, through the socket that received it.
+void Receiver::sendCookie(const PacketPath& path, CookieReply& reply) {
+  u8 envelope[kRelayEnvelope];
+  store32(envelope, firstWord(DatagramType::envelope, path.relayIndex & kSpiMask));
+  iovec parts[2] = {{envelope, path.relayIndex == 0 ? 0 : sizeof envelope},
+                    {reply.octets, sizeof reply.octets}};
+  SocketAddress to;
+  to.set(path.family, path.remote, path.remotePort);
+  ControlBuffer control;
+  msghdr message{};
+  message.msg_name = &to;
+  message.msg_namelen = to.length;
+  message.msg_iov = parts;
+  message.msg_iovlen = 2;
+  writeControl(message, control, {.source = &path.local, .family = path.family});
+  if (::sendmsg(polled_, &message, MSG_DONTWAIT) < 0) counters_.add(Counters::dropSendError);
 }
 
 void Receiver::openSealed(u8* datagram, size_t length, Arrival arrival, u32 relayIndex) {

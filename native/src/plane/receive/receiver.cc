@@ -140,6 +140,7 @@ bool Receiver::pollUdp(int fd, u64 nowMs) {
 }
 
 bool Receiver::pollDatagrams(int fd, int family, Protection protection) {
+  polled_ = fd;
   for (int round = 0; round < kRounds; round++) {
     const int capacity = messages_;
     prepareMessages(capacity);

@@ -89,6 +89,7 @@ class Receiver final : public PacketSink {
   void receiveSealed(u8* data, size_t length, const Arrival& arrival);
   void openSealed(u8* datagram, size_t length, Arrival arrival, u32 relayIndex);
   void puntDatagram(u8* datagram, size_t length, const Arrival& arrival, u32 relayIndex);
+  void sendCookie(const PacketPath& path, CookieReply& reply);
   void countUnopened(OpenResult result);
   // `limit` and `tunnel`: those of the key that opened the packet.
   void noticeRoaming(RoamingNoticeLimit& limit, u32 tunnel, const Arrival& arrival,
@@ -155,6 +156,8 @@ class Receiver final : public PacketSink {
   // Null: they are not reported.
   std::unique_ptr<UnknownEndpointLimit> unknownEndpoints_;
   u64 nowMs_ = 0;
+  // The socket that is read.
+  int polled_ = -1;
   Tally tally_;
   // Messages to a receive call: a few large datagrams fill the cache, small ones need many.
   int messages_ = kMessages;

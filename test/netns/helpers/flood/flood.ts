@@ -39,9 +39,42 @@ export async function flood(
   packets: readonly FloodPacket[],
   options: FloodOptions,
 ): Promise<FloodReport> {
+  const argv = commandOf(lab, packets, options);
+  const { stdout } = await lab.attempt(namespace, argv, {
+    timeoutMs: options.seconds * 1000 + 30_000,
+  });
+  const report: FloodReport = JSON.parse(stdout);
+  return report;
+}
+
+/** Sends while `body` runs, which has to end before `seconds` have passed. */
+export async function floodDuring(
+  lab: Lab,
+  namespace: string,
+  packets: readonly FloodPacket[],
+  options: FloodOptions,
+  body: () => Promise<void>,
+): Promise<FloodReport> {
+  const sending = lab.spawn(namespace, commandOf(lab, packets, options));
+  try {
+    await body();
+    if (sending.finished !== undefined) throw new Error('the flood ended first');
+  } finally {
+    sending.kill();
+    await sending.exited;
+  }
+  const report: FloodReport = JSON.parse(sending.output());
+  return report;
+}
+
+function commandOf(
+  { logDirectory }: Lab,
+  packets: readonly FloodPacket[],
+  options: FloodOptions,
+): readonly string[] {
   if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: make -C native/tools`);
   files += 1;
-  const file = `${lab.logDirectory}/flood-${files}`;
+  const file = `${logDirectory}/flood-${files}`;
   writeFileSync(
     file,
     packets.map(({ octets, checksumAt }) => `${hex(octets)} ${checksumAt ?? 0}\n`).join(''),
@@ -51,9 +84,5 @@ export async function flood(
   for (const [at, octets] of options.vary ?? []) argv.push('--vary', `${at}:${octets}`);
   if (options.device !== undefined) argv.push('--device', options.device);
   if (options.frames === true) argv.push('--frames');
-  const { stdout } = await lab.attempt(namespace, [...argv, file], {
-    timeoutMs: options.seconds * 1000 + 30_000,
-  });
-  const report: FloodReport = JSON.parse(stdout);
-  return report;
+  return [...argv, file];
 }

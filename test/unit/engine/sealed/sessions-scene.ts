@@ -13,6 +13,7 @@ import type {
   SessionListener,
 } from '#engine/sealed/session-listener.ts';
 import { Sessions } from '#engine/sealed/sessions.ts';
+import { SpiFilter } from '#test/sim/sealed/spi-filter.ts';
 import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
 import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';
@@ -43,6 +44,7 @@ export class End implements SessionListener<string> {
   readonly sessions: Sessions<string>;
   readonly publicKey: Uint8Array;
   readonly events: string[] = [];
+  readonly spis = new SpiFilter();
   readonly establishedSessions: Session[] = [];
   initiations: IncomingInitiation[] = [];
   refusesInitiations = false;
@@ -95,6 +97,7 @@ export class End implements SessionListener<string> {
   act<T>(call: (step: Step) => T): T {
     const out: Output[] = [];
     const result = call({ now: this.#world.now, out });
+    this.spis.learn(out);
     for (const output of out)
       if (output.kind === 'send' && output.path.kind === 'datagram')
         this.#world.transmit(this, output.path, output.packet);
@@ -180,7 +183,7 @@ export class World {
       if (next !== undefined && next.at <= deadline) {
         this.inFlight.shift();
         const { to, udpPath, octets } = next;
-        to.act((step) => to.sessions.receive(step, udpPath, octets));
+        if (to.spis.passes(octets)) to.act((step) => to.sessions.receive(step, udpPath, octets));
       } else {
         for (const end of this.ends)
           if (end.sessions.deadline() <= this.now) end.act((step) => end.sessions.tick(step));

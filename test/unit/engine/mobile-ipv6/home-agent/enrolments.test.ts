@@ -349,7 +349,7 @@ describe('requests to be enrolled', () => {
     const scene = new EnrolmentScene();
     const { client, step } = scene.client(scene.add('laptop'));
     client.start(step);
-    const [request] = step.out;
+    const request = step.out.find(({ kind }) => kind === 'send');
     if (request?.kind !== 'send') throw new Error('no request');
     scene.deliver(request.packet, '2001:db8:a::7');
     expect(scene.sent).toMatchObject([{ requires: { table: 'enrolment', key: 'laptop' } }]);
@@ -362,7 +362,7 @@ describe('requests to be enrolled', () => {
     const line = scene.add('v', { prefixes, ipv4HomeAddress: '198.51.100.9' });
     const { client, step } = scene.client(line);
     client.start(step);
-    const [request] = step.out;
+    const request = step.out.find(({ kind }) => kind === 'send');
     if (request?.kind !== 'send') throw new Error('no request');
     scene.deliver(request.packet, '2001:db8:a::7');
     const [response] = scene.sent;
