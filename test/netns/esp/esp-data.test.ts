@@ -328,8 +328,9 @@ test.each([
   const scapy = lab.spawn('home', end);
   await scapy.ready('ready');
   for (const { address } of HOMES) await ping('mn', CORRESPONDENT, '-I', address);
+  const answered = () => spis('toHomeAgent').every((spi) => scapy.output().includes(`${spi}\n`));
+  await waitFor(async () => answered(), { timeoutMs: 5_000, what: 'scapy to have seen every SPI' });
   await scapy.stop('SIGTERM');
-  for (const spi of spis('toHomeAgent')) expect(scapy.output()).toContain(`${spi}\n`);
   await homeAgent.start();
   await talk();
 });
