@@ -35,6 +35,14 @@ export class AccessCaptures {
     return new AccessCaptures(await Promise.all(networks.map(capture)));
   }
 
+  /**
+   * Ends the capture of a network that the node is about to leave. What the kernel of its host
+   * sends later, such as ICMP errors to a former care-of address, is not tunnelled.
+   */
+  async leave(network: NetworkName): Promise<void> {
+    await this.#captures.find(([name]) => name === network)?.[1].stop();
+  }
+
   /** Ends the captures and searches them for `inner` addresses and prefixes, and for payload. */
   async finish(inner: readonly string[]): Promise<readonly AccessCheck[]> {
     const hidden = { inner: inner.map(prefixOf), marker: PAYLOAD_MARKER, port: TUNNEL_PORT };

@@ -181,6 +181,7 @@ export async function runJourney(lab: Lab, setup: DemoSetup, output: DemoOutput)
   let here: NetworkName = 'home';
   for (const next of JOURNEY) {
     print(`→ ${NETWORKS[next].label}`);
+    await captures.leave(here);
     const made = await visit(journey, here, next);
     print(
       `    ${made.careOfAddress}, ${made.encapsulation}; TCP stood still for ` +
