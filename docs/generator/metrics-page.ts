@@ -10,6 +10,7 @@ import {
 import { METRIC_ROLES, METRICS, type MetricRow } from '#daemon/metrics/metric-table.ts';
 import type { CounterMetric } from '#daemon/metrics/samples.ts';
 import type { CounterTable } from '#engine/common/counters.ts';
+import { CORRESPONDENT_NODE_REASONS } from '#engine/mobile-ipv6/correspondent-node/reasons.ts';
 import { HOME_AGENT_REASONS } from '#engine/mobile-ipv6/home-agent/reasons.ts';
 import { MOBILE_NODE_REASONS } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
 import { COORDINATOR_COUNTERS } from '#engine/ntmobile/coordinator/reasons.ts';
@@ -46,6 +47,7 @@ bytes.
 
 const COMPONENTS: readonly (readonly [Component, title: string, CounterTable])[] = [
   ['home-agent', 'Home agent', { ...HOME_AGENT_REASONS, ...SESSION_COUNTERS }],
+  ['correspondent-node', 'Correspondent node', CORRESPONDENT_NODE_REASONS],
   ['mobile-node', 'Mobile node and mobile router', { ...MOBILE_NODE_REASONS, ...SESSION_COUNTERS }],
   [
     'direction-coordinator',

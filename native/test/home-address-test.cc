@@ -4,6 +4,9 @@
 
 #include "check.h"
 #include "net/checksum.h"
+#include "net/icmp.h"
+#include "net/optimized.h"
+#include "net/reassembler.h"
 #include "packets.h"
 
 using namespace sojourn;
@@ -149,4 +152,136 @@ TEST(recorded_packets_have_the_checksum_of_their_home_addresses) {
     sum = checksumAdd(rest, sizeof rest, sum);
     CHECK_EQUAL(checksumFold(sum), 0xffff);
   }
+}
+
+// --- route optimization ---
+
+namespace {
+
+constexpr u8 kHere = 0x11;
+constexpr u8 kCareOf = 0x22;
+constexpr u8 kFirstOctet = 0x55;
+
+Address filled(u8 octet) {
+  Address address;
+  std::memset(address.bytes, octet, sizeof address.bytes);
+  return address;
+}
+
+// A UDP packet with the given addresses and `payload` octets.
+Bytes packetBetween(u8 source, u8 destination, size_t payload = 8) {
+  Bytes packet(kIpv6Header);
+  store32(packet.data(), 0x6ab12345);
+  packet[6] = kProtocolUdp;
+  packet[7] = 63;
+  std::memset(packet.data() + 8, source, 16);
+  std::memset(packet.data() + 24, destination, 16);
+  for (size_t at = 0; at < payload; at++) packet.push_back(static_cast<u8>(kFirstOctet + at));
+  store16(packet.data() + 4, static_cast<u32>(payload));
+  return packet;
+}
+
+OuterPath pathFrom(u8 local, u8 remote) {
+  OuterPath path;
+  path.carrier = Carrier::optimized;
+  path.family = 6;
+  path.local = filled(local);
+  path.remote = filled(remote);
+  return path;
+}
+
+// Of a correspondent node to a mobile node.
+const OuterPath kToMobile = pathFrom(kHere, kCareOf);
+// Of a mobile node to a correspondent node.
+const OuterPath kFromMobile = pathFrom(kCareOf, kHere);
+
+Bytes optimized(const OuterPath& path, const Bytes& packet) {
+  Bytes out(kOptimizedHeaders);
+  writeOptimizedHeaders(path, packet.data(), packet.size(), out.data());
+  out.insert(out.end(), packet.begin() + kIpv6Header, packet.end());
+  return out;
+}
+
+// What the far end delivers.
+Bytes delivered(Bytes packet) {
+  PacketView view = testing::viewOf(packet);
+  HomeAddressHeaders headers;
+  CHECK(findHomeAddressHeaders(view, headers));
+  exchangeHomeAddresses(view, headers);
+  return Bytes(view.data, view.data + view.length);
+}
+
+}  // namespace
+
+TEST(a_packet_to_a_mobile_node_has_a_type_two_routing_header) {
+  const Bytes packet = packetBetween(kHere, kHome);
+  const Bytes sent = optimized(kToMobile, packet);
+  CHECK_EQUAL(sent.size(), packet.size() + 24);
+  CHECK_EQUAL(sent[6], kProtocolRouting);
+  CHECK_EQUAL(sent[24], kCareOf);
+  const u8 header[8] = {kProtocolUdp, 2, 2, 1, 0, 0, 0, 0};
+  CHECK(std::memcmp(sent.data() + kIpv6Header, header, sizeof header) == 0);
+  CHECK(delivered(sent) == packet);
+}
+
+TEST(a_packet_from_a_mobile_node_has_a_home_address_option) {
+  const Bytes packet = packetBetween(kHome, kHere);
+  const Bytes sent = optimized(kFromMobile, packet);
+  CHECK_EQUAL(sent[6], kProtocolDestination);
+  CHECK_EQUAL(sent[8], kCareOf);
+  // RFC 6275 §6.3: the option is aligned to 8n+6.
+  const u8 header[8] = {kProtocolUdp, 2, 1, 2, 0, 0, 201, 16};
+  CHECK(std::memcmp(sent.data() + kIpv6Header, header, sizeof header) == 0);
+  CHECK(delivered(sent) == packet);
+}
+
+TEST(a_packet_between_other_addresses_takes_no_optimized_path) {
+  Bytes packet = packetBetween(kHere, kHome);
+  CHECK(isForOptimizedPath(kToMobile, testing::viewOf(packet)));
+  packet = packetBetween(0x12, kHome);
+  CHECK(!isForOptimizedPath(kToMobile, testing::viewOf(packet)));
+  packet = packetBetween(kHere, kCareOf);
+  CHECK(!isForOptimizedPath(kToMobile, testing::viewOf(packet)));
+  packet = packetBetween(kHere, kHome);
+  packet[6] = kProtocolHopByHop;
+  CHECK(!isForOptimizedPath(kToMobile, testing::viewOf(packet)));
+}
+
+TEST(fragments_of_an_optimized_packet_carry_the_home_address_each) {
+  Bytes packet = packetBetween(kHere, kHome, 1240);
+  const OuterPayload payload = OuterPayload::of(testing::viewOf(packet));
+  const Packets fragments = fragmentOptimized(kToMobile, payload, 1280, 7);
+  CHECK_EQUAL(fragments.size(), size_t{2});
+  Counters counters;
+  Reassembler reassembler(counters);
+  std::vector<u8> whole;
+  for (Bytes fragment : fragments) {
+    CHECK(fragment.size() <= 1280);
+    CHECK_EQUAL(fragment[6], kProtocolRouting);
+    const ChainEnd end = walkChain(fragment.data(), fragment.size());
+    CHECK(end.fragment && end.typeTwoRouting);
+    whole = reassembler.add(testing::viewOf(fragment), Reassembler::Source::stranger, 1);
+  }
+  CHECK(delivered(whole) == packet);
+}
+
+TEST(a_packet_that_fits_is_one_optimized_packet) {
+  Bytes packet = packetBetween(kHere, kHome, 1240);
+  const OuterPayload payload = OuterPayload::of(testing::viewOf(packet));
+  const Packets whole = fragmentOptimized(kToMobile, payload, 1304, 7);
+  CHECK_EQUAL(whole.size(), size_t{1});
+  CHECK(whole[0] == optimized(kToMobile, packet));
+}
+
+TEST(a_relayed_error_keeps_its_type_but_parameter_problem) {
+  Bytes packet = packetBetween(kHere, kHome);
+  const PacketView view = testing::viewOf(packet);
+  const Address router = filled(0x99);
+  const std::vector<u8> expired = relayedError(view, {.type = 3, .code = 0}, router);
+  CHECK_EQUAL(expired[8], 0x99);
+  CHECK_EQUAL(expired[24], kHere);
+  CHECK_EQUAL(expired[kIpv6Header], 3);
+  const std::vector<u8> problem = relayedError(view, {.type = 4, .code = 1}, router);
+  CHECK_EQUAL(problem[kIpv6Header], 1);
+  CHECK_EQUAL(problem[kIpv6Header + 1], 3);
 }

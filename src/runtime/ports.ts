@@ -106,6 +106,11 @@ export interface PlaneOptions {
    * false.
    */
   readonly translateOnDevice?: boolean;
+  /**
+   * Tunnels may have the carrier `optimized`. Packets from the TUN device to an address without
+   * such a tunnel are sent as they are. Default false.
+   */
+  readonly optimized?: boolean;
   /** Report packets from endpoints without a tunnel, at a limited rate; default false. */
   readonly noticeUnknownEndpoints?: boolean;
 }

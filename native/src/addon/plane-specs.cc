@@ -42,6 +42,7 @@ Carrier carrierOf(const Napi::Object& object) {
   const std::string name = textOf(object, "carrier");
   if (name == "ip") return Carrier::ip;
   if (name == "udp") return Carrier::udp;
+  if (name == "optimized") return Carrier::optimized;
   throw typeError(object.Env(), "unknown carrier: " + name);
 }
 
@@ -176,6 +177,7 @@ Options optionsOf(const Napi::Object& object) {
   if (has(object, "sealedPort")) options.sealedPort = integerOf<u16>(object, "sealedPort");
   if (has(object, "espPort")) options.espPort = integerOf<u16>(object, "espPort");
   options.translateOnDevice = object.Get("translateOnDevice").ToBoolean();
+  options.optimized = object.Get("optimized").ToBoolean();
   options.noticeUnknownEndpoints = object.Get("noticeUnknownEndpoints").ToBoolean();
   const auto devices = object.Get("linkDevices").As<Napi::Array>();
   for (u32 index = 0; index < devices.Length(); index++) {
@@ -205,6 +207,9 @@ TunnelSpec tunnelOf(const Napi::Object& object) {
     spec.peer = peerOf(path);
     spec.path.relayIndex = 0;
     return spec;
+  }
+  if (spec.path.carrier == Carrier::optimized && spec.path.family != 6) {
+    throw typeError(object.Env(), "an optimized path is not over IPv6");
   }
   if (udp && spec.path.family == 6) {
     throw typeError(object.Env(), "an unprotected UDP tunnel is not over IPv4");

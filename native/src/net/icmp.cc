@@ -124,6 +124,15 @@ std::vector<u8> parameterProblem(const PacketView& packet, u32 pointer, const Ad
                     {kParameterProblem4, 0, pointer << 24}, source);
 }
 
+std::vector<u8> relayedError(const PacketView& packet, const Icmpv6Error& error,
+                             const Address& source) {
+  if (packet.family != 6 || !answerable6(packet)) return {};
+  const bool problem = error.type == kParameterProblem6;
+  const Message message{problem ? kUnreachable6 : error.type,
+                        problem ? kAddressUnreachable : error.code, 0};
+  return error6(packet, message, &source);
+}
+
 std::vector<u8> sourceRouteFailed(const PacketView& packet, const Address* source) {
   if (packet.family == 6) return {};
   return errorAbout(packet, {}, {kUnreachable4, kSourceRouteFailed, 0}, source);

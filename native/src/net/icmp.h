@@ -40,6 +40,14 @@ std::vector<u8> unreachable(const PacketView& packet, const Address* source);
 std::vector<u8> hopLimitExceeded(const PacketView& packet, const Address* source);
 // Erroneous header field. `pointer` counts octets from the beginning of the packet.
 std::vector<u8> parameterProblem(const PacketView& packet, u32 pointer, const Address* source);
+struct Icmpv6Error {
+  u8 type;
+  u8 code;
+};
+// An IPv6 error of the same type and code, but Address Unreachable for a Parameter Problem, whose
+// pointer means nothing to the source of the packet.
+std::vector<u8> relayedError(const PacketView& packet, const Icmpv6Error& error,
+                             const Address& source);
 // IPv4 only; empty for an IPv6 packet.
 std::vector<u8> sourceRouteFailed(const PacketView& packet, const Address* source);
 

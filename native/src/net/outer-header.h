@@ -8,7 +8,7 @@
 
 namespace sojourn {
 
-constexpr size_t kMaximumOuterHeader = kIpv6Header;
+constexpr size_t kMaximumOuterHeader = kIpv6Header + kHomeAddressHeader;
 constexpr u8 kOuterHopLimit = 64;
 
 // Writes the outer IP header, without UDP, for `payload` octets behind it; returns its length.

@@ -9,8 +9,12 @@ namespace sojourn {
 inline constexpr size_t smallestPathMtu(u8 family) { return family == 6 ? kIpv6MinimumMtu : 576; }
 
 // The carrier of the inner or protected packet: the outer IP header itself (RFC 2473, RFC 2003, RFC
-// 4213) or a UDP header behind it (RFC 5555 §4.1).
-enum class Carrier : u8 { ip = 0, udp = 1 };
+// 4213), a UDP header behind it (RFC 5555 §4.1), or no other header than the packet's own, with the
+// home address behind it (net/optimized.h).
+enum class Carrier : u8 { ip = 0, udp = 1, optimized = 2 };
+
+// A type 2 routing header, or a Destination Options header with a Home Address option.
+inline constexpr size_t kHomeAddressHeader = 24;
 
 // The local port is not part of the path: it is the port of the sending socket.
 struct OuterPath {
@@ -25,6 +29,7 @@ struct OuterPath {
 
   size_t envelope() const { return relayIndex == 0 ? 0 : kRelayEnvelope; }
   size_t headers() const {
+    if (carrier == Carrier::optimized) return kHomeAddressHeader;
     const size_t ip = family == 6 ? kIpv6Header : kIpv4Header;
     return ip + (carrier == Carrier::udp ? kUdpHeader : 0);
   }

@@ -23,8 +23,10 @@ u16 sizeOf(size_t octets) { return static_cast<u16>(std::min<size_t>(octets, 655
 
 bool PathProber::start(const Tunnel& tunnel, u64 nowMs, size_t routeMtu) {
   Endpoint& endpoint = *tunnel.endpoint;
-  // A peer address that is not validated yet has a small allowance, which is for data.
-  if (tunnel.relayLeg || tunnel.limit != nullptr) {
+  // A peer address that is not validated yet has a small allowance, which is for data. Behind an
+  // optimized path is any host.
+  const bool optimized = tunnel.path.carrier == Carrier::optimized;
+  if (tunnel.relayLeg || tunnel.limit != nullptr || optimized) {
     endpoint.noProbeUntil.set(nowMs, kConfirmMs);
     return false;
   }

@@ -28,6 +28,12 @@ void ErrorSender::unreachable(const PacketView& packet, const Tunnel& tunnel, u6
   }
 }
 
+void ErrorSender::relay(const PacketView& packet, const Icmpv6Error& error, const Address& source,
+                        u64 nowMs) {
+  if (!limit_.allow(nowMs)) return;
+  if (write(relayedError(packet, error, source))) counters_.add(Counters::unreachableSent);
+}
+
 void ErrorSender::untranslated(const PacketView& packet, const Translation& translation,
                                u64 nowMs) {
   std::vector<u8> error = translationError(packet, translation, nullptr);

@@ -14,6 +14,8 @@ class ErrorSender {
   void packetTooBig(const PacketView& packet, const Tunnel& tunnel, size_t mtu, u64 nowMs);
   // `packet` may be the quoted beginning of a packet.
   void unreachable(const PacketView& packet, const Tunnel& tunnel, u64 nowMs);
+  // What a router at `source` says about an IPv6 packet.
+  void relay(const PacketView& packet, const Icmpv6Error& error, const Address& source, u64 nowMs);
   // The error for a packet from the TUN that was not translated.
   void untranslated(const PacketView& packet, const Translation& translation, u64 nowMs);
 

@@ -38,6 +38,10 @@ struct Options {
   // Packets from an endpoint without a tunnel are reported, at a limited rate.
   bool noticeUnknownEndpoints = false;
 
+  // Tunnels may be optimized paths (net/optimized.h): packets from the TUN that have none are sent
+  // as they are, and ICMPv6 errors about them are read from the tap.
+  bool optimized = false;
+
   bool sharesPort() const { return sealedPort != 0 && sealedPort == udpPort; }
   // Pairs of packet threads; one thread alone does both halves.
   size_t pairs() const { return static_cast<size_t>(std::max(1, threads / 2)); }

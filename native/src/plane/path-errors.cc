@@ -2,12 +2,18 @@
 
 #include <algorithm>
 
+#include "net/home-address.h"
 #include "sockets/route-mtu.h"
 
 namespace sojourn {
 namespace {
 
 constexpr size_t kUsualMtu = 1500;
+constexpr u32 kIcmpHeader = 8;
+// RFC 4443 §3.
+constexpr u8 kUnreachable = 1;
+constexpr u8 kPacketTooBig = 2;
+constexpr u8 kParameterProblem = 4;
 
 // The octets of the outer headers in the quoted packet. Raw sockets quote from there on, UDP
 // sockets from behind them.
@@ -111,6 +117,59 @@ void PathErrors::relay(const ErrorReport& report, const Endpoint& endpoint, size
   const Tunnel* tunnel = shared_.tables.tunnel(shared_.outwardTunnel(inner));
   if (tunnel == nullptr || !(tunnel->endpoint->identity == endpoint.identity)) return;
   sender_.unreachable(inner, *tunnel, monotonicMs());
+}
+
+bool PathErrors::learnFromOptimized(const PacketView& error, u32 offset) {
+  if (offset + kIcmpHeader > error.length) return false;
+  const u8 type = error.data[offset];
+  PacketView quoted;
+  u8* quotation = error.data + offset + kIcmpHeader;
+  if (!viewQuoted(quotation, error.length - offset - kIcmpHeader, quoted)) return false;
+  if (type > kParameterProblem || quoted.family != 6) return false;
+  if (std::memcmp(quoted.source(), error.destination(), 16) != 0) return false;
+  const Endpoint::Key farEnd{
+      .remote = Address::of(6, quoted.destination()), .family = 6, .encapsulation = kOptimized};
+  Endpoint* endpoint = shared_.tables.endpoint(farEnd);
+  if (endpoint == nullptr) return false;
+  const SentRecord::Sent sent =
+      shared_.sent.find(farEnd, quoted.data + kIpv6Header, quoted.length - kIpv6Header);
+  if (sent.octets == 0) {
+    counters_.add(Counters::pathErrorsUnproved);
+    hint(*endpoint);
+    return false;
+  }
+  if (type == kPacketTooBig) {
+    const u32 mtu = load32(error.data + offset + 4);
+    if (mtu >= sent.octets || mtu < kIpv6MinimumMtu) {
+      counters_.add(Counters::pathErrorsOutOfRange);
+      return false;
+    }
+    lower(*endpoint, mtu, true);
+  }
+  relayOptimized(error, offset, *endpoint);
+  return type == kUnreachable || type == kParameterProblem;
+}
+
+// The packet as its source knows it.
+void PathErrors::relayOptimized(const PacketView& error, u32 offset, const Endpoint& endpoint) {
+  u8* icmp = error.data + offset;
+  std::vector<u8> copy(icmp + kIcmpHeader, error.data + error.length);
+  PacketView packet;
+  HomeAddressHeaders headers;
+  if (!viewQuoted(copy.data(), copy.size(), packet)) return;
+  if (!findHomeAddressHeaders(packet, headers)) return;
+  const u32 payload = load16(packet.data + 4);
+  const u32 removed = exchangeHomeAddresses(packet, headers);
+  if (payload < removed) return;
+  store16(packet.data + 4, payload - removed);
+  const Tunnel* tunnel = shared_.tables.tunnel(shared_.outwardTunnel(packet));
+  if (tunnel == nullptr || !(tunnel->endpoint->identity == endpoint.identity)) return;
+  if (icmp[0] == kPacketTooBig) {
+    sender_.packetTooBig(packet, *tunnel, tunnel->effectiveMtu(), monotonicMs());
+  } else {
+    sender_.relay(packet, {.type = icmp[0], .code = icmp[1]}, Address::of(6, error.source()),
+                  monotonicMs());
+  }
 }
 
 size_t PathErrors::askRoute(const Tunnel& tunnel) {

@@ -25,6 +25,10 @@ class PathErrors {
   // one algorithm of ESP stands for all.
   // The caller is online in the tables' domain.
   void learnFrom(int fd, Carrier carrier, Protection protection);
+  // An ICMPv6 error about a packet on an optimized path; `offset` is that of its ICMPv6 header. The
+  // source of the packet gets the error as if its own packet had caused it (RFC 6275 §9.3.4,
+  // §11.3.5). True if a packet that was sent lately did not reach the far end.
+  bool learnFromOptimized(const PacketView& error, u32 offset);
   // Asks the kernel for the MTU of the route, which limits the path. Returns it; 0: unknown.
   size_t askRoute(const Tunnel& tunnel);
   // The kernel refused a packet as too large. That does not tell the MTU: ip_local_error reports
@@ -46,6 +50,7 @@ class PathErrors {
   void handle(const ErrorReport& report, Carrier carrier, Protection protection);
   Endpoint* find(Endpoint::Key& farEnd) const;
   void tooBig(Endpoint& endpoint, u16 reported, const SentRecord::Sent& sent);
+  void relayOptimized(const PacketView& error, u32 offset, const Endpoint& endpoint);
   void hint(Endpoint& endpoint);
   void relay(const ErrorReport& report, const Endpoint& endpoint, size_t outer);
   void lower(Endpoint& endpoint, size_t mtu, bool fromError);

@@ -176,7 +176,7 @@ void Plane::openRaw() {
       }
     }
     sockets_.espErrors = openErrorSocket(6, kProtocolEsp);
-    sockets_.tap = openTap(sockets_.tun->index(), shared_.tables.anyEsp());
+    sockets_.tap = openTap(sockets_.tun->index(), tapChoice(shared_.tables.anyEsp()));
   }
   for (const std::string& device : options.linkDevices) {
     sockets_.links.push_back({device, openLinkTap(device)});
@@ -232,7 +232,11 @@ void Plane::espKeysSet(const EspKeysSpec& spec) {
 // The tap takes ESP packets from the first key on.
 void Plane::takeEspFrames() {
   const bool first = !shared_.tables.anyEsp();
-  if (first && sockets_.tap) filterTap(sockets_.tap.get(), sockets_.tun->index(), true);
+  if (first && sockets_.tap) filterTap(sockets_.tap.get(), sockets_.tun->index(), tapChoice(true));
+}
+
+TapChoice Plane::tapChoice(bool esp) const {
+  return {.esp = esp, .errors = shared_.options.optimized};
 }
 
 // A lookup by inner destination has one kind of prefix: all are those of other nodes.

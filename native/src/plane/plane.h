@@ -9,6 +9,7 @@
 #include "plane/receive/receiver.h"
 #include "plane/shared.h"
 #include "plane/transmit/transmitter.h"
+#include "sockets/raw-socket.h"
 #include "sockets/tun.h"
 
 namespace sojourn {
@@ -85,6 +86,7 @@ class Plane {
  private:
   void openDevice();
   RouteSpec withoutPeer(const RouteSpec& spec) const;
+  TapChoice tapChoice(bool esp) const;
   void wakeForHeld();
   void stop();
   void pause();

@@ -71,14 +71,17 @@ struct Shared {
     return mobile != 0 && routes.isPeerTunnel(mobile) ? 0 : mobile;
   }
 
-  // RFC 6275 §9.3.1: the home agent has a binding of the home address, and `careOf` is its care-of
-  // address.
-  bool isBound(const u8* homeAddress, const u8* careOf) const {
-    if (options.lookup != TunnelLookup::byInnerDestination) return false;
+  // RFC 6275 §9.3.1: the tunnel of a home address that has a binding, if the care-of address is the
+  // source of the packet. Of a correspondent node's addresses, only one knows the binding.
+  const Tunnel* boundTunnel(const u8* homeAddress, const PacketView& packet) const {
+    if (options.lookup != TunnelLookup::byInnerDestination) return nullptr;
     const Tunnel* tunnel = tables.tunnel(tables.routes().home(6, homeAddress));
-    if (tunnel == nullptr || tunnel->path.family != 6) return false;
-    const bool plain = tunnel->endpoint->identity.encapsulation == kIpInIp;
-    return plain && tunnel->path.remote == Address::of(6, careOf);
+    if (tunnel == nullptr || tunnel->path.family != 6) return nullptr;
+    if (!(tunnel->path.remote == Address::of(6, packet.source()))) return nullptr;
+    const Encapsulation& encapsulation = tunnel->endpoint->identity.encapsulation;
+    if (encapsulation == kIpInIp) return tunnel;
+    const bool here = tunnel->path.local == Address::of(6, packet.destination());
+    return encapsulation == kOptimized && here ? tunnel : nullptr;
   }
 
   // RFC 6275 §11.3.3: a home address of this mobile node, whose tunnel is not sealed.

@@ -75,7 +75,13 @@ Descriptor openErrorSocket(int family, int protocol) {
   return raw;
 }
 
-void filterTap(int tap, int exceptIndex, bool esp) {
+void filterTap(int tap, int exceptIndex, const TapChoice& choice) {
+  const u32 esp = choice.esp ? kProtocolEsp : kProtocolMobility;
+  constexpr u32 kParameterProblem = 4;
+  // Types up to Parameter Problem are errors.
+  const sock_filter error =
+      choice.errors ? sock_filter BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, kParameterProblem, 0, 5)
+                    : sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kParameterProblem, 5, 0);
   sock_filter code[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ancillary(SKF_AD_IFINDEX)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<u32>(exceptIndex), 21, 0),
@@ -88,15 +94,14 @@ void filterTap(int tap, int exceptIndex, bool esp) {
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolIpv6, 15, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolIpv4, 14, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolMobility, 13, 0),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, esp ? kProtocolEsp : kProtocolMobility, 12, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, esp, 12, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolDestination, 11, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolRouting, 10, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolHopByHop, 9, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolFragment, 8, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolIcmpv6, 0, 2),
-      // Parameter Problem.
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, network(40)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 4, 5, 0),
+      error,
       BPF_STMT(BPF_RET | BPF_K, 0),
       BPF_STMT(BPF_LD | BPF_B | BPF_ABS, network(9)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolIpv6, 2, 0),
@@ -107,11 +112,11 @@ void filterTap(int tap, int exceptIndex, bool esp) {
   attachFilter(tap, code);
 }
 
-Descriptor openTap(int exceptIndex, bool esp) {
+Descriptor openTap(int exceptIndex, const TapChoice& choice) {
   // Protocol 0: no packet arrives before the filter is in place.
   Descriptor tap(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!tap) throwSystemError("packet socket");
-  filterTap(tap.get(), exceptIndex, esp);
+  filterTap(tap.get(), exceptIndex, choice);
   setOption(tap.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING);
   // A virtio header in front of each frame describes partial checksums and segment sizes of virtual
   // links, which otherwise look like damage. The kernel offers it to SOCK_RAW only

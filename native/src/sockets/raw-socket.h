@@ -24,11 +24,17 @@ Descriptor openErrorSocket(int family, int protocol);
 
 // Incoming packets to this host's link address, not from the device `exceptIndex`: IPv6 with
 // protocol 41, 4 or 135 or an extension header (packet threads look further), and IPv4 with
-// protocol 41 or 4. With `esp` also IPv6 with protocol 50.
-Descriptor openTap(int exceptIndex, bool esp);
+// protocol 41 or 4; and what the choice adds.
+struct TapChoice {
+  // IPv6 with protocol 50.
+  bool esp = false;
+  // All ICMPv6 errors; otherwise Parameter Problem alone.
+  bool errors = false;
+};
+Descriptor openTap(int exceptIndex, const TapChoice& choice);
 
-// Gives a tap that is in use another `esp`.
-void filterTap(int tap, int exceptIndex, bool esp);
+// Gives a tap that is in use another choice.
+void filterTap(int tap, int exceptIndex, const TapChoice& choice);
 
 // Neighbour Solicitations, Neighbour Advertisements and ARP of one device. Throws SystemError.
 Descriptor openLinkTap(const std::string& device);

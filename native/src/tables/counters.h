@@ -26,6 +26,7 @@ namespace sojourn {
   X(heldOutward, "held-outward")                 /* for a virtual address without a tunnel yet */  \
   X(replayedOutward, "replayed-outward")         /* held packets, sent once the tunnel was set */  \
   X(homeAddressPackets, "home-address-packets") /* Home Address option or type 2 routing header */ \
+  X(sentUnchanged, "sent-unchanged")       /* to a home address, but not on an optimized path */   \
   X(translated, "translated")                    /* between the families, super-packets as one */  \
   X(refusalsSent, "refusals-sent")            /* errors about packets that were not translated */  \
   X(packetTooBigSent, "packet-too-big-sent")                                                       \

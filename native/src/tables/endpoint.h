@@ -27,6 +27,7 @@ class Encapsulation {
 
 inline constexpr Encapsulation kIpInIp{Carrier::ip, Protection::none};
 inline constexpr Encapsulation kPlainUdp{Carrier::udp, Protection::none};
+inline constexpr Encapsulation kOptimized{Carrier::optimized, Protection::none};
 inline constexpr Encapsulation kSealedUdp{Carrier::udp, Protection::sealed};
 // Any algorithm: the port of ESP in UDP (RFC 3948).
 inline constexpr Encapsulation kEspUdp{Carrier::udp, Protection::espGcm};

@@ -8,6 +8,7 @@ import type { CounterMetric, Labels } from './samples.ts';
 export type Component =
   | 'home-agent'
   | 'mobile-node'
+  | 'correspondent-node'
   | 'direction-coordinator'
   | 'relay'
   | 'ntmobile-node'
@@ -78,6 +79,30 @@ const HOME_AGENT: Rows = {
       ...['session-started', 'session-called', 'endpoint-checked', 'endpoint-moved', 'cookie-sent'],
       'post-quantum-established',
       ...['address-defended', 'neighbour-packet-ignored', 'defence-limited'],
+    ],
+    MOBILE_IPV6,
+  ),
+};
+
+const CORRESPONDENT_NODE: Rows = {
+  ...renamed('sojourn_binding_changes_total', 'change', {
+    'binding-created': 'created',
+    'binding-refreshed': 'refreshed',
+    'binding-moved': 'moved',
+    'binding-deleted': 'deleted',
+    'binding-revoked': 'revoked',
+    'binding-expired': 'expired',
+    'binding-replaced': 'replaced',
+    'binding-unreachable': 'unreachable',
+  }),
+  ...each(
+    'sojourn_control_actions_total',
+    'action',
+    [
+      ...ERRORS_SENT,
+      ...['home-test-answered', 'care-of-test-answered', 'test-rate-limited'],
+      ...['refresh-requested', 'refusal-rate-limited', 'deletion-without-binding'],
+      'delivery-error',
     ],
     MOBILE_IPV6,
   ),
@@ -243,6 +268,7 @@ const ACCOUNT_SERVER: Rows = {
 export const ENGINE_COUNTER_METRICS: Readonly<Record<Component, Rows>> = {
   'home-agent': HOME_AGENT,
   'mobile-node': MOBILE_NODE,
+  'correspondent-node': CORRESPONDENT_NODE,
   'direction-coordinator': DIRECTION_COORDINATOR,
   relay: RELAY,
   'ntmobile-node': NTMOBILE_NODE,
@@ -257,7 +283,7 @@ export function engineCounterMetric(component: Component, name: string): Counter
   const known = ENGINE_COUNTER_METRICS[component][name];
   if (known !== undefined) return known;
   if (component === 'account-server') return row('sojourn_logins_total', { result: name });
-  const mobileIpv6 = component === 'home-agent' || component === 'mobile-node';
+  const mobileIpv6 = ['home-agent', 'mobile-node', 'correspondent-node'].includes(component);
   if (mobileIpv6 && name === COUNTED_ELSEWHERE) return undefined;
   return row('sojourn_control_rejected_total', {
     ...(mobileIpv6 ? MOBILE_IPV6 : NTMOBILE),
@@ -287,6 +313,7 @@ export const PLANE_COUNTER_METRICS: Rows = {
   'relay-packets': row('sojourn_relay_packets_total'),
   'relay-octets': row('sojourn_relay_bytes_total'),
   'home-address-packets': row('sojourn_plane_home_address_packets_total'),
+  'sent-unchanged': row('sojourn_plane_sent_unchanged_packets_total'),
   translated: row('sojourn_plane_translated_packets_total'),
   ...renamed('sojourn_plane_errors_sent_total', 'error', {
     'packet-too-big-sent': 'packet-too-big',

@@ -14,6 +14,7 @@ const COMPONENTS: Readonly<Record<string, Component>> = {
   ha: 'home-agent',
   mn: 'mobile-node',
   mr: 'mobile-node',
+  cn: 'correspondent-node',
   as: 'account-server',
   dc: 'direction-coordinator',
   rsn: 'relay',
@@ -72,6 +73,7 @@ function addEngineCounters(
 const GAUGES: readonly (readonly [role: string, member: string, metric: MetricName])[] = [
   ['ha', 'bindings', 'sojourn_bindings'],
   ['ha', 'tunnels', 'sojourn_tunnels'],
+  ['cn', 'bindings', 'sojourn_bindings'],
   ['dc', 'registrations', 'sojourn_node_registrations'],
   ['rsn', 'nodes', 'sojourn_relay_nodes'],
   ['rsn', 'legs', 'sojourn_relay_legs'],

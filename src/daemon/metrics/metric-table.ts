@@ -218,8 +218,13 @@ export const METRICS = {
     error: 'packet-too-big, unreachable or not-translated (an error that RFC 7915 requires)',
   }),
   sojourn_plane_home_address_packets_total: counter(
-    ['ha', 'mn', 'mr'],
+    ['ha', 'mn', 'mr', 'cn'],
     'Data packets with a Home Address option or a type 2 routing header that were delivered.',
+  ),
+  sojourn_plane_sent_unchanged_packets_total: counter(
+    ['cn'],
+    'Packets to a home address that took no direct path, because the binding is for another ' +
+      'address of the host or had just ended.',
   ),
   sojourn_plane_translated_packets_total: counter(
     ['rsn'],

@@ -118,7 +118,10 @@ void Receiver::receiveFrame6(const PacketView& outer, const VirtioHeader& virtio
   const bool unknown = end.fragment && (end.protocol == kProtocolDestination ||
                                         (end.protocol == kProtocolEsp && shared_.tables.anyEsp()));
   if (!tunnelled && !control && !unknown && !end.typeTwoRouting) {
-    if (end.protocol == kProtocolIcmpv6 && !end.fragment) puntProblem(outer, end.offset);
+    if (end.protocol == kProtocolIcmpv6 && !end.fragment) {
+      puntProblem(outer, end.offset);
+      if (shared_.options.optimized) receiveOptimizedError(outer, end.offset);
+    }
     return;
   }
   if (end.fragment) {
@@ -165,7 +168,10 @@ void Receiver::receiveHomeAddressed(PacketView packet, const VirtioHeader& virti
   HomeAddressHeaders headers;
   const bool sound = findHomeAddressHeaders(packet, headers);
   const bool option = headers.optionAt != 0 || !sound;
-  if (option && (!sound || !shared_.isBound(optionAddress(packet, headers), packet.source()))) {
+  const Tunnel* bound = sound && headers.optionAt != 0
+                            ? shared_.boundTunnel(optionAddress(packet, headers), packet)
+                            : nullptr;
+  if (option && bound == nullptr) {
     const bool answered = walkChain(packet.data, packet.length).homeAddressOption;
     if (answered) {
       punt(std::move(path), sender, packet.data, packet.length);
@@ -180,6 +186,9 @@ void Receiver::receiveHomeAddressed(PacketView packet, const VirtioHeader& virti
   }
   counters_.add(Counters::homeAddressPackets);
   const u32 removed = exchangeHomeAddresses(packet, headers);
+  if (bound != nullptr && bound->path.carrier == Carrier::optimized) {
+    tally(*bound, 1, packet.length);
+  }
   deliverExchanged(packet, virtio, removed);
 }
 
@@ -210,6 +219,14 @@ void Receiver::puntProblem(const PacketView& outer, u32 offset) {
   if (!viewQuoted(outer.data + offset + 8, outer.length - offset - 8, quoted)) return;
   if (quoted.family != 6 || !shared_.tables.isLocal(6, quoted.source())) return;
   if (walkChain(quoted.data, quoted.length).protocol == kProtocolMobility) puntIpv6(outer);
+}
+
+// An ICMPv6 error about a packet on an optimized path. The kernel gets its own copy, which names
+// the care-of address, and finds no connection to it.
+void Receiver::receiveOptimizedError(const PacketView& outer, u32 offset) {
+  if (!shared_.tables.isLocal(6, outer.destination())) return;
+  if (!pathErrors_.learnFromOptimized(outer, offset)) return;
+  punt(PacketPath{}, senderAt(sourceOf(outer)), outer.data, outer.length);
 }
 
 void Receiver::puntIpv6(const PacketView& outer) {

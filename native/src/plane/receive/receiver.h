@@ -132,6 +132,7 @@ class Receiver final : public PacketSink {
   void receiveHomeAddressed(PacketView packet, const VirtioHeader& virtio, PacketPath path,
                             const Sender& sender);
   void deliverExchanged(PacketView packet, VirtioHeader virtio, u32 removed);
+  void receiveOptimizedError(const PacketView& outer, u32 offset);
   void puntProblem(const PacketView& outer, u32 offset);
   Sender senderAt(const Endpoint::Key& from) const;
   void punt(PacketPath&& path, const Sender& sender, const u8* packet, size_t length);

@@ -120,6 +120,8 @@ class RawBatch {
     iovec vector[3];
   };
 
+  static size_t writeHeaders(Slot& slot);
+  void record(const Slot& slot);
   void addressTo6(Slot& slot, msghdr& header);
   void addressTo4(Slot& slot, msghdr& header);
   template <class Info>

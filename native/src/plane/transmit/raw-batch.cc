@@ -1,9 +1,47 @@
 #include <cerrno>
 
 #include "net/ecn.h"
+#include "net/optimized.h"
 #include "plane/transmit/batch.h"
 
 namespace sojourn {
+
+namespace {
+
+iovec innerPart(const OuterPath& path, const OutgoingPacket& packet) {
+  const iovec& first = packet.parts[0];
+  if (path.carrier != Carrier::optimized) return first;
+  return {static_cast<u8*>(first.iov_base) + kIpv6Header, first.iov_len - kIpv6Header};
+}
+
+}  // namespace
+
+size_t RawBatch::writeHeaders(Slot& slot) {
+  const OutgoingPacket& packet = slot.packet;
+  const OuterPath& path = packet.tunnel->path;
+  if (path.carrier == Carrier::optimized) {
+    const auto* own = static_cast<const u8*>(packet.parts[0].iov_base);
+    writeOptimizedHeaders(path, own, packet.length(), slot.header);
+    return kOptimizedHeaders;
+  }
+  const u8 trafficClass = outerTrafficClass(packet.trafficClass);
+  return writeOuterHeader(path, packet.protocol(), trafficClass, packet.length(), slot.header);
+}
+
+// What is behind the outer IP header, as an error quotes it.
+void RawBatch::record(const Slot& slot) {
+  const OutgoingPacket& packet = slot.packet;
+  const Tunnel& tunnel = *packet.tunnel;
+  const size_t octets = slot.vector[0].iov_len + slot.vector[1].iov_len +
+                        (packet.partCount == 2 ? slot.vector[2].iov_len : 0);
+  if (tunnel.path.carrier != Carrier::optimized) {
+    sent_.record(tunnel.endpoint->identity, packet.parts, packet.partCount, octets);
+    return;
+  }
+  iovec parts[3] = {slot.vector[0], slot.vector[1], slot.vector[2]};
+  parts[0] = {static_cast<u8*>(parts[0].iov_base) + kIpv6Header, kHomeAddressHeader};
+  sent_.record(tunnel.endpoint->identity, parts, 1u + packet.partCount, octets);
+}
 
 void RawBatch::add(const OutgoingPacket& packet) {
   const OuterPath& path = packet.tunnel->path;
@@ -18,16 +56,14 @@ void RawBatch::add(const OutgoingPacket& packet) {
   fd_ = fd;
   Slot& slot = slots_[count_];
   slot.packet = packet;
-  const u8 trafficClass = outerTrafficClass(packet.trafficClass);
-  const size_t header =
-      writeOuterHeader(path, packet.protocol(), trafficClass, packet.length(), slot.header);
-  Endpoint& endpoint = *packet.tunnel->endpoint;
-  if (count_ == 0 || SentRecord::recordsAll(endpoint)) {
-    sent_.record(endpoint.identity, packet.parts, packet.partCount, header + packet.length());
-  }
+  // All but the IPv6 header of the packet itself, if that is replaced.
+  const iovec inner = innerPart(path, packet);
+  const size_t header = writeHeaders(slot);
   slot.vector[0] = {slot.header, header};
-  slot.vector[1] = packet.parts[0];
+  slot.vector[1] = inner;
   slot.vector[2] = packet.parts[1];
+  Endpoint& endpoint = *packet.tunnel->endpoint;
+  if (count_ == 0 || SentRecord::recordsAll(endpoint)) record(slot);
   mmsghdr& message = headers_[count_++];
   message = {};
   message.msg_hdr.msg_iov = slot.vector;

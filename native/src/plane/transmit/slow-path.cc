@@ -1,5 +1,6 @@
 #include "plane/transmit/slow-path.h"
 
+#include "net/optimized.h"
 #include "sockets/raw-socket.h"
 
 namespace sojourn {
@@ -14,11 +15,15 @@ void SlowPath::sendFragmented(const Tunnel& tunnel, const OuterPayload& payload)
   // RFC 7739: unpredictable enough, as the start is seeded and each pair of addresses has its own
   // identification space.
   if (identification_ == 0) identification_ = static_cast<u32>(mixKey(monotonicMs(), tunnel.id));
+  const size_t mtu = pathMtu != 0 ? pathMtu : tunnel.outerLength(tunnel.mtu);
+  const u32 identification = ++identification_;
   const Packets packets =
-      encapsulateFragmented(tunnel.path, payload,
-                            {.mtu = pathMtu != 0 ? pathMtu : tunnel.outerLength(tunnel.mtu),
-                             .sourcePort = sockets_.portOf(tunnel.path, tunnel.protection),
-                             .identification = ++identification_});
+      tunnel.path.carrier == Carrier::optimized
+          ? fragmentOptimized(tunnel.path, payload, mtu, identification)
+          : encapsulateFragmented(tunnel.path, payload,
+                                  {.mtu = mtu,
+                                   .sourcePort = sockets_.portOf(tunnel.path, tunnel.protection),
+                                   .identification = identification});
   const int family = tunnel.path.family;
   bool sent = !packets.empty();
   if (sent) record(tunnel, packets.front());
@@ -39,7 +44,8 @@ void SlowPath::record(const Tunnel& tunnel, const std::vector<u8>& fragment) {
   const bool udp = path.carrier == Carrier::udp;
   // Errors quote raw packets with the Fragment header, and datagrams from behind UDP.
   const bool skipped = udp && path.family == 6 && fragment[6] == kProtocolFragment;
-  const size_t headers = path.headers() + (skipped ? kFragmentHeader : 0);
+  const size_t outer = path.carrier == Carrier::optimized ? kIpv6Header : path.headers();
+  const size_t headers = outer + (skipped ? kFragmentHeader : 0);
   if (headers > fragment.size()) return;
   const iovec part{const_cast<u8*>(fragment.data()) + headers, fragment.size() - headers};
   sent_.record(tunnel.endpoint->identity, &part, 1, fragment.size());

@@ -94,6 +94,10 @@ void Transmitter::transmit(const VirtioHeader& virtio, u8* data, size_t length) 
   if (shared_.tables.translations().any() && translateOrDrop(virtio, view)) return;
   const u32 id = shared_.outwardTunnel(view);
   const Tunnel* tunnel = id == 0 ? nullptr : shared_.tables.tunnel(id);
+  if (shared_.options.optimized && isForPlainPath(tunnel, view)) {
+    sendUnchanged(virtio, view);
+    return;
+  }
   if (!shared_.canSend(tunnel)) {
     holdOrDrop(virtio, view, tunnel);
     return;

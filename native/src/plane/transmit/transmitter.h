@@ -13,6 +13,10 @@
 
 namespace sojourn {
 
+// For a plane with optimized paths: whether a packet takes none, although it was routed into the
+// TUN. Null: its destination has no binding any more.
+bool isForPlainPath(const Tunnel* tunnel, const PacketView& view);
+
 class Transmitter {
  public:
   // `slot`: the AEAD contexts of this thread's pair.
@@ -51,6 +55,9 @@ class Transmitter {
   // Translates a packet for `tunnel`, or for the TUN if that is null.
   void sendTranslated(VirtioHeader virtio, PacketView view, const Tunnel* tunnel,
                       TranslationTarget& target);
+  // A packet to a home address without a binding for its own addresses: the home agent has it.
+  void sendUnchanged(const VirtioHeader& virtio, const PacketView& view);
+  void sendUnchanged(u8* packet, size_t length);
   void deliver(const VirtioHeader& virtio, PacketView& view, const Tunnel* tunnel);
   void send(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel);
   void searchPath(const Tunnel& tunnel);

@@ -62,9 +62,13 @@ export interface IperfEnd {
   readonly sum?: { readonly packets: number; readonly lost_packets: number };
 }
 
+interface Namespaced {
+  readonly namespace: string;
+}
+
 /** Runs iperf3 from the node to a server at the home agent, and `meanwhile` at the same time. */
 export async function iperf(
-  hosts: PlaneEnds,
+  hosts: { readonly homeAgent: Namespaced; readonly node: Namespaced },
   options: readonly string[],
   meanwhile: () => Promise<void> = async () => {},
 ): Promise<IperfEnd> {

@@ -19,6 +19,7 @@ import { METRICS, type MetricRow, metricsOf } from '#daemon/metrics/metric-table
 import { Metrics } from '#daemon/metrics/metrics.ts';
 import { MetricsPort } from '#daemon/metrics/metrics-port.ts';
 import type { CounterMetric } from '#daemon/metrics/samples.ts';
+import { CORRESPONDENT_NODE_REASONS } from '#engine/mobile-ipv6/correspondent-node/reasons.ts';
 import { HOME_AGENT_REASONS } from '#engine/mobile-ipv6/home-agent/reasons.ts';
 import { MOBILE_NODE_REASONS } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
 import { COORDINATOR_COUNTERS } from '#engine/ntmobile/coordinator/reasons.ts';
@@ -28,6 +29,7 @@ import { SESSION_COUNTERS } from '#engine/sealed/session-listener.ts';
 
 const COUNTERS: Readonly<Record<Component, readonly string[]>> = {
   'home-agent': Object.keys({ ...HOME_AGENT_REASONS, ...SESSION_COUNTERS }),
+  'correspondent-node': Object.keys(CORRESPONDENT_NODE_REASONS),
   'mobile-node': Object.keys({ ...MOBILE_NODE_REASONS, ...SESSION_COUNTERS }),
   'direction-coordinator': Object.keys({ ...COORDINATOR_COUNTERS, ...SESSION_COUNTERS }),
   relay: Object.keys({ ...RELAY_COUNTERS, ...SESSION_COUNTERS }),
