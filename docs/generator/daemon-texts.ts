@@ -74,6 +74,19 @@ export const DAEMON_TEXTS: Readonly<Record<string, DaemonText>> = {
       MOBILE,
     ],
   },
+  cn: {
+    name: 'correspondent node of Mobile IPv6',
+    paragraphs: [
+      'The correspondent node makes the host reachable by direct paths: a mobile node that is ' +
+        'away from home and this host exchange packets without a detour by the home agent (route ' +
+        'optimization, RFC 6275). Any mobile node may register that proves by return routability ' +
+        'that it receives packets at its home address and at its care-of address; no key is ' +
+        'needed. Packets of other hosts, and of mobile nodes that do not register, are as before.',
+      'Applications see home addresses only. Packets that the host forwards for others take no ' +
+        'direct path.',
+      'The daemon keeps nothing over a restart: mobile nodes register again.',
+    ],
+  },
   as: {
     name: 'account server of NTMobile',
     hasPublicKey: true,

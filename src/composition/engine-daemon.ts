@@ -35,6 +35,7 @@ export type OptionalPorts = Pick<
   | 'network'
   | 'traffic'
   | 'espSequences'
+  | 'trafficIntervalMs'
 >;
 
 /** An engine as a daemon made it from its configuration. */

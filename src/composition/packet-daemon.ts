@@ -3,7 +3,7 @@
  * (home agent, mobile node, mobile router, relay).
  */
 import type { IpAddress } from '#base/ip.ts';
-import type { DaemonSettings, SealedDaemonSettings } from '#daemon/daemon-settings.ts';
+import type { DaemonSettings, PlaneDaemonSettings } from '#daemon/daemon-settings.ts';
 import type { DaemonContext, RunningDaemon } from '#daemon/daemon-spec.ts';
 import type { RegistrationKeyOwner } from '#engine/contract/registration-key-owner.ts';
 import { guardTunnels, openPacketFilter } from '#host/kernel/packet-filter.ts';
@@ -14,7 +14,7 @@ import { openOwnKernel, type Role, removeKernelState } from './own-kernel.ts';
 import { type DaemonDescription, runServiceDaemon } from './service-daemon.ts';
 
 /** Only daemons that serve Mobile IPv6 have a raw path and hold early data. */
-type PlaneSettings = SealedDaemonSettings &
+type PlaneSettings = PlaneDaemonSettings &
   Partial<Pick<DaemonSettings, 'rawPath' | 'earlyDataHoldMs'>>;
 
 interface WithPlaneSection {
@@ -34,6 +34,7 @@ export type PlaneChoice = Pick<PlaneOptions, 'lookup'> &
       | 'discovery'
       | 'espPort'
       | 'noticeUnknownEndpoints'
+      | 'optimized'
     >
   >;
 

@@ -154,6 +154,16 @@ export function daemonSection(name: string) {
     .meta(SECTION);
 }
 
+/** Schema of `daemon:` for a daemon with a data plane that resolves no names. */
+export function planeDaemonSection(name: string, deviceMtu: number) {
+  return z
+    .strictObject({ ...processFields(name), ...planeFields(name, deviceMtu) })
+    .prefault({})
+    .superRefine(crossCheck(checkDevice), EVEN_WHEN_FAULTY)
+    .transform(named)
+    .meta(SECTION);
+}
+
 /** Schema of `daemon:` for a daemon with a data plane whose tunnels are all sealed. */
 export function sealedDaemonSection(name: string, deviceMtu: number) {
   return z
@@ -207,6 +217,8 @@ function deviceOf({
 export type Identity = z.output<ReturnType<typeof identitySchema>>['daemon'];
 /** The section of any daemon. */
 export type ServiceSettings = z.output<ReturnType<typeof serviceSection>>;
+/** The section of a daemon with a data plane that resolves no names. */
+export type PlaneDaemonSettings = z.output<ReturnType<typeof planeDaemonSection>>;
 /** The section of a daemon with sealed tunnels only. */
 export type SealedDaemonSettings = z.output<ReturnType<typeof sealedDaemonSection>>;
 /** The section of a daemon with a data plane that serves Mobile IPv6. */

@@ -20,7 +20,7 @@ export function describePackage(machine: () => Machine, daemons: readonly string
         .split('\n')
         .map((line) => line.split(/\s+/).slice(0, 2).join(' '));
       expect(states).toEqual(
-        ['as', 'dc', 'ha', 'mn', 'mr', 'rsn'].map((name) => `${unit(name)}.service disabled`),
+        ['as', 'cn', 'dc', 'ha', 'mn', 'mr', 'rsn'].map((name) => `${unit(name)}.service disabled`),
       );
       expect(await machine().run(['systemctl', 'list-units', '--no-legend', 'sojourn-*'])).toBe('');
     });

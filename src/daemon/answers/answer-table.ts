@@ -20,7 +20,6 @@ interface Query {
 }
 
 const MOBILE = ['mn', 'mr'] as const;
-
 const HOST: Fields = {
   host:
     'desired state of the kernel: `parts` (their number), `pending` (refused by the kernel: ' +
@@ -47,7 +46,7 @@ const BINDING_LIST: Fields = {
 
 const TUNNEL: Fields = {
   id: 'number of the tunnel, valid until the daemon stops',
-  encapsulation: 'ipip, udp, sealed or esp',
+  encapsulation: 'ipip, udp, sealed, esp or optimized',
   local: 'own outer address',
   localPort: 'own port; 0 without UDP',
   remote: 'outer address of the peer',
@@ -115,6 +114,17 @@ export const QUERIES: Readonly<Record<string, Query>> = {
         },
       },
       {
+        daemons: ['cn'],
+        shape: 'object',
+        fields: {
+          role: '`correspondent-node`',
+          addresses: 'IPv6 addresses that mobile nodes may register at',
+          bindings: 'number of bindings',
+          maximumBindings: 'largest number of bindings',
+          ...HOST,
+        },
+      },
+      {
         daemons: ['dc'],
         shape: 'object',
         fields: {
@@ -162,7 +172,8 @@ export const QUERIES: Readonly<Record<string, Query>> = {
     ],
   },
   bindings: {
-    about: 'binding cache of a home agent; binding update list of a mobile node',
+    about:
+      'binding cache of a home agent or correspondent node; binding update list of a mobile node',
     forms: [
       {
         daemons: ['ha'],
@@ -189,6 +200,19 @@ export const QUERIES: Readonly<Record<string, Query>> = {
         },
       },
       { daemons: MOBILE, shape: 'list', fields: BINDING_LIST },
+      {
+        daemons: ['cn'],
+        shape: 'list',
+        fields: {
+          homeAddress: 'home address',
+          careOfAddress: 'care-of address, where packets go',
+          correspondentAddress: 'address of this host that the binding is for',
+          tunnel: 'id of the path',
+          lifetimeSeconds: 'granted lifetime, in seconds',
+          remainingSeconds: 'remaining lifetime, in seconds',
+          sequence: 'sequence number of the last Binding Update',
+        },
+      },
     ],
   },
   bul: {
@@ -245,6 +269,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
         shape: 'list',
         fields: { ...TUNNEL, bindings: 'number of bindings that use it' },
       },
+      { daemons: ['cn'], shape: 'list', fields: { ...TUNNEL, homeAddress: 'home address' } },
       {
         daemons: MOBILE,
         shape: 'list',
@@ -329,7 +354,7 @@ export const QUERIES: Readonly<Record<string, Query>> = {
     about: 'counters, with the names of docs/reference/metrics.md',
     forms: [
       {
-        daemons: ['ha', ...MOBILE],
+        daemons: ['ha', 'cn', ...MOBILE],
         shape: 'object',
         fields: {
           'acknowledgements?': 'Binding Acknowledgements by status',

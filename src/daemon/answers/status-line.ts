@@ -63,6 +63,8 @@ const LINES: Readonly<Record<string, Line>> = {
   'home-agent': ({ bindings, tunnels, addresses, ipv4Addresses }) =>
     `listening on ${listOf(addresses, ipv4Addresses)}: ${count(bindings, 'binding')}, ` +
     `${count(tunnels, 'tunnel')}`,
+  'correspondent-node': ({ bindings, addresses }) =>
+    `listening on ${listOf(addresses)}: ${count(bindings, 'direct path')}`,
   'direction-coordinator': ({ zone, registrations }) =>
     `serving ${String(zone)}: ${count(registrations, 'node')}`,
   'account-server': ({ zone, port, accounts, devices }) =>
