@@ -88,7 +88,7 @@ void sealAndOpen(World& world, unsigned slot, u32 id) {
   ReceiveKey* receiver = world.tables.receiveKey(id);
   if (sender == nullptr || receiver == nullptr) return;
   u8 datagram[kSealedOverhead + 32] = {};
-  if (!sender->seal(slot, datagram, 32)) world.wrong++;
+  if (!sender->seal(slot, datagram, datagram + kSealedHeader, 32)) world.wrong++;
   const bool same = sender->contexts.key() == receiver->contexts.key();
   const OpenResult opened = receiver->open(slot, datagram, sizeof datagram);
   if (opened == OpenResult::packet && !same) world.wrong++;
