@@ -22,7 +22,11 @@ const inNode = async (line: string): Promise<string> =>
   await journey.lab.exec('mn', line.split(' '));
 
 beforeAll(async () => {
-  journey = await Journey.create({ networks: ['ds', 'dsb', 'nat-prc'], servers: ['server4'] });
+  journey = await Journey.create({
+    networks: ['ds', 'dsb', 'nat-prc'],
+    servers: ['server4'],
+    daemons: { mobileNode: { trustedInterfaces: ['docker0'] } },
+  });
   vpn = await OtherVpn.open(journey.lab, 'mn', 'vpn0', ['100.100.1.1/32', 'fd7a:115c::1/128']);
   await journey.start('ds');
 });
