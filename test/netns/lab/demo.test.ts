@@ -73,7 +73,8 @@ describe('npm run demo', () => {
         accessNetworks: Array.from({ length: 6 }, () =>
           name === 'plaintext'
             ? { sealed: 0, clear: expect.toSatisfy((clear: number) => clear > 20) }
-            : { sealed: expect.toSatisfy((sealed: number) => sealed > 20), clear: 0 },
+            : // With --stay 0 the node can leave right behind the first datagrams.
+              { sealed: expect.toSatisfy((sealed: number) => sealed > 0), clear: 0 },
         ),
       });
       const first = name === 'plaintext' ? 0 : 1;
