@@ -42,8 +42,6 @@ describe('npm run demo', () => {
   });
 
   test.each([
-    ['node', 'flush'],
-    ['nemo', 'flush'],
     ['plaintext', 'kernel'],
     ['node', 'networkmanager'],
     ['nemo', 'networkd'],

@@ -172,9 +172,8 @@ describe('sojourn while two daemons run', () => {
       'registration-refused': 0,
     });
     const { stdout } = await sojourn('--daemon', 'mn', 'stats');
-    expect(stdout).toMatch(
-      /^control messages:\n {2}handshake-started +\d+\n {2}binding-update-sent +\d+\n/,
-    );
+    expect(stdout).toMatch(/^control messages:\n {2}/);
+    expect(stdout).toMatch(/\n {2}handshake-started +\d+\n {2}binding-update-sent +\d+\n/);
     expect(stdout).not.toContain('registration-refused');
     const events = (await sojourn('--json', '--daemon', 'ha', 'events')).stdout
       .trim()
