@@ -105,7 +105,10 @@ class HappyEyeballs {
       return await this.#done.promise;
     } finally {
       clearTimeout(this.#timer);
-      for (const socket of this.#open) socket.destroy();
+      const losers = [...this.#open];
+      // The end of these is no failure that another attempt follows.
+      this.#open.clear();
+      for (const socket of losers) socket.destroy();
     }
   }
 
@@ -117,7 +120,18 @@ class HappyEyeballs {
       return;
     }
     this.#timer = setTimeout(() => this.#try(), this.#options.staggerMs ?? 250);
-    this.#attempt(pair);
+    const { mark, server } = this.#options;
+    let carrier: Socket | undefined;
+    try {
+      carrier = mark === undefined ? undefined : marked(mark, pair, server.port);
+    } catch (thrown) {
+      // A marked socket binds in the call, which fails for a tentative source address or one that
+      // the host has lost; without a mark, the socket reports the same by an 'error'.
+      this.#failures.push(failureText(pair, server.port, messageOf(thrown)));
+      this.#try();
+      return;
+    }
+    this.#attempt(pair, carrier);
   }
 
   #failure(): ConnectionFailure {
@@ -127,15 +141,16 @@ class HappyEyeballs {
     return new ConnectionFailure(this.#wrong ? 'certificate' : 'unreachable', `${host}: ${why}`);
   }
 
-  #attempt({ remote, source }: AddressPair): void {
-    const { server, mark, timeoutMs = 5_000 } = this.#options;
+  #attempt(pair: AddressPair, carrier: Socket | undefined): void {
+    const { remote, source } = pair;
+    const { server, timeoutMs = 5_000 } = this.#options;
     const { trust, port, host } = server;
-    const carrier = mark === undefined ? undefined : marked(mark, { remote, source }, port);
     const socket = connect({
-      ...(carrier === undefined ? { host: remote, port } : { socket: carrier }),
+      // A certificate for an address is compared with `host`, beside a socket too.
+      ...{ host: remote, port, ...(carrier === undefined ? {} : { socket: carrier }) },
       ...{ minVersion: 'TLSv1.3', ALPNProtocols: ['http/1.1'] },
       ...(isIP(host) === 0 ? { servername: host } : {}),
-      ...(source === undefined || mark !== undefined ? {} : { localAddress: source }),
+      ...(source === undefined || carrier !== undefined ? {} : { localAddress: source }),
       // The fingerprints alone decide which certificate is right; TLS proves possession of its
       // key.
       ...('fingerprints' in trust
@@ -149,7 +164,7 @@ class HappyEyeballs {
       clearTimeout(timer);
       if (!this.#open.delete(socket)) return;
       socket.destroy();
-      this.#failures.push(`${remote} port ${port}: ${why}`);
+      this.#failures.push(failureText(pair, port, why));
       this.#try();
     };
     socket.on('error', (error) => {
@@ -172,7 +187,15 @@ class HappyEyeballs {
   }
 }
 
-/** A TCP connection with the mark, which is still to be made. */
+function failureText({ remote }: AddressPair, port: number, why: string): string {
+  return `${remote} port ${port}: ${why}`;
+}
+
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** A TCP connection with the mark, which is still to be made. Throws the host's error. */
 function marked(mark: number, { remote, source }: AddressPair, port: number): Socket {
   const carrier = new Socket({ fd: openMarkedSocket({ type: 'tcp', remote, source, mark }) });
   return carrier.connect({ host: remote, port });
