@@ -74,25 +74,33 @@ class Exchange {
 
   /** A network that is not reachable now may be at the next attempt: errors are left out. */
   #send(remote: IpAddress, port: number, packet: Uint8Array): void {
-    this.#socketFor(isIpv4(remote) ? 4 : 6).send(packet, port, remote, () => {});
+    let socket: Socket;
+    try {
+      socket = this.#socketFor(isIpv4(remote) ? 4 : 6);
+    } catch {
+      // A marked socket reports a family that the host does not have at once, not by an 'error'.
+      return;
+    }
+    socket.send(packet, port, remote, () => {});
   }
 
   #socketFor(family: 4 | 6): Socket {
     const known = this.#sockets.get(family);
     if (known !== undefined) return known;
+    const mark = this.#mark;
+    const remote = family === 4 ? UNSPECIFIED_V4 : UNSPECIFIED_V6;
+    const fd =
+      mark === undefined
+        ? undefined
+        : openMarkedSocket({ type: 'udp', remote, source: undefined, mark });
     const socket = createSocket(family === 4 ? 'udp4' : 'udp6');
     socket.on('error', () => {});
     socket.on('message', (packet, { address, port }) => {
-      const remote = parseIpAddress(address);
-      if (remote !== undefined)
-        this.#act((step) => this.#client.receive(step, remote, port, packet));
+      const sender = parseIpAddress(address);
+      if (sender !== undefined)
+        this.#act((step) => this.#client.receive(step, sender, port, packet));
     });
-    const mark = this.#mark;
-    if (mark !== undefined) {
-      const remote = family === 4 ? UNSPECIFIED_V4 : UNSPECIFIED_V6;
-      const fd = openMarkedSocket({ type: 'udp', remote, source: undefined, mark });
-      socket.bind({ fd, exclusive: true });
-    }
+    if (fd !== undefined) socket.bind({ fd, exclusive: true });
     this.#sockets.set(family, socket);
     return socket;
   }

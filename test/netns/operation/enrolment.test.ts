@@ -9,7 +9,10 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { isMalformed } from '#base/bytes.ts';
+import { ipv6 } from '#base/ip.ts';
 import type { JsonObject } from '#base/json.ts';
+import { formatEnrolmentLine, parseEnrolmentLine } from '#crypto/enrolment-line.ts';
 import { parseObject } from '#daemon/control/json-lines.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
 import { DaemonProcess, homeAgentConfiguration } from '#lab/daemons.ts';
@@ -182,29 +185,58 @@ test('a router enrols by IPv4 through a NAT, and its network answers', async () 
   await mobileRouter.stop();
 });
 
-test('a node enrols in spite of the closed kill switch of a former configuration', async () => {
+const KILL_SWITCHES = ['sojourn-killswitch-mn', 'sojourn-killswitch-mr'] as const;
+
+/** What may leave the closed host. */
+async function outputChains(): Promise<string> {
+  const list = (table: string) => lab.exec('mn', ['nft', 'list', 'chain', 'inet', table, 'output']);
+  return (await Promise.all(KILL_SWITCHES.map(list))).join('');
+}
+
+/** As if the line were from a home agent that neither of two stopped daemons knows. */
+async function closeTwice(): Promise<void> {
+  const [ofNode, ofRouter] = KILL_SWITCHES;
+  for (const digit of [4, 6])
+    await lab.exec('mn', ['nft', 'flush', 'set', 'inet', ofNode, `home_agents${digit}`]);
+  const rules = await lab.exec('mn', ['nft', 'list', 'table', 'inet', ofNode]);
+  await lab.exec('mn', ['nft', rules.replaceAll(ofNode, ofRouter)]);
+}
+
+/** The enrolment of a home agent that does not answer, until the signal ends it. */
+async function interrupted(text: string, signal: NodeJS.Signals): Promise<void> {
+  const parsed = parseEnrolmentLine(text);
+  if (isMalformed(parsed)) throw new Error(parsed.reason);
+  const unreachable = { addresses: [ipv6('2001:db8:dead::1')], ipv4Addresses: [] };
+  const used = use('mn', formatEnrolmentLine({ ...parsed, ...unreachable }), 'interrupted');
+  const pid = await waitFor(
+    async () => {
+      const found = (await outputChains()).matchAll(/"sojourn enrolment (\d+)"/g).toArray();
+      return found.length === KILL_SWITCHES.length ? found[0]?.[1] : undefined;
+    },
+    { timeoutMs: 10_000, what: 'both kill switches to let the enrolment out' },
+  );
+  process.kill(Number(pid), signal);
+  expect((await used).code).not.toBe(0);
+}
+
+test('a node enrols in spite of the closed kill switches of former configurations', async () => {
   const configuration: unknown = parse(readFileSync(`${ENROLLED}/mn.yaml`, 'utf8'));
   await node.stop();
   node.configure({ ...Object(configuration), killSwitch: true });
   await node.start();
   await registered(node);
   await node.stop();
-  const chain = async () =>
-    await lab.exec('mn', ['nft', 'list', 'chain', 'inet', 'sojourn-killswitch-mn', 'output']);
-  // As if the line were from another home agent.
-  for (const digit of [4, 6])
-    await lab.exec('mn', [
-      'nft',
-      'flush',
-      'set',
-      'inet',
-      'sojourn-killswitch-mn',
-      `home_agents${digit}`,
-    ]);
-  const before = await chain();
-  const other = await use('mn', await add('spare', '--no-qr'), 'spare');
+  await closeTwice();
+  const before = await outputChains();
+  const spare = await add('spare', '--no-qr');
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    await interrupted(spare, signal);
+    expect(await outputChains()).toBe(before);
+  }
+  const other = await use('mn', spare, 'spare');
   expect([other.code, other.stderr]).toEqual([0, '']);
-  expect(await chain()).toBe(before);
+  expect(await outputChains()).toBe(before);
+  await lab.exec('mn', ['nft', 'delete', 'table', 'inet', KILL_SWITCHES[1]]);
   node.configure(Object(configuration));
   await node.start();
   expect(await registered(node)).toMatchObject({ encrypted: true });
