@@ -10,6 +10,10 @@
  * Where the host itself writes from an inner address to a neighbour that no tunnel leads to, such
  * as a container, that neighbour may answer by the same interface for ten minutes.
  *
+ * Two kinds of packets from an inner address come in beside the tunnel. The owner of a duplicate
+ * address answers Duplicate Address Detection with that address as source (RFC 4862 §5.4). At home,
+ * the kernel returns the host's own multicasts and broadcasts by the interface that they left by.
+ *
  * A home agent routes packets from everywhere to inner addresses. Its rules drop what pretends to
  * come from an inner address whose packets, by the routes of the host, use a tunnel.
  */
@@ -81,6 +85,8 @@ export function innerAddressRules(rules: InnerAddressRules): readonly string[] {
     ),
     add('chain', 'postrouting { type filter hook postrouting priority srcnat + 10; }'),
     add('rule', 'foreign jump home'),
+    // On every interface: the home link may not be known as such when the answer comes.
+    add('rule', 'foreign ip6 daddr ff02::1 ip6 hoplimit 255 icmpv6 type nd-neighbor-advert accept'),
     ...FAMILIES.map(({ digit, word }) =>
       add(
         'rule',
@@ -116,8 +122,10 @@ export function innerPrefixElements(
   });
   const links = prefixes.flatMap(({ prefix, homeLink }) => {
     if (homeLink === undefined) return [];
+    const own = `${match('saddr', prefix)} ${groupsOf(prefix)}`;
     return [
       `add rule inet ${table} home iifname "${homeLink}" ${match('daddr', prefix)} accept`,
+      `add rule inet ${table} home iifname "${homeLink}" ${own} accept`,
       `add rule inet ${table} at_home oifname "${homeLink}" ${match('saddr', prefix)} accept`,
     ];
   });
@@ -127,4 +135,14 @@ export function innerPrefixElements(
 
 function match(end: 'saddr' | 'daddr', prefix: Prefix): string {
   return `${isIpv6(prefix.address) ? 'ip6' : 'ip'} ${end} ${formatPrefix(prefix)}`;
+}
+
+/**
+ * Matches destinations that are no host, in the family of the prefix. nft sees a broadcast that
+ * the kernel returns as a link-layer broadcast. An access point may deliver a multicast in a
+ * unicast frame, so that its address counts.
+ */
+function groupsOf({ address }: Prefix): string {
+  if (isIpv6(address)) return 'ip6 daddr ff00::/8';
+  return 'ip daddr != @inner4 meta pkttype { broadcast, multicast }';
 }

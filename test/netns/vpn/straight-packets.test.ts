@@ -14,6 +14,7 @@ import { Journey } from '#test/netns/helpers/journey.ts';
  */
 
 const VIRTUAL = { homeLink: false } as const;
+const OWN_GROUPS = new URL('own-groups.py', import.meta.url).pathname;
 const HOMES = [HOME.virtualAddress, HOME.virtualIpv4Address] as const;
 
 let journey: Journey;
@@ -104,6 +105,15 @@ async function container(name: string, network: number): Promise<void> {
   await run([...inside, 'route', 'add', 'default', 'via', `172.31.${network}.1`]);
 }
 
+/** At home, processes of the node hear what another one sends to their group, or to the link. */
+async function hearsItself(): Promise<void> {
+  const { address, ipv4Address } = HOME;
+  const argv = ['python3', OWN_GROUPS, 'eth0', address, ipv4Address, '192.0.2.255'];
+  expect(JSON.parse(await journey.lab.exec('mn', argv))).toEqual({
+    ...{ ipv6: address, ipv4: ipv4Address, broadcast: ipv4Address },
+  });
+}
+
 test('takes packets for a home address from the tunnel and trusted interfaces alone', async () => {
   journey = await Journey.create({
     networks: ['ds'],
@@ -186,4 +196,25 @@ test('follows the node to its home link and away from it', async () => {
   await journey.moveTo('home');
   for (const home of homes) await answers('cn', home);
   expect(await lab.exec('mn', ['nft', 'list', 'tables'])).toContain('inet sojourn-mn-inner');
+  await hearsItself();
+}, 60_000);
+
+test('finds that another host of the home link has the home address', async () => {
+  journey = await Journey.create({
+    networks: ['ds'],
+    nodes: { mn: ['eth0'], peer: ['eth0'] },
+    hosts: 'kernel',
+  });
+  const { lab, homeAgent } = journey;
+  await lab.exec('peer', ['ip', 'address', 'add', `${HOME.address}/64`, 'dev', 'eth0', 'nodad']);
+  await lab.move('peer', 'home');
+  await homeAgent.start();
+  await lab.move('mn', 'home');
+  await lab.waitForAddress('mn', 6);
+  await journey.startMobileNode();
+  const show = ['ip', '-6', '-oneline', 'address', 'show', 'dev', 'eth0', 'dadfailed'];
+  await waitFor(async () => (await lab.exec('mn', show)).includes(` ${HOME.address}/`), {
+    timeoutMs: 15_000,
+    what: 'the kernel to find the duplicate',
+  });
 }, 60_000);
