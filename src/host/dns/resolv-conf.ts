@@ -6,6 +6,7 @@
  * text becomes the former file, and the stub's is written again.
  */
 import {
+  chmodSync,
   closeSync,
   existsSync,
   type FSWatcher,
@@ -229,6 +230,8 @@ function replace(file: string, text: string): void {
   }
   const fresh = `${file}.sojourn`;
   writeFileSync(fresh, text, { mode: 0o644, flush: true });
+  // Every user's programs read the file, whatever the umask of the daemon is.
+  chmodSync(fresh, 0o644);
   renameSync(fresh, file);
 }
 

@@ -6,6 +6,7 @@ import {
   readlinkSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -64,6 +65,17 @@ function rewrite(text: string): void {
 }
 
 describe('a resolv.conf', () => {
+  it('can be read by every user whatever the umask is', () => {
+    writeFileSync(file, BEFORE);
+    const before = process.umask(0o077);
+    try {
+      take();
+    } finally {
+      process.umask(before);
+    }
+    expect(statSync(file).mode & 0o777).toBe(0o644);
+  });
+
   it('names the stub only, keeps search domains and options, and is restored at the end', () => {
     writeFileSync(file, BEFORE);
     const taken = take();
