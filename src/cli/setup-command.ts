@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
-import type { JsonValue } from '#base/json.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { formatAnswer } from '#daemon/answers/views.ts';
 import { ControlUnavailable } from '#daemon/control/control-client.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
@@ -14,6 +14,8 @@ import {
   runCommandProgram,
   runDaemonBeside,
   runOption,
+  STANDARD_ERROR,
+  startCommands,
   startUnit,
 } from './command-program.ts';
 import { answerOf, CommandFailure, type GlobalOptions } from './daemon-request.ts';
@@ -23,8 +25,6 @@ import { addedText } from './enroll-commands.ts';
 const DAEMON = 'ha';
 const STARTS_WITHIN_MS = 60_000;
 const RETRY_MS = 100;
-const START =
-  '\nStart the home agent, now and at each boot:\n\nsystemctl enable --now sojourn-ha\n';
 const ADMIT = '\nAdmit a node:\n\nsojourn enroll add NAME\n';
 
 interface SetupOptions {
@@ -62,12 +62,12 @@ export function addSetupCommands(root: Command): void {
     .option(
       '--ipv4-home-prefix <prefix>',
       'IPv4 network of home addresses that is routed to this host; default: a private one, ' +
-        'translated to the address of this host',
+        'translated to the address of this host; needs --home-prefix',
     )
     .option(
       '--prefix-pool <prefix>',
       'IPv6 network for mobile routers that is routed to this host; default: a unique local one ' +
-        'without --home-prefix, else none',
+        'without --home-prefix, else none; needs --home-prefix',
     )
     .option('--now', 'start the home agent, now and at each boot')
     .addOption(runOption())
@@ -89,32 +89,56 @@ async function setUp(given: SetupOptions, options: GlobalOptions): Promise<void>
   const starts = now === true || run === true;
   if (enroll !== undefined && !starts)
     throw new CommandFailure(ExitCode.usage, 'setup ha: --enroll needs --now or --run');
-  const job = { ...others, file: config, addresses: address };
+  const job = { ...others, file: config, addresses: address, run };
   const done = await runCommandProgram('setup/setup-home-agent.ts', job, 'setup ha');
   const file = String(done['file']);
-  const next = `${starts ? '' : START}${enroll === undefined ? ADMIT : ''}`;
-  const text = `${formatAnswer('setup', done, Date.now())}\n${next}`;
-  process.stdout.write(options.json ? json(done) : text);
+  // With --json, there is one document: the enrolment is part of it.
+  if (!options.json) process.stdout.write(doneText(done, given));
+  else if (enroll === undefined) process.stdout.write(json(done));
   if (now === true) await startUnit(DAEMON, 'setup ha: the configuration is written');
-  if (run !== true) {
-    if (enroll !== undefined) await admit(enroll, options, () => false);
-  } else if (enroll === undefined) {
-    becomeDaemon(DAEMON, file);
-  } else {
-    let isOver = false;
-    const ended = runDaemonBeside(DAEMON, file).finally(() => {
-      isOver = true;
-    });
-    await Promise.all([ended, admit(enroll, options, () => isOver)]);
+  if (enroll === undefined) {
+    if (run === true) becomeDaemon(DAEMON, file);
+    return;
   }
+  const show = (enrolment: JsonValue): void => {
+    if (options.json) process.stdout.write(json({ ...done, enrolment }));
+    else if (enrolment !== null) process.stdout.write(`\n${addedText(enrolment, true)}`);
+  };
+  if (run !== true) {
+    await admit(enroll, options, () => false, show);
+    return;
+  }
+  let isOver = false;
+  const output = options.json ? STANDARD_ERROR : 'inherit';
+  const ended = runDaemonBeside(DAEMON, file, output).finally(() => {
+    isOver = true;
+  });
+  await Promise.all([ended, admit(enroll, options, () => isOver, show)]);
 }
 
-/** Prints the enrolment line of a first node, unless the home agent ends before. */
-async function admit(name: string, options: GlobalOptions, hasEnded: () => boolean): Promise<void> {
+function doneText({ note, ...done }: JsonObject, given: SetupOptions): string {
+  const { now, run, enroll, force } = given;
+  const starts = now === true || run === true;
+  const start =
+    '\nStart the home agent, now and at each boot:\n\n' + startCommands(DAEMON, force === true);
+  return [
+    ...[formatAnswer('setup', done, Date.now()), '\n'],
+    ...(note === undefined ? [] : [`\n${String(note)}\n`]),
+    ...(starts ? [] : [start]),
+    ...(enroll === undefined ? [ADMIT] : []),
+  ].join('');
+}
+
+/** Shows the enrolment line of a first node; null if the home agent ends before. */
+async function admit(
+  name: string,
+  options: GlobalOptions,
+  hasEnded: () => boolean,
+  show: (enrolment: JsonValue) => void,
+): Promise<void> {
   const ownOptions = { ...options, daemon: DAEMON };
-  if (!(await answers(ownOptions, hasEnded))) return;
-  const answer = await answerOf(ownOptions, 'enroll-add', { name });
-  process.stdout.write(options.json ? json(answer) : `\n${addedText(answer, true)}`);
+  const isUp = await answers(ownOptions, hasEnded);
+  show(isUp ? await answerOf(ownOptions, 'enroll-add', { name }) : null);
 }
 
 function json(value: JsonValue): string {

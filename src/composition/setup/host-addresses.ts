@@ -7,6 +7,8 @@ import {
   type IpAddress,
   isGlobalUnicast,
   isIpv6,
+  isPrivateIpv4,
+  isUniqueLocal,
   parseIpAddress,
 } from '#base/ip.ts';
 
@@ -69,9 +71,14 @@ export function reachableAddresses(network: HostNetwork): readonly IpAddress[] {
   const uplinks = defaultRouteDevices(network);
   const onUplinks = lasting.filter(({ device }) => uplinks.has(device));
   const chosen = (onUplinks.length > 0 ? onUplinks : lasting).map(({ address }) => address);
-  const isLocal = (address: IpAddress): boolean => isIpv6(address) && /^f[cd]/.test(address);
-  const hasOther = chosen.some((address) => isIpv6(address) && !isLocal(address));
-  return [...new Set(chosen)].filter((address) => !(hasOther && isLocal(address)));
+  const hasOther = chosen.some((address) => isIpv6(address) && !isUniqueLocal(address));
+  return [...new Set(chosen)].filter((address) => !(hasOther && isUniqueLocal(address)));
+}
+
+/** Hosts of other networks cannot reach it: RFC 1918, RFC 6598, RFC 4193. */
+export function isPrivateAddress(address: IpAddress): boolean {
+  const isShared = /^100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./.test(address);
+  return isPrivateIpv4(address) || isUniqueLocal(address) || isShared;
 }
 
 /** Each line: address, index, prefix length, scope, flags, device, all in hexadecimal digits. */

@@ -14,12 +14,16 @@ import { ExitCode } from '#daemon/exit-codes.ts';
 import { randomBytes } from '#host/process/random.ts';
 import { CommandProgramFailure, runCommandProgram, textOf, textsOf } from './command-program.ts';
 import { configurationText, homeAgentConfiguration } from './home-agent-configuration.ts';
-import { reachableAddresses, readHostNetwork } from './host-addresses.ts';
+import { isPrivateAddress, reachableAddresses, readHostNetwork } from './host-addresses.ts';
+import { refuseBesideRunning } from './running-daemon.ts';
+import { mappingIn } from './yaml-file.ts';
 
-function setUp(job: JsonObject): JsonObject {
+async function setUp(job: JsonObject): Promise<JsonObject> {
   const file = textOf(job['file']) ?? `${CONFIGURATION_DIRECTORY}/ha.yaml`;
   const force = job['force'] === true;
   if (existsSync(file) && !force) throw existing(file);
+  refuseUnsayable(job);
+  if (job['run'] === true) await refuseBesideRunning('ha');
   const given = textsOf(job['addresses']).map(addressOf);
   const addresses = given.length > 0 ? given : reachableAddresses(readHostNetwork());
   if (addresses.length === 0)
@@ -37,9 +41,40 @@ function setUp(job: JsonObject): JsonObject {
     },
     randomBytes,
   );
+  const notKept = keysOf(file).filter((key) => !Object.hasOwn(document, key));
   if (!writeConfiguration(file, configurationText(document), force)) throw existing(file);
   const { daemon: _, ...shown } = document;
-  return { file, ...shown };
+  const isUnreachable = given.length === 0 && addresses.every(isPrivateAddress);
+  return {
+    ...{ file, ...shown },
+    ...(notKept.length > 0 ? { notKept } : {}),
+    ...(isUnreachable ? { note: ONLY_PRIVATE } : {}),
+  };
+}
+
+const ONLY_PRIVATE =
+  'This host has private addresses only: nodes in other networks need a public one that leads to ' +
+  'it. Give that with --address (and --force)';
+
+/** `internet` translates IPv4 or both families, never IPv6 alone. */
+function refuseUnsayable(job: JsonObject): void {
+  if (job['homePrefix'] !== undefined) return;
+  for (const [key, option] of [
+    ['ipv4HomePrefix', '--ipv4-home-prefix'],
+    ['prefixPool', '--prefix-pool'],
+  ] as const)
+    if (job[key] !== undefined)
+      throw new CommandProgramFailure(
+        ExitCode.usage,
+        `${option} needs --home-prefix: without it, all home networks are translated to the ` +
+          'address of this host, also those that are routed to it. Give --home-prefix, or leave ' +
+          `out ${option}`,
+      );
+}
+
+/** The keys of a former configuration; none if it cannot be read as YAML. */
+function keysOf(file: string): readonly string[] {
+  return existsSync(file) ? Object.keys(mappingIn(file) ?? {}) : [];
 }
 
 function existing(file: string): CommandProgramFailure {

@@ -153,6 +153,15 @@ describe('a home agent and a node from nothing', () => {
     expect(existsSync('/run/sojourn/ha.sock')).toBe(false);
     expect(existsSync('/run/sojourn/mn.sock')).toBe(false);
   });
+
+  test('says that nodes elsewhere cannot reach a host with private addresses only', async () => {
+    const where = ['--config', `${DIRECTORY}/private.yaml`, '--state-directory', DIRECTORY];
+    const { code, stdout } = await lab.attempt('mn', [...CLI, 'setup', 'ha', ...where]);
+    expect([code, stdout]).toEqual([0, expect.stringMatching(/private addresses only.*--address/)]);
+    const given = ['--address', '192.168.1.1', '--force', ...where];
+    const again = await lab.attempt('mn', [...CLI, 'setup', 'ha', ...given]);
+    expect([again.code, again.stdout]).toEqual([0, expect.not.stringContaining('addresses only')]);
+  });
 });
 
 test('a home agent with one IPv4 address is the way to the internet', async () => {
@@ -176,4 +185,47 @@ test('a home agent with one IPv4 address is the way to the internet', async () =
   }
   await node.stop('SIGTERM', 8_000);
   await homeAgent.stop('SIGTERM', 8_000);
+});
+
+describe('a home agent that its command runs beside itself', () => {
+  const state = ['--state-directory', `${DIRECTORY}/beside`];
+  const file = `${DIRECTORY}/beside/ha.yaml`;
+  const first = ['setup', 'ha', '--force', '--config', file, ...state, '--run', '--enroll'];
+
+  /** In a process group of its own, as a shell starts it. */
+  async function run(name: string): Promise<Background> {
+    const command = lab.spawn('home', ['setsid', ...CLI, ...first, name]);
+    await lineOf(command);
+    return command;
+  }
+
+  const isGone = async (): Promise<void> => {
+    await waitFor(() => !existsSync('/run/sojourn/ha.sock'), {
+      timeoutMs: 8_000,
+      what: 'the home agent to end',
+    });
+  };
+
+  test('ends in an orderly way at Ctrl-C, which signals the whole process group', async () => {
+    const command = await run('pad');
+    process.kill(-command.pid, 'SIGINT');
+    expect(await command.exited).toMatchObject({ code: 0, signal: null });
+    expect(existsSync('/run/sojourn/ha.sock')).toBe(false);
+    expect(command.output()).toContain('stopped');
+  });
+
+  test('ends when its command is killed', async () => {
+    const command = await run('phone');
+    command.kill('SIGKILL');
+    await isGone();
+  });
+
+  test('leaves standard output to one JSON document', async () => {
+    const argv = ['sh', '-c', 'exec "$@" 2> /dev/null', 'sh', ...CLI, ...first, 'watch', '--json'];
+    const command = lab.spawn('home', argv);
+    const line = await lineOf(command);
+    await command.stop('SIGTERM', 8_000);
+    const document: unknown = JSON.parse(command.output());
+    expect(document).toMatchObject({ file, enrolment: { name: 'watch', line } });
+  });
 });

@@ -6,7 +6,11 @@ import {
   configurationText,
   homeAgentConfiguration,
 } from '#composition/setup/home-agent-configuration.ts';
-import { type HostNetwork, reachableAddresses } from '#composition/setup/host-addresses.ts';
+import {
+  type HostNetwork,
+  isPrivateAddress,
+  reachableAddresses,
+} from '#composition/setup/host-addresses.ts';
 import { checkConfiguration, formatFault } from '#daemon/configuration/config.ts';
 import { homeAgentSchema } from '../../../daemons/ha/config.ts';
 
@@ -125,6 +129,20 @@ describe('the addresses of the host', () => {
     expect(reachableAddresses({ ...NETWORK, ipv6Route: '', route: '' })).toEqual([
       ...['192.0.2.1', '2001:db8:1::1', '172.17.0.1'],
     ]);
+  });
+
+  it.each([
+    ...['10.0.0.1', '172.16.0.1', '172.31.255.1', '192.168.1.1', '100.64.0.1', '100.127.255.1'],
+    ...['fc00::1', 'fd12::1'],
+  ])('include the private %s, which other networks cannot reach', (text) => {
+    expect(isPrivateAddress(row('eth0', text).address)).toBe(true);
+  });
+
+  it.each([
+    ...['9.255.0.1', '172.32.0.1', '100.63.255.1', '100.128.0.1', '192.0.2.1'],
+    ...['2001:db8::fd', 'fe00::1'],
+  ])('include the public %s', (text) => {
+    expect(isPrivateAddress(row('eth0', text).address)).toBe(false);
   });
 
   it('include unique local ones where no others exist', () => {
