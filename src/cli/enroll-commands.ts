@@ -12,7 +12,13 @@ import { formatAnswer } from '#daemon/answers/views.ts';
 import { ControlUnavailable } from '#daemon/control/control-client.ts';
 import { CONFIGURATION_DIRECTORY } from '#daemon/directories.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
-import { becomeDaemon, runCommandProgram, runOption, startUnit } from './command-program.ts';
+import {
+  becomeDaemon,
+  runCommandProgram,
+  runOption,
+  startCommands,
+  startUnit,
+} from './command-program.ts';
 import {
   type AnswerPrinter,
   answerOf,
@@ -139,7 +145,11 @@ function addUse(group: Command): void {
     .option('--network-device <name...>', 'interfaces of the mobile networks, of a router')
     .option('--now', 'start the node, now and at each boot')
     .addOption(runOption())
-    .option('--force', 'replace an existing configuration, which is kept as <file>.old')
+    .option(
+      '--force',
+      'replace the registration of an existing configuration; its other keys stay, such as ' +
+        'killSwitch, and the former file is kept as <file>.old',
+    )
     .option('--config <file>', 'file to write (default: /etc/sojourn/mn.yaml or mr.yaml)')
     .option('--state-directory <directory>', "directory of the node's key, if not the usual one")
     .action(async (line: string, given: UseOptions, command: Command) => {
@@ -150,11 +160,11 @@ function addUse(group: Command): void {
         stateDirectory: given.stateDirectory,
         networkDevices: given.networkDevice,
         force: given.force,
+        run: given.run,
       };
       const enrolled = await runCommandProgram('enrolment/enroll-node.ts', job, 'enroll use');
       const role = String(enrolled['role']);
-      const starts = given.now === true || given.run === true;
-      process.stdout.write(options.json ? json(enrolled) : usedText(enrolled, starts));
+      process.stdout.write(options.json ? json(enrolled) : usedText(enrolled, given));
       if (given.now === true) await startUnit(role, 'enroll use: the node is enrolled');
       if (given.run === true) becomeDaemon(role, String(enrolled['file']));
     });
@@ -166,11 +176,10 @@ async function standardInput(): Promise<string> {
   return text;
 }
 
-function usedText(enrolled: JsonObject, starts: boolean): string {
-  const { role } = enrolled;
-  const next = starts
-    ? ''
-    : `\nStart the node, now and at each boot:\n\nsystemctl enable --now sojourn-${String(role)}\n`;
+function usedText(enrolled: JsonObject, { now, run, force }: UseOptions): string {
+  const commands = startCommands(String(enrolled['role']), force === true);
+  const next =
+    now === true || run === true ? '' : `\nStart the node, now and at each boot:\n\n${commands}`;
   return `${formatAnswer('enroll-use', enrolled, Date.now())}\n${next}`;
 }
 

@@ -11,6 +11,7 @@ import {
   textOf,
   textsOf,
 } from '#composition/setup/command-program.ts';
+import { refuseBesideRunning } from '#composition/setup/running-daemon.ts';
 import { type EnrolmentLine, parseEnrolmentLine } from '#crypto/enrolment-line.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
 import {
@@ -21,6 +22,7 @@ import {
 import { ExitCode } from '#daemon/exit-codes.ts';
 import { enrolledConfiguration, writeConfiguration } from './enrolled-configuration.ts';
 import { exchangeEnrolment } from './enrolment-exchange.ts';
+import { daemonOf, formerConfiguration, keptKeys, replacedKeys } from './former-configuration.ts';
 
 /** What the operator can do, by the reason of the home agent. */
 const REFUSALS: Readonly<Record<string, string>> = {
@@ -45,6 +47,8 @@ interface Job {
   readonly stateDirectory: string | undefined;
   readonly networkDevices: readonly string[];
   readonly force: boolean;
+  /** The daemon runs in the foreground afterwards. */
+  readonly run: boolean;
 }
 
 function jobOf(given: JsonObject): Job {
@@ -54,6 +58,7 @@ function jobOf(given: JsonObject): Job {
     stateDirectory: textOf(given['stateDirectory']),
     networkDevices: textsOf(given['networkDevices']),
     force: given['force'] === true,
+    run: given['run'] === true,
   };
 }
 
@@ -68,9 +73,13 @@ async function enrol(job: Job): Promise<JsonObject> {
   checkDevices(line, job);
   const file = job.file ?? `${CONFIGURATION_DIRECTORY}/${role}.yaml`;
   if (existsSync(file) && !job.force) throw existing(file);
+  const former = formerConfiguration(file);
+  const { name, controlSocket, stateDirectory: kept } = daemonOf(former ?? {});
+  const daemon = { name: textOf(name) ?? role, controlSocket: textOf(controlSocket) };
+  if (job.run) await refuseBesideRunning(role, daemon);
   if (job.stateDirectory === undefined) useDirectoriesOfUnit(role);
-  const keyFile = join(job.stateDirectory ?? stateDirectory(), `${role}.key`);
-  const own = keyPairOf(loadOrCreateSecret(keyFile));
+  const directory = job.stateDirectory ?? textOf(kept) ?? stateDirectory();
+  const own = keyPairOf(loadOrCreateSecret(join(directory, `${daemon.name}.key`)));
   const outcome = await exchangeEnrolment(line, own);
   if (outcome.kind === 'silent')
     throw new CommandProgramFailure(ExitCode.unavailable, silence(line));
@@ -82,7 +91,7 @@ async function enrol(job: Job): Promise<JsonObject> {
   const { grant } = outcome;
   const { networkDevices } = job;
   const text = enrolledConfiguration({
-    ...{ role, line, grant, networkDevices, stateDirectory: job.stateDirectory },
+    ...{ role, line, grant, networkDevices, stateDirectory: job.stateDirectory, former },
   });
   if (!writeConfiguration(file, text, job.force)) throw existing(file);
   return {
@@ -90,13 +99,19 @@ async function enrol(job: Job): Promise<JsonObject> {
     homeAddress: grant.homeAddress,
     ipv4HomeAddress: grant.ipv4HomeAddress,
     mobileNetworkPrefixes: grant.mobileNetworkPrefixes.map(formatPrefix),
+    ...(former === undefined ? {} : changesOf(former)),
   };
+}
+
+function changesOf(former: JsonObject): JsonObject {
+  return { kept: Object.keys(keptKeys(former)), replaced: replacedKeys(former) };
 }
 
 function existing(file: string): CommandProgramFailure {
   return new CommandProgramFailure(
     ExitCode.negative,
-    `${file} exists; nothing was changed. With --force it is replaced, and kept as ${file}.old`,
+    `${file} exists; nothing was changed. With --force its registration is replaced, other keys ` +
+      `are kept, and the former file is kept as ${file}.old`,
   );
 }
 

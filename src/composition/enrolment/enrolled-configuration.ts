@@ -1,5 +1,6 @@
 /** The configuration of an enrolled node, and its file. */
 import {
+  chmodSync,
   constants,
   copyFileSync,
   existsSync,
@@ -10,7 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import { hex } from '#base/bytes.ts';
 import {
@@ -25,6 +26,7 @@ import type { JsonObject } from '#base/json.ts';
 import type { EnrolmentLine } from '#crypto/enrolment-line.ts';
 import { randomBytes } from '#host/process/random.ts';
 import type { EnrolmentGrant } from '#wire/ntmobile/enrolment-options.ts';
+import { daemonOf, keptInHome, keptKeys } from './former-configuration.ts';
 
 const DEFAULT_PORT = 4191;
 /** Former configurations that are kept. */
@@ -36,15 +38,18 @@ interface EnrolledNode {
   readonly grant: EnrolmentGrant;
   /** Interfaces of the mobile networks, in the order of the prefixes; the last has the rest. */
   readonly networkDevices: readonly string[];
-  /** Unless it is the usual one. */
+  /** Unless it is that of the former configuration, or the usual one. */
   readonly stateDirectory: string | undefined;
+  /** Of this node; its keys are kept, but for those of the registration. */
+  readonly former: JsonObject | undefined;
 }
 
 /** The text of `mn.yaml` or `mr.yaml`. */
 export function enrolledConfiguration({ role, ...node }: EnrolledNode): string {
-  const { line, grant, networkDevices, stateDirectory } = node;
+  const { line, grant, networkDevices, stateDirectory, former = {} } = node;
   const prefixes = grant.mobileNetworkPrefixes;
   const home: JsonObject = {
+    ...keptInHome(former, line.name),
     homeAgent: [...line.addresses, ...line.ipv4Addresses],
     publicKey: `hex:${hex(line.publicKey)}`,
     homeAddress: grant.homeAddress,
@@ -62,7 +67,8 @@ export function enrolledConfiguration({ role, ...node }: EnrolledNode): string {
     homes: [home],
     ...networks,
     ...(line.port === DEFAULT_PORT ? {} : { udpPort: line.port }),
-    ...(stateDirectory === undefined ? {} : { daemon: { stateDirectory } }),
+    ...keptKeys(former),
+    ...(stateDirectory === undefined ? {} : { daemon: { ...daemonOf(former), stateDirectory } }),
   };
   const head =
     '# Written by: sojourn enroll use\n' +
@@ -91,11 +97,13 @@ function routerAddress({ address, length }: Prefix): string {
  * is free; without it, false says that there is one.
  */
 export function writeConfiguration(file: string, text: string, replace: boolean): boolean {
-  mkdirSync(dirname(file), { recursive: true });
+  makeDirectory(dirname(file));
   // Never through a file or link that exists under this name.
   const fresh = `${file}.${hex(randomBytes(8))}`;
   writeFileSync(fresh, text, { mode: 0o644, flush: true, flag: 'wx' });
   try {
+    // The user of the unit reads the file, whatever the umask of root is.
+    chmodSync(fresh, 0o644);
     if (replace) {
       if (existsSync(file)) keepFormer(file);
       renameSync(fresh, file);
@@ -109,6 +117,14 @@ export function writeConfiguration(file: string, text: string, replace: boolean)
   } finally {
     rmSync(fresh, { force: true });
   }
+}
+
+/** The user of the unit has to pass each directory that is made. */
+function makeDirectory(directory: string): void {
+  const whole = resolve(directory);
+  const first = mkdirSync(whole, { recursive: true });
+  if (first === undefined) return;
+  for (let made = whole; made.length >= first.length; made = dirname(made)) chmodSync(made, 0o755);
 }
 
 /** A former configuration may have keys that exist nowhere else: none is replaced. */

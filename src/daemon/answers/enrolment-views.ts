@@ -25,6 +25,8 @@ export function enrolmentText(row: JsonObject, nowWallMs: number): string {
     ['group', text(row['group'])],
     ['public key', text(row['publicKey'])],
     ['configuration', text(row['file'])],
+    ['kept keys', joined(row['kept'])],
+    ['replaced keys', joined(row['replaced'])],
   ];
   return block(String(row['name']), lines);
 }

@@ -150,12 +150,37 @@ test('an existing configuration stays as it is unless it is to be replaced', asy
   const before = readFileSync(file, 'utf8');
   const { code, stderr } = await use('mn', line, 'mn');
   expect([code, stderr]).toEqual([ExitCode.negative, expect.stringContaining('--force')]);
-  writeFileSync(file, 'homes: []\n');
+  const former = 'homes: []\nudpPort: 4999\nkillSwitch: true\nacceptDns: true\n';
+  writeFileSync(file, former);
   const forced = await use('mn', line, 'mn', '--force');
   expect([forced.code, forced.stderr]).toEqual([0, '']);
-  expect(readFileSync(file, 'utf8')).toBe(before);
-  expect(readFileSync(`${file}.old`, 'utf8')).toBe('homes: []\n');
+  expect(forced.stdout).toMatch(
+    /kept keys +killSwitch, acceptDns\n +replaced keys +homes, udpPort/,
+  );
+  const kept = { killSwitch: true, acceptDns: true };
+  expect(parse(readFileSync(file, 'utf8'))).toEqual({ ...parse(before), ...kept });
+  expect((await sojourn('mn', 'check', 'mn', file)).code).toBe(0);
+  expect(readFileSync(`${file}.old`, 'utf8')).toBe(former);
   expect(await count('enrolment-repeated')).toBe(1);
+  writeFileSync(file, 'ntmobile: {}\n');
+  const refused = await use('mn', line, 'mn', '--force');
+  expect([refused.code, refused.stderr]).toEqual([
+    ExitCode.configuration,
+    expect.stringMatching(/has ntmobile.*nothing was changed/),
+  ]);
+  writeFileSync(file, before);
+});
+
+test('a node that runs already keeps its configuration, and the line stays unused', async () => {
+  const spare = await add('beside', '--no-qr');
+  const before = readFileSync(`${ENROLLED}/mn.yaml`, 'utf8');
+  const { code, stderr } = await use('mn', spare, 'mn', '--force', '--run');
+  expect([code, stderr]).toEqual([
+    ExitCode.negative,
+    expect.stringMatching(/a daemon answers at \S+mn\.sock already.*systemctl stop sojourn-mn/),
+  ]);
+  expect(readFileSync(`${ENROLLED}/mn.yaml`, 'utf8')).toBe(before);
+  expect(await enrolment('beside')).toMatchObject({ state: 'waiting' });
 });
 
 test('a router enrols by IPv4 through a NAT, and its network answers', async () => {
