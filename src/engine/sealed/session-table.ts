@@ -61,10 +61,12 @@ export class SessionTable {
 
   /** Adds keys of the responder; the initiator confirms them by using them. */
   offer(step: Step, session: Session, generation: KeyGeneration): void {
-    session.unconfirmed = [...session.unconfirmed, generation];
-    const [oldest] = session.unconfirmed;
-    if (session.unconfirmed.length > OFFERS_KEPT && oldest !== undefined)
-      this.#dropOffersUpTo(session, oldest);
+    const offers = [...session.unconfirmed, generation];
+    // The initiator may seal with post-quantum keys already.
+    const dropped = offers.find(({ postQuantum }) => !postQuantum) ?? offers[0];
+    if (offers.length > OFFERS_KEPT && dropped !== undefined) this.#forget(dropped);
+    session.unconfirmed =
+      offers.length > OFFERS_KEPT ? offers.filter((one) => one !== dropped) : offers;
     this.#add(step, session, generation);
   }
 
@@ -75,37 +77,31 @@ export class SessionTable {
     this.#ownSpis.tell(step);
   }
 
-  /** Makes keys the current ones. Those before, and those that sealed data, still open. */
+  /** Makes keys the current ones. Those that the peer may still seal data with stay. */
   adopt(step: Step, session: Session, generation: KeyGeneration): void {
-    this.#dropOffersUpTo(session, generation);
-    const { current, sealing } = session;
-    const kept = [...new Set([current, sealing])].filter((one) => one !== undefined);
-    this.#keepFormers(session, (former) => kept.includes(former));
+    const older = session.unconfirmed.slice(0, session.unconfirmed.indexOf(generation) + 1);
+    const later = session.unconfirmed.slice(older.length);
+    const kept = generation.initiator
+      ? keptByInitiator(session)
+      : keptByResponder(session, generation, older);
+    for (const one of [...older, ...session.formers]) if (!kept.includes(one)) this.#forget(one);
+    // Keys that were offered later stay: the initiator may have started another attempt.
+    session.unconfirmed = later.length > 0 ? later : NONE;
     session.formers = kept;
     session.current = generation;
+    generation.confirmed ||= !generation.initiator;
     this.#add(step, session, generation);
     this.#unconfirmed.delete(session);
   }
 
   /** Forgets former keys that are due; says whether there were any. */
   retire(now: Monotonic, session: Session): boolean {
-    return this.#keepFormers(session, ({ retiresAt, endsAt }) => (retiresAt ?? endsAt) > now);
-  }
-
-  #keepFormers(session: Session, isKept: (former: KeyGeneration) => boolean): boolean {
     const { formers } = session;
+    const isKept = ({ retiresAt, endsAt }: KeyGeneration): boolean => (retiresAt ?? endsAt) > now;
     if (formers.every(isKept)) return false;
     for (const former of formers) if (!isKept(former)) this.#forget(former);
     session.formers = formers.filter(isKept);
     return true;
-  }
-
-  /** Keys that were offered later stay: the initiator may have started another attempt. */
-  #dropOffersUpTo(session: Session, generation: KeyGeneration): void {
-    const kept = session.unconfirmed.slice(session.unconfirmed.indexOf(generation) + 1);
-    for (const offered of session.unconfirmed)
-      if (!kept.some(({ receiveSpi }) => receiveSpi === offered.receiveSpi)) this.#forget(offered);
-    session.unconfirmed = kept.length > 0 ? kept : NONE;
   }
 
   remove(session: Session): void {
@@ -127,4 +123,29 @@ export class SessionTable {
       if (spi !== 0 && !this.#bySpi.has(spi) && !taken(spi)) return spi;
     }
   }
+}
+
+/** Former keys of the initiator, newest first: the responder may not have adopted the newest. */
+function keptByInitiator({ current, sealing, formers }: Session): readonly KeyGeneration[] {
+  const used = current === undefined ? formers : [current, ...formers];
+  const adopted = used.find(({ confirmed }) => confirmed);
+  const sealed = used.find(({ confirmed, postQuantum }) => confirmed && postQuantum);
+  const newest = used.slice(0, adopted === undefined ? OFFERS_KEPT : used.indexOf(adopted) + 1);
+  return used.filter((one) => newest.includes(one) || one === sealed || one === sealing);
+}
+
+/**
+ * Former keys of the responder, newest first. Post-quantum keys that it offered and the initiator
+ * did not confirm before a new handshake may seal the data of the initiator all the same.
+ */
+function keptByResponder(
+  { current, sealing, formers }: Session,
+  adopted: KeyGeneration,
+  older: readonly KeyGeneration[],
+): readonly KeyGeneration[] {
+  const offered = [...older.toReversed(), ...formers].filter(
+    (one) => one !== adopted && one.postQuantum && !one.confirmed,
+  );
+  const sealers = adopted.continuesFormers ? offered.slice(0, OFFERS_KEPT) : NONE;
+  return [...new Set([...sealers, current, sealing])].filter((one) => one !== undefined);
 }

@@ -31,6 +31,8 @@ export const REKEY_MS = 600_000;
  * packets that were lost are not counted here.
  */
 export const REKEY_PACKETS = 2 ** 27;
+/** Former keys seal no more than this, the limit of AES-GCM above. */
+const FORMER_PACKETS = 2 * REKEY_PACKETS;
 /** Older keys neither seal nor open. */
 export const KEY_END_MS = 900_000;
 
@@ -77,6 +79,11 @@ export class KeyGeneration {
   retiresAt: Monotonic | undefined;
   /** Packets of data that were sealed or opened. */
   carried = 0;
+  /**
+   * A control message of the peer under them has arrived; at a responder, before it adopted newer
+   * ones.
+   */
+  confirmed = false;
 
   constructor(now: Monotonic, material: KeyMaterial, postQuantum = false) {
     this.receiveSpi = material.receiveSpi;
@@ -118,6 +125,12 @@ export class KeyGeneration {
   /** Data may be sealed and opened with these keys. */
   get carriesData(): boolean {
     return this.postQuantum || !this.agreement.required;
+  }
+
+  /** Former post-quantum keys seal until those that follow these keys are complete. */
+  get continuesFormers(): boolean {
+    const { exchange, required, continues } = this.agreement;
+    return !this.postQuantum && continues && (exchange || required);
   }
 
   /** The secrets for post-quantum keys, once; undefined if the handshake agreed on none. */
@@ -237,17 +250,21 @@ export class Session implements Timed {
   get sealing(): KeyGeneration | undefined {
     const { current } = this;
     if (current === undefined || current.postQuantum) return current;
-    const { exchange, required, continues } = current.agreement;
-    const former =
-      continues && (exchange || required)
-        ? this.formers.find(({ postQuantum, dataKeys }) => postQuantum && dataKeys !== undefined)
-        : undefined;
-    return former ?? (current.carriesData ? current : undefined);
+    const former = current.continuesFormers
+      ? this.formers.find(({ postQuantum, initiator, confirmed }) => {
+          // An initiator may never have got what the responder offered.
+          return postQuantum && (initiator || confirmed);
+        })
+      : undefined;
+    const isUsable = former?.dataKeys !== undefined && former.carried < FORMER_PACKETS;
+    if (isUsable) return former;
+    return current.carriesData && current.dataKeys !== undefined ? current : undefined;
   }
 
-  /** False when all its data keys were forgotten. */
+  /** False when no data key is left but former ones that do not seal. */
   get hasDataKeys(): boolean {
-    return this.generations().some(({ dataKeys }) => dataKeys !== undefined);
+    const { sealing, current, unconfirmed } = this;
+    return [sealing, current, ...unconfirmed].some((one) => one?.dataKeys !== undefined);
   }
 }
 

@@ -177,6 +177,7 @@ export class Sessions<P> {
     sealing.carried += Math.max(transmitted, received);
     // Once only: former keys may go on until the exchange of the new handshake is complete.
     if (sealing.carried >= REKEY_PACKETS && sealing === current) this.rekey(step, session);
+    if (session.sealing !== sealing) this.#listener.keysChanged?.(step, session);
   }
 
   /** Drops a session without a message to the peer. */
@@ -349,6 +350,7 @@ export class Sessions<P> {
       this.#counters.count(plaintext === 'forged' ? 'control-forged' : 'control-replayed');
       return;
     }
+    generation.confirmed ||= generation.initiator;
     if (session.unconfirmed.includes(generation)) {
       session.udpPath = udpPath;
       this.#adopt(step, session, generation);

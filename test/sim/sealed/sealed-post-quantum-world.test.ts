@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '#base/json.ts';
 import type { PostQuantumMode } from '#engine/sealed/post-quantum-agreement.ts';
+import { REKEY_PACKETS } from '#engine/sealed/session.ts';
 import { Script } from '#test/scenario/script.ts';
 import type { Frame } from '../frame.ts';
 
@@ -196,6 +197,35 @@ describe('a restart while the messages of ML-KEM are lost', () => {
     restore();
     script.world.runFor(31_000);
     expect(shown(script)).toEqual([true, true]);
+  });
+});
+
+describe('former keys that sealed as many packets as they may', () => {
+  it.each([
+    ['preferred', false],
+    ['required', null],
+  ] as const)('end at both ends, with %s', (mode, after) => {
+    const script = scriptOf(mode, mode);
+    script.move('ipv6-a');
+    script.settled();
+    script.world.runFor(1000);
+    const { restore } = dropKeys(script);
+    const carry = (): void => {
+      const tunnel = script.tunnelOfMobile().id;
+      const tunnels = [{ tunnel, transmitted: REKEY_PACKETS, received: 0 }];
+      script.mobile.engine.step({ kind: 'traffic', tunnels });
+      script.world.runFor(2000);
+    };
+    carry();
+    expect(shown(script)).toEqual([true, true]);
+    expect(script.lostData()).toBeUndefined();
+    carry();
+    expect(shown(script)).toEqual([after, after]);
+    expect(script.lostData() === undefined).toBe(mode === 'preferred');
+    restore();
+    script.world.runFor(31_000);
+    expect(shown(script)).toEqual([true, true]);
+    expect(script.lostData()).toBeUndefined();
   });
 });
 

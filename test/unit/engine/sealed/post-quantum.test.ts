@@ -5,7 +5,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decapsulationKey } from '#crypto/ml-kem.ts';
-import { REKEY_MS } from '#engine/sealed/session.ts';
+import { REKEY_MS, REKEY_PACKETS } from '#engine/sealed/session.ts';
 import { HandshakeUse } from '#wire/ntmobile/datagram.ts';
 import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 import { isExchange, PostQuantumScene } from './post-quantum-scene.ts';
@@ -92,6 +92,91 @@ describe('post-quantum keys', () => {
     scene.impair((_) => [10]);
     scene.world.pass(31_000);
     expect(scene.kinds()).toEqual(BOTH);
+  });
+});
+
+/** The node makes new keys, whatever became of those before. */
+const rekey = ({ node, session }: PostQuantumScene): void =>
+  node.act((step) => node.sessions.rekey(step, session));
+
+describe('new handshakes while post-quantum keys are not confirmed', () => {
+  it('leave each data key opened by the other end', () => {
+    const scene = new PostQuantumScene('preferred', 'preferred');
+    scene.world.pass(40);
+    expect(scene.kinds()).toEqual(['post-quantum', 'classical']);
+    const first = scene.session.current;
+    // The Keep Alives under the new keys are lost, and then the exchange of the next handshake.
+    scene.impair((octets) => ((octets[0] ?? 0) >> 4 === 9 ? [] : [10]));
+    scene.world.inFlight.length = 0;
+    rekey(scene);
+    scene.world.pass(15);
+    expect(scene.unopened()).toBeUndefined();
+    scene.world.pass(1000);
+    expect(scene.session.current?.postQuantum).toBe(false);
+    expect(scene.unopened()).toBeUndefined();
+    scene.impair((octets) => (isExchange(octets) ? [] : [10]));
+    scene.world.pass(60_000);
+    expect(scene.session.sealing).toBe(first);
+    expect(scene.kinds()).toEqual(['post-quantum', 'classical']);
+    expect(scene.unopened()).toBeUndefined();
+    rekey(scene);
+    scene.world.pass(1000);
+    expect(scene.unopened()).toBeUndefined();
+    scene.impair((_) => [10]);
+    scene.world.pass(31_000);
+    expect(scene.kinds()).toEqual(BOTH);
+    expect(scene.other?.formers.length).toBeLessThan(3);
+  });
+
+  it.each(['preferred', 'required'] as const)(
+    'never break data, whatever is lost or late, if an end has %s',
+    (mode) => {
+      const fate = fc.array(fc.integer({ min: 1, max: 900 }), { maxLength: 2 });
+      const rekeys = fc.array(fc.integer({ min: 1, max: 400 }), { maxLength: 8 });
+      fc.assert(
+        fc.property(fc.array(fate, { maxLength: 60 }), rekeys, (fates, waits) => {
+          const scene = new PostQuantumScene('preferred', mode);
+          let next = 0;
+          scene.impair(() => fates[next++] ?? [10]);
+          const at = waits.map((_, index) => waits.slice(0, index + 1).reduce((a, b) => a + b));
+          for (let passed = 0; passed < 4000; passed += 10) {
+            if (at.includes(passed / 10)) rekey(scene);
+            scene.world.pass(10);
+            expect(scene.unopened()).toBeUndefined();
+          }
+          scene.world.pass(90_000);
+          expect(scene.kinds()).toEqual(BOTH);
+          expect(scene.unopened()).toBeUndefined();
+        }),
+        { numRuns: 60 },
+      );
+    },
+  );
+});
+
+describe('post-quantum keys that sealed as many packets as they may', () => {
+  it.each([
+    ['preferred', 'classical'],
+    ['required', 'none'],
+  ] as const)('seal no more after a handshake without exchange, with %s', (mode, kind) => {
+    const scene = new PostQuantumScene(mode, mode);
+    scene.world.pass(100);
+    const first = scene.session.current;
+    scene.impair((octets) => (isExchange(octets) ? [] : [10]));
+    const carry = (transmitted: number): void =>
+      scene.node.act((step) =>
+        scene.node.sessions.carried(step, scene.session, { transmitted, received: 0 }),
+      );
+    carry(REKEY_PACKETS);
+    scene.world.pass(1000);
+    expect(scene.session.current).not.toBe(first);
+    carry(REKEY_PACKETS - 1);
+    expect(scene.session.sealing).toBe(first);
+    const { keyChanges } = scene.node;
+    carry(1);
+    expect(scene.node.keyChanges).toBe(keyChanges + 1);
+    expect(scene.kinds()).toEqual([kind, 'post-quantum']);
+    expect(scene.unopened()).toBeUndefined();
   });
 });
 

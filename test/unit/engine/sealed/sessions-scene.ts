@@ -48,6 +48,8 @@ export class End implements SessionListener<string> {
   readonly establishedSessions: Session[] = [];
   initiations: IncomingInitiation[] = [];
   refusesInitiations = false;
+  /** How often the data plane needed other keys. */
+  keyChanges = 0;
   /** Its option in the answers to handshakes. */
   postQuantum: PostQuantumMode = 'off';
   /** The control messages that it decrypted. */
@@ -119,6 +121,9 @@ export class End implements SessionListener<string> {
   established(_step: Step, session: Session): void {
     this.establishedSessions.push(session);
     this.events.push('established');
+  }
+  keysChanged(): void {
+    this.keyChanges += 1;
   }
   postQuantumFailed(_step: Step, _session: Session, why: string): void {
     this.events.push(`post-quantum ${why}`);

@@ -220,9 +220,16 @@ export class SealedHomes implements SessionListener<never> {
 
   /** The home's tunnel carried data. */
   carried(step: Step, homeAddress: Ipv6Address, sample: TrafficSample): void {
-    const session = this.sessionOf(homeAddress);
-    if (session === undefined) return;
+    const keys = this.#homes.get(homeAddress);
+    const session = keys?.session;
+    if (keys === undefined || session === undefined) return;
+    const { sealing } = session;
     this.#sessions.carried(step, session, sample);
+    // The home agent stops using former keys, too, after a handshake with a Binding Update.
+    if (session.sealing !== sealing) {
+      keys.lost = true;
+      this.#node.keysLost(step, homeAddress);
+    }
     this.#store(step);
   }
 
