@@ -125,6 +125,11 @@ export class DataPlane implements TrafficPort {
     return send === undefined ? undefined : hex(send.key);
   }
 
+  /** How many keys open packets. */
+  get openingKeys(): number {
+    return [...this.#keys.values()].flatMap(({ receive }) => receive).length;
+  }
+
   /** The tunnel whose key opens the packet. */
   openedBy({ key: sealedWith }: Outer): DesiredTunnel | undefined {
     const opened = [...this.#keys.values()].find(({ receive }) =>

@@ -244,4 +244,47 @@ describe('an operator that requires post-quantum keys by a reload', () => {
     expect(shown(script)).toEqual([true, true]);
     expect(script.lostData()).toBeUndefined();
   });
+
+  it('ends classical keys that do not seal, and calls the node when no others are left', () => {
+    const script = scriptOf('preferred', 'preferred');
+    const count = () => script.agent.tunnels.plane.openingKeys;
+    script.move('ipv6-a');
+    script.settled();
+    script.world.runFor(60_000);
+    expect([count(), ...shown(script)]).toEqual([1, true, true]);
+    const { restore } = dropKeys(script);
+    script.world.runFor(600_000);
+    expect([count(), ...shown(script)]).toEqual([2, true, true]);
+    script.reloadAgent({ postQuantum: 'required' });
+    expect([count(), ...shown(script)]).toEqual([1, true, true]);
+    expect(script.lostData()).toBeUndefined();
+    script.world.runFor(250_000);
+    expect([count(), ...shown(script)]).toEqual([0, null, null]);
+    expect(countOf(script.agent.engine, 'session-called')).toBeGreaterThan(0);
+    const frames = watchData(script);
+    expect(script.lostData()).toBeDefined();
+    expect(frames).toEqual([]);
+    restore();
+    script.world.runFor(31_000);
+    expect(shown(script)).toEqual([true, true]);
+    expect(script.lostData()).toBeUndefined();
+  });
+
+  it('ends keys that the node has not confirmed yet', () => {
+    const script = scriptOf('preferred', 'preferred');
+    const count = () => script.agent.tunnels.plane.openingKeys;
+    const { restore } = dropKeys(script);
+    script.move('ipv6-a');
+    script.arrows('mn -> ha sealed Tunnel Request');
+    // They open data, and seal none.
+    expect([count(), ...shown(script)]).toEqual([1, null, null]);
+    script.reloadAgent({ postQuantum: 'required' });
+    script.world.runFor(5000);
+    expect([count(), ...shown(script)]).toEqual([0, null, null]);
+    expect(script.lostData()).toBeDefined();
+    restore();
+    script.world.runFor(31_000);
+    expect(shown(script)).toEqual([true, true]);
+    expect(script.lostData()).toBeUndefined();
+  });
 });

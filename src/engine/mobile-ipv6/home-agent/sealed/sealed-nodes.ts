@@ -246,11 +246,13 @@ export class SealedNodes implements SessionListener<UdpPath> {
 
   /**
    * Gives the data plane the keys of the session's tunnel. Those of a session whose binding ended
-   * are spent: a node that registers again in it is called, so that it makes new ones.
+   * are spent, and classical keys end when post-quantum ones become required: a node that has no
+   * others in its session is called, so that it makes new ones.
    */
   #publish(step: Step, session: Session): void {
     const homeAddress = this.#homes.get(session);
     if (homeAddress === undefined || this.#byHome.get(homeAddress) !== session) return;
+    if (!session.hasDataKeys) this.#context.keys.withdraw(step, homeAddress);
     const tunnel = this.#context.bindings.anyOf(homeAddress)?.tunnel;
     if (tunnel?.endpoint.sealedFor !== homeAddress) return;
     if (session.hasDataKeys) this.#context.keys.publish(step, homeAddress, tunnel.id, session);
@@ -333,11 +335,10 @@ export class SealedNodes implements SessionListener<UdpPath> {
 
   /**
    * Nodes whose key the configuration no longer has lose their sessions. Those that need
-   * post-quantum keys from now on, and have none, lose their data keys and are called.
+   * post-quantum keys from now on lose their classical data keys.
    */
   reconfigure(step: Step): void {
-    const { keys, policy } = this.#context;
-    const { directory, configuration } = policy;
+    const { directory, configuration } = this.#context.policy;
     const { handshakesPerSecond } = configuration;
     if (handshakesPerSecond !== undefined)
       this.#sessions.setHandshakesPerSecond(handshakesPerSecond);
@@ -346,12 +347,19 @@ export class SealedNodes implements SessionListener<UdpPath> {
       if (owner === undefined || owner !== directory.byPublicKey(session.peer.publicKey)) {
         this.#sessions.discard(session);
         this.#byHome.delete(homeAddress);
-      } else if (session.sealing?.postQuantum === false) {
-        if (postQuantumModeOf(configuration, owner) !== 'required') continue;
-        keys.withdraw(step, homeAddress);
-        this.#publish(step, session);
-      }
+      } else if (postQuantumModeOf(configuration, owner) === 'required')
+        this.#endClassicalKeys(step, session);
     }
+  }
+
+  /** All of them: those of which none seals now still open data, or may seal it later. */
+  #endClassicalKeys(step: Step, session: Session): void {
+    const classical = session
+      .generations()
+      .filter(({ postQuantum, carriesData }) => !postQuantum && carriesData);
+    if (classical.every(({ dataKeys }) => dataKeys === undefined)) return;
+    for (const generation of classical) generation.forgetDataKeys();
+    this.#publish(step, session);
   }
 
   /** The store was read: nodes with restored bindings are asked for new keys. */
