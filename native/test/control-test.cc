@@ -131,7 +131,7 @@ struct Initiation {
   }
 };
 
-Initiation withCookie(int family, const Address& source) {
+Initiation withCookie(int family, const Address& source, u8 secret = 2) {
   Initiation made;
   made.sign(keyOf(1), kLength - 32);
   u8 endpoint[18];
@@ -139,7 +139,7 @@ Initiation withCookie(int family, const Address& source) {
   std::memcpy(endpoint, source.bytes, octets);
   store16(endpoint + octets, kPort);
   u8 cookie[kShortHmac];
-  keyOf(2).sign(endpoint, octets + 2, cookie);
+  keyOf(secret).sign(endpoint, octets + 2, cookie);
   made.sign(ShortHmac(cookie, sizeof cookie), kLength - 16);
   return made;
 }
@@ -163,12 +163,13 @@ struct Checked {
   std::unique_ptr<HandshakeCheck> check = std::make_unique<HandshakeCheck>();
   CookieReply reply;
 
-  Checked() {
+  Checked() { setKeys(1000); }
+  void setKeys(u64 nowMs) {
     check->set({.mac1 = keyOf(1),
                 .cookieSecrets = {keyOf(3), keyOf(2)},
                 .cookieKey = {4},
                 .perSecond = 100},
-               1000);
+               nowMs);
   }
   HandshakeVerdict verdict(const Initiation& sent, int family, const Address& source,
                            u16 port = kPort, u64 nowMs = 1000) {
@@ -310,8 +311,26 @@ TEST(without_a_new_secret_the_engine_decides_about_handshakes) {
   for (u32 index = 0; index < 100; index++) {
     CHECK(checked.verdict(sent, 4, source, kPort, kStale) == HandshakeVerdict::unproved);
   }
-  CHECK(checked.verdict(withCookie(4, source), 4, source, kPort, kStale) ==
+  CHECK(checked.verdict(withCookie(4, source, 3), 4, source, kPort, kStale) ==
         HandshakeVerdict::proved);
+}
+
+TEST(a_cookie_is_no_proof_two_periods_after_its_secret_was_made) {
+  constexpr u64 kPeriod = 120'000;
+  const Address source = four(0xc6336401);
+  const auto proved = [&](Checked& checked, u8 secret, u64 nowMs) {
+    return checked.verdict(withCookie(4, source, secret), 4, source, kPort, nowMs) ==
+           HandshakeVerdict::proved;
+  };
+  // 3 is the newest, 2 the one before.
+  Checked checked;
+  CHECK(proved(checked, 2, 1000 + kPeriod - 1) && !proved(checked, 2, 1000 + kPeriod));
+  CHECK(proved(checked, 3, 1000 + 2 * kPeriod - 1) && !proved(checked, 3, 1000 + 2 * kPeriod));
+  // Another rate comes with the same secrets.
+  Checked reloaded;
+  reloaded.setKeys(1000 + kPeriod);
+  CHECK(!proved(reloaded, 2, 1000 + kPeriod) && proved(reloaded, 3, 1000 + kPeriod));
+  CHECK(!proved(reloaded, 3, 1000 + 2 * kPeriod));
 }
 
 TEST(a_control_datagram_has_to_name_an_spi_of_this_host) {
@@ -341,6 +360,35 @@ TEST(a_control_datagram_has_to_name_an_spi_of_this_host) {
   CHECK(!admitted(DatagramType::control, 5) && admitted(DatagramType::control, 6));
   // An initiation has an SPI of its sender.
   CHECK(admitted(DatagramType::initiation, 7) && sender.acquaintance == Acquaintance::stranger);
+}
+
+TEST(datagrams_with_one_spi_from_any_number_of_networks_have_one_share) {
+  ControlGate gate;
+  gate.ownSpis.change({5, 6}, {});
+  Counters counters;
+  CookieReply reply;
+  PuntQueue queue([] {});
+  const auto push = [&](u32 spi, const Address& source) {
+    u8 datagram[40] = {};
+    store32(datagram, firstWord(DatagramType::control, spi));
+    PacketPath path;
+    path.tunnel = spi;
+    path.remote = source;
+    Sender sender;
+    const Admission admission =
+        gate.admit(datagram, sizeof datagram, path, 1000, sender, counters, reply);
+    return admission == Admission::admitted &&
+           queue.push({path, std::vector<u8>(sizeof datagram)}, sender.acquaintance,
+                      sender.prefixes);
+  };
+  u32 taken = 0;
+  for (u32 index = 0; index < 20'000; index++) taken += push(5, four(index << 16)) ? 1u : 0u;
+  CHECK(taken > 1500 && taken < 2000);
+  for (u32 index = 0; index < 20; index++) CHECK(push(6, four(0xc6336401)));
+  bool more = false;
+  std::map<u32, u32> served;
+  for (const ControlPacket& packet : queue.take(40, more)) served[packet.path.tunnel]++;
+  CHECK(served[6] == 20 && served[5] == 20);
 }
 
 TEST(a_flood_from_many_prefixes_keeps_its_own_buckets) {

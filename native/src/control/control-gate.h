@@ -25,6 +25,8 @@ enum class Admission : u8 {
 struct ControlGate {
   // The group of the senders that their keys tell apart (SourcePrefixes::ofSender).
   static constexpr u64 kKeyOwners = 0;
+  // Those that name an SPI of this host, by the SPI. The plane itself is 1, and links begin at 3.
+  static constexpr u64 kSpiHolders = 2;
 
   HandshakeCheck handshakes;
   OwnSpis ownSpis;
@@ -47,10 +49,8 @@ struct ControlGate {
   // A datagram of the sealed port that is not data.
   Admission admit(const u8* datagram, size_t length, const PacketPath& path, u64 nowMs,
                   Sender& sender, Counters& counters, CookieReply& reply) {
-    bool known = false;
-    // A sender that names an SPI is told apart from those at its address that do not: anybody can
-    // give a datagram any source.
-    u64 part = path.relayIndex;
+    sender = {.acquaintance = Acquaintance::stranger,
+              .prefixes = SourcePrefixes::of(path.family, path.remote, path.relayIndex)};
     if (datagramType(datagram) == DatagramType::initiation) {
       switch (handshakes.check(datagram, length, path.family, path.remote, path.remotePort,
                                nowMs, reply)) {
@@ -64,7 +64,7 @@ struct ControlGate {
           counters.add(Counters::cookieReplies);
           return Admission::answered;
         case HandshakeVerdict::proved:
-          known = true;
+          sender.acquaintance = Acquaintance::known;
           break;
         case HandshakeVerdict::unproved:
           break;
@@ -76,15 +76,14 @@ struct ControlGate {
           counters.add(Counters::dropUnknownSpi);
           return Admission::dropped;
         case OwnSpis::Answer::own:
-          known = true;
-          part = u64{spi} << 32;
+          // Anybody can give a datagram any source: an SPI has one share, whatever the sources.
+          sender = {.acquaintance = Acquaintance::known,
+                    .prefixes = SourcePrefixes::ofSender(kSpiHolders, spi)};
           break;
         case OwnSpis::Answer::unnamed:
           break;
       }
     }
-    sender = {.acquaintance = known ? Acquaintance::known : Acquaintance::stranger,
-              .prefixes = SourcePrefixes::of(path.family, path.remote, part)};
     return Admission::admitted;
   }
 };

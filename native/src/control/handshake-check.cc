@@ -28,13 +28,22 @@ struct SourceEndpoint {
   }
 };
 
+bool isSameNewest(const std::vector<ShortHmac>& one, const std::vector<ShortHmac>& other) {
+  if (one.empty() || other.empty()) return one.empty() && other.empty();
+  static constexpr u8 kAnything = 0;
+  u8 mac[kShortHmac];
+  one.front().sign(&kAnything, sizeof kAnything, mac);
+  return other.front().verify(&kAnything, sizeof kAnything, mac);
+}
+
 }  // namespace
 
 void HandshakeCheck::set(HandshakeKeys&& keys, u64 nowMs) {
   const std::lock_guard<std::mutex> guard(mutex_);
+  // Another rate does not make secrets any younger.
+  if (!keys_ || !isSameNewest(keys_->cookieSecrets, keys.cookieSecrets)) setAtMs_ = nowMs;
   sealer_ = std::make_unique<CookieSealer>(keys.cookieKey);
   keys_ = std::move(keys);
-  setAtMs_ = nowMs;
 }
 
 HandshakeVerdict HandshakeCheck::check(const u8* initiation, size_t length, int family,
@@ -47,7 +56,7 @@ HandshakeVerdict HandshakeCheck::check(const u8* initiation, size_t length, int 
   if (!keys_->mac1.verify(initiation, mac1At, initiation + mac1At)) {
     return HandshakeVerdict::wrongMac;
   }
-  if (hasCookie(initiation, length, family, source, port)) {
+  if (hasCookie(initiation, length, family, source, port, nowMs)) {
     return takeTokens(proved_, keys_->perSecond, family, source, nowMs)
                ? HandshakeVerdict::proved
                : HandshakeVerdict::tooMany;
@@ -78,18 +87,23 @@ bool HandshakeCheck::answer(const u8* initiation, size_t length, int family,
 }
 
 bool HandshakeCheck::hasCookie(const u8* initiation, size_t length, int family,
-                               const Address& source, u16 port) const {
+                               const Address& source, u16 port, u64 nowMs) const {
   static constexpr u8 kNone[kShortHmac] = {};
   const size_t mac2At = length - kShortHmac;
   if (std::memcmp(initiation + mac2At, kNone, sizeof kNone) == 0) return false;
   const SourceEndpoint endpoint(family, source, port);
-  return std::any_of(keys_->cookieSecrets.begin(), keys_->cookieSecrets.end(),
-                     [&](const ShortHmac& secret) {
-                       u8 cookie[kShortHmac];
-                       secret.sign(endpoint.octets, endpoint.length, cookie);
-                       return ShortHmac(cookie, sizeof cookie)
-                           .verify(initiation, mac2At, initiation + mac2At);
-                     });
+  // Each secret is valid for one period after the one in which it is the newest: the engine sets
+  // no others while it is not under load.
+  u64 endsAtMs = setAtMs_ + 2 * kSecretMs;
+  for (const ShortHmac& secret : keys_->cookieSecrets) {
+    if (nowMs >= endsAtMs) return false;
+    endsAtMs -= kSecretMs;
+    u8 cookie[kShortHmac];
+    secret.sign(endpoint.octets, endpoint.length, cookie);
+    const ShortHmac key(cookie, sizeof cookie);
+    if (key.verify(initiation, mac2At, initiation + mac2At)) return true;
+  }
+  return false;
 }
 
 // Of every prefix, or of none.

@@ -62,7 +62,7 @@ class HandshakeCheck {
   };
 
   bool hasCookie(const u8* initiation, size_t length, int family, const Address& source,
-                 u16 port) const;
+                 u16 port, u64 nowMs) const;
   bool answer(const u8* initiation, size_t length, int family, const Address& source, u16 port,
               u64 nowMs, CookieReply& reply);
   static bool takeTokens(Buckets& buckets, u32 perSecond, int family, const Address& source,
@@ -70,6 +70,7 @@ class HandshakeCheck {
 
   std::mutex mutex_;
   std::optional<HandshakeKeys> keys_;
+  // When the newest secret was set first.
   u64 setAtMs_ = 0;
   std::unique_ptr<CookieSealer> sealer_;
   Buckets proved_;
