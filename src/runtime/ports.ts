@@ -311,6 +311,8 @@ export interface StorePort {
       readonly table: string;
       readonly key: string;
       readonly value: JsonValue | undefined;
+      /** All changes survive a power failure from then on if this is true for one of them. */
+      readonly isDurable?: boolean | undefined;
     }[],
   ): void;
   close(): void;

@@ -8,6 +8,7 @@ interface Change {
   readonly table: string;
   readonly key: string;
   readonly value: JsonValue | undefined;
+  readonly isDurable?: boolean;
 }
 
 /** First and longest wait before a store that refuses is tried again without a new record. */
@@ -50,8 +51,9 @@ export class RecordWriter {
   write(now: Monotonic, outputs: readonly Output[]): boolean {
     const changes: Change[] = [];
     for (const output of outputs) {
-      if (output.kind === 'persist')
-        changes.push({ table: output.table, key: output.key, value: output.value });
+      if (output.kind !== 'persist') continue;
+      const { kind: _, ...change } = output;
+      changes.push(change);
     }
     if (changes.length === 0) return true;
     const done =

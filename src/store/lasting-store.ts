@@ -108,7 +108,8 @@ class LastingStore implements StorePort {
     try {
       store = openSqliteStore(this.#file);
       const stale = [...store.load()].filter((record) => !this.#records.has(idOf(record)));
-      store.apply([...stale.map((one) => ({ ...one, value: undefined })), ...this.#all()]);
+      const changes = [...stale.map((one) => ({ ...one, value: undefined })), ...this.#all()];
+      store.apply(changes.map((change) => ({ ...change, isDurable: true })));
       this.#store = store;
       this.#fault = undefined;
       this.#records.clear();

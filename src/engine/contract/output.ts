@@ -29,12 +29,17 @@ export type Output =
       /** The part takes effect once this record is on disk; until then the former one stays. */
       readonly requires?: { readonly table: string; readonly key: string };
     }
-  /** Stores a record; `undefined` deletes it. On disk before a `send` of the step leaves. */
+  /** Stores a record; `undefined` deletes it. Stored before a `send` of the step leaves. */
   | {
       readonly kind: 'persist';
       readonly table: string;
       readonly key: string;
       readonly value: JsonValue | undefined;
+      /**
+       * It survives a power failure from then on, not only a crash of the daemon: the transaction
+       * waits for the disk.
+       */
+      readonly isDurable?: boolean;
     }
   | { readonly kind: 'event'; readonly event: EngineEvent }
   | { readonly kind: 'reply'; readonly id: number; readonly ok: boolean; readonly value: JsonValue }

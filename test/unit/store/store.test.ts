@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { StorePort } from '#runtime/ports.ts';
 import { openLastingStore } from '#store/lasting-store.ts';
 import { MemoryStore } from '#store/memory.ts';
@@ -57,6 +57,27 @@ describe('the sqlite file', () => {
     const again = openSqliteStore(file);
     expect([...again.load()]).toEqual([{ table: 't', key: 'k', value: 7 }]);
     again.close();
+  });
+
+  it('waits for the disk when a record has to survive a power failure, and only then', () => {
+    const execute = vi.spyOn(DatabaseSync.prototype, 'exec');
+    const store = openSqliteStore(join(directory, 'durable.sqlite'));
+    const record = { table: 't', key: 'k', value: 7 };
+    const statements = (...changes: Parameters<StorePort['apply']>[0]) => {
+      execute.mockClear();
+      store.apply(changes);
+      return execute.mock.calls.map(([sql]) => sql);
+    };
+    const written = ['BEGIN IMMEDIATE', 'COMMIT'];
+    expect(statements(record)).toEqual(written);
+    expect(statements(record, { ...record, key: 'l', isDurable: true })).toEqual([
+      'PRAGMA synchronous = FULL',
+      ...written,
+      'PRAGMA synchronous = NORMAL',
+    ]);
+    expect(statements(record)).toEqual(written);
+    execute.mockRestore();
+    store.close();
   });
 
   it('refuses a file that is no database, and names file and remedy', () => {

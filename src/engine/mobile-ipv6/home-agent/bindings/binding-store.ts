@@ -107,9 +107,13 @@ export function parseStoredTimestamp(
   return { homeAddress, spi, timestamp: timestamp(value) };
 }
 
-/** The timestamp of the last handshake that a mobile node began. */
+/** The timestamp of the last handshake that a mobile node began: durable, or a replay is new. */
 export function storeHandshake(step: Step, publicKey: string, microseconds: bigint): void {
-  persist(step, StoreTable.handshake, publicKey, String(microseconds));
+  const value = String(microseconds);
+  step.out.push({
+    ...{ kind: 'persist', table: StoreTable.handshake, key: publicKey },
+    ...{ value, isDurable: true },
+  });
 }
 
 export function parseStoredHandshake(value: JsonValue): bigint {

@@ -267,12 +267,14 @@ export class Enrolments {
     const { name } = enrolment;
     this.#byName.set(name, enrolment);
     const value = storedEnrolment(enrolment);
-    step.out.push({ kind: 'persist', table: ENROLMENT_TABLE, key: name, value });
+    // Durable: a power failure must not restore a token that was used.
+    step.out.push({ kind: 'persist', table: ENROLMENT_TABLE, key: name, value, isDurable: true });
   }
 
   #forget(step: Step, name: string): void {
     this.#byName.delete(name);
     this.#conflicts.delete(name);
-    step.out.push({ kind: 'persist', table: ENROLMENT_TABLE, key: name, value: undefined });
+    const removed = { table: ENROLMENT_TABLE, key: name, value: undefined };
+    step.out.push({ kind: 'persist', ...removed, isDurable: true });
   }
 }
