@@ -60,9 +60,7 @@ class DriverLoop implements Driver {
     this.#reconciler = new Reconciler(
       options.kernel,
       options.plane,
-      (what, error) => {
-        this.#report('kernel-refused', 'warn', { what, error: error.message });
-      },
+      (what, error) => this.#report('kernel-refused', 'warn', { what, error: error.message }),
       options,
       (why) => this.#report('tunnel-device-repaired', 'warn', { why }),
     );
@@ -308,8 +306,8 @@ class DriverLoop implements Driver {
   }
 
   #statistics(): JsonObject {
-    const plane = this.#options.plane.counters();
-    return { plane, driver: this.#driverCounters(), ...this.#externalRequests.counters() };
+    const own = { plane: this.#options.plane.counters(), driver: this.#driverCounters() };
+    return { ...own, ...this.#externalRequests.counters() };
   }
 
   #status(): JsonObject {
@@ -348,6 +346,8 @@ class DriverLoop implements Driver {
       if (this.#options.engine.deadline() <= now) this.#handle(now, [{ kind: 'tick' }]);
       this.#reconciler.tick(now);
       this.#records.tick(now);
+      // Desired state whose records the store has taken now.
+      this.#carryOut(now, []);
     });
   }
 

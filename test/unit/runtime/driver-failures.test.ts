@@ -93,6 +93,35 @@ describe('the driver, failures', () => {
     expect(plane.espKeys.get(1)?.send?.until).toBe(engine.inputs.length);
   });
 
+  it('applies held desired state when the store recovers, without another input', () => {
+    const { driver, engine, plane, store, clock, settle } = world();
+    const record = { table: 'esp-data', key: 'k' };
+    const key = { spi: 300, key: new Uint8Array(20) };
+    const espKeys: readonly DesiredEspKeys[] = [
+      {
+        ...{ tunnel: 1, algorithm: 'aes-gcm-16', extendedSequenceNumbers: true },
+        receive: { ...key, after: 0 },
+      },
+    ];
+    engine.answers.set('datagram', () => [
+      { kind: 'persist', ...record, value: 1 },
+      { kind: 'set-desired', key: 'esp', part: { espKeys }, requires: record },
+    ]);
+    driver.start();
+    const apply = store.apply;
+    store.apply = () => {
+      throw Object.assign(new Error('disk full'), { code: 'STORE_IO' });
+    };
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(plane.espKeys.size).toBe(0);
+    store.apply = apply;
+    const inputs = engine.inputs.length;
+    clock.advance(2_000);
+    expect(engine.inputs).toHaveLength(inputs);
+    expect(plane.espKeys.get(1)).toEqual(espKeys[0]);
+  });
+
   it('counts a UDP port that the host refuses, and goes on', () => {
     const { driver, engine, plane, control, log, settle } = world();
     engine.answers.set('datagram', () => [{ kind: 'renew-udp-port' }, SEND]);
