@@ -7,29 +7,40 @@ import type { Ipv6Address } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
 import type { RandomBytes } from '#engine/contract/engine.ts';
 import type { EspAssociation, EspEnd } from './association.ts';
-import { type EspDataAssociation, EspDataChannel } from './data-channel.ts';
+import {
+  type EspDataAssociation,
+  EspDataChannel,
+  EspDataReceiver,
+  EspDataSender,
+} from './data-channel.ts';
+import { KeyStates, keyUses } from './key-states.ts';
 
 export class EspDataChannels {
   readonly #end: EspEnd;
-  readonly #random: RandomBytes;
   readonly #byHomeAddress = new Map<Ipv6Address, EspDataChannel>();
-  /** Also those without association: a key that comes back continues its sequence numbers. */
-  readonly #known = new Map<string, EspDataChannel>();
-  /** By fingerprint, for keys that the configuration does not have (any more). */
-  readonly #records = new Map<string, JsonValue>();
+  readonly #senders: KeyStates<EspDataSender>;
+  readonly #receivers: KeyStates<EspDataReceiver>;
 
   constructor(associations: readonly EspAssociation[], end: EspEnd, random: RandomBytes) {
     this.#end = end;
-    this.#random = random;
+    this.#senders = new KeyStates(
+      ({ fingerprint, association: { extendedSequenceNumbers } }) =>
+        new EspDataSender(fingerprint, extendedSequenceNumbers, random),
+    );
+    this.#receivers = new KeyStates(({ fingerprint }) => new EspDataReceiver(fingerprint));
     this.replace(associations);
   }
 
   replace(associations: readonly EspAssociation[]): void {
+    const before = new Map(this.#byHomeAddress);
     this.#byHomeAddress.clear();
     for (const association of associations) {
-      const { data } = association;
+      const { data, homeAddress } = association;
       if (data === undefined) continue;
-      this.#byHomeAddress.set(association.homeAddress, this.#channelOf({ ...association, data }));
+      const fresh = this.#channelOf({ ...association, data });
+      const former = before.get(homeAddress);
+      const isSame = former?.sender === fresh.sender && former.receiver === fresh.receiver;
+      this.#byHomeAddress.set(homeAddress, isSame ? former : fresh);
     }
   }
 
@@ -43,28 +54,14 @@ export class EspDataChannels {
 
   /** A record of an earlier run. */
   restore(fingerprint: string, value: JsonValue): void {
-    this.#records.set(fingerprint, value);
-    this.#known.get(fingerprint)?.restore(value);
+    this.#senders.restore(fingerprint, value);
+    this.#receivers.restore(fingerprint, value);
   }
 
-  /** The keys of a known channel are the same; its SPIs and form may have changed. */
   #channelOf(association: EspDataAssociation): EspDataChannel {
-    const fresh = new EspDataChannel(association, this.#end, this.#random);
-    const { fingerprint } = fresh;
-    const known = this.#known.get(fingerprint);
-    if (known !== undefined && isSame(known.association, association)) return known;
-    const record = known?.record() ?? this.#records.get(fingerprint);
-    if (record !== undefined) fresh.restore(record);
-    this.#known.set(fingerprint, fresh);
-    return fresh;
+    const { outbound, inbound } = keyUses(association, this.#end, association.data);
+    const sender = this.#senders.of(outbound);
+    const receiver = this.#receivers.of(inbound);
+    return new EspDataChannel(association, this.#end, sender, receiver);
   }
-}
-
-function isSame(a: EspDataAssociation, b: EspDataAssociation): boolean {
-  return (
-    a.homeAddress === b.homeAddress &&
-    a.extendedSequenceNumbers === b.extendedSequenceNumbers &&
-    a.data.toHomeAgent.spi === b.data.toHomeAgent.spi &&
-    a.data.toMobileNode.spi === b.data.toMobileNode.spi
-  );
 }

@@ -1,5 +1,5 @@
 /**
- * Both security associations of one home address at one end, with their sequence numbers.
+ * Both security associations of one home address at one end, each with its sequence numbers.
  *
  * RFC 4303 §3.3.3, §3.4.3  sequence numbers and anti-replay window
  * RFC 4106 §2, §10         manual keys: no initialization vector twice, not after a restart either
@@ -9,14 +9,13 @@
  * initialization vector of AES-GCM also has a random epoch, chosen at each start; the peer refuses
  * the sequence numbers as replayed then, so that the loss is seen.
  */
-import { hex } from '#base/bytes.ts';
-import type { JsonObject, JsonValue } from '#base/json.ts';
+import type { JsonObject } from '#base/json.ts';
 import { ESP_ALGORITHMS, type EspKey, openEsp, sealEsp } from '#crypto/esp.ts';
-import { sha256 } from '#crypto/primitives.ts';
 import { REPLAY_WINDOW, ReplayWindow } from '#crypto/replay-window.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { EspContent, EspPacket } from '#wire/ip/esp.ts';
 import type { EspAssociation, EspEnd } from './association.ts';
+import { directionsAt, storedNumber } from './key-states.ts';
 
 /** The table of the store; its keys are fingerprints of keys. */
 export const ESP_TABLE = 'esp';
@@ -27,109 +26,134 @@ const EPOCH_OCTETS = 3;
 /** Of 32 bits, and the 40 bits beside the epoch in an initialization vector. */
 const LAST_SEQUENCE = { short: 2 ** 32 - 1, extended: 2 ** 40 - 1 } as const;
 
-interface ChannelRecord {
-  readonly sent: number;
-  readonly received: number;
+interface EspChannelParts {
+  readonly sender: EspSender;
+  readonly receiver: EspReceiver;
+  readonly random: RandomBytes;
 }
 
-export class EspChannel {
-  readonly association: EspAssociation;
-  /** Of its record; recognises the keys without storing them. */
+/** The sequence numbers that one key has sent. */
+export class EspSender {
   readonly fingerprint: string;
-  readonly #outbound: EspKey;
-  readonly #inbound: EspKey;
-  readonly #random: RandomBytes;
-  readonly #window = new ReplayWindow(REPLAY_WINDOW.control);
   readonly #epoch: number;
   #sequence = 0;
   #ceiling = 0;
 
-  constructor(association: EspAssociation, end: EspEnd, random: RandomBytes) {
-    const toHomeAgent = keyOf(association, association.toHomeAgent);
-    const toMobileNode = keyOf(association, association.toMobileNode);
-    this.association = association;
-    this.fingerprint = fingerprintOf(toHomeAgent, toMobileNode);
-    this.#outbound = end === 'mobile-node' ? toHomeAgent : toMobileNode;
-    this.#inbound = end === 'mobile-node' ? toMobileNode : toHomeAgent;
-    this.#random = random;
+  constructor(fingerprint: string, random: RandomBytes) {
+    this.fingerprint = fingerprint;
     this.#epoch = random(EPOCH_OCTETS).reduce((value, octet) => value * 256 + octet, 0);
   }
 
-  /** Continues behind the sequence numbers of an earlier run. */
-  restore(value: JsonValue): void {
-    const record = recordOf(value);
-    if (record === undefined) return;
-    this.#sequence = record.sent;
-    this.#ceiling = record.sent;
-    this.#window.startAfter(record.received);
+  /** Before the first `next`. */
+  restore({ sent }: JsonObject): void {
+    this.#ceiling = Math.max(this.#ceiling, storedNumber(sent));
+    this.#sequence = this.#ceiling;
   }
 
-  /** The ESP packet; undefined once the sequence numbers are used up. */
-  seal(step: Step, content: EspContent): Uint8Array | undefined {
-    const { extendedSequenceNumbers, algorithm } = this.#outbound;
-    const last = LAST_SEQUENCE[extendedSequenceNumbers ? 'extended' : 'short'];
+  record(): JsonObject {
+    return { sent: this.#ceiling };
+  }
+
+  /** Undefined once the sequence numbers are used up. */
+  next({ out }: Step, last: number): number | undefined {
     if (this.#sequence >= last) return undefined;
     this.#sequence++;
     if (this.#sequence > this.#ceiling) {
       this.#ceiling = Math.min(this.#sequence + CEILING_STEP, last);
-      this.#persist(step);
+      out.push({
+        ...{ kind: 'persist', table: ESP_TABLE, key: this.fingerprint },
+        ...{ value: this.record(), isDurable: true },
+      });
     }
-    const { ivOctets } = ESP_ALGORITHMS[algorithm];
-    const iv = algorithm === 'aes-gcm-16' ? this.#counterIv() : this.#random(ivOctets);
-    return sealEsp(this.#outbound, this.#sequence, iv, content);
+    return this.#sequence;
   }
 
-  /** The content of an authentic packet that is new. A failure changes nothing. */
-  open(step: Step, packet: EspPacket): EspContent | 'replayed' | 'forged' {
-    const sequence = this.#inbound.extendedSequenceNumbers
-      ? this.#window.counterOf(packet.sequence)
-      : packet.sequence;
-    if (sequence === undefined || sequence === 0) return 'forged';
-    if (this.#window.has(sequence)) return 'replayed';
-    const content = openEsp(this.#inbound, sequence, packet);
-    if (content === undefined) return 'forged';
-    this.#window.add(sequence);
-    this.#persist(step);
-    return content;
-  }
-
-  #counterIv(): Uint8Array {
+  /** Of the latest sequence number: no other of this key is the same. */
+  counterIv(): Uint8Array {
     const iv = new Uint8Array(8);
     const view = new DataView(iv.buffer);
     view.setUint32(0, this.#epoch * 256 + Math.floor(this.#sequence / 2 ** 32));
     view.setUint32(4, this.#sequence % 2 ** 32);
     return iv;
   }
+}
 
-  /** What `restore` takes: covers everything that was sent and received so far. */
-  record(): JsonObject {
-    return { sent: this.#ceiling, received: this.#window.highest };
+/** The anti-replay window of one key. */
+export class EspReceiver {
+  readonly #fingerprint: string;
+  readonly #window = new ReplayWindow(REPLAY_WINDOW.control);
+
+  constructor(fingerprint: string) {
+    this.#fingerprint = fingerprint;
   }
 
-  #persist({ out }: Step): void {
-    out.push({ kind: 'persist', table: ESP_TABLE, key: this.fingerprint, value: this.record() });
+  /** Before the first packet. */
+  restore({ received }: JsonObject): void {
+    this.#window.startAfter(Math.max(this.#window.highest, storedNumber(received)));
+  }
+
+  record(): JsonObject {
+    return { received: this.#window.highest };
+  }
+
+  /** The content of an authentic packet that is new. A failure changes nothing. */
+  open({ out }: Step, key: EspKey, packet: EspPacket): EspContent | 'replayed' | 'forged' {
+    const sequence = key.extendedSequenceNumbers
+      ? this.#window.counterOf(packet.sequence)
+      : packet.sequence;
+    if (sequence === undefined || sequence === 0) return 'forged';
+    if (this.#window.has(sequence)) return 'replayed';
+    const content = openEsp(key, sequence, packet);
+    if (content === undefined) return 'forged';
+    this.#window.add(sequence);
+    out.push({
+      ...{ kind: 'persist', table: ESP_TABLE, key: this.#fingerprint },
+      ...{ value: this.record(), isDurable: true },
+    });
+    return content;
+  }
+}
+
+export class EspChannel {
+  readonly association: EspAssociation;
+  readonly sender: EspSender;
+  readonly receiver: EspReceiver;
+  readonly #outbound: EspKey;
+  readonly #inbound: EspKey;
+  readonly #random: RandomBytes;
+
+  constructor(
+    association: EspAssociation,
+    end: EspEnd,
+    { sender, receiver, random }: EspChannelParts,
+  ) {
+    const { outbound, inbound } = directionsAt(end, association);
+    this.association = association;
+    this.sender = sender;
+    this.receiver = receiver;
+    this.#outbound = keyOf(association, outbound);
+    this.#inbound = keyOf(association, inbound);
+    this.#random = random;
+  }
+
+  /** The ESP packet; undefined once the sequence numbers are used up. */
+  seal(step: Step, content: EspContent): Uint8Array | undefined {
+    const { extendedSequenceNumbers, algorithm } = this.#outbound;
+    const last = LAST_SEQUENCE[extendedSequenceNumbers ? 'extended' : 'short'];
+    const sequence = this.sender.next(step, last);
+    if (sequence === undefined) return undefined;
+    const { ivOctets } = ESP_ALGORITHMS[algorithm];
+    const iv = algorithm === 'aes-gcm-16' ? this.sender.counterIv() : this.#random(ivOctets);
+    return sealEsp(this.#outbound, sequence, iv, content);
+  }
+
+  /** The content of an authentic packet that is new. A failure changes nothing. */
+  open(step: Step, packet: EspPacket): EspContent | 'replayed' | 'forged' {
+    return this.receiver.open(step, this.#inbound, packet);
   }
 }
 
 function keyOf(association: EspAssociation, { spi, key }: EspAssociation['toHomeAgent']): EspKey {
   const { algorithm, extendedSequenceNumbers } = association;
   return { spi, algorithm, key, extendedSequenceNumbers };
-}
-
-function fingerprintOf(...keys: readonly EspKey[]): string {
-  const text = new TextEncoder();
-  const octets = keys.flatMap(({ algorithm, key }) => [text.encode(`${algorithm} `), key]);
-  return hex(sha256(...octets).subarray(0, 16));
-}
-
-function recordOf(value: JsonValue): ChannelRecord | undefined {
-  if (!isObject(value)) return undefined;
-  const [sent, received] = [value['sent'], value['received']].map((one) =>
-    typeof one === 'number' && Number.isSafeInteger(one) && one >= 0 ? one : undefined,
-  );
-  return sent === undefined || received === undefined ? undefined : { sent, received };
-}
-
-function isObject(value: JsonValue): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

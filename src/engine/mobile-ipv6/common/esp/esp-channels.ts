@@ -8,21 +8,22 @@ import type { Ipv6Address } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
 import type { RandomBytes } from '#engine/contract/engine.ts';
 import type { EspAssociation, EspEnd } from './association.ts';
-import { EspChannel } from './esp-channel.ts';
+import { EspChannel, EspReceiver, EspSender } from './esp-channel.ts';
+import { KeyStates, keyUses } from './key-states.ts';
 
 export class EspChannels {
   readonly #end: EspEnd;
   readonly #random: RandomBytes;
   readonly #byHomeAddress = new Map<Ipv6Address, EspChannel>();
   readonly #bySpi = new Map<number, EspChannel>();
-  /** By fingerprint, for keys that the configuration does not have (any more). */
-  readonly #records = new Map<string, JsonValue>();
-  /** Also those without association: a key that comes back continues its sequence numbers. */
-  readonly #known = new Map<string, EspChannel>();
+  readonly #senders: KeyStates<EspSender>;
+  readonly #receivers: KeyStates<EspReceiver>;
 
   constructor(associations: readonly EspAssociation[], end: EspEnd, random: RandomBytes) {
     this.#end = end;
     this.#random = random;
+    this.#senders = new KeyStates(({ fingerprint }) => new EspSender(fingerprint, random));
+    this.#receivers = new KeyStates(({ fingerprint }) => new EspReceiver(fingerprint));
     this.replace(associations);
   }
 
@@ -38,8 +39,8 @@ export class EspChannels {
 
   /** A record of an earlier run. */
   restore(fingerprint: string, value: JsonValue): void {
-    this.#records.set(fingerprint, value);
-    this.#known.get(fingerprint)?.restore(value);
+    this.#senders.restore(fingerprint, value);
+    this.#receivers.restore(fingerprint, value);
   }
 
   get isEmpty(): boolean {
@@ -64,23 +65,11 @@ export class EspChannels {
   }
 
   #channelOf(association: EspAssociation): EspChannel {
-    const fresh = new EspChannel(association, this.#end, this.#random);
-    const { fingerprint } = fresh;
-    const known = this.#known.get(fingerprint);
-    if (known !== undefined && sameAssociation(known.association, association)) return known;
-    const record = known?.record() ?? this.#records.get(fingerprint);
-    if (record !== undefined) fresh.restore(record);
-    this.#known.set(fingerprint, fresh);
-    return fresh;
+    const { outbound, inbound } = keyUses(association, this.#end, association);
+    return new EspChannel(association, this.#end, {
+      sender: this.#senders.of(outbound),
+      receiver: this.#receivers.of(inbound),
+      random: this.#random,
+    });
   }
-}
-
-/** Their keys are the same. */
-function sameAssociation(a: EspAssociation, b: EspAssociation): boolean {
-  return (
-    a.homeAddress === b.homeAddress &&
-    a.extendedSequenceNumbers === b.extendedSequenceNumbers &&
-    a.toHomeAgent.spi === b.toHomeAgent.spi &&
-    a.toMobileNode.spi === b.toMobileNode.spi
-  );
 }

@@ -184,7 +184,7 @@ export class EspProtection {
     return {
       ...send,
       packet: encode(ipv6Codec, { ...packet, protocol: PROTOCOL_ESP, payload: sealed }),
-      requires: { table: ESP_TABLE, key: channel.fingerprint },
+      requires: { table: ESP_TABLE, key: channel.sender.fingerprint },
     };
   }
 }

@@ -128,8 +128,9 @@ export class EspTunnels {
     const own = this.#byId(tunnel);
     if (own === undefined) return false;
     if (this.#end !== 'home-agent' || !isIpv4(remote)) return true;
-    own.channel.setPeer(step, { remote, remotePort });
-    if (remote === own.tunnel.path.remote) this.#publish(step, own);
+    const { remote: tunnelRemote } = own.tunnel.path;
+    own.channel.receiver.seen(step, { remote, remotePort }, tunnelRemote);
+    if (remote === tunnelRemote) this.#publish(step, own);
     return true;
   }
 
@@ -156,6 +157,7 @@ export class EspTunnels {
       ? { sendsAt: this.#sendsAfterMove(step.now, tunnel), keepalives: 0 }
       : { sendsAt: former.sendsAt, keepalives: former.keepalives };
     const own: OwnTunnel = { partKey, part, tunnel, channel, ...timers };
+    channel.receiver.moved(step, tunnel.path.remote);
     this.#tunnels.set(home, own);
     this.#ofPart.set(partKey, home);
     this.#ofId.set(tunnel.id, home);
@@ -197,20 +199,21 @@ export class EspTunnels {
       this.#end === 'mobile-node' ||
       tunnel.path.carrier === 'ip' ||
       this.#peerPort(own) !== undefined;
-    const before = channel.exhausted;
+    const { sender } = channel;
+    const before = sender.exhausted;
     const keys = channel.keys(step, tunnel.id, isKnown);
-    if (channel.exhausted && !before) this.#count('esp-exhausted');
+    if (sender.exhausted && !before) this.#count('esp-exhausted');
     step.out.push({
       kind: 'set-desired',
       key: keysPart(channel.association.homeAddress),
       part: { espKeys: [keys] },
-      requires: { table: ESP_DATA_TABLE, key: channel.fingerprint },
+      requires: { table: ESP_DATA_TABLE, key: sender.fingerprint },
     });
   }
 
   /** The port of the mobile node's NAT mapping, if it has shown it. */
   #peerPort({ channel, tunnel }: OwnTunnel): number | undefined {
-    const { peer } = channel;
+    const { peer } = channel.receiver;
     return peer?.remote === tunnel.path.remote ? peer.remotePort : undefined;
   }
 

@@ -270,6 +270,8 @@ describe('sequence numbers', () => {
         used.add(number);
         const [key] = sending.records.keys();
         expect(output.requires).toEqual({ table: 'esp', key });
+        const isStored = outputs.some((one) => one.kind === 'persist' && one.isDurable === true);
+        expect(outputs).toHaveLength(isStored ? 2 : 1);
         const [record] = sending.records.values();
         expect(
           Number(Object.entries(record ?? {}).find(([name]) => name === 'sent')?.[1]),
@@ -337,6 +339,29 @@ describe('sequence numbers', () => {
       ...{ kind: 'set-desired', key: 'esp' },
       part: { espSpis: [{ spi: 2001 }] },
     });
+  });
+
+  it('stay with a key whose pair gets another key, over a restart', () => {
+    const own = association();
+    const other = association(HOME, 7);
+    const sending = node();
+    const receiving = agent();
+    const before = sequenceOf(sending.sent(updateFrom(HOME)));
+    receiving.receive(sending.sent(updateFrom(HOME)));
+    const changed = { ...own, toMobileNode: other.toMobileNode };
+    const later = new End('mobile-node', [changed], sending.records);
+    const update = later.sent(updateFrom(HOME));
+    expect(sequenceOf(update)).toBeGreaterThan(before + 1);
+    const restarted = new End('home-agent', [changed], receiving.records);
+    restarted.receive(node().sent(updateFrom(HOME)));
+    restarted.receive(update);
+    expect(restarted.counts).toEqual(['esp-replayed', 'esp-received']);
+    const replaced = new End(
+      'mobile-node',
+      [{ ...own, toHomeAgent: other.toHomeAgent }],
+      later.records,
+    );
+    expect(sequenceOf(replaced.sent(updateFrom(HOME)))).toBe(1);
   });
 
   /** The key of the record of an association. */
