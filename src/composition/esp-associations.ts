@@ -1,4 +1,5 @@
 /** ESP around an engine, with the associations of its configuration. */
+import type { Change } from '#daemon/configuration/config-difference.ts';
 import type { Engine, Step } from '#engine/contract/engine.ts';
 import type { CommonInput } from '#engine/contract/input.ts';
 import type {
@@ -6,6 +7,7 @@ import type {
   EspConfiguration,
   EspEnd,
 } from '#engine/mobile-ipv6/common/esp/association.ts';
+import { ESP_UDP_PORT } from '#engine/mobile-ipv6/common/esp/data-association.ts';
 import { EspProtection } from '#engine/mobile-ipv6/common/esp/esp-protection.ts';
 import { EspTunnels } from '#engine/mobile-ipv6/common/esp/esp-tunnels.ts';
 import type { EspReason } from '#engine/mobile-ipv6/common/esp/reasons.ts';
@@ -43,6 +45,29 @@ export function hasEspData(
   owners: readonly { readonly esp?: EspConfiguration | undefined }[],
 ): boolean {
   return owners.some(({ esp }) => esp?.data !== undefined);
+}
+
+interface EspPortNeeds {
+  readonly homeAgent: Pick<HomeAgentConfiguration, 'mobileNodes' | 'ipv4Addresses'>;
+}
+
+/** The port at which the plane of a home agent takes ESP in UDP; 0: none. */
+export function homeAgentEspPort({
+  homeAgent: { ipv4Addresses, mobileNodes },
+}: EspPortNeeds): number {
+  return ipv4Addresses.length > 0 && hasEspData(mobileNodes) ? ESP_UDP_PORT : 0;
+}
+
+/** The plane opens its ports once: the first node with `esp.data` needs a restart over IPv4. */
+export function espPortChanges(started: EspPortNeeds, fresh: EspPortNeeds): readonly Change[] {
+  if (homeAgentEspPort(started) !== 0 || homeAgentEspPort(fresh) === 0) return [];
+  const at = fresh.homeAgent.mobileNodes.findIndex(({ esp }) => esp?.data !== undefined);
+  return [
+    {
+      ...{ setting: `mobileNodes[${at}].esp.data`, old: undefined, new: 'over IPv4' },
+      ...{ reloadable: true, why: `UDP port ${ESP_UDP_PORT} opens when the home agent starts` },
+    },
+  ];
 }
 
 /** For a home agent, whose nodes may change while it runs. */

@@ -3,6 +3,7 @@
  * (home agent, mobile node, mobile router, relay).
  */
 import type { IpAddress } from '#base/ip.ts';
+import type { Change } from '#daemon/configuration/config-difference.ts';
 import type { DaemonSettings, PlaneDaemonSettings } from '#daemon/daemon-settings.ts';
 import type { DaemonContext, RunningDaemon } from '#daemon/daemon-spec.ts';
 import type { RegistrationKeyOwner } from '#engine/contract/registration-key-owner.ts';
@@ -49,6 +50,8 @@ interface PacketDaemonSpec<S extends WithPlaneSection> extends DaemonDescription
   addresses?(settings: S): readonly IpAddress[];
   /** The keys of registrations; none unless given. */
   registrationKeys?(settings: S): readonly RegistrationKeyOwner[];
+  /** Reloadable keys of `fresh` that need what the plane opened with `started` does not have. */
+  needsRestart?(started: S, fresh: S): readonly Change[];
   /** Runs before anything is open that could wait for it. */
   warmUp?(settings: S): void;
   /** Runs after the kernel state of a killed run is removed, so that it sees the host's own. */
@@ -108,6 +111,7 @@ async function startPacketDaemon<S extends WithPlaneSection>(
   );
   return {
     ...running,
+    needsRestart: (fresh) => spec.needsRestart?.(settings, fresh) ?? [],
     async reconfigure(fresh) {
       await running.reconfigure?.(fresh);
       setKeys(fresh);

@@ -102,6 +102,7 @@ export class DaemonRun<S extends { readonly daemon: ServiceSettings }> {
     this.#reloader = new Reloader(this.#document, {
       ...{ events, load: () => this.#spec.load(this.#options.config) },
       apply: (fresh) => this.#apply(running, fresh),
+      needsRestart: (fresh) => running.needsRestart?.(fresh) ?? [],
     });
     this.#log.info('started', { version: packageVersion(), controlSocket });
     await reporter.report();

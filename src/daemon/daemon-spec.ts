@@ -1,6 +1,7 @@
 /** The interfaces between a daemon and the common life cycle. */
 import type { EventSink } from '#runtime/ports.ts';
 import type { Loaded } from './configuration/config.ts';
+import type { Change } from './configuration/config-difference.ts';
 import type { ControlServer } from './control/control-socket.ts';
 import type { Identity, ServiceSettings } from './daemon-settings.ts';
 import type { Log } from './log.ts';
@@ -65,4 +66,6 @@ export interface RunningDaemon<S = never> {
    * ones.
    */
   reconfigure?(settings: S): void | Promise<void>;
+  /** Reloadable keys that need, with these settings, what the daemon opens only when it starts. */
+  needsRestart?(settings: S): readonly Change[];
 }

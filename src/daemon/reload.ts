@@ -16,6 +16,8 @@ interface ReloadOptions<S> {
    * cannot.
    */
   apply(settings: S): void | Promise<void>;
+  /** Changes in reloadable keys that take effect only after a restart, with these settings. */
+  needsRestart(settings: S): readonly Change[];
   readonly events: EventSink;
 }
 
@@ -62,15 +64,16 @@ export class Reloader<S> {
       values: withReloadable(keys, this.#inForce.values, values),
     };
     const reloadable = changes.filter((change) => change.reloadable);
-    const needsRestart = changes.filter((change) => !change.reloadable);
+    const fixed = changes.filter((change) => !change.reloadable);
     if (changes.length === 0) this.#note('info', 'config-unchanged', {});
-    const settings = needsRestart.length === 0 ? loaded.value : settingsOf(next.written);
+    const settings = fixed.length === 0 ? loaded.value : settingsOf(next.written);
     if (settings === undefined) {
       this.#noteChanges('warn', 'config-needs-restart', changes, { why: TOGETHER });
       return { ok: true, applied: [], needsRestart: changes };
     }
     if (reloadable.length > 0) await this.#options.apply(settings);
     this.#inForce = next;
+    const needsRestart = [...fixed, ...this.#options.needsRestart(settings)];
     this.#noteChanges('info', 'config-reloaded', reloadable);
     this.#noteChanges('warn', 'config-needs-restart', needsRestart);
     return { ok: true, applied: reloadable, needsRestart };
@@ -82,8 +85,9 @@ export class Reloader<S> {
     changes: readonly Change[],
     more: JsonObject = {},
   ): void {
-    for (const { setting, old = null, new: fresh = null } of changes) {
-      this.#note(level, name, { setting, old, new: fresh, ...more });
+    for (const { setting, old = null, new: fresh = null, why } of changes) {
+      const reason = why === undefined ? {} : { why };
+      this.#note(level, name, { setting, old, new: fresh, ...reason, ...more });
     }
   }
 

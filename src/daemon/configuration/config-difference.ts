@@ -19,6 +19,8 @@ export interface Change {
   readonly old: JsonValue | undefined;
   readonly new: JsonValue | undefined;
   readonly reloadable: boolean;
+  /** Why it needs a restart although its key is reloadable. */
+  readonly why?: string;
 }
 
 const REDACTED = '[redacted]';

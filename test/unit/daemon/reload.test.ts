@@ -121,6 +121,26 @@ describe('reload', () => {
     expect((await reload()).stdout).toBe('no changes\n');
   });
 
+  it('lists at each reload what the daemon would open only when it starts', async () => {
+    configure({});
+    const { lines } = await start();
+    configure({ size: 200 });
+    for (const inForce of ['in force now\n  size: 1 → 200\n', '']) {
+      expect(await reload()).toMatchObject({
+        status: ExitCode.ok,
+        stdout: `${inForce}only after a restart\n  size: 1 → 200\n`,
+      });
+    }
+    await expect
+      .poll(() => lines('config-needs-restart'), PATIENCE)
+      .toEqual(
+        Array(2).fill({
+          ...{ level: 'warn', setting: 'size', old: 1, new: 200 },
+          why: 'the room is that of the start',
+        }),
+      );
+  });
+
   it('rejects a wrong configuration as a whole, lists every fault and exits with 78', async () => {
     configure({});
     const { lines } = await start();
