@@ -25,7 +25,7 @@ await runPacketDaemon({
     noticeUnknownEndpoints: true,
     espPort: homeAgentEspPort({ homeAgent }),
   }),
-  needsRestart: espPortChanges,
+  needsRestart: (started, fresh) => espPortChanges(started, fresh),
   addresses: ({ homeAgent }) => [...homeAgent.addresses, ...homeAgent.ipv4Addresses],
   registrationKeys: ({ homeAgent: { mobileNodes } }) =>
     mobileNodes.flatMap(({ registrationKeys, identifier, homeAddresses }) =>

@@ -40,15 +40,19 @@ export function espOfHomes({ homes }: Homes, engine: Counting): Esp {
   return espAround(protection, tunnels);
 }
 
+interface EspOwner {
+  readonly esp?: EspConfiguration | undefined;
+}
+
 /** Whether the plane needs the port of ESP in UDP, and the engine the sequence numbers. */
-export function hasEspData(
-  owners: readonly { readonly esp?: EspConfiguration | undefined }[],
-): boolean {
+export function hasEspData(owners: readonly EspOwner[]): boolean {
   return owners.some(({ esp }) => esp?.data !== undefined);
 }
 
 interface EspPortNeeds {
-  readonly homeAgent: Pick<HomeAgentConfiguration, 'mobileNodes' | 'ipv4Addresses'>;
+  readonly homeAgent: Pick<HomeAgentConfiguration, 'ipv4Addresses'> & {
+    readonly mobileNodes: readonly EspOwner[];
+  };
 }
 
 /** The port at which the plane of a home agent takes ESP in UDP; 0: none. */

@@ -1,17 +1,13 @@
 /** The UDP port of ESP, which a home agent opens when it starts. */
 import { describe, expect, it } from 'vitest';
-import { ipv4, ipv6 } from '#base/ip.ts';
+import { ipv4 } from '#base/ip.ts';
 import { espPortChanges, homeAgentEspPort } from '#composition/esp-associations.ts';
 
 const direction = { spi: 1000, key: new Uint8Array(36) };
 const pair = { toHomeAgent: direction, toMobileNode: direction };
 const esp = { ...pair, algorithm: 'aes-gcm-16', extendedSequenceNumbers: true } as const;
-const node = {
-  homeAddresses: [ipv6('2001:db8:100::10')],
-  ...{ identifier: undefined, publicKey: undefined, registrationKeys: [] },
-};
-const PLAIN = { ...node, esp };
-const IN_ESP = { ...node, esp: { ...esp, data: pair } };
+const PLAIN = { esp };
+const IN_ESP = { esp: { ...esp, data: pair } };
 
 const agent = (mobileNodes: readonly (typeof PLAIN)[], ipv4Addresses = [ipv4('192.0.2.1')]) => ({
   homeAgent: { ipv4Addresses, mobileNodes },
