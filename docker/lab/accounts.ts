@@ -16,7 +16,7 @@ function sojourn(
   return { code: status ?? 1, text: `${stdout}${stderr}` };
 }
 
-for (const account of ['mn', 'mn2']) {
+for (const account of ['mn2', 'mn3']) {
   for (let tries = 1; ; tries += 1) {
     const { code, text } = sojourn(`${passwordOf(account)}\n`, 'as', 'account', 'add', account);
     if (code === 0 || text.includes('already')) break;

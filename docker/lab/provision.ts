@@ -2,7 +2,7 @@
  * Writes the configuration of one daemon of the container lab to /etc/sojourn and its keys to
  * /var/lib/sojourn.
  *
- *   node provision.ts ha|as|dc|rsn|mn|mn2|mr
+ *   node provision.ts ha|as|dc|rsn|mn|mn2|mn3|mr
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,22 +16,17 @@ const CORE = { names: ['2001:db8:f::fe', '198.51.100.254'], dc: ['198.51.100.4',
 const COORDINATOR = { name: 'dc.example', publicKey: publicKeyOf('dc'), endpoints: CORE.dc };
 
 const HOMES = {
-  mn: { spi: 1000, homeAddress: '2001:db8:200::10', ipv4HomeAddress: '203.0.113.10' },
-  mr: { spi: 2000, homeAddress: '2001:db8:200::20', ipv4HomeAddress: '203.0.113.20' },
+  mn: { homeAddress: '2001:db8:200::10', ipv4HomeAddress: '203.0.113.10' },
+  mr: { homeAddress: '2001:db8:200::20', ipv4HomeAddress: '203.0.113.20' },
 } as const;
 type HomeName = keyof typeof HOMES;
 
 const MOBILE_NETWORK = ['2001:db8:500::/64', '192.0.2.128/28'];
 
-const security = (name: HomeName) => ({
-  spi: HOMES[name].spi,
-  key: hexOf(secret(`home of ${name}`)),
-});
-
 function homeAgent() {
   const grant = (name: HomeName) => ({
     identifier: `${name}@example.net`,
-    security: security(name),
+    publicKey: publicKeyOf(name),
     homeAddresses: [HOMES[name].homeAddress],
     ipv4HomeAddresses: [HOMES[name].ipv4HomeAddress],
   });
@@ -54,7 +49,7 @@ function home(name: HomeName) {
       ipv4HomeAddress,
       virtualHomeNetwork: true,
     },
-    ...{ identifier: `${name}@example.net`, security: security(name) },
+    ...{ identifier: `${name}@example.net`, publicKey: publicKeyOf('ha') },
   };
 }
 
@@ -84,19 +79,17 @@ async function ntmobile(account: string) {
 async function configurationOf(name: string): Promise<object> {
   switch (name) {
     case 'ha':
+      keep('ha.key', hexOf(secret('ha')));
       return homeAgent();
     case 'mr':
+      keep('mr.key', hexOf(secret('mr')));
       return mobileRouter();
     case 'mn':
-      return {
-        ...MOBILE,
-        daemon: { resolvers: CORE.names },
-        defaultRoute: false,
-        homes: [home('mn')],
-        ntmobile: await ntmobile('mn'),
-      };
+      keep('mn.key', hexOf(secret('mn')));
+      return { ...MOBILE, daemon: { resolvers: CORE.names }, homes: [home('mn')] };
     case 'mn2':
-      return { daemon: { name: 'mn2', resolvers: CORE.names }, ntmobile: await ntmobile('mn2') };
+    case 'mn3':
+      return { daemon: { name, resolvers: CORE.names }, ntmobile: await ntmobile(name) };
     case 'as':
       keep('as.authority.key', hexOf(secret('as authority')));
       keep('as.exchange.key', hexOf(secret('as exchange')));

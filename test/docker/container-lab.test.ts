@@ -36,6 +36,10 @@ afterAll(async () => {
   await engine?.[Symbol.asyncDispose]();
 }, 120_000);
 
+/** Runs a program in a container. */
+const inside = (container: string, ...argv: readonly string[]) =>
+  execute('docker', 'exec', dockerName(container), ...argv);
+
 const sojourn = (...args: readonly string[]) => execute(process.execPath, CLI, ...args);
 
 async function bridges(): Promise<readonly string[]> {
@@ -88,12 +92,40 @@ describe('the lab', () => {
       expect(status.output).toContain(`"container": "${service}"`);
   }, 300_000);
 
+  it('encrypts everything between mobile nodes and home agent', async () => {
+    for (const node of ['mn', 'mr']) {
+      const status = await inside(node, 'sojourn', 'status');
+      expect(status.output, node).toMatch(/^ *encryption +encrypted \(AES-128-GCM/m);
+    }
+    // `NOT ENCRYPTED` would follow.
+    const homeAgent = await inside('ha', 'sojourn', 'status');
+    expect(homeAgent.output).toMatch(/^ *bindings +2 \(2 configured\)$/m);
+  }, 60_000);
+
   it('moves a node to another network', async () => {
     const moved = await sojourn('lab', 'move', 'mn', 'ds', '--docker');
     expect(moved.code, moved.output).toBe(0);
     expect(moved.output).toContain('mn is registered from ds');
     expect((await sojourn('lab', 'status', '--docker')).output).toMatch(/^mn +healthy +ds$/m);
   }, 120_000);
+
+  it('shows nothing of a download on the access network of a mobile node', async () => {
+    const onLink = 'net 203.0.113.160/28 or net 2001:db8:d::/64';
+    const tcpdump = ['timeout', '60', 'tcpdump', '-i', 'any', '-lnAZ', 'root', '-c', '100'];
+    let captured: string | undefined;
+    const capture = inside('ds', ...tcpdump, onLink).then(({ output }) => {
+      captured = output;
+    });
+    while (captured === undefined)
+      expect(await inside('mn', 'curl', '-sSf', 'http://cn.example/small')).toEqual({
+        code: 0,
+        output: 'ok\n',
+      });
+    await capture;
+    expect(captured).toMatch(/100 packets captured/);
+    expect(captured).toMatch(/\.4191[:, ]/);
+    expect(captured).not.toMatch(/GET \/small|HTTP\/1|cn\.example/);
+  }, 90_000);
 
   it('rejects unknown nodes and networks', async () => {
     expect((await sojourn('lab', 'move', 'mn', 'nowhere', '--docker')).code).toBe(64);

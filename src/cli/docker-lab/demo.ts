@@ -36,7 +36,7 @@ const ALL: readonly AccessNetwork[] = ['ar6', 'ds', 'nat-cone', 'nat-sym', 'ar4'
 
 const SCENARIOS: readonly Scenario[] = [
   {
-    title: 'a mobile node (Mobile IPv6, DSMIPv6)',
+    title: 'a mobile node (Mobile IPv6, DSMIPv6), encrypted',
     node: 'mn',
     journey: ALL,
     flows: [
@@ -55,7 +55,7 @@ const SCENARIOS: readonly Scenario[] = [
     ],
   },
   {
-    title: 'a network behind a mobile router (NEMO)',
+    title: 'a network behind a mobile router (NEMO), encrypted',
     node: 'mr',
     journey: ['ds', 'nat-cone', 'nat-sym', 'ar4', 'ar6'],
     flows: [
@@ -213,9 +213,9 @@ async function untilFlowing(
 
 /** Both nodes are behind NATs, one of them symmetric. */
 async function reachNode(progress: (text: string) => void): Promise<boolean> {
-  await move('mn', 'nat-sym');
+  await move('mn3', 'nat-sym');
   await move('mn2', 'nat-cone');
-  if (!(await waitUntilRegistered('mn')) || !(await waitUntilRegistered('mn2'))) return false;
+  if (!(await waitUntilRegistered('mn3')) || !(await waitUntilRegistered('mn2'))) return false;
   const { code, output } = await execute(
     dockerName('mn2'),
     'ping',

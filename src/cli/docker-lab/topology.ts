@@ -11,10 +11,12 @@ export const ACCESS_NETWORKS = {
 export type AccessNetwork = keyof typeof ACCESS_NETWORKS;
 
 /** Nodes that move, with their first networks. */
-export const MOVING_NODES = { mn: 'ar4', mn2: 'nat-cone', mr: 'ar6' } as const satisfies Record<
-  string,
-  AccessNetwork
->;
+export const MOVING_NODES = {
+  mn: 'ar4',
+  mn2: 'nat-cone',
+  mn3: 'nat-sym',
+  mr: 'ar6',
+} as const satisfies Record<string, AccessNetwork>;
 export type MovingNode = keyof typeof MOVING_NODES;
 
 export const ADDRESSES = {
@@ -26,8 +28,8 @@ export const ADDRESSES = {
   /** Servers of one family each, by name. */
   onlyIpv6: 'cn6.example',
   onlyIpv4: 'cn4.example',
-  /** Name of `mn` for other nodes. */
-  node: 'mn.nodes.example',
+  /** Name of the NTMobile node `mn3` for other nodes. */
+  node: 'mn3.nodes.example',
 } as const;
 
 export function isAccessNetwork(name: string): name is AccessNetwork {
