@@ -44,4 +44,5 @@ async function expectRestart(machine: Machine): Promise<void> {
   expect(status).toMatch(/^ {2}home addresses +2001:db8:1:200:/m);
   const after = await Promise.all(PAIR.map((name) => machine.property(unit(name), 'MainPID')));
   for (const [at, pid] of after.entries()) expect(pid).not.toBe(before[at]);
+  await machine.run(['rm', ...PAIR.map((name) => `/etc/sojourn/${name}.yaml.old`)]);
 }
