@@ -54,7 +54,7 @@ export function describeVpn(machine: () => Machine): void {
       expect(refused.code).not.toBe(0);
     });
 
-    it('is closed at boot before the network, until the operator opens it', async () => {
+    it('the kill switch closes a host before its network at boot, until it is opened', async () => {
       const above = mkdtempSync(join(tmpdir(), 'sojourn-boot-'));
       try {
         await run([...CLI, 'install', '--destdir', above]);

@@ -16,7 +16,7 @@ import {
   innerPrefixElements,
   innerSourceRules,
 } from './inner-address-rules.ts';
-import { type NftChild, type OwnTable, openNft, removeTables } from './nft-child.ts';
+import { NftElements, type OwnTable, removeTables } from './nft-child.ts';
 
 interface InnerAddressOptions {
   /** The TUN device. */
@@ -38,7 +38,6 @@ interface InnerAddresses extends InnerAddressPort {
   close(): Promise<void>;
 }
 
-const RETRY_MS = 1_000;
 const RULES: Readonly<
   Record<InnerAddressOptions['owner'], (rules: InnerAddressRules) => readonly string[]>
 > = { host: innerAddressRules, nodes: innerSourceRules };
@@ -64,10 +63,10 @@ class NftInnerAddresses implements InnerAddresses {
   readonly #table: OwnTable;
   readonly #configured: ReadonlyMap<string, DesiredInnerPrefix>;
   readonly #desired = new Map<string, DesiredInnerPrefix>();
-  #child: NftChild | undefined;
-  #inForce = '';
-  #changing = false;
-  #retry: NodeJS.Timeout | undefined;
+  /** The changes of one step together. */
+  readonly #elements = new NftElements(() =>
+    innerPrefixElements(this.#table.name, this.#prefixes()),
+  );
 
   constructor(options: InnerAddressOptions) {
     this.#options = options;
@@ -80,54 +79,27 @@ class NftInnerAddresses implements InnerAddresses {
   async open(): Promise<void> {
     const { onLost, onRefused, device, trusted, owner } = this.#options;
     const table = this.#table.name;
-    const prefixes = this.#prefixes();
-    this.#inForce = innerPrefixElements(table, prefixes);
-    this.#child = await openNft({
-      ...{ purpose: 'the protection of home addresses', tables: [this.#table], onLost },
-      rules: RULES[owner]({ table, device, trusted, prefixes }),
-      onRefused: (error) => {
-        onRefused(error);
-        this.#inForce = '';
-        this.#retry ??= setTimeout(() => this.#replace(), RETRY_MS).unref();
-      },
+    await this.#elements.open({
+      ...{ purpose: 'the protection of home addresses', tables: [this.#table], onLost, onRefused },
+      rules: RULES[owner]({ table, device, trusted, prefixes: this.#prefixes() }),
     });
   }
 
   protect(desired: DesiredInnerPrefix): void {
     this.#desired.set(formatPrefix(desired.prefix), desired);
-    this.#change();
+    this.#elements.changed();
   }
 
   release({ prefix }: DesiredInnerPrefix): void {
     this.#desired.delete(formatPrefix(prefix));
-    this.#change();
+    this.#elements.changed();
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#retry);
-    await this.#child?.close();
+    await this.#elements.close();
   }
 
   #prefixes(): readonly DesiredInnerPrefix[] {
     return [...new Map([...this.#configured, ...this.#desired]).values()];
-  }
-
-  /** The changes of one step together. */
-  #change(): void {
-    if (this.#changing) return;
-    this.#changing = true;
-    queueMicrotask(() => {
-      this.#changing = false;
-      this.#replace();
-    });
-  }
-
-  #replace(): void {
-    clearTimeout(this.#retry);
-    this.#retry = undefined;
-    const elements = innerPrefixElements(this.#table.name, this.#prefixes());
-    if (elements === this.#inForce) return;
-    this.#inForce = elements;
-    this.#child?.command(elements);
   }
 }

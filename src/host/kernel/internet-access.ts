@@ -14,7 +14,7 @@ import {
   internetRules,
   sourceElements,
 } from './internet-access-rules.ts';
-import { type NftChild, type OwnTable, openNft, removeTables } from './nft-child.ts';
+import { NftElements, type OwnTable, removeTables } from './nft-child.ts';
 
 interface InternetAccessOptions extends InternetRulesOptions {
   /** Called when the table vanished. */
@@ -27,8 +27,6 @@ interface InternetAccess extends InternetAccessPort {
   /** Removes the table; resolves when it is removed. */
   close(): Promise<void>;
 }
-
-const RETRY_MS = 1_000;
 
 function tableOf(device: string): OwnTable {
   return { family: 'inet', name: `${device}-internet` };
@@ -50,9 +48,10 @@ class NftInternetAccess implements InternetAccess {
   readonly #options: InternetAccessOptions;
   readonly #table: OwnTable;
   readonly #sources = new Map<string, Prefix>();
-  #child: NftChild | undefined;
-  #changing = false;
-  #retry: NodeJS.Timeout | undefined;
+  /** The changes of one step together: a new source may contain one that goes. */
+  readonly #elements = new NftElements(() =>
+    sourceElements(this.#table.name, [...this.#sources.values()]),
+  );
 
   constructor(options: InternetAccessOptions) {
     this.#options = options;
@@ -61,44 +60,23 @@ class NftInternetAccess implements InternetAccess {
 
   async open(): Promise<void> {
     const { onLost, onRefused } = this.#options;
-    this.#child = await openNft({
-      ...{ purpose: 'internet: nat', tables: [this.#table], onLost },
+    await this.#elements.open({
+      ...{ purpose: 'internet: nat', tables: [this.#table], onLost, onRefused },
       rules: internetRules(this.#table.name, this.#options),
-      onRefused: (error) => {
-        onRefused(error);
-        this.#retry ??= setTimeout(() => this.#replace(), RETRY_MS).unref();
-      },
     });
   }
 
   masquerade(source: Prefix): void {
     this.#sources.set(formatPrefix(source), source);
-    this.#change();
+    this.#elements.changed();
   }
 
   endMasquerade(source: Prefix): void {
     this.#sources.delete(formatPrefix(source));
-    this.#change();
+    this.#elements.changed();
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#retry);
-    await this.#child?.close();
-  }
-
-  /** The changes of one step together: a new source may contain one that goes. */
-  #change(): void {
-    if (this.#changing) return;
-    this.#changing = true;
-    queueMicrotask(() => {
-      this.#changing = false;
-      this.#replace();
-    });
-  }
-
-  #replace(): void {
-    clearTimeout(this.#retry);
-    this.#retry = undefined;
-    this.#child?.command(sourceElements(this.#table.name, [...this.#sources.values()]));
+    await this.#elements.close();
   }
 }

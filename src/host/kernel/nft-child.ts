@@ -19,6 +19,8 @@ export interface OwnTable {
   readonly name: string;
 }
 
+const ELEMENTS_RETRY_MS = 1_000;
+
 interface NftOptions {
   /** The feature that needs nft, for the error message if nft is missing. */
   readonly purpose: string;
@@ -86,6 +88,60 @@ async function openWith(options: NftOptions, flags: string): Promise<NftChild> {
     throw thrown;
   }
   return new Child(child, ended, options);
+}
+
+/**
+ * Elements of the sets of a daemon's own table. All are replaced by one transaction, once for the
+ * changes of a step, and again while nft refuses that.
+ */
+export class NftElements {
+  readonly #elements: () => string;
+  #child: NftChild | undefined;
+  #inForce = '';
+  #changing = false;
+  #retry: NodeJS.Timeout | undefined;
+
+  /** `elements` gives the transaction for the present state. */
+  constructor(elements: () => string) {
+    this.#elements = elements;
+  }
+
+  /** The rules have the present elements. Rejects as `openNft` does. */
+  async open(options: NftOptions & Required<Pick<NftOptions, 'onRefused'>>): Promise<void> {
+    this.#inForce = this.#elements();
+    this.#child = await openNft({
+      ...options,
+      onRefused: (error) => {
+        options.onRefused(error);
+        this.#inForce = '';
+        this.#retry ??= setTimeout(() => this.#replace(), ELEMENTS_RETRY_MS).unref();
+      },
+    });
+  }
+
+  /** The state changed. */
+  changed(): void {
+    if (this.#changing) return;
+    this.#changing = true;
+    queueMicrotask(() => {
+      this.#changing = false;
+      this.#replace();
+    });
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#retry);
+    await this.#child?.close();
+  }
+
+  #replace(): void {
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    const elements = this.#elements();
+    if (elements === this.#inForce) return;
+    this.#inForce = elements;
+    this.#child?.command(elements);
+  }
 }
 
 /** Writes the rules and waits until nft lists the last table of them. */
